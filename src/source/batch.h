@@ -1,0 +1,27 @@
+/*
+ * batch.h
+ *		A micro-batch: decoded rows of a stream, and the channel by which a foreign scan reads them instead of the log.
+ */
+#ifndef BATCH_H
+#define BATCH_H
+
+#include "source/stream.h"
+
+typedef struct MicroBatch
+{
+	int			natts;
+	int			nrows;
+	int32	   *partitions;		/* position of each row */
+	int64	   *offsets;
+	Datum	   *values;			/* row-major, natts each */
+	bool	   *nulls;
+} MicroBatch;
+
+/*
+ * While a batch is current for a stream, every foreign scan of that stream in this backend returns its rows from *cursor on, leaving in
+ * *cursor the row that it returned last plus one. batch_set_current(InvalidOid, NULL, NULL) ends it. The caller owns both.
+ */
+extern void batch_set_current(Oid stream, const MicroBatch *batch, int *cursor);
+extern const MicroBatch *batch_current(Oid stream, int **cursor);
+
+#endif							/* BATCH_H */

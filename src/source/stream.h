@@ -1,0 +1,88 @@
+/*
+ * stream.h
+ *		A stream: the foreign table's options and columns, resolved once.
+ */
+#ifndef STREAM_H
+#define STREAM_H
+
+#include "access/tupdesc.h"
+#include "datatype/timestamp.h"
+
+/* What a metadata column shows of a message. */
+typedef enum StreamMeta
+{
+	META_NONE,					/* an ordinary column: a field of the payload */
+	META_PARTITION,				/* int4 or int8 */
+	META_OFFSET,				/* int8 */
+	META_TIMESTAMP,				/* timestamptz; NULL where the message has none */
+	META_KEY,					/* text or bytea */
+	META_HEADERS,				/* jsonb: array of {"key": …, "value": …} */
+	META_TOPIC					/* text */
+} StreamMeta;
+
+typedef enum StreamFormat
+{
+	FORMAT_JSON,
+	FORMAT_RAW					/* one column "value", bytea or text, beside metadata columns */
+} StreamFormat;
+
+typedef enum StreamStart
+{
+	START_EARLIEST,
+	START_LATEST
+} StreamStart;
+
+typedef enum StreamTimeUnit
+{
+	UNIT_NONE,					/* numbers are no timestamps: dead letter */
+	UNIT_S,
+	UNIT_MS,
+	UNIT_US,
+	UNIT_NS
+} StreamTimeUnit;
+
+typedef struct StreamColumn
+{
+	bool		dropped;
+	const char *name;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+	StreamMeta	meta;
+	const char *path;			/* of the payload field: option, or the column's name as one key */
+	bool		path_is_option; /* the path was given: dots, [n] and JSON Pointers have meaning */
+} StreamColumn;
+
+typedef struct Stream
+{
+	Oid			relid;
+	Oid			serverid;
+	Oid			owner;
+	const char *schema;
+	const char *name;
+	const char *topic;
+	StreamFormat format;
+	StreamStart start;
+	TupleDesc	desc;
+	StreamColumn *columns;		/* by attnum - 1 */
+	AttrNumber	event_time;		/* 0: the stream declares none */
+	int64		max_out_of_orderness;	/* microseconds */
+	int64		max_future;		/* microseconds */
+	int64		idle_timeout;	/* microseconds */
+	bool		on_gap_skip;
+	const char *archive_schema; /* NULL: archive 'none' */
+	const char *archive_name;
+	const char *time_zone;		/* for timestamps without a zone; "UTC" by default */
+	StreamTimeUnit time_unit;
+} Stream;
+
+/* The stream behind a foreign table, allocated in the current context. Raises wrong_object_type for any other relation. */
+extern Stream *stream_open(Oid relid);
+
+/* True where relid is a foreign table of the wrapper streambatch_kafka. */
+extern bool stream_is_stream(Oid relid);
+
+/* The first column with this metadata role, or 0. */
+extern AttrNumber stream_meta_column(const Stream *stream, StreamMeta meta);
+
+#endif							/* STREAM_H */

@@ -14,8 +14,9 @@ REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
 ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
 TAP_TESTS = 1
 
+# bitcode for JIT inlining would need the very clang that the server was built with
+override with_llvm = no
+
 PG_CONFIG ?= pg_config
-with_llvm = no
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
-with_llvm = no

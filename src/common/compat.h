@@ -1,0 +1,41 @@
+/*
+ * compat.h
+ *		What differs between PostgreSQL 15 and 18, each with the upstream change it follows. The only file with PG_VERSION_NUM.
+ */
+#ifndef COMPAT_H
+#define COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "pg_streambatch needs PostgreSQL 15 or newer"
+#endif
+
+#include "executor/executor.h"
+#include "executor/nodeAgg.h"
+
+/* 16 (11c2d6fdf5): object_ownercheck() and object_aclcheck() replaced a function per kind of object. */
+#if PG_VERSION_NUM < 160000
+#define compat_class_ownercheck(relid, role) pg_class_ownercheck(relid, role)
+#define compat_namespace_aclcheck(nspid, role, mode) pg_namespace_aclcheck(nspid, role, mode)
+#else
+#include "utils/acl.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#define compat_class_ownercheck(relid, role) object_ownercheck(RelationRelationId, relid, role)
+#define compat_namespace_aclcheck(nspid, role, mode) object_aclcheck(NamespaceRelationId, nspid, role, mode)
+#endif
+
+/* 18 (0f5738202b): BuildTupleHashTableExt() became BuildTupleHashTable() and asks for the input slot's operations. */
+#if PG_VERSION_NUM < 180000
+#define compat_build_hash_table(desc, ops, n, cols, eq, hash, coll, nbuckets, extra, meta, table, temp) \
+	BuildTupleHashTableExt(NULL, desc, n, cols, eq, hash, coll, nbuckets, extra, meta, table, temp, false)
+#define compat_entry_additional(table, entry) ((entry)->additional)
+#define compat_entry_set_additional(entry, value) ((entry)->additional = (value))
+#define compat_entry_tuple(entry) ((entry)->firstTuple)
+#else
+#define compat_build_hash_table(desc, ops, n, cols, eq, hash, coll, nbuckets, extra, meta, table, temp) \
+	BuildTupleHashTable(NULL, desc, ops, n, cols, eq, hash, coll, nbuckets, extra, meta, table, temp, false)
+#define compat_entry_additional(table, entry) (*(void **) TupleHashEntryGetAdditional(table, entry))
+#define compat_entry_tuple(entry) TupleHashEntryGetTuple(entry)
+#endif
+
+#endif							/* COMPAT_H */

@@ -1,0 +1,23 @@
+/*
+ * guc.h
+ *		The extension's settings.
+ */
+#ifndef GUC_H
+#define GUC_H
+
+typedef enum ServeLayer
+{
+	SERVE_MERGED,
+	SERVE_BATCH,
+	SERVE_STREAM
+} ServeLayer;
+
+extern int	guc_serve;			/* a ServeLayer */
+extern int	guc_work_mem_kb;	/* memory of one worker's fold */
+extern int	guc_prefetch_kb;	/* memory of one worker's queue of fetched messages */
+extern char *guc_allowed_brokers;	/* NULL or empty: any */
+extern bool guc_autostart;
+
+extern void guc_define(void);
+
+#endif							/* GUC_H */

@@ -6,8 +6,8 @@
  * was created; as the role that it concerns, in a security-restricted operation. A guard must be left in the (sub)transaction that it was
  * entered in; on an error the (sub)transaction's abort leaves it.
  */
-#ifndef GUARD_H
-#define GUARD_H
+#ifndef STREAMBATCH_GUARD_H
+#define STREAMBATCH_GUARD_H
 
 #include "utils/array.h"
 
@@ -25,4 +25,4 @@ extern void guard_leave(const Guard *guard);
 /* The settings of this session that text conversion depends on, as the text[] that guard_enter() takes. Current context. */
 extern ArrayType *guard_note_settings(void);
 
-#endif							/* GUARD_H */
+#endif							/* STREAMBATCH_GUARD_H */

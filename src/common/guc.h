@@ -2,8 +2,8 @@
  * guc.h
  *		The extension's settings.
  */
-#ifndef GUC_H
-#define GUC_H
+#ifndef STREAMBATCH_GUC_H
+#define STREAMBATCH_GUC_H
 
 typedef enum ServeLayer
 {
@@ -20,4 +20,4 @@ extern bool guc_autostart;
 
 extern void guc_define(void);
 
-#endif							/* GUC_H */
+#endif							/* STREAMBATCH_GUC_H */

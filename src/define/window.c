@@ -1,0 +1,389 @@
+/*
+ * window.c
+ *		Window functions: the SQL functions themselves, and how they are recognised in a query (see window.h).
+ *
+ * A tumbling window [start, start + size) is a pane of its own. Arithmetic is on microseconds since 2000-01-01 00:00: of UTC for
+ * timestamptz, of the clock for timestamp and date, so that nothing depends on the session. Rounding is towards minus infinity, as in
+ * date_bin(). The default origin is Monday 2000-01-03.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "common/int.h"
+#include "define/window.h"
+#include "fmgr.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_func.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#define DEFAULT_ORIGIN (2 * USECS_PER_DAY)
+
+typedef struct WindowFunction
+{
+	const char *name;
+	WindowKind	kind;
+	WindowEdge	edge;
+	const char *start;			/* its twin that gives the start */
+	bool		available;		/* a view may use it */
+} WindowFunction;
+
+static const WindowFunction window_functions[] = {
+	{"tumble", WINDOW_TUMBLE, WINDOW_START, "tumble", true},
+	{"tumble_end", WINDOW_TUMBLE, WINDOW_END, "tumble", true},
+	{"hop", 0, WINDOW_START, "hop", false},
+	{"hop_end", 0, WINDOW_END, "hop", false},
+	{"cumulate", 0, WINDOW_START, "cumulate", false},
+	{"cumulate_end", 0, WINDOW_END, "cumulate", false},
+	{"session", 0, WINDOW_START, "session", false},
+	{"session_end", 0, WINDOW_END, "session", false},
+};
+
+PG_FUNCTION_INFO_V1(streambatch_tumble_timestamptz);
+PG_FUNCTION_INFO_V1(streambatch_tumble_timestamp);
+PG_FUNCTION_INFO_V1(streambatch_tumble_date);
+PG_FUNCTION_INFO_V1(streambatch_tumble_end_timestamptz);
+PG_FUNCTION_INFO_V1(streambatch_tumble_end_timestamp);
+PG_FUNCTION_INFO_V1(streambatch_tumble_end_date);
+PG_FUNCTION_INFO_V1(streambatch_window_unavailable);
+
+/* The length of a fixed-length window in microseconds. */
+static int64
+fixed_size(const Interval *size, bool whole_days)
+{
+	int64		result;
+
+	if ((size->month != 0) + (size->day != 0) + (size->time != 0) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("window size mixes months, days and hours"),
+				 errhint("Use one kind of unit, for example '36 hours' or '2 days'.")));
+	if (size->month < 0 || size->day < 0 || size->time < 0 || (size->month == 0 && size->day == 0 && size->time == 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("window size must be greater than zero")));
+	if (size->month != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("windows of months and years are not available yet"),
+				 errhint("Use a fixed length of up to weeks, for example '1 day', and group by it in a view on top.")));
+	if (pg_mul_s64_overflow(size->day, USECS_PER_DAY, &result) || pg_add_s64_overflow(result, size->time, &result))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("window size is too large")));
+	if (whole_days && result % USECS_PER_DAY != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("windows over a date need a size of whole days"),
+				 errhint("Cast the date to timestamp for shorter windows.")));
+	return result;
+}
+
+static void
+check_zone(text *zone)
+{
+	char	   *name = text_to_cstring(zone);
+
+	if (pg_strcasecmp(name, "UTC") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("windows in time zone \"%s\" are not available yet", name),
+				 errhint("Use time_zone => 'UTC'.")));
+	pfree(name);
+}
+
+/* The start of the window that holds time; raises where the result is no timestamp. */
+static int64
+tumble(int64 time, int64 size, int64 origin)
+{
+	int64		since;
+	int64		rest;
+	int64		start;
+
+	if (TIMESTAMP_NOT_FINITE(time) || TIMESTAMP_NOT_FINITE(origin))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("infinity belongs to no window")));
+	if (pg_sub_s64_overflow(time, origin, &since))
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+	rest = since % size;
+	if (rest < 0)
+		rest += size;
+	if (pg_sub_s64_overflow(time, rest, &start) || !IS_VALID_TIMESTAMP(start))
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+	return start;
+}
+
+static int64
+edge_of(int64 start, int64 size, WindowEdge edge)
+{
+	int64		end;
+
+	if (edge == WINDOW_START)
+		return start;
+	if (pg_add_s64_overflow(start, size, &end) || !IS_VALID_TIMESTAMP(end))
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+	return end;
+}
+
+static Datum
+tumble_timestamp(FunctionCallInfo fcinfo, WindowEdge edge)
+{
+	int64		size;
+	int64		origin;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3))
+		PG_RETURN_NULL();
+	size = fixed_size(PG_GETARG_INTERVAL_P(1), false);
+	check_zone(PG_GETARG_TEXT_PP(3));
+	origin = PG_ARGISNULL(2) ? DEFAULT_ORIGIN : PG_GETARG_INT64(2);
+	PG_RETURN_INT64(edge_of(tumble(PG_GETARG_INT64(0), size, origin), size, edge));
+}
+
+static Datum
+tumble_date(FunctionCallInfo fcinfo, WindowEdge edge)
+{
+	DateADT		date;
+	int64		size;
+	int64		origin = DEFAULT_ORIGIN;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3))
+		PG_RETURN_NULL();
+	date = PG_GETARG_DATEADT(0);
+	size = fixed_size(PG_GETARG_INTERVAL_P(1), true);
+	check_zone(PG_GETARG_TEXT_PP(3));
+	if (!PG_ARGISNULL(2))
+		origin = DATE_NOT_FINITE(PG_GETARG_DATEADT(2)) ? DT_NOEND : PG_GETARG_DATEADT(2) * USECS_PER_DAY;
+	PG_RETURN_DATEADT(edge_of(tumble(DATE_NOT_FINITE(date) ? DT_NOEND : date * USECS_PER_DAY, size, origin), size, edge) /
+					  USECS_PER_DAY);
+}
+
+Datum
+streambatch_tumble_timestamptz(PG_FUNCTION_ARGS)
+{
+	return tumble_timestamp(fcinfo, WINDOW_START);
+}
+
+Datum
+streambatch_tumble_timestamp(PG_FUNCTION_ARGS)
+{
+	return tumble_timestamp(fcinfo, WINDOW_START);
+}
+
+Datum
+streambatch_tumble_date(PG_FUNCTION_ARGS)
+{
+	return tumble_date(fcinfo, WINDOW_START);
+}
+
+Datum
+streambatch_tumble_end_timestamptz(PG_FUNCTION_ARGS)
+{
+	return tumble_timestamp(fcinfo, WINDOW_END);
+}
+
+Datum
+streambatch_tumble_end_timestamp(PG_FUNCTION_ARGS)
+{
+	return tumble_timestamp(fcinfo, WINDOW_END);
+}
+
+Datum
+streambatch_tumble_end_date(PG_FUNCTION_ARGS)
+{
+	return tumble_date(fcinfo, WINDOW_END);
+}
+
+/* hop(), cumulate() and session(): named, so that the error can say what to do instead. */
+Datum
+streambatch_window_unavailable(PG_FUNCTION_ARGS)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s() is not available yet", get_func_name(fcinfo->flinfo->fn_oid)),
+			 errhint("Use streambatch.tumble(ts, size), and add up its windows in a view on top.")));
+}
+
+static const WindowFunction *
+find_function(Oid funcid)
+{
+	Oid			nsp = get_namespace_oid("streambatch", true);
+	char	   *name;
+
+	if (!OidIsValid(nsp) || get_func_namespace(funcid) != nsp)
+		return NULL;
+	name = get_func_name(funcid);
+	for (int i = 0; i < lengthof(window_functions); i++)
+	{
+		if (strcmp(window_functions[i].name, name) == 0)
+			return &window_functions[i];
+	}
+	return NULL;
+}
+
+static Node *
+normalise_mutator(Node *node, void *context)
+{
+	node = node ? expression_tree_mutator(node, normalise_mutator, context) : NULL;
+	if (node != NULL && IsA(node, FuncExpr) && find_function(((FuncExpr *) node)->funcid) != NULL)
+	{
+		FuncExpr   *call = (FuncExpr *) node;
+		HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
+
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "cache lookup failed for function %u", call->funcid);
+		call->args = expand_function_arguments(call->args, false, call->funcresulttype, tuple);
+		ReleaseSysCache(tuple);
+	}
+	return node;
+}
+
+Node *
+window_normalise(Node *expr)
+{
+	return normalise_mutator(expr, NULL);
+}
+
+/* The value of a window function's argument, which must not vary from row to row. */
+static Const *
+constant_argument(List *args, int i, const char *function)
+{
+	Node	   *arg = eval_const_expressions(NULL, copyObject(list_nth(args, i)));
+
+	if (!IsA(arg, Const))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("size, origin and time zone of %s() must be constants", function)));
+	return (Const *) arg;
+}
+
+bool
+window_recognise(Node *expr, StreamWindow *def, WindowEdge *edge)
+{
+	const WindowFunction *function;
+	FuncExpr   *call;
+	Const	   *size;
+	Const	   *origin;
+	Const	   *zone;
+
+	if (!IsA(expr, FuncExpr))
+		return false;
+	call = (FuncExpr *) expr;
+	function = find_function(call->funcid);
+	if (function == NULL)
+		return false;
+	if (!function->available)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s() is not available yet", function->name),
+				 errhint("Use streambatch.tumble(ts, size), and add up its windows in a view on top.")));
+	size = constant_argument(call->args, 1, function->name);
+	origin = constant_argument(call->args, 2, function->name);
+	zone = constant_argument(call->args, 3, function->name);
+	if (size->constisnull || zone->constisnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("size and time zone of %s() must not be null", function->name)));
+	check_zone(DatumGetTextPP(zone->constvalue));
+	def->kind = function->kind;
+	def->type = call->funcresulttype;
+	def->argument = linitial(call->args);
+	def->size = fixed_size(DatumGetIntervalP(size->constvalue), def->type == DATEOID);
+	if (origin->constisnull)
+		def->origin = DEFAULT_ORIGIN;
+	else if (def->type == DATEOID)
+		def->origin = DatumGetDateADT(origin->constvalue) * USECS_PER_DAY;
+	else
+		def->origin = DatumGetInt64(origin->constvalue);
+	/* an origin is a place on the time line: any one of its windows' starts says the same, and those near zero cannot overflow */
+	if (TIMESTAMP_NOT_FINITE(def->origin))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("origin of %s() must be finite", function->name)));
+	*edge = function->edge;
+	return true;
+}
+
+static bool
+contained_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncExpr) && find_function(((FuncExpr *) node)->funcid) != NULL)
+		return true;
+	return expression_tree_walker(node, contained_walker, context);
+}
+
+bool
+window_contained(Node *expr)
+{
+	return contained_walker(expr, NULL);
+}
+
+bool
+window_equal(const StreamWindow *a, const StreamWindow *b)
+{
+	return a->kind == b->kind && a->type == b->type && a->size == b->size && a->origin == b->origin &&
+		equal(a->argument, b->argument);
+}
+
+Node *
+window_start_call(const StreamWindow *def, Node *call)
+{
+	FuncExpr   *start = copyObject((FuncExpr *) call);
+	const WindowFunction *function = find_function(start->funcid);
+	Oid		   *types;
+	int			ntypes;
+	List	   *name = list_make2(makeString("streambatch"), makeString(pstrdup(function->start)));
+
+	(void) get_func_signature(start->funcid, &types, &ntypes);
+	start->funcid = LookupFuncName(name, ntypes, types, false);
+	return (Node *) start;
+}
+
+TimestampTz
+window_pane_start(const StreamWindow *def, TimestampTz instant)
+{
+	int64		rest;
+
+	if (TIMESTAMP_NOT_FINITE(instant))
+		return instant;
+	rest = (instant - def->origin % def->size) % def->size;
+	return instant - (rest < 0 ? rest + def->size : rest);
+}
+
+char *
+window_to_instant_sql(const StreamWindow *def, const char *column)
+{
+	switch (def->type)
+	{
+		case TIMESTAMPTZOID:
+			return pstrdup(column);
+		case TIMESTAMPOID:
+			return psprintf("pg_catalog.timezone('UTC', %s)", column);
+		default:
+			return psprintf("pg_catalog.timezone('UTC', %s::pg_catalog.timestamp)", column);
+	}
+}
+
+char *
+window_from_instant_sql(const StreamWindow *def, const char *instant)
+{
+	switch (def->type)
+	{
+		case TIMESTAMPTZOID:
+			return pstrdup(instant);
+		case TIMESTAMPOID:
+			return psprintf("pg_catalog.timezone('UTC', %s)", instant);
+		default:
+			return psprintf("pg_catalog.timezone('UTC', %s)::pg_catalog.date", instant);
+	}
+}

@@ -244,6 +244,10 @@ collect_keys(ViewDef *def)
 		def->pane = def->nkeys;
 		fill_key(&def->keys[def->nkeys++], start, "pane", false);
 	}
+	if (def->nkeys > ANALYSE_MAX_KEYS)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_COLUMNS),
+				 errmsg("a hybrid view can have %d grouping keys at most", ANALYSE_MAX_KEYS)));
 	for (int i = 0; i < def->nkeys; i++)
 		check_key_type(&def->keys[i]);
 }

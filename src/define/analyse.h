@@ -9,6 +9,9 @@
 #include "define/window.h"
 #include "nodes/parsenodes.h"
 
+/* As many as an index has columns, with the epoch and the pane beside them. */
+#define ANALYSE_MAX_KEYS (INDEX_MAX_KEYS - 2)
+
 /* A column of the state tables that groups are told apart by. */
 typedef struct KeyDef
 {

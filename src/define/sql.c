@@ -108,21 +108,24 @@ create_table(const ViewDef *def, int32 id, bool stream)
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "CREATE TABLE streambatch_state.%s_%d (", stream ? "stream" : "batch", id);
+	appendStringInfo(&buf, "CREATE TABLE streambatch_state.%s_%d (%s", stream ? "stream" : "batch", id,
+					 stream ? "epoch pg_catalog.int8 NOT NULL" : "");
 	for (int i = 0; i < def->nkeys; i++)
 	{
-		append_definition(&buf, def->keys[i].column, def->keys[i].type, def->keys[i].typmod, def->keys[i].collation);
-		appendStringInfoString(&buf, ", ");
+		const KeyDef *key = &def->keys[i];
+
+		appendStringInfoString(&buf, stream || i > 0 ? ", " : "");
+		append_definition(&buf, key->column, key->type, key->typmod, key->collation);
 	}
-	if (stream)
-		appendStringInfoString(&buf, "epoch pg_catalog.int8 NOT NULL, ");
 	for (int i = 0; i < def->nstates; i++)
 	{
-		append_definition(&buf, psprintf("s%d", i + 1), def->states[i].type, -1, def->states[i].collation);
-		appendStringInfoString(&buf, ", ");
+		const StateDef *state = &def->states[i];
+
+		appendStringInfoString(&buf, stream || i + def->nkeys > 0 ? ", " : "");
+		append_definition(&buf, psprintf("s%d", i + 1), state->type, -1, state->collation);
 	}
-	/* a table of no columns at all would be no table to group */
-	appendStringInfo(&buf, "CHECK (true)) WITH (fillfactor = %d)", stream ? 80 : 100);
+	/* room for the updates of a hot group on its own page */
+	appendStringInfo(&buf, ") WITH (fillfactor = %d)", stream ? 80 : 100);
 	return buf.data;
 }
 
@@ -135,7 +138,7 @@ create_index(const ViewDef *def, int32 id, bool stream)
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "CREATE INDEX ON streambatch_state.%s_%d (", stream ? "stream" : "batch", id);
-	for (int i = 0; i < def->nkeys && n < INDEX_MAX_KEYS - 2; i++)
+	for (int i = 0; i < def->nkeys; i++)
 	{
 		if (i != def->pane)
 			appendStringInfo(&buf, "%s%s", n++ > 0 ? ", " : "", def->keys[i].column);

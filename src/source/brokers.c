@@ -1,0 +1,133 @@
+/*
+ * brokers.c
+ *		Addresses of brokers against streambatch.allowed_brokers.
+ *
+ * The setting is checked three times: against bootstrap.servers when a server is created and when it is connected to, and against
+ * every address that librdkafka resolves, because the brokers advertise further ones.
+ *
+ * Example: 'kafka-*.example.com:9092, localhost' allows kafka-1.example.com on port 9092 and localhost on any port.
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "source/brokers.h"
+
+static bool glob_match(const char *pattern, const char *end, const char *text);
+static bool pattern_match(const char *pattern, const char *end, const char *host, const char *port);
+static void split_address(char *address, char **host, char **port);
+
+bool
+brokers_match(const char *patterns, const char *host, const char *port)
+{
+	const char *start = patterns;
+
+	if (patterns == NULL || patterns[strspn(patterns, " \t,")] == '\0')
+		return true;
+	while (*start != '\0')
+	{
+		const char *next = start + strcspn(start, ",");
+		const char *end = next;
+
+		while (start < end && isspace((unsigned char) *start))
+			start++;
+		while (end > start && isspace((unsigned char) end[-1]))
+			end--;
+		if (end > start && pattern_match(start, end, host, port))
+			return true;
+		start = *next == ',' ? next + 1 : next;
+	}
+	return false;
+}
+
+char *
+brokers_refused(const char *patterns, const char *servers)
+{
+	char	   *copy = pstrdup(servers);
+	char	   *state = NULL;
+	char	   *item;
+
+	for (item = strtok_r(copy, ", \t\n", &state); item != NULL; item = strtok_r(NULL, ", \t\n", &state))
+	{
+		char	   *shown = pstrdup(item);
+		char	   *host;
+		char	   *port;
+
+		split_address(item, &host, &port);
+		if (!brokers_match(patterns, host, port))
+			return shown;
+	}
+	return NULL;
+}
+
+/* Cut "protocol://host:port" or "[v6]:port" apart; the port is librdkafka's default where none is given. */
+static void
+split_address(char *address, char **host, char **port)
+{
+	char	   *scheme = strstr(address, "://");
+	char	   *colon;
+
+	*host = scheme != NULL ? scheme + 3 : address;
+	*port = "9092";
+	if (**host == '[' && strchr(*host, ']') != NULL)
+	{
+		char	   *bracket = strchr(*host, ']');
+
+		(*host)++;
+		*bracket = '\0';
+		if (bracket[1] == ':')
+			*port = bracket + 2;
+		return;
+	}
+	colon = strrchr(*host, ':');
+	if (colon != NULL)
+	{
+		*colon = '\0';
+		*port = colon + 1;
+	}
+}
+
+static bool
+pattern_match(const char *pattern, const char *end, const char *host, const char *port)
+{
+	const char *colon = end;
+	const char *p;
+
+	/* a lone colon separates the port; more than one is an IPv6 address, with a port only behind a bracket */
+	for (p = pattern; p < end; p++)
+	{
+		if (*p == ':')
+			colon = (colon == end || p[-1] == ']') ? p : NULL;
+		if (colon == NULL)
+			break;
+	}
+	if (colon == NULL)
+		colon = end;
+	if (colon < end && !glob_match(colon + 1, end, port))
+		return false;
+	if (*pattern == '[' && colon > pattern && colon[-1] == ']')
+		return glob_match(pattern + 1, colon - 1, host);
+	return glob_match(pattern, colon, host);
+}
+
+/* * matches any run of characters; the case of letters does not count. */
+static bool
+glob_match(const char *pattern, const char *end, const char *text)
+{
+	for (; pattern < end; pattern++, text++)
+	{
+		if (*pattern == '*')
+		{
+			for (;; text++)
+			{
+				if (glob_match(pattern + 1, end, text))
+					return true;
+				if (*text == '\0')
+					return false;
+			}
+		}
+		if (tolower((unsigned char) *pattern) != tolower((unsigned char) *text))
+			return false;
+	}
+	return *text == '\0';
+}

@@ -1,0 +1,312 @@
+/*
+ * connection.c
+ *		Clients of librdkafka: from options to a configuration, and how its threads are kept away from PostgreSQL.
+ *
+ * A client's properties come from four places, each overriding the one before: what is good for all (defaults), the options of the
+ * server, those of the user mapping, and what correctness needs (fixed). Secrets are handed to librdkafka and named nowhere else: where it
+ * refuses a property, the error tells the property's name only.
+ *
+ * librdkafka's threads must never call PostgreSQL. They have all signals blocked. Its error, statistics and delivery callbacks run in
+ * our thread, when connection_poll() is called, and only note what they are told, because an ereport would jump across librdkafka's
+ * frames. Its log is switched off: every error that matters comes as an event too. One callback does run in its threads,
+ * resolving names; it reads a copy of streambatch.allowed_brokers and nothing else.
+ */
+#include "postgres.h"
+
+#include <netdb.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include "access/reloptions.h"
+#include "catalog/pg_user_mapping.h"
+#include "commands/defrem.h"
+#include "common/guc.h"
+#include "foreign/foreign.h"
+#include "source/brokers.h"
+#include "source/connection.h"
+#include "source/options.h"
+#include "utils/syscache.h"
+
+typedef struct Property
+{
+	const char *name;
+	const char *value;
+} Property;
+
+/* Better than librdkafka's defaults, and open to the server's options. */
+static const Property defaults[] = {
+	{"client.id", "pg_streambatch"},
+	{"reconnect.backoff.ms", "100"},
+	{"reconnect.backoff.max.ms", "2000"},	/* a broker that returns is found within a few seconds */
+	{"socket.nagle.disable", "true"},
+	{"socket.keepalive.enable", "true"},
+};
+
+static const Property consumer_fixed[] = {
+	{"enable.auto.commit", "false"},
+	{"enable.auto.offset.store", "false"},
+	{"auto.offset.reset", "error"},
+	{"isolation.level", "read_committed"},
+	{"check.crcs", "true"},
+	{"allow.auto.create.topics", "false"},
+	{"enable.partition.eof", "true"},
+	{"topic.metadata.refresh.interval.ms", "10000"},	/* new partitions */
+};
+
+static const Property producer_fixed[] = {
+	{"enable.idempotence", "true"},
+	{"acks", "all"},
+};
+
+static void set_property(rd_kafka_conf_t *conf, const char *name, const char *value);
+static void set_properties(rd_kafka_conf_t *conf, const Property *properties, int n);
+static void set_options(rd_kafka_conf_t *conf, List *options, int client);
+static void set_queue(rd_kafka_conf_t *conf, ConnectionKind kind);
+static bool knows_property(const char *name);
+static List *mapping_options(Oid role, Oid serverid);
+static rd_kafka_t *new_client(rd_kafka_conf_t *conf, rd_kafka_type_t type);
+static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
+static int	on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque);
+static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque);
+static int	on_resolve(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res, void *opaque);
+
+void
+connection_open(Connection *connection, const Stream *stream, Oid role, ConnectionKind kind)
+{
+	ForeignServer *server = GetForeignServer(stream->serverid);
+	List	   *mapping = mapping_options(role, stream->serverid);
+	int			client = kind == CONNECT_PRODUCE ? OPTION_PRODUCER : OPTION_CONSUMER;
+	rd_kafka_conf_t *volatile conf = NULL;
+
+	/* what was allowed when it was set may not be any more, or not for today's owner */
+	options_check_privileges(server->options, server->owner);
+	options_check_privileges(mapping, server->owner);
+	options_check_brokers(option_value(server->options, "bootstrap.servers"));
+
+	connection->allowed_brokers = guc_allowed_brokers != NULL ? pstrdup(guc_allowed_brokers) : NULL;
+	conf = rd_kafka_conf_new();
+	PG_TRY();
+	{
+		set_properties(conf, defaults, lengthof(defaults));
+		if (client == OPTION_CONSUMER)
+			set_queue(conf, kind);
+		set_options(conf, server->options, client);
+		set_options(conf, mapping, client);
+		if (client == OPTION_CONSUMER)
+			set_properties(conf, consumer_fixed, lengthof(consumer_fixed));
+		else
+			set_properties(conf, producer_fixed, lengthof(producer_fixed));
+		if (connection->on_stats != NULL)
+			set_property(conf, "statistics.interval.ms", "1000");
+	}
+	PG_CATCH();
+	{
+		rd_kafka_conf_destroy(conf);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+
+	rd_kafka_conf_set_opaque(conf, connection);
+	rd_kafka_conf_set_log_cb(conf, NULL);
+	rd_kafka_conf_set_error_cb(conf, on_error);
+	rd_kafka_conf_set_stats_cb(conf, on_stats);
+	rd_kafka_conf_set_resolve_cb(conf, on_resolve);
+	if (client == OPTION_PRODUCER)
+		rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+	connection->rk = new_client(conf, client == OPTION_PRODUCER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER);
+}
+
+int
+connection_poll(Connection *connection, int timeout_ms)
+{
+	return rd_kafka_poll(connection->rk, timeout_ms);
+}
+
+void
+connection_close(Connection *connection)
+{
+	rd_kafka_t *rk = connection->rk;
+
+	connection->rk = NULL;
+	if (rk != NULL)
+		rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+static void
+set_property(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+	char		words[256];
+	bool		secret;
+
+	(void) option_property(name, &secret);
+	if (rd_kafka_conf_set(conf, name, value, words, sizeof(words)) != RD_KAFKA_CONF_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("librdkafka refuses the value of option \"%s\"", name),
+				 secret ? 0 : errdetail("librdkafka: %s", words)));
+}
+
+static void
+set_properties(rd_kafka_conf_t *conf, const Property *properties, int n)
+{
+	for (int i = 0; i < n; i++)
+		set_property(conf, properties[i].name, properties[i].value);
+}
+
+static void
+set_options(rd_kafka_conf_t *conf, List *options, int client)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *def = lfirst_node(DefElem, lc);
+		bool		secret;
+
+		if (option_property(def->defname, &secret) & client)
+			set_property(conf, def->defname, defGetString(def));
+	}
+}
+
+/*
+ * How much librdkafka fetches ahead. Once its queue is full it stops for a second before version 2.2, so that the queue must hold a second of
+ * full speed; since then for fetch.queue.backoff.ms.
+ */
+static void
+set_queue(rd_kafka_conf_t *conf, ConnectionKind kind)
+{
+	bool		backoff = knows_property("fetch.queue.backoff.ms");
+	int			kb = kind == CONNECT_WORKER ? guc_prefetch_kb : 32 * 1024;
+
+	if (backoff)
+	{
+		kb = Min(kb, 32 * 1024);
+		set_property(conf, "fetch.queue.backoff.ms", "1");
+		set_property(conf, "queued.min.messages", "50000");
+	}
+	else
+		set_property(conf, "queued.min.messages", kind == CONNECT_WORKER ? "5000000" : "100000");
+	set_property(conf, "queued.max.messages.kbytes", psprintf("%d", Max(kb, 1024)));
+	if (kind == CONNECT_WORKER && kb >= 64 * 1024)
+		set_property(conf, "fetch.message.max.bytes", "4194304");
+	if (kind == CONNECT_SCAN)
+		set_property(conf, "fetch.wait.max.ms", "100"); /* the end of a log that ends in control records shows after this time */
+}
+
+static bool
+knows_property(const char *name)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	size_t		size = 0;
+	bool		known = rd_kafka_conf_get(conf, name, NULL, &size) == RD_KAFKA_CONF_OK;
+
+	rd_kafka_conf_destroy(conf);
+	return known;
+}
+
+/* The options of the role's user mapping, else of PUBLIC's, else none: a stream without secrets needs no mapping. */
+static List *
+mapping_options(Oid role, Oid serverid)
+{
+	HeapTuple	tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(role), ObjectIdGetDatum(serverid));
+	Datum		datum;
+	bool		isnull;
+	List	   *options;
+
+	if (!HeapTupleIsValid(tuple))
+		tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(InvalidOid), ObjectIdGetDatum(serverid));
+	if (!HeapTupleIsValid(tuple))
+		return NIL;
+	datum = SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple, Anum_pg_user_mapping_umoptions, &isnull);
+	options = isnull ? NIL : untransformRelOptions(datum);
+	ReleaseSysCache(tuple);
+	return options;
+}
+
+/* Takes the configuration over. The threads that librdkafka starts inherit a mask with all signals blocked. */
+static rd_kafka_t *
+new_client(rd_kafka_conf_t *conf, rd_kafka_type_t type)
+{
+	char		words[512];
+	sigset_t	all;
+	sigset_t	before;
+	rd_kafka_t *rk;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rk = rd_kafka_new(type, conf, words, sizeof(words));
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rk == NULL)
+	{
+		rd_kafka_conf_destroy(conf);
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+				 errmsg("could not make a Kafka client of the stream's options"),
+				 errdetail("librdkafka: %s", words)));
+	}
+	return rk;
+}
+
+static void
+on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
+{
+	ConnectionEvents *events = &((Connection *) opaque)->events;
+
+	switch (err)
+	{
+		case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+			/* its words only count brokers: those of the error before it say more */
+			events->all_down = true;
+			if (events->message[0] != '\0')
+				return;
+			break;
+		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+		case RD_KAFKA_RESP_ERR__SSL:
+		case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+			events->auth_failed = true;
+			break;
+		case RD_KAFKA_RESP_ERR__FATAL:
+			events->fatal = true;
+			rd_kafka_fatal_error(rk, events->message, sizeof(events->message));
+			return;
+		default:
+			break;
+	}
+	strlcpy(events->message, reason, sizeof(events->message));
+}
+
+static int
+on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque)
+{
+	Connection *connection = opaque;
+
+	if (connection->on_stats != NULL)
+		connection->on_stats(connection->arg, json);
+	return 0;					/* librdkafka frees the text */
+}
+
+static void
+on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
+{
+	Connection *connection = opaque;
+
+	connection->on_delivery(connection->arg, message);
+}
+
+/* In librdkafka's threads: resolve, or refuse an address that the setting does not allow, be it configured or advertised. */
+static int
+on_resolve(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res, void *opaque)
+{
+	const Connection *connection = opaque;
+
+	if (node == NULL && service == NULL)
+	{
+		freeaddrinfo(*res);
+		return 0;
+	}
+	if (!brokers_match(connection->allowed_brokers, node, service))
+		return EAI_FAIL;
+	return getaddrinfo(node, service, hints, res);
+}

@@ -1,0 +1,50 @@
+/*
+ * connection.h
+ *		A client of librdkafka for a stream: its configuration, its errors, its end. Private to source/.
+ */
+#ifndef CONNECTION_H
+#define CONNECTION_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "source/stream.h"
+
+typedef enum ConnectionKind
+{
+	CONNECT_WORKER,				/* reads all day: a large queue */
+	CONNECT_SCAN,				/* reads once: a small one */
+	CONNECT_PRODUCE
+} ConnectionKind;
+
+/* What librdkafka reported last. Written by its callbacks, which run in the backend's own thread, inside connection_poll(). */
+typedef struct ConnectionEvents
+{
+	bool		all_down;		/* no broker was reachable; reset by whoever sees one again */
+	bool		auth_failed;
+	bool		fatal;
+	char		message[256];	/* the last error, in librdkafka's words */
+} ConnectionEvents;
+
+typedef struct Connection
+{
+	rd_kafka_t *rk;				/* NULL once closed */
+	ConnectionEvents events;
+	char	   *allowed_brokers;	/* streambatch.allowed_brokers as of opening; read by librdkafka's threads */
+	void		(*on_stats) (void *arg, const char *json);	/* set before opening for statistics every second; called by polling */
+	void		(*on_delivery) (void *arg, const rd_kafka_message_t *message);	/* for producers; called by polling */
+	void	   *arg;
+} Connection;
+
+/*
+ * Fill in connection->rk with a client for the stream, with the user mapping of the role, PUBLIC's, or none. Raises on bad options and
+ * missing privileges, never for a broker that is away. The caller closes.
+ */
+extern void connection_open(Connection *connection, const Stream *stream, Oid role, ConnectionKind kind);
+
+/* Let librdkafka's callbacks run: errors, statistics, delivery reports. */
+extern int	connection_poll(Connection *connection, int timeout_ms);
+
+/* End the client; waits for its threads, not for the network. Safe to call twice. */
+extern void connection_close(Connection *connection);
+
+#endif							/* CONNECTION_H */

@@ -1,0 +1,565 @@
+/*
+ * consumer.c
+ *		Reading a topic's partitions with librdkafka, through one queue.
+ *
+ * Partitions are started one by one at explicit offsets into a common queue (what assign() does too, without a consumer group: no
+ * coordinator to ask, no right on a group to have). librdkafka's threads fetch ahead into the queue; consumer_take() empties it in
+ * batches and never waits in the network.
+ *
+ * Where things stand is kept per partition: the position moves past a message when it is taken, and past what holds no message (control
+ * records, aborted transactions, compacted ranges) when librdkafka reports the partition's end (EOF). The log end is the last stable
+ * offset. librdkafka's rd_kafka_get_watermark_offsets() tells the high watermark, also when reading committed messages only, which an
+ * open transaction puts ahead of what can be read; so the last stable offset comes from its statistics, once a second, and from EOF at
+ * once. A partition is at its end when EOF said so, or when the position has reached the high watermark.
+ *
+ * Trouble is what stands in the way at present. Brokers being away and refused authentication end by themselves, when the
+ * statistics show a broker that is up or a message arrives; an offset out of range and an unknown topic end with the next assignment.
+ */
+#include "postgres.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "common/int.h"
+#include "miscadmin.h"
+#include "source/connection.h"
+#include "source/consumer.h"
+#include "utils/timestamp.h"
+
+#define UNIX_TO_PG_USECS	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+
+typedef struct PartitionState
+{
+	bool		assigned;
+	int64		position;		/* negative until the broker has said where reading begins */
+	int64		stable_end;		/* last stable offset; -1 not known */
+	bool		eof;			/* EOF was the last that came */
+} PartitionState;
+
+struct Consumer
+{
+	Connection	connection;
+	const char *topic_name;
+	rd_kafka_topic_t *topic;
+	rd_kafka_queue_t *queue;
+	int			wakeup_fd;
+	PartitionState *partitions;
+	int			npartitions;	/* length of the array */
+	rd_kafka_message_t **taken; /* of the last consumer_take() */
+	int			taken_size;
+	int			ntaken;
+	ConsumerState state;
+	int			known_partitions;	/* as the statistics tell; -1 before the first */
+	MemoryContext context;
+	MemoryContextCallback callback;
+};
+
+static void close_callback(void *arg);
+static void open_wakeup(Consumer *consumer);
+static PartitionState *partition_state(Consumer *consumer, int32 partition);
+static void note_message(Consumer *consumer, const rd_kafka_message_t *from, Message *to);
+static void note_event(Consumer *consumer, const rd_kafka_message_t *event);
+static void note_eof(Consumer *consumer, int32 partition, int64 offset);
+static void set_trouble(Consumer *consumer, ConsumerTrouble trouble, const char *words);
+static void set_request_trouble(Consumer *consumer, rd_kafka_resp_err_t err);
+static void clear_connection_trouble(Consumer *consumer);
+static void refresh_trouble(Consumer *consumer);
+static void on_stats(void *arg, const char *json);
+static void wait_readable(Consumer *consumer, int timeout_ms);
+static rd_kafka_resp_err_t ask_offset(Consumer *consumer, int32 partition, int64 *offset, int timeout_ms);
+
+Consumer *
+consumer_open(const Stream *stream, Oid role, bool prefetch)
+{
+	Consumer   *consumer = palloc0(sizeof(Consumer));
+
+	consumer->context = CurrentMemoryContext;
+	consumer->topic_name = pstrdup(stream->topic);
+	consumer->wakeup_fd = -1;
+	consumer->known_partitions = -1;
+	consumer->connection.arg = consumer;
+	consumer->connection.on_stats = prefetch ? on_stats : NULL;
+	consumer->callback.func = close_callback;
+	consumer->callback.arg = consumer;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &consumer->callback);
+
+	connection_open(&consumer->connection, stream, role, prefetch ? CONNECT_WORKER : CONNECT_SCAN);
+	consumer->queue = rd_kafka_queue_new(consumer->connection.rk);
+	consumer->topic = rd_kafka_topic_new(consumer->connection.rk, consumer->topic_name, NULL);
+	if (consumer->topic == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_ERROR),
+				 errmsg("could not open topic \"%s\"", consumer->topic_name),
+				 errdetail("librdkafka: %s", rd_kafka_err2str(rd_kafka_last_error()))));
+	open_wakeup(consumer);
+	return consumer;
+}
+
+void
+consumer_close(Consumer *consumer)
+{
+	consumer_release(consumer);
+	if (consumer->connection.rk == NULL)
+		return;
+	if (consumer->queue != NULL)
+		rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
+	for (int i = 0; i < consumer->npartitions; i++)
+	{
+		if (consumer->partitions[i].assigned)
+			rd_kafka_consume_stop(consumer->topic, i);
+		consumer->partitions[i].assigned = false;
+	}
+	if (consumer->topic != NULL)
+		rd_kafka_topic_destroy(consumer->topic);
+	if (consumer->queue != NULL)
+		rd_kafka_queue_destroy(consumer->queue);
+	consumer->topic = NULL;
+	consumer->queue = NULL;
+	connection_close(&consumer->connection);
+	if (consumer->wakeup_fd >= 0)
+		close(consumer->wakeup_fd);
+	consumer->wakeup_fd = -1;
+}
+
+int
+consumer_partition_count(Consumer *consumer, int timeout_ms)
+{
+	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
+
+	if (timeout_ms <= 0)
+		return consumer->known_partitions;
+
+	/* in growing slices, so that a cancel is heard; a reply that comes later than its slice is lost, hence growing */
+	for (int slice = 250; timeout_ms > 0; timeout_ms -= slice, slice = Min(slice * 2, Max(timeout_ms, 1)))
+	{
+		const struct rd_kafka_metadata *metadata;
+		int			count = -1;
+
+		CHECK_FOR_INTERRUPTS();
+		slice = Min(slice, timeout_ms);
+		err = rd_kafka_metadata(consumer->connection.rk, 0, consumer->topic, &metadata, slice);
+		connection_poll(&consumer->connection, 0);
+		refresh_trouble(consumer);
+		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+		{
+			err = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+			count = err == RD_KAFKA_RESP_ERR_NO_ERROR ? metadata->topics[0].partition_cnt : -1;
+			rd_kafka_metadata_destroy(metadata);
+		}
+		if (count > 0)
+		{
+			clear_connection_trouble(consumer);
+			consumer->known_partitions = count;
+			return count;
+		}
+		if (err != RD_KAFKA_RESP_ERR__TIMED_OUT && err != RD_KAFKA_RESP_ERR__TRANSPORT && err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+			break;
+		if (consumer->state.trouble == CONSUMER_AUTH || consumer->state.trouble == CONSUMER_FATAL)
+			break;
+	}
+	set_request_trouble(consumer, err);
+	return consumer->state.trouble == CONSUMER_UNKNOWN_TOPIC ? 0 : -1;
+}
+
+bool
+consumer_query_range(Consumer *consumer, int32 partition, int64 *low, int64 *high, int timeout_ms)
+{
+	rd_kafka_resp_err_t err;
+
+	*low = RD_KAFKA_OFFSET_BEGINNING;
+	err = ask_offset(consumer, partition, low, timeout_ms);
+	if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+	{
+		*high = RD_KAFKA_OFFSET_END;
+		err = ask_offset(consumer, partition, high, timeout_ms);
+	}
+	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		set_request_trouble(consumer, err);
+	return err == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+bool
+consumer_offset_for_time(Consumer *consumer, int32 partition, TimestampTz time, int64 *offset, int timeout_ms)
+{
+	rd_kafka_resp_err_t err;
+	int64		unix_usecs;
+	int64		low;
+
+	/* Kafka counts milliseconds since 1970: round down, so that nothing is missed; times before 1970 ask for everything */
+	if (TIMESTAMP_NOT_FINITE(time) || pg_add_s64_overflow(time, UNIX_TO_PG_USECS, &unix_usecs) || unix_usecs < 0)
+		return TIMESTAMP_IS_NOEND(time) ? consumer_query_range(consumer, partition, &low, offset, timeout_ms) :
+			consumer_query_range(consumer, partition, offset, &low, timeout_ms);
+	*offset = unix_usecs / 1000;
+	err = ask_offset(consumer, partition, offset, timeout_ms);
+	if (err == RD_KAFKA_RESP_ERR_NO_ERROR && *offset < 0)
+	{
+		/* no message is as late */
+		*offset = RD_KAFKA_OFFSET_END;
+		err = ask_offset(consumer, partition, offset, timeout_ms);
+	}
+	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		set_request_trouble(consumer, err);
+	return err == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+void
+consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n)
+{
+	for (int i = 0; i < consumer->npartitions; i++)
+	{
+		if (consumer->partitions[i].assigned)
+			rd_kafka_consume_stop(consumer->topic, i);
+		consumer->partitions[i].assigned = false;
+	}
+	if (consumer->state.trouble == CONSUMER_OUT_OF_RANGE || consumer->state.trouble == CONSUMER_UNKNOWN_TOPIC)
+		set_trouble(consumer, CONSUMER_FINE, "");
+	for (int i = 0; i < n; i++)
+	{
+		PartitionState *state = partition_state(consumer, positions[i].partition);
+
+		state->assigned = true;
+		state->position = positions[i].offset;
+		state->eof = false;
+		if (rd_kafka_consume_start_queue(consumer->topic, positions[i].partition, positions[i].offset, consumer->queue) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_ERROR),
+					 errmsg("could not read partition %d of topic \"%s\" from offset " INT64_FORMAT,
+							positions[i].partition, consumer->topic_name, positions[i].offset),
+					 errdetail("librdkafka: %s", rd_kafka_err2str(rd_kafka_last_error()))));
+	}
+}
+
+int
+consumer_take(Consumer *consumer, Message *messages, int max, int timeout_ms)
+{
+	uint64		ignored;
+	ssize_t		got;
+	int			n = 0;
+
+	consumer_release(consumer);
+	if (consumer->taken_size < max)
+	{
+		if (consumer->taken != NULL)
+			pfree(consumer->taken);
+		consumer->taken = MemoryContextAlloc(consumer->context, max * sizeof(rd_kafka_message_t *));
+		consumer->taken_size = max;
+	}
+
+	/* drain the wake-up before looking: what comes after the look rings again */
+	if (consumer->wakeup_fd >= 0 && read(consumer->wakeup_fd, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN)
+		elog(LOG, "could not read eventfd: %m");
+	got = rd_kafka_consume_batch_queue(consumer->queue, 0, consumer->taken, max);
+	if (got <= 0 && timeout_ms > 0)
+	{
+		wait_readable(consumer, timeout_ms);
+		got = rd_kafka_consume_batch_queue(consumer->queue, 0, consumer->taken, max);
+	}
+	consumer->ntaken = Max(got, 0);
+	for (int i = 0; i < consumer->ntaken; i++)
+	{
+		if (consumer->taken[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+			note_message(consumer, consumer->taken[i], &messages[n++]);
+		else
+			note_event(consumer, consumer->taken[i]);
+	}
+
+	/* librdkafka rings only for the first in an empty queue */
+	if (consumer->ntaken == max && consumer->wakeup_fd >= 0)
+	{
+		uint64		one = 1;
+
+		if (write(consumer->wakeup_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+			elog(LOG, "could not write eventfd: %m");
+	}
+	connection_poll(&consumer->connection, 0);
+	refresh_trouble(consumer);
+	return n;
+}
+
+void
+consumer_release(Consumer *consumer)
+{
+	for (int i = 0; i < consumer->ntaken; i++)
+		rd_kafka_message_destroy(consumer->taken[i]);
+	consumer->ntaken = 0;
+}
+
+void
+consumer_position(Consumer *consumer, int32 partition, int64 *position, int64 *log_end, bool *at_end)
+{
+	PartitionState *state = partition_state(consumer, partition);
+	int64		low = -1;
+	int64		high = -1;
+
+	/* cached by librdkafka from the last fetch response: no request */
+	(void) rd_kafka_get_watermark_offsets(consumer->connection.rk, consumer->topic_name, partition, &low, &high);
+	*position = state->position;
+	*at_end = state->assigned && state->position >= 0 && (state->eof || (high >= 0 && state->position >= high));
+	*log_end = state->stable_end;
+	if (state->position >= 0 && (*at_end || (*log_end >= 0 && *log_end < state->position)))
+		*log_end = state->position;
+}
+
+int
+consumer_wakeup_fd(Consumer *consumer)
+{
+	return consumer->wakeup_fd;
+}
+
+const ConsumerState *
+consumer_state(Consumer *consumer)
+{
+	return &consumer->state;
+}
+
+static void
+close_callback(void *arg)
+{
+	consumer_close(arg);
+}
+
+/* librdkafka writes eight bytes to the descriptor when the queue stops being empty: just what an eventfd takes. */
+static void
+open_wakeup(Consumer *consumer)
+{
+	static const uint64 one = 1;
+
+	consumer->wakeup_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (consumer->wakeup_fd < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not create an eventfd: %m")));
+	rd_kafka_queue_io_event_enable(consumer->queue, consumer->wakeup_fd, &one, sizeof(one));
+}
+
+/* The state of a partition, growing the array. */
+static PartitionState *
+partition_state(Consumer *consumer, int32 partition)
+{
+	if (partition >= consumer->npartitions)
+	{
+		int			n = partition + 1;
+
+		if (consumer->partitions == NULL)
+			consumer->partitions = MemoryContextAlloc(consumer->context, n * sizeof(PartitionState));
+		else
+			consumer->partitions = repalloc(consumer->partitions, n * sizeof(PartitionState));
+		for (int i = consumer->npartitions; i < n; i++)
+			consumer->partitions[i] = (PartitionState)
+		{
+			.position = CONSUMER_BEGINNING, .stable_end = -1
+		};
+		consumer->npartitions = n;
+	}
+	return &consumer->partitions[partition];
+}
+
+static void
+note_message(Consumer *consumer, const rd_kafka_message_t *from, Message *to)
+{
+	PartitionState *state = &consumer->partitions[from->partition];
+	rd_kafka_timestamp_type_t type;
+	int64		ms = rd_kafka_message_timestamp(from, &type);
+	int64		usecs;
+
+	state->position = from->offset + 1;
+	state->eof = false;
+
+	to->partition = from->partition;
+	to->offset = from->offset;
+	to->key = from->key;
+	to->key_len = from->key_len;
+	to->payload = from->payload;
+	to->payload_len = from->len;
+	to->handle = (void *) from;
+
+	/* producers may set any number: one that is no timestamp of ours counts as none */
+	to->has_timestamp = type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && ms >= 0 && !pg_mul_s64_overflow(ms, 1000, &usecs);
+	to->timestamp = to->has_timestamp ? usecs - UNIX_TO_PG_USECS : 0;
+	to->has_timestamp = to->has_timestamp && IS_VALID_TIMESTAMP(to->timestamp);
+}
+
+/* What stands in the queue beside messages. */
+static void
+note_event(Consumer *consumer, const rd_kafka_message_t *event)
+{
+	const char *words = rd_kafka_message_errstr(event);
+
+	switch (event->err)
+	{
+		case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+			note_eof(consumer, event->partition, event->offset);
+			break;
+		case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+		case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+			set_trouble(consumer, CONSUMER_OUT_OF_RANGE, words);
+			consumer->state.trouble_partition = event->partition;
+			consumer->state.trouble_offset = event->offset;
+			break;
+		default:
+			set_request_trouble(consumer, event->err);
+			if (consumer->state.trouble != CONSUMER_FINE && words != NULL)
+				strlcpy(consumer->state.message, words, sizeof(consumer->state.message));
+			break;
+	}
+}
+
+static void
+note_eof(Consumer *consumer, int32 partition, int64 offset)
+{
+	PartitionState *state = partition_state(consumer, partition);
+
+	state->eof = true;
+	state->position = Max(state->position, offset);
+	state->stable_end = Max(state->stable_end, state->position);
+}
+
+static void
+set_trouble(Consumer *consumer, ConsumerTrouble trouble, const char *words)
+{
+	consumer->state.trouble = trouble;
+	strlcpy(consumer->state.message, words != NULL ? words : "", sizeof(consumer->state.message));
+	consumer->state.trouble_partition = -1;
+	consumer->state.trouble_offset = -1;
+}
+
+/* What the error of a request or a partition means. Where brokers are away, the connection's own words say more. */
+static void
+set_request_trouble(Consumer *consumer, rd_kafka_resp_err_t err)
+{
+	const char *words = rd_kafka_err2str(err);
+	const ConnectionEvents *events = &consumer->connection.events;
+
+	switch (err)
+	{
+		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+			set_trouble(consumer, CONSUMER_UNKNOWN_TOPIC, words);
+			break;
+		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+		case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+			set_trouble(consumer, CONSUMER_AUTH, words);
+			break;
+		case RD_KAFKA_RESP_ERR__FATAL:
+			set_trouble(consumer, CONSUMER_FATAL, words);
+			break;
+		case RD_KAFKA_RESP_ERR__TIMED_OUT:
+		case RD_KAFKA_RESP_ERR__TRANSPORT:
+		case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+		case RD_KAFKA_RESP_ERR__RESOLVE:
+		case RD_KAFKA_RESP_ERR__WAIT_COORD:
+		case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+		case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+		case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
+		case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+			if (consumer->state.trouble != CONSUMER_AUTH)
+				set_trouble(consumer, CONSUMER_RECONNECTING, events->message[0] != '\0' ? events->message : words);
+			break;
+		default:
+			/* passing trouble of one fetch: librdkafka tries again */
+			break;
+	}
+}
+
+/* A broker has answered. */
+static void
+clear_connection_trouble(Consumer *consumer)
+{
+	consumer->connection.events.all_down = false;
+	consumer->connection.events.auth_failed = false;
+	consumer->connection.events.message[0] = '\0';
+	if (consumer->state.trouble == CONSUMER_RECONNECTING || consumer->state.trouble == CONSUMER_AUTH)
+		set_trouble(consumer, CONSUMER_FINE, "");
+}
+
+static void
+refresh_trouble(Consumer *consumer)
+{
+	const ConnectionEvents *events = &consumer->connection.events;
+
+	if (events->fatal)
+		set_trouble(consumer, CONSUMER_FATAL, events->message);
+	else if (consumer->state.trouble == CONSUMER_OUT_OF_RANGE || consumer->state.trouble == CONSUMER_UNKNOWN_TOPIC)
+		return;
+	else if (events->auth_failed)
+		set_trouble(consumer, CONSUMER_AUTH, events->message);
+	else if (events->all_down)
+		set_trouble(consumer, CONSUMER_RECONNECTING, events->message);
+}
+
+/*
+ * librdkafka's statistics, every second: the last stable offset and the number of the topic's partitions, and whether a broker is up. The
+ * text is of a fixed form, with "partition":N before "ls_offset":M in each partition's object, and only our topic in it.
+ */
+static void
+on_stats(void *arg, const char *json)
+{
+	Consumer   *consumer = arg;
+	const char *topics = strstr(json, "\"topics\":");
+	const char *up = strstr(json, "\"state\":\"UP\"");
+	const char *p = topics;
+	int			count = 0;
+
+	if (up != NULL && (topics == NULL || up < topics))
+		clear_connection_trouble(consumer);
+	while (p != NULL && (p = strstr(p, "\"partition\":")) != NULL)
+	{
+		int			partition = atoi(p + strlen("\"partition\":"));
+		const char *end = strstr(p, "\"ls_offset\":");
+
+		p += strlen("\"partition\":");
+		if (partition < 0 || end == NULL)
+			continue;
+		count = Max(count, partition + 1);
+		if (partition < consumer->npartitions)
+			consumer->partitions[partition].stable_end = strtoll(end + strlen("\"ls_offset\":"), NULL, 10);
+	}
+	if (count > 0)
+		consumer->known_partitions = count;
+}
+
+static void
+wait_readable(Consumer *consumer, int timeout_ms)
+{
+	struct pollfd pfd = {.fd = consumer->wakeup_fd, .events = POLLIN};
+
+	/* a signal ends the wait early: the caller looks at its interrupts */
+	(void) poll(&pfd, 1, timeout_ms);
+}
+
+/*
+ * Ask for an offset: of the beginning, the log end (last stable offset) or a time in milliseconds, as *offset says. In growing
+ * slices, for the sake of interrupts.
+ */
+static rd_kafka_resp_err_t
+ask_offset(Consumer *consumer, int32 partition, int64 *offset, int timeout_ms)
+{
+	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
+
+	for (int slice = 250; timeout_ms > 0; timeout_ms -= slice, slice = Min(slice * 2, Max(timeout_ms, 1)))
+	{
+		rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+		rd_kafka_topic_partition_t *item = rd_kafka_topic_partition_list_add(list, consumer->topic_name, partition);
+
+		slice = Min(slice, timeout_ms);
+		item->offset = *offset;
+		err = rd_kafka_offsets_for_times(consumer->connection.rk, list, slice);
+		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+		{
+			err = list->elems[0].err;
+			if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+				*offset = list->elems[0].offset;
+		}
+		rd_kafka_topic_partition_list_destroy(list);
+		CHECK_FOR_INTERRUPTS();
+		connection_poll(&consumer->connection, 0);
+		refresh_trouble(consumer);
+		if (err != RD_KAFKA_RESP_ERR__TIMED_OUT && err != RD_KAFKA_RESP_ERR__TRANSPORT)
+			break;
+	}
+	return err;
+}

@@ -1,0 +1,74 @@
+/*
+ * headers.c
+ *		A message's headers as jsonb: an array of {"key": …, "value": …}, in the order of the message.
+ *
+ * A value that is valid text becomes a string, one that is not (or that holds a zero byte) a string of "\x" and hexadecimal digits, as
+ * bytea is shown. A header without value has null.
+ */
+#include "postgres.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include "mb/pg_wchar.h"
+#include "source/consumer.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+
+static void push_string(JsonbParseState **state, JsonbIteratorToken token, const char *bytes, size_t len);
+
+Datum
+message_headers(const Message *message, bool *isnull)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue *result;
+	rd_kafka_headers_t *headers = NULL;
+	const char *name;
+	const void *value;
+	size_t		size;
+
+	*isnull = true;
+	if (message->handle == NULL || rd_kafka_message_headers(message->handle, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return (Datum) 0;
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+	{
+		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		push_string(&state, WJB_KEY, "key", 3);
+		push_string(&state, WJB_VALUE, name, strlen(name));
+		push_string(&state, WJB_KEY, "value", 5);
+		push_string(&state, WJB_VALUE, value, size);
+		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	}
+	result = pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	*isnull = false;
+	return JsonbPGetDatum(JsonbValueToJsonb(result));
+}
+
+static void
+push_string(JsonbParseState **state, JsonbIteratorToken token, const char *bytes, size_t len)
+{
+	JsonbValue	v;
+
+	if (bytes == NULL)
+	{
+		v.type = jbvNull;
+		pushJsonbValue(state, token, &v);
+		return;
+	}
+	v.type = jbvString;
+	if (pg_verify_mbstr(PG_UTF8, bytes, len, true) && memchr(bytes, '\0', len) == NULL)
+	{
+		v.val.string.val = pg_any_to_server(pnstrdup(bytes, len), len, PG_UTF8);
+		v.val.string.len = strlen(v.val.string.val);
+	}
+	else
+	{
+		char	   *hex = palloc(len * 2 + 3);
+
+		strcpy(hex, "\\x");
+		hex[2 + hex_encode(bytes, len, hex + 2)] = '\0';
+		v.val.string.val = hex;
+		v.val.string.len = len * 2 + 2;
+	}
+	pushJsonbValue(state, token, &v);
+}

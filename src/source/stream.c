@@ -1,0 +1,281 @@
+/*
+ * stream.c
+ *		From a foreign table to a Stream: its options and columns, resolved and checked against each other.
+ *
+ * What the validator of options could check alone, it has checked. Here follows what needs the columns: that event_time names one, that
+ * metadata columns have the types that they show, that a raw stream has one column for the payload. An ALTER FOREIGN TABLE can break any of
+ * these at any time, so that each opening checks anew.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_foreign_data_wrapper.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "foreign/foreign.h"
+#include "source/options.h"
+#include "source/stream.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/varlena.h"
+
+typedef struct MetaRule
+{
+	const char *name;
+	StreamMeta	meta;
+	Oid			types[2];
+	const char *words;
+} MetaRule;
+
+static const MetaRule meta_rules[] = {
+	{"partition", META_PARTITION, {INT4OID, INT8OID}, "integer or bigint"},
+	{"offset", META_OFFSET, {INT8OID}, "bigint"},
+	{"timestamp", META_TIMESTAMP, {TIMESTAMPTZOID}, "timestamp with time zone"},
+	{"key", META_KEY, {TEXTOID, BYTEAOID}, "text or bytea"},
+	{"headers", META_HEADERS, {JSONBOID}, "jsonb"},
+	{"topic", META_TOPIC, {TEXTOID}, "text"},
+};
+
+static bool is_our_wrapper(Oid fdwid);
+static void read_columns(Stream *stream);
+static StreamMeta read_meta(const Stream *stream, const StreamColumn *column, const char *name);
+static void check_raw(const Stream *stream);
+static void read_options(Stream *stream, List *options);
+static AttrNumber find_event_time(const Stream *stream, const char *name);
+static void read_archive(Stream *stream, const char *value);
+static StreamTimeUnit read_time_unit(const char *value);
+
+Stream *
+stream_open(Oid relid)
+{
+	Stream	   *stream;
+	ForeignTable *table;
+	Relation	rel;
+
+	if (!stream_is_stream(relid))
+	{
+		char	   *name = get_rel_name(relid);
+
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 name != NULL ? errmsg("\"%s\" is not a stream", name) : errmsg("relation with OID %u does not exist", relid),
+				 errhint("A stream is a foreign table of a server of the foreign data wrapper streambatch_kafka: CREATE FOREIGN TABLE … SERVER … OPTIONS (topic '…').")));
+	}
+
+	stream = palloc0(sizeof(Stream));
+	table = GetForeignTable(relid);
+	rel = relation_open(relid, AccessShareLock);
+	stream->relid = relid;
+	stream->serverid = table->serverid;
+	stream->owner = rel->rd_rel->relowner;
+	stream->schema = get_namespace_name(RelationGetNamespace(rel));
+	stream->name = pstrdup(RelationGetRelationName(rel));
+	stream->desc = CreateTupleDescCopy(RelationGetDescr(rel));
+	relation_close(rel, AccessShareLock);
+
+	read_columns(stream);
+	read_options(stream, table->options);
+	if (stream->format == FORMAT_RAW)
+		check_raw(stream);
+	return stream;
+}
+
+bool
+stream_is_stream(Oid relid)
+{
+	ForeignTable *table;
+
+	if (get_rel_relkind(relid) != RELKIND_FOREIGN_TABLE)
+		return false;
+	table = GetForeignTable(relid);
+	return is_our_wrapper(GetForeignServer(table->serverid)->fdwid);
+}
+
+AttrNumber
+stream_meta_column(const Stream *stream, StreamMeta meta)
+{
+	for (int i = 0; i < stream->desc->natts; i++)
+	{
+		if (!stream->columns[i].dropped && stream->columns[i].meta == meta)
+			return i + 1;
+	}
+	return 0;
+}
+
+/* By its handler, which no renaming of the wrapper changes. */
+static bool
+is_our_wrapper(Oid fdwid)
+{
+	Oid			handler = GetForeignDataWrapper(fdwid)->fdwhandler;
+	char	   *name = OidIsValid(handler) ? get_func_name(handler) : NULL;
+	char	   *schema;
+
+	if (name == NULL || strcmp(name, "_fdw_handler") != 0)
+		return false;
+	schema = get_namespace_name(get_func_namespace(handler));
+	return schema != NULL && strcmp(schema, "streambatch") == 0;
+}
+
+static void
+read_columns(Stream *stream)
+{
+	stream->columns = palloc0(Max(1, stream->desc->natts) * sizeof(StreamColumn));
+	for (int i = 0; i < stream->desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(stream->desc, i);
+		StreamColumn *column = &stream->columns[i];
+		List	   *options;
+		const char *path;
+		const char *metadata;
+
+		column->dropped = att->attisdropped;
+		column->name = NameStr(att->attname);
+		column->type = att->atttypid;
+		column->typmod = att->atttypmod;
+		column->collation = att->attcollation;
+		if (att->attisdropped)
+			continue;
+		options = GetForeignColumnOptions(stream->relid, i + 1);
+		path = option_value(options, "path");
+		metadata = option_value(options, "metadata");
+		column->path_is_option = path != NULL;
+		column->path = path != NULL ? path : column->name;
+		if (metadata != NULL)
+			column->meta = read_meta(stream, column, metadata);
+	}
+}
+
+static StreamMeta
+read_meta(const Stream *stream, const StreamColumn *column, const char *name)
+{
+	for (int i = 0; i < lengthof(meta_rules); i++)
+	{
+		const MetaRule *rule = &meta_rules[i];
+
+		if (strcmp(rule->name, name) != 0)
+			continue;
+		if (column->type == rule->types[0] || (column->type == rule->types[1] && OidIsValid(rule->types[1])))
+			return rule->meta;
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+				 errmsg("column \"%s\" of stream \"%s\" has type %s, but metadata '%s' is %s",
+						column->name, stream->name, format_type_be(column->type), name, rule->words),
+				 errhint("Use ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE ….",
+						 quote_qualified_identifier(stream->schema, stream->name), quote_identifier(column->name))));
+	}
+	elog(ERROR, "unknown metadata \"%s\"", name);
+}
+
+/* A raw stream has at most one column that is not metadata, and the payload's bytes must fit into it. */
+static void
+check_raw(const Stream *stream)
+{
+	int			payloads = 0;
+
+	for (int i = 0; i < stream->desc->natts; i++)
+	{
+		const StreamColumn *column = &stream->columns[i];
+
+		if (column->dropped || column->meta != META_NONE)
+			continue;
+		payloads++;
+		if (payloads > 1 || (column->type != TEXTOID && column->type != BYTEAOID))
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+					 errmsg("column \"%s\" does not fit into stream \"%s\" of format 'raw'", column->name, stream->name),
+					 errdetail("Beside metadata columns, such a stream has one column \"value\" of type bytea or text."),
+					 errhint("Use the option metadata on the column, or format 'json' on the foreign table.")));
+	}
+}
+
+static void
+read_options(Stream *stream, List *options)
+{
+	const char *value = option_value(options, "topic");
+
+	if (value == NULL)
+		elog(ERROR, "stream \"%s\" has no topic", stream->name);
+	stream->topic = value;
+	value = option_value(options, "format");
+	stream->format = value != NULL && strcmp(value, "raw") == 0 ? FORMAT_RAW : FORMAT_JSON;
+	value = option_value(options, "start");
+	stream->start = value != NULL && strcmp(value, "latest") == 0 ? START_LATEST : START_EARLIEST;
+	value = option_value(options, "on_gap");
+	stream->on_gap_skip = value != NULL && strcmp(value, "skip") == 0;
+	value = option_value(options, "max_out_of_orderness");
+	stream->max_out_of_orderness = option_interval("max_out_of_orderness", value != NULL ? value : "0");
+	value = option_value(options, "max_future");
+	stream->max_future = option_interval("max_future", value != NULL ? value : "1 day");
+	value = option_value(options, "idle_timeout");
+	stream->idle_timeout = option_interval("idle_timeout", value != NULL ? value : "30 s");
+	value = option_value(options, "time_zone");
+	stream->time_zone = value != NULL ? value : "UTC";
+	stream->time_unit = read_time_unit(option_value(options, "time_unit"));
+	value = option_value(options, "event_time");
+	stream->event_time = value != NULL ? find_event_time(stream, value) : 0;
+	read_archive(stream, option_value(options, "archive"));
+}
+
+static AttrNumber
+find_event_time(const Stream *stream, const char *name)
+{
+	char	   *table = quote_qualified_identifier(stream->schema, stream->name);
+
+	for (int i = 0; i < stream->desc->natts; i++)
+	{
+		const StreamColumn *column = &stream->columns[i];
+
+		if (column->dropped || strcmp(column->name, name) != 0)
+			continue;
+		if (column->type == TIMESTAMPTZOID || column->type == TIMESTAMPOID || column->type == DATEOID)
+			return i + 1;
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+				 errmsg("event_time of stream \"%s\" is column \"%s\" of type %s", stream->name, name, format_type_be(column->type)),
+				 errdetail("It must be of type timestamp with time zone, timestamp or date."),
+				 errhint("Use ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE timestamptz.", table, quote_identifier(name))));
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
+			 errmsg("event_time of stream \"%s\" names column \"%s\", which does not exist", stream->name, name),
+			 errhint("Use ALTER FOREIGN TABLE %s OPTIONS (SET event_time '…').", table)));
+}
+
+/* The default is the stream's name with "_archive" behind it, cut as PostgreSQL cuts the names that it makes. */
+static void
+read_archive(Stream *stream, const char *value)
+{
+	List	   *names;
+
+	stream->archive_schema = stream->schema;
+	if (value == NULL)
+	{
+		stream->archive_name = makeObjectName(stream->name, NULL, "archive");
+		return;
+	}
+	if (strcmp(value, "none") == 0)
+	{
+		stream->archive_schema = NULL;
+		return;
+	}
+	names = textToQualifiedNameList(cstring_to_text(value));
+	stream->archive_name = strVal(llast(names));
+	if (list_length(names) > 1)
+		stream->archive_schema = strVal(linitial(names));
+}
+
+static StreamTimeUnit
+read_time_unit(const char *value)
+{
+	if (value == NULL)
+		return UNIT_NONE;
+	if (strcmp(value, "s") == 0)
+		return UNIT_S;
+	if (strcmp(value, "ms") == 0)
+		return UNIT_MS;
+	return strcmp(value, "us") == 0 ? UNIT_US : UNIT_NS;
+}

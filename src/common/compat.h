@@ -2,8 +2,8 @@
  * compat.h
  *		What differs between PostgreSQL 15 and 18, each with the upstream change it follows. The only file with PG_VERSION_NUM.
  */
-#ifndef COMPAT_H
-#define COMPAT_H
+#ifndef STREAMBATCH_COMPAT_H
+#define STREAMBATCH_COMPAT_H
 
 #if PG_VERSION_NUM < 150000
 #error "pg_streambatch needs PostgreSQL 15 or newer"
@@ -26,16 +26,31 @@
 
 /* 18 (0f5738202b): BuildTupleHashTableExt() became BuildTupleHashTable() and asks for the input slot's operations. */
 #if PG_VERSION_NUM < 180000
-#define compat_build_hash_table(desc, ops, n, cols, eq, hash, coll, nbuckets, extra, meta, table, temp) \
-	BuildTupleHashTableExt(NULL, desc, n, cols, eq, hash, coll, nbuckets, extra, meta, table, temp, false)
+#define compat_build_hash_table(desc, ops, n, cols, eq, hash, coll, nbuckets, meta, table, temp) \
+	BuildTupleHashTableExt(NULL, desc, n, cols, eq, hash, coll, nbuckets, 0, meta, table, temp, false)
 #define compat_entry_additional(table, entry) ((entry)->additional)
-#define compat_entry_set_additional(entry, value) ((entry)->additional = (value))
+#define compat_entry_set_additional(table, entry, value) ((entry)->additional = (value))
 #define compat_entry_tuple(entry) ((entry)->firstTuple)
 #else
-#define compat_build_hash_table(desc, ops, n, cols, eq, hash, coll, nbuckets, extra, meta, table, temp) \
-	BuildTupleHashTable(NULL, desc, ops, n, cols, eq, hash, coll, nbuckets, extra, meta, table, temp, false)
+#define compat_build_hash_table(desc, ops, n, cols, eq, hash, coll, nbuckets, meta, table, temp) \
+	BuildTupleHashTable(NULL, desc, ops, n, cols, eq, hash, coll, nbuckets, sizeof(void *), meta, table, temp, false)
 #define compat_entry_additional(table, entry) (*(void **) TupleHashEntryGetAdditional(table, entry))
+#define compat_entry_set_additional(table, entry, value) (compat_entry_additional(table, entry) = (value))
 #define compat_entry_tuple(entry) TupleHashEntryGetTuple(entry)
 #endif
 
-#endif							/* COMPAT_H */
+/* 16 (f5ea27786f): EvalPlanQualInit() took over EvalPlanQualInitExt()'s list of result relations. */
+#if PG_VERSION_NUM < 160000
+#define compat_epq_init(epq, estate) EvalPlanQualInit(epq, estate, NULL, NIL, -1)
+#else
+#define compat_epq_init(epq, estate) EvalPlanQualInit(epq, estate, NULL, NIL, -1, NIL)
+#endif
+
+/* 18 (0fbceae841): index_beginscan() takes a place for instrumentation. */
+#if PG_VERSION_NUM < 180000
+#define compat_index_beginscan(heap, index, snapshot, nkeys) index_beginscan(heap, index, snapshot, nkeys, 0)
+#else
+#define compat_index_beginscan(heap, index, snapshot, nkeys) index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#endif
+
+#endif							/* STREAMBATCH_COMPAT_H */

@@ -170,7 +170,7 @@ build_table(Fold *fold)
 		MemoryContext old = MemoryContextSwitchTo(fold->table);
 
 		fold->groups = compat_build_hash_table(fold->key_desc, &TTSOpsVirtual, fold->def->nkeys, fold->key_columns,
-											   fold->equal_functions, fold->hash_functions, fold->collations, 256, 0, fold->table,
+											   fold->equal_functions, fold->hash_functions, fold->collations, 256, fold->table,
 											   fold->table, fold->row);
 		MemoryContextSwitchTo(old);
 	}
@@ -255,7 +255,7 @@ find_group(Fold *fold, TupleTableSlot *row)
 					 errmsg("grouping keys of %u bytes are longer than the maximum of %d", compat_entry_tuple(entry)->t_len,
 							MAX_KEY_SIZE),
 					 errhint("Group by a hash or a prefix of the value.")));
-		compat_entry_set_additional(entry, new_group(fold));
+		compat_entry_set_additional(fold->groups, entry, new_group(fold));
 	}
 	return compat_entry_additional(fold->groups, entry);
 }

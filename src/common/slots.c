@@ -1,0 +1,447 @@
+/*
+ * slots.c
+ *		Shared memory of launcher, workers and sessions (see slots.h).
+ *
+ * A worker's life: slots_want() marks the slot; the launcher registers a dynamic background worker with the slot's number; it attaches (pid set),
+ * works, and leaves (pid cleared by its exit callback, however it exits short of a crash, after which the postmaster makes shared memory anew).
+ * An error exit keeps the slot wanted: the launcher starts the next worker after a back-off of 1, 2, 4 … 60 seconds.
+ */
+#include "postgres.h"
+
+#include "common/slots.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "storage/shmem.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#define MAX_SLOTS 256
+#define MAX_HOLDS 8
+#define TRANCHE "pg_streambatch"
+
+typedef struct SlotTable
+{
+	pid_t		launcher;
+	Oid			held[MAX_HOLDS];
+	Slot		slots[MAX_SLOTS];
+} SlotTable;
+
+static SlotTable *table = NULL;
+static LWLock *lock = NULL;
+static int	my_slot = -1;
+static shmem_startup_hook_type previous_startup = NULL;
+static shmem_request_hook_type previous_request = NULL;
+
+PG_FUNCTION_INFO_V1(streambatch_workers);
+
+static const char *const state_names[] = {
+	"stopped", "starting", "catching up", "streaming", "paused", "reconnecting", "error"
+};
+
+static void
+request(void)
+{
+	if (previous_request)
+		previous_request();
+	RequestAddinShmemSpace(sizeof(SlotTable));
+	RequestNamedLWLockTranche(TRANCHE, 1);
+}
+
+static void
+startup(void)
+{
+	bool		found;
+
+	if (previous_startup)
+		previous_startup();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	table = ShmemInitStruct(TRANCHE, sizeof(SlotTable), &found);
+	if (!found)
+		memset(table, 0, sizeof(SlotTable));
+	lock = &GetNamedLWLockTranche(TRANCHE)->lock;
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+slots_request_shmem(void)
+{
+	previous_request = shmem_request_hook;
+	shmem_request_hook = request;
+	previous_startup = shmem_startup_hook;
+	shmem_startup_hook = startup;
+}
+
+bool
+slots_available(void)
+{
+	return table != NULL;
+}
+
+static void
+wake(pid_t pid)
+{
+	PGPROC	   *proc = pid != 0 ? BackendPidGetProc(pid) : NULL;
+
+	if (proc != NULL)
+		SetLatch(&proc->procLatch);
+}
+
+/* The stream's slot, or NULL. Lock held. */
+static Slot *
+find(Oid database, Oid stream)
+{
+	for (int i = 0; i < MAX_SLOTS; i++)
+	{
+		if (table->slots[i].database == database && table->slots[i].stream == stream)
+			return &table->slots[i];
+	}
+	return NULL;
+}
+
+/* A slot that nobody needs: free, or of a worker that is gone and not wanted. Lock held exclusively. */
+static Slot *
+find_free(void)
+{
+	for (int i = 0; i < MAX_SLOTS; i++)
+	{
+		if (table->slots[i].database == InvalidOid)
+			return &table->slots[i];
+	}
+	for (int i = 0; i < MAX_SLOTS; i++)
+	{
+		if (!table->slots[i].wanted && table->slots[i].pid == 0)
+			return &table->slots[i];
+	}
+	return NULL;
+}
+
+static bool
+is_held(Oid database)
+{
+	for (int i = 0; i < MAX_HOLDS; i++)
+	{
+		if (table->held[i] == database)
+			return true;
+	}
+	return false;
+}
+
+void
+slots_want(Oid database, Oid stream)
+{
+	Slot	   *slot;
+	pid_t		pid = 0;
+
+	if (table == NULL)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot = find(database, stream);
+	if (slot == NULL && (slot = find_free()) != NULL)
+	{
+		memset(slot, 0, sizeof(*slot));
+		slot->database = database;
+		slot->stream = stream;
+	}
+	if (slot != NULL)
+	{
+		slot->wanted = true;
+		slot->requests++;
+		slot->next_start = 0;
+		slot->failures = 0;
+		if (slot->pid == 0)
+			slot->state = WORKER_STARTING;
+		pid = slot->pid ? slot->pid : table->launcher;
+	}
+	LWLockRelease(lock);
+	if (slot == NULL)
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("no more than %d streams can have a worker in one server", MAX_SLOTS)));
+	wake(pid);
+}
+
+void
+slots_nudge(Oid database, Oid stream)
+{
+	Slot	   *slot;
+	pid_t		pid = 0;
+
+	if (table == NULL)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot = find(database, stream);
+	if (slot != NULL)
+	{
+		slot->requests++;
+		pid = slot->pid;
+	}
+	LWLockRelease(lock);
+	wake(pid);
+}
+
+bool
+slots_get(Oid database, Oid stream, Slot *copy)
+{
+	Slot	   *slot;
+
+	if (table == NULL)
+		return false;
+	LWLockAcquire(lock, LW_SHARED);
+	slot = find(database, stream);
+	if (slot != NULL)
+		*copy = *slot;
+	LWLockRelease(lock);
+	return slot != NULL;
+}
+
+/* Ask the workers of a database to end; true when none is left. */
+static bool
+stop_workers(Oid database)
+{
+	bool		none = true;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_SLOTS; i++)
+	{
+		Slot	   *slot = &table->slots[i];
+
+		if (slot->database != database || slot->pid == 0)
+			continue;
+		none = false;
+		kill(slot->pid, SIGTERM);
+	}
+	LWLockRelease(lock);
+	return none;
+}
+
+void
+slots_hold_database(Oid database)
+{
+	bool		held = false;
+
+	if (table == NULL)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_HOLDS && !held; i++)
+	{
+		if (table->held[i] == InvalidOid)
+		{
+			table->held[i] = database;
+			held = true;
+		}
+	}
+	LWLockRelease(lock);
+	while (!stop_workers(database))
+	{
+		CHECK_FOR_INTERRUPTS();
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 20, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
+}
+
+/* Let workers of the database start again: after its command failed, or when there is nothing left to start in it. */
+void
+slots_release_database(Oid database)
+{
+	pid_t		launcher;
+
+	if (table == NULL)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_HOLDS; i++)
+	{
+		if (table->held[i] == database)
+		{
+			table->held[i] = InvalidOid;
+			break;
+		}
+	}
+	launcher = table->launcher;
+	LWLockRelease(lock);
+	wake(launcher);
+}
+
+void
+slots_set_launcher(pid_t pid)
+{
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	table->launcher = pid;
+	LWLockRelease(lock);
+}
+
+int
+slots_next_wanted(long *wait_ms, Oid *database)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int			result = -1;
+
+	*wait_ms = 60000;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_SLOTS && result < 0; i++)
+	{
+		Slot	   *slot = &table->slots[i];
+
+		if (slot->database == InvalidOid || !slot->wanted || slot->pid != 0 || is_held(slot->database))
+			continue;
+		if (slot->next_start > now)
+			*wait_ms = Min(*wait_ms, (slot->next_start - now) / 1000 + 1);
+		else
+		{
+			result = i;
+			*database = slot->database;
+			/* if the worker does not attach, try again */
+			slot->next_start = now + 5 * USECS_PER_SEC;
+		}
+	}
+	LWLockRelease(lock);
+	return result;
+}
+
+void
+slots_start_failed(int i, const char *message, const char *hint)
+{
+	Slot	   *slot = &table->slots[i];
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot->state = WORKER_ERROR;
+	slot->error.sqlerrcode = ERRCODE_INSUFFICIENT_RESOURCES;
+	strlcpy(slot->error.message, message, sizeof(slot->error.message));
+	strlcpy(slot->error.hint, hint, sizeof(slot->error.hint));
+	LWLockRelease(lock);
+}
+
+static void
+detach(int code, Datum arg)
+{
+	Slot	   *slot = &table->slots[my_slot];
+	pid_t		launcher;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot->pid = 0;
+	if (slot->wanted)
+	{
+		int			delay = Min(1 << Min(slot->failures, 6), 60);
+
+		slot->failures++;
+		slot->next_start = GetCurrentTimestamp() + (code == 0 ? 0 : delay) * USECS_PER_SEC;
+	}
+	launcher = table->launcher;
+	LWLockRelease(lock);
+	wake(launcher);
+}
+
+bool
+slots_attach(int i, Oid *database, Oid *stream)
+{
+	Slot	   *slot = &table->slots[i];
+	bool		wanted;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	wanted = slot->database != InvalidOid && slot->wanted && slot->pid == 0 && !is_held(slot->database);
+	if (wanted)
+	{
+		slot->pid = MyProcPid;
+		if (slot->state != WORKER_ERROR)
+			slot->state = WORKER_STARTING;
+		*database = slot->database;
+		*stream = slot->stream;
+	}
+	LWLockRelease(lock);
+	if (wanted)
+	{
+		my_slot = i;
+		before_shmem_exit(detach, (Datum) 0);
+	}
+	return wanted;
+}
+
+uint64
+slots_requests(int i)
+{
+	uint64		requests;
+
+	LWLockAcquire(lock, LW_SHARED);
+	requests = table->slots[i].requests;
+	LWLockRelease(lock);
+	return requests;
+}
+
+void
+slots_set_state(int i, WorkerState state)
+{
+	Slot	   *slot = &table->slots[i];
+
+	if (slot->state == state && slot->failures == 0 && slot->error.sqlerrcode == 0)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot->state = state;
+	if (state == WORKER_STREAMING || state == WORKER_CATCHING_UP)
+	{
+		slot->failures = 0;
+		memset(&slot->error, 0, sizeof(slot->error));
+	}
+	LWLockRelease(lock);
+}
+
+void
+slots_set_error(int i, const WorkerError *error)
+{
+	Slot	   *slot = &table->slots[i];
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	if (error)
+		slot->error = *error;
+	else
+		memset(&slot->error, 0, sizeof(slot->error));
+	LWLockRelease(lock);
+}
+
+void
+slots_leave(int i, WorkerState state, uint64 requests)
+{
+	Slot	   *slot = &table->slots[i];
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot->state = state;
+	if (slot->requests == requests)
+		slot->wanted = false;
+	LWLockRelease(lock);
+}
+
+/* streambatch._workers(): the slots of this database */
+Datum
+streambatch_workers(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; table != NULL && i < MAX_SLOTS; i++)
+	{
+		Slot		copy;
+		Datum		values[6];
+		bool		nulls[6] = {0};
+
+		LWLockAcquire(lock, LW_SHARED);
+		copy = table->slots[i];
+		LWLockRelease(lock);
+		if (copy.database != MyDatabaseId)
+			continue;
+		values[0] = ObjectIdGetDatum(copy.stream);
+		values[1] = CStringGetTextDatum(state_names[copy.state]);
+		values[2] = Int32GetDatum(copy.pid);
+		nulls[2] = copy.pid == 0;
+		nulls[3] = nulls[4] = copy.error.sqlerrcode == 0;
+		nulls[5] = copy.error.sqlerrcode == 0 || copy.error.hint[0] == '\0';
+		values[3] = CStringGetTextDatum(unpack_sql_state(copy.error.sqlerrcode));
+		values[4] = CStringGetTextDatum(copy.error.message);
+		values[5] = CStringGetTextDatum(copy.error.hint);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,222 @@
+/*
+ * states.c
+ *		Writing a fold into the stream layer's state table (see states.h).
+ *
+ * Groups come sorted by their keys; each is looked up in the index over keys, pane and epoch, and inserted or updated as
+ * logical replication's apply worker does it. State columns are in no index, so that updates stay on their page (HOT). Nobody else writes rows
+ * of the present epoch: a refresh deletes rows of epochs that its cut has closed.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_am.h"
+#include "common/compat.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "stream/states.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+typedef struct Writer
+{
+	const ViewDef *def;
+	Relation	rel;
+	EState	   *estate;
+	ResultRelInfo *result;
+	EPQState	epq;
+	TupleTableSlot *found;
+	TupleTableSlot *put;
+	AttrNumber	epoch_att;
+	AttrNumber *key_atts;
+	AttrNumber *state_atts;
+	int			nscan;			/* columns of the look-up: all keys and the epoch */
+	ScanKey		scan_keys;
+	int		   *scan_source;	/* index of the key that a scan key takes; -1: the epoch */
+	IndexScanDesc scan;
+	Relation	index;
+} Writer;
+
+/* The attribute whose name is the column's. */
+static AttrNumber
+attribute(Relation rel, const char *column)
+{
+	AttrNumber	att = get_attnum(RelationGetRelid(rel), column);
+
+	if (att == InvalidAttrNumber)
+		elog(ERROR, "state table \"%s\" has no column \"%s\"", RelationGetRelationName(rel), column);
+	return att;
+}
+
+/* The index that holds every key and the epoch: the one with the most columns. */
+static Relation
+open_lookup_index(Writer *w)
+{
+	for (int i = 0; i < w->result->ri_NumIndices; i++)
+	{
+		Relation	index = w->result->ri_IndexRelationDescs[i];
+
+		if (index->rd_rel->relam == BTREE_AM_OID && IndexRelationGetNumberOfKeyAttributes(index) == w->def->nkeys + 1)
+			return index;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("state table \"%s\" has lost the index over its keys", RelationGetRelationName(w->rel)),
+			 errhint("Drop and create the hybrid view again.")));
+}
+
+static void
+open_lookup(Writer *w)
+{
+	w->index = open_lookup_index(w);
+	w->nscan = w->def->nkeys + 1;
+	w->scan_keys = palloc0(w->nscan * sizeof(ScanKeyData));
+	w->scan_source = palloc(w->nscan * sizeof(int));
+	for (int i = 0; i < w->nscan; i++)
+	{
+		AttrNumber	att = w->index->rd_index->indkey.values[i];
+		Oid			opfamily = w->index->rd_opfamily[i];
+		Oid			type = w->index->rd_opcintype[i];
+		Oid			op = get_opfamily_member(opfamily, type, type, BTEqualStrategyNumber);
+
+		w->scan_source[i] = -1;
+		for (int k = 0; k < w->def->nkeys; k++)
+		{
+			if (w->key_atts[k] == att)
+				w->scan_source[i] = k;
+		}
+		ScanKeyInit(&w->scan_keys[i], i + 1, BTEqualStrategyNumber, get_opcode(op), (Datum) 0);
+		w->scan_keys[i].sk_collation = w->index->rd_indcollation[i];
+	}
+	w->scan = compat_index_beginscan(w->rel, w->index, GetActiveSnapshot(), w->nscan);
+}
+
+static void
+writer_open(Writer *w, Relation rel, const ViewDef *def, bool append)
+{
+	memset(w, 0, sizeof(*w));
+	w->def = def;
+	w->rel = rel;
+	w->estate = CreateExecutorState();
+	w->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(w->result, rel, 1, NULL, 0);
+	ExecOpenIndices(w->result, false);
+	w->estate->es_output_cid = GetCurrentCommandId(true);
+	compat_epq_init(&w->epq, w->estate);
+	w->found = table_slot_create(rel, NULL);
+	w->put = table_slot_create(rel, NULL);
+	w->epoch_att = attribute(rel, "epoch");
+	w->key_atts = palloc((def->nkeys + 1) * sizeof(AttrNumber));
+	for (int i = 0; i < def->nkeys; i++)
+		w->key_atts[i] = attribute(rel, def->keys[i].column);
+	w->state_atts = palloc((def->nstates + 1) * sizeof(AttrNumber));
+	for (int i = 0; i < def->nstates; i++)
+		w->state_atts[i] = attribute(rel, psprintf("s%d", i + 1));
+	if (!append)
+		open_lookup(w);
+}
+
+static void
+writer_close(Writer *w)
+{
+	if (w->scan)
+		index_endscan(w->scan);
+	EvalPlanQualEnd(&w->epq);
+	ExecCloseIndices(w->result);
+	ExecDropSingleTupleTableSlot(w->found);
+	ExecDropSingleTupleTableSlot(w->put);
+	FreeExecutorState(w->estate);
+}
+
+static bool
+look_up(Writer *w, const FoldGroup *group, int64 epoch)
+{
+	if (w->scan == NULL)
+		return false;
+	for (int i = 0; i < w->nscan; i++)
+	{
+		ScanKey		key = &w->scan_keys[i];
+		int			source = w->scan_source[i];
+
+		key->sk_flags &= ~(SK_ISNULL | SK_SEARCHNULL);
+		if (source < 0)
+			key->sk_argument = Int64GetDatum(epoch);
+		else if (group->key_nulls[source])
+		{
+			key->sk_flags |= SK_ISNULL | SK_SEARCHNULL;
+			key->sk_argument = (Datum) 0;
+		}
+		else
+			key->sk_argument = group->keys[source];
+	}
+	index_rescan(w->scan, w->scan_keys, w->nscan, NULL, 0);
+	return index_getnext_slot(w->scan, ForwardScanDirection, w->found);
+}
+
+static void
+put_group(Writer *w, Fold *fold, const FoldGroup *group, int64 epoch)
+{
+	TupleTableSlot *put = w->put;
+	bool		exists = look_up(w, group, epoch);
+
+	ExecClearTuple(put);
+	if (exists)
+		slot_getallattrs(w->found);
+	memset(put->tts_isnull, true, put->tts_tupleDescriptor->natts * sizeof(bool));
+	put->tts_values[w->epoch_att - 1] = Int64GetDatum(epoch);
+	put->tts_isnull[w->epoch_att - 1] = false;
+	for (int i = 0; i < w->def->nkeys; i++)
+	{
+		AttrNumber	att = w->key_atts[i] - 1;
+
+		put->tts_values[att] = exists ? w->found->tts_values[att] : group->keys[i];
+		put->tts_isnull[att] = exists ? w->found->tts_isnull[att] : group->key_nulls[i];
+	}
+	for (int i = 0; i < w->def->nstates; i++)
+	{
+		AttrNumber	att = w->state_atts[i] - 1;
+
+		put->tts_values[att] = group->states[i];
+		put->tts_isnull[att] = group->state_nulls[i];
+		if (!exists || w->found->tts_isnull[att])
+			continue;
+		put->tts_values[att] = group->state_nulls[i] ? w->found->tts_values[att] :
+			fold_combine(fold, i, w->found->tts_values[att], group->states[i]);
+		put->tts_isnull[att] = false;
+	}
+	ExecStoreVirtualTuple(put);
+	if (exists)
+		ExecSimpleRelationUpdate(w->result, w->estate, &w->epq, w->found, put);
+	else
+		ExecSimpleRelationInsert(w->result, w->estate, put);
+}
+
+int64
+states_write(Relation rel, const ViewDef *def, Fold *fold, int64 epoch, bool append)
+{
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "streambatch states", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext each = AllocSetContextCreate(work, "streambatch state", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(work);
+	int64		ngroups;
+	FoldGroup  *groups = fold_groups(fold, &ngroups);
+	Writer		w;
+
+	writer_open(&w, rel, def, append);
+	for (int64 i = 0; i < ngroups; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(each);
+		put_group(&w, fold, &groups[i], epoch);
+		ResetPerTupleExprContext(w.estate);
+		MemoryContextReset(each);
+	}
+	MemoryContextSwitchTo(work);
+	writer_close(&w);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(work);
+	return ngroups;
+}

@@ -10,6 +10,7 @@
 #define STREAMBATCH_CATALOG_H
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 #include "utils/array.h"
 
 typedef struct StreamRow

@@ -39,6 +39,13 @@
 #define compat_entry_tuple(entry) TupleHashEntryGetTuple(entry)
 #endif
 
+/* 16 (19d8e2308b): ExecInsertIndexTuples() can be told to insert into summarizing indexes only. */
+#if PG_VERSION_NUM < 160000
+#define compat_insert_index_tuples(result, slot, estate) ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL)
+#else
+#define compat_insert_index_tuples(result, slot, estate) ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false)
+#endif
+
 /* 16 (f5ea27786f): EvalPlanQualInit() took over EvalPlanQualInitExt()'s list of result relations. */
 #if PG_VERSION_NUM < 160000
 #define compat_epq_init(epq, estate) EvalPlanQualInit(epq, estate, NULL, NIL, -1)

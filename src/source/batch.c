@@ -26,3 +26,10 @@ batch_current(Oid stream, int **cursor)
 	*cursor = current_cursor;
 	return current_batch;
 }
+
+const MicroBatch *
+batch_running(int **cursor)
+{
+	*cursor = current_cursor;
+	return current_batch;
+}

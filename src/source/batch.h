@@ -15,6 +15,7 @@ typedef struct MicroBatch
 	int64	   *offsets;
 	Datum	   *values;			/* row-major, natts each */
 	bool	   *nulls;
+	const bool *skip;			/* rows that the scan leaves out; NULL: none */
 } MicroBatch;
 
 /*
@@ -23,5 +24,8 @@ typedef struct MicroBatch
  */
 extern void batch_set_current(Oid stream, const MicroBatch *batch, int *cursor);
 extern const MicroBatch *batch_current(Oid stream, int **cursor);
+
+/* The same, of whichever stream. */
+extern const MicroBatch *batch_running(int **cursor);
 
 #endif							/* BATCH_H */

@@ -279,3 +279,13 @@ read_time_unit(const char *value)
 		return UNIT_MS;
 	return strcmp(value, "us") == 0 ? UNIT_US : UNIT_NS;
 }
+
+void
+stream_position_columns(const Stream *stream, const char **partition, const char **offset)
+{
+	AttrNumber	p = stream_meta_column(stream, META_PARTITION);
+	AttrNumber	o = stream_meta_column(stream, META_OFFSET);
+
+	*partition = p != 0 ? stream->columns[p - 1].name : "kafka_partition";
+	*offset = o != 0 ? stream->columns[o - 1].name : "kafka_offset";
+}

@@ -1,0 +1,360 @@
+/*
+ * archive.c
+ *		Appending events to the archive (see archive.h).
+ *
+ * Two ways. A plain table whose columns are the stream's and the position, without triggers, takes multi-inserts as COPY makes them. Anything else
+ * (partitioned, foreign, triggers, generated columns, columns of its own) takes INSERT … SELECT from the stream, whose foreign scan returns the
+ * micro-batch. Either way one subtransaction holds the batch; where a row is refused, those before it are written again without it and the
+ * rest goes on behind it, so that each refused row costs one more insert of the rows between it and the refused row before.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "common/compat.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "stream/archive.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+
+#define CHUNK 1000				/* rows of one multi-insert */
+
+struct ArchiveWriter
+{
+	const Stream *stream;
+	Relation	rel;
+	MemoryContext context;
+	/* plain tables */
+	bool		plain;
+	int		   *source;			/* of each of its columns: index of the stream's column, or one of the two below */
+	EState	   *estate;
+	ResultRelInfo *result;
+	TupleTableSlot **slots;
+	BulkInsertState bulk;
+	/* others */
+	char	   *insert;
+};
+
+#define FROM_PARTITION	(-1)
+#define FROM_OFFSET		(-2)
+
+static int
+current_row;					/* the row being written, for the error path */
+
+PG_FUNCTION_INFO_V1(streambatch_batch_partition);
+PG_FUNCTION_INFO_V1(streambatch_batch_offset);
+
+static const MicroBatch *
+running_batch(int *row)
+{
+	int		   *cursor;
+	const MicroBatch *batch = batch_running(&cursor);
+
+	if (batch == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("only a stream's worker can call this function")));
+	*row = *cursor - 1;
+	return batch;
+}
+
+/* streambatch._batch_partition(), _batch_offset(): position of the row that the scan of the micro-batch returned last */
+Datum
+streambatch_batch_partition(PG_FUNCTION_ARGS)
+{
+	int			row;
+	const MicroBatch *batch = running_batch(&row);
+
+	PG_RETURN_INT32(batch->partitions[row]);
+}
+
+Datum
+streambatch_batch_offset(PG_FUNCTION_ARGS)
+{
+	int			row;
+	const MicroBatch *batch = running_batch(&row);
+
+	PG_RETURN_INT64(batch->offsets[row]);
+}
+
+/* Where each column of the archive comes from; false where the plain way cannot serve. */
+static bool
+map_columns(ArchiveWriter *w, const char *partition, const char *offset)
+{
+	TupleDesc	desc = RelationGetDescr(w->rel);
+
+	w->source = palloc(desc->natts * sizeof(int));
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		int			c;
+
+		if (att->attisdropped || att->attgenerated || att->attidentity)
+			return false;
+		for (c = 0; c < w->stream->desc->natts; c++)
+		{
+			const StreamColumn *column = &w->stream->columns[c];
+
+			if (!column->dropped && strcmp(column->name, NameStr(att->attname)) == 0)
+				break;
+		}
+		if (c < w->stream->desc->natts)
+		{
+			if (att->atttypid != w->stream->columns[c].type || att->atttypmod != w->stream->columns[c].typmod)
+				return false;
+			w->source[i] = c;
+		}
+		else if (strcmp(NameStr(att->attname), partition) == 0 && att->atttypid == INT4OID)
+			w->source[i] = FROM_PARTITION;
+		else if (strcmp(NameStr(att->attname), offset) == 0 && att->atttypid == INT8OID)
+			w->source[i] = FROM_OFFSET;
+		else
+			return false;
+	}
+	return true;
+}
+
+static char *
+insert_statement(const ArchiveWriter *w, const char *partition, const char *offset)
+{
+	StringInfoData into;
+	StringInfoData from;
+	const Stream *stream = w->stream;
+
+	initStringInfo(&into);
+	initStringInfo(&from);
+	for (int i = 0; i < stream->desc->natts; i++)
+	{
+		if (stream->columns[i].dropped)
+			continue;
+		appendStringInfo(&into, "%s, ", quote_identifier(stream->columns[i].name));
+		appendStringInfo(&from, "event.%s, ", quote_identifier(stream->columns[i].name));
+	}
+	if (stream_meta_column(stream, META_PARTITION) == 0)
+	{
+		appendStringInfo(&into, "%s, ", quote_identifier(partition));
+		appendStringInfoString(&from, "streambatch._batch_partition(), ");
+	}
+	if (stream_meta_column(stream, META_OFFSET) == 0)
+	{
+		appendStringInfo(&into, "%s, ", quote_identifier(offset));
+		appendStringInfoString(&from, "streambatch._batch_offset(), ");
+	}
+	/* both end in a comma and a space */
+	into.data[into.len - 2] = from.data[from.len - 2] = '\0';
+	return psprintf("INSERT INTO %s (%s) SELECT %s FROM %s event",
+					quote_qualified_identifier(get_namespace_name(RelationGetNamespace(w->rel)), RelationGetRelationName(w->rel)),
+					into.data, from.data, quote_qualified_identifier(stream->schema, stream->name));
+}
+
+ArchiveWriter *
+archive_open(const Stream *stream, Oid archive)
+{
+	ArchiveWriter *w = palloc0(sizeof(ArchiveWriter));
+	const char *partition;
+	const char *offset;
+
+	stream_position_columns(stream, &partition, &offset);
+	w->stream = stream;
+	w->context = AllocSetContextCreate(CurrentMemoryContext, "streambatch archive", ALLOCSET_DEFAULT_SIZES);
+	w->rel = try_relation_open(archive, RowExclusiveLock);
+	if (w->rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the archive of stream \"%s\" is gone", stream->name),
+				 errhint("Create the table %s again, or drop the stream.",
+						 quote_qualified_identifier(stream->archive_schema ? stream->archive_schema : "?",
+													stream->archive_name ? stream->archive_name : "?"))));
+	w->plain = w->rel->rd_rel->relkind == RELKIND_RELATION && w->rel->trigdesc == NULL && map_columns(w, partition, offset);
+	if (!w->plain)
+	{
+		w->insert = insert_statement(w, partition, offset);
+		return w;
+	}
+	w->estate = CreateExecutorState();
+	w->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(w->result, w->rel, 1, NULL, 0);
+	ExecOpenIndices(w->result, false);
+	w->slots = palloc(CHUNK * sizeof(TupleTableSlot *));
+	for (int i = 0; i < CHUNK; i++)
+		w->slots[i] = table_slot_create(w->rel, NULL);
+	w->bulk = GetBulkInsertState();
+	return w;
+}
+
+void
+archive_close(ArchiveWriter *w)
+{
+	if (w->plain)
+	{
+		FreeBulkInsertState(w->bulk);
+		for (int i = 0; i < CHUNK; i++)
+			ExecDropSingleTupleTableSlot(w->slots[i]);
+		ExecCloseIndices(w->result);
+		FreeExecutorState(w->estate);
+	}
+	relation_close(w->rel, NoLock);
+	MemoryContextDelete(w->context);
+}
+
+static void
+fill_slot(const ArchiveWriter *w, const MicroBatch *batch, int row, TupleTableSlot *slot)
+{
+	int			natts = slot->tts_tupleDescriptor->natts;
+	const Datum *values = batch->values + (Size) row * batch->natts;
+	const bool *nulls = batch->nulls + (Size) row * batch->natts;
+
+	ExecClearTuple(slot);
+	for (int i = 0; i < natts; i++)
+	{
+		int			source = w->source[i];
+
+		slot->tts_isnull[i] = source >= 0 && nulls[source];
+		slot->tts_values[i] = source >= 0 ? values[source] :
+			source == FROM_PARTITION ? Int32GetDatum(batch->partitions[row]) : Int64GetDatum(batch->offsets[row]);
+	}
+	ExecStoreVirtualTuple(slot);
+}
+
+static void
+write_plain(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
+{
+	bool		constrained = RelationGetDescr(w->rel)->constr != NULL;
+	CommandId	cid = GetCurrentCommandId(true);
+
+	w->estate->es_output_cid = cid;
+	for (int start = from; start < to; start += CHUNK)
+	{
+		int			n = Min(CHUNK, to - start);
+
+		for (int i = 0; i < n; i++)
+		{
+			current_row = start + i;
+			fill_slot(w, batch, current_row, w->slots[i]);
+			if (constrained)
+				ExecConstraints(w->result, w->slots[i], w->estate);
+		}
+		table_multi_insert(w->rel, w->slots, n, cid, 0, w->bulk);
+		for (int i = 0; i < n && w->result->ri_NumIndices > 0; i++)
+		{
+			current_row = start + i;
+			list_free(compat_insert_index_tuples(w->result, w->slots[i], w->estate));
+		}
+		ResetPerTupleExprContext(w->estate);
+	}
+}
+
+static void
+write_any(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
+{
+	MicroBatch	part = *batch;
+	int			cursor = from;
+	int			rc;
+
+	part.nrows = to;
+	SPI_connect();
+	PG_TRY();
+	{
+		batch_set_current(w->stream->relid, &part, &cursor);
+		rc = SPI_execute(w->insert, false, 0);
+		if (rc != SPI_OK_INSERT)
+			elog(ERROR, "could not write the archive: %s", SPI_result_code_string(rc));
+	}
+	PG_FINALLY();
+	{
+		current_row = cursor - 1;
+		batch_set_current(InvalidOid, NULL, NULL);
+	}
+	PG_END_TRY();
+	SPI_finish();
+}
+
+/* Write rows [from, to) in one subtransaction: NULL, or the error that row current_row raised. */
+static ErrorData *
+try_write(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *error = NULL;
+
+	if (from >= to)
+		return NULL;
+	current_row = -1;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(w->context);
+	PG_TRY();
+	{
+		if (w->plain)
+			write_plain(w, batch, from, to);
+		else
+			write_any(w, batch, from, to);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(old);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = owner;
+	if (error != NULL)
+	{
+		if (w->plain)
+		{
+			/* it may hold a pin of the page that was being filled */
+			ReleaseBulkInsertStatePin(w->bulk);
+		}
+		letters_reject_error(error);
+		/* an error of the table, not of a row: nothing can be archived */
+		if (current_row < from || current_row >= to)
+			ReThrowError(error);
+	}
+	return error;
+}
+
+void
+archive_write(ArchiveWriter *w, Intake *intake, Letters *letters, StreamCounts *counts)
+{
+	MicroBatch *batch = &intake->batch;
+	int			nrows = batch->nrows;
+	int			from = 0;
+	bool	   *refused = NULL;
+
+	while (from < nrows)
+	{
+		ErrorData  *error = try_write(w, batch, from, nrows);
+		int			row = current_row;
+
+		if (error == NULL)
+			break;
+		if (refused == NULL)
+			refused = palloc0(nrows * sizeof(bool));
+		refused[row] = true;
+		letters_add(letters, &intake->messages[intake->message_of[row]], InvalidOid, error);
+		counts->dead++;
+		FreeErrorData(error);
+		/* those before it were good; they raise again only if something else is wrong */
+		error = try_write(w, batch, from, row);
+		if (error != NULL)
+			ReThrowError(error);
+		from = row + 1;
+	}
+	if (refused != NULL)
+	{
+		intake_remove(intake, refused);
+		pfree(refused);
+	}
+	MemoryContextReset(w->context);
+}

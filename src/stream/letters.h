@@ -1,0 +1,31 @@
+/*
+ * letters.h
+ *		Dead letters of the transaction at hand, until the flush writes them.
+ */
+#ifndef LETTERS_H
+#define LETTERS_H
+
+#include "common/catalog.h"
+#include "source/message.h"
+
+typedef struct Letters
+{
+	MemoryContext context;		/* owns all of it; reset by letters_clear() */
+	DeadLetter *items;
+	int			n;
+	int			allocated;
+} Letters;
+
+extern void letters_init(Letters *letters, MemoryContext parent);
+extern void letters_clear(Letters *letters);
+
+/* A message that error keeps out of the stream (view InvalidOid) or out of a view. Copies all it needs. */
+extern void letters_add(Letters *letters, const Message *message, Oid view, const ErrorData *error);
+
+/*
+ * Raise an error again that says nothing about the message: out of memory, cancelled, shut down, disk full, deadlock. To make it a dead letter would
+ * lose the message.
+ */
+extern void letters_reject_error(ErrorData *error);
+
+#endif							/* LETTERS_H */

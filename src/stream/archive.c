@@ -39,7 +39,6 @@ struct ArchiveWriter
 	EState	   *estate;
 	ResultRelInfo *result;
 	TupleTableSlot **slots;
-	BulkInsertState bulk;
 	/* others */
 	char	   *insert;
 };
@@ -47,8 +46,7 @@ struct ArchiveWriter
 #define FROM_PARTITION	(-1)
 #define FROM_OFFSET		(-2)
 
-static int
-current_row;					/* the row being written, for the error path */
+static int	current_row;		/* the row being written, for the error path */
 
 PG_FUNCTION_INFO_V1(streambatch_batch_partition);
 PG_FUNCTION_INFO_V1(streambatch_batch_offset);
@@ -187,7 +185,6 @@ archive_open(const Stream *stream, Oid archive)
 	w->slots = palloc(CHUNK * sizeof(TupleTableSlot *));
 	for (int i = 0; i < CHUNK; i++)
 		w->slots[i] = table_slot_create(w->rel, NULL);
-	w->bulk = GetBulkInsertState();
 	return w;
 }
 
@@ -196,7 +193,6 @@ archive_close(ArchiveWriter *w)
 {
 	if (w->plain)
 	{
-		FreeBulkInsertState(w->bulk);
 		for (int i = 0; i < CHUNK; i++)
 			ExecDropSingleTupleTableSlot(w->slots[i]);
 		ExecCloseIndices(w->result);
@@ -243,7 +239,7 @@ write_plain(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
 			if (constrained)
 				ExecConstraints(w->result, w->slots[i], w->estate);
 		}
-		table_multi_insert(w->rel, w->slots, n, cid, 0, w->bulk);
+		table_multi_insert(w->rel, w->slots, n, cid, 0, NULL);
 		for (int i = 0; i < n && w->result->ri_NumIndices > 0; i++)
 		{
 			current_row = start + i;
@@ -284,7 +280,7 @@ try_write(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
 {
 	MemoryContext old = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *error = NULL;
+	ErrorData  *volatile error = NULL;
 
 	if (from >= to)
 		return NULL;
@@ -311,11 +307,6 @@ try_write(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
 	CurrentResourceOwner = owner;
 	if (error != NULL)
 	{
-		if (w->plain)
-		{
-			/* it may hold a pin of the page that was being filled */
-			ReleaseBulkInsertStatePin(w->bulk);
-		}
 		letters_reject_error(error);
 		/* an error of the table, not of a row: nothing can be archived */
 		if (current_row < from || current_row >= to)

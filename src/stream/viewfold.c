@@ -1,0 +1,255 @@
+/*
+ * viewfold.c
+ *		One hybrid view in the worker (see viewfold.h).
+ *
+ * The executor runs the fold query, whose foreign scan returns the micro-batch row by row; each resulting row goes straight into the fold. So an error
+ * tells its row: the one that the scan returned last. Three kinds of error:
+ *
+ * - while the row was evaluated (WHERE, keys, arguments): the fold has not seen it. It is the view's dead letter, and the query runs on from
+ *   the next row.
+ * - inside a transition function: the group may be half-changed. The row is noted, the caller drops everything since the last flush and
+ *   reads the log again; when the row comes back it is left out, and becomes the dead letter.
+ * - before any row: the query itself fails (a column is gone, a privilege). The view is suspended; others go on.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "common/guard.h"
+#include "executor/spi.h"
+#include "optimizer/optimizer.h"
+#include "stream/viewfold.h"
+#include "tcop/dest.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/syscache.h"
+
+struct BadRow
+{
+	int32		partition;
+	int64		offset;
+	ErrorData  *error;
+};
+
+typedef struct FoldReceiver
+{
+	DestReceiver pub;
+	Fold	   *fold;
+	const int  *cursor;
+	bool	   *taken;
+	bool		folding;
+} FoldReceiver;
+
+static Oid
+owner_of(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	}
+	return owner;
+}
+
+ViewFold *
+viewfold_open(const ViewRow *row)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "streambatch view", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	ViewFold   *vf = palloc0(sizeof(ViewFold));
+	Oid			nsp = get_namespace_oid("streambatch_state", false);
+	FoldState  *columns;
+
+	vf->context = context;
+	vf->row = *row;
+	vf->row.settings = DatumGetArrayTypePCopy(PointerGetDatum(row->settings));
+	vf->owner = owner_of(row->view);
+	vf->state_table = get_relname_relid(psprintf("stream_%d", row->id), nsp);
+	if (!OidIsValid(vf->owner) || !OidIsValid(vf->state_table))
+	{
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(context);
+		return NULL;
+	}
+	vf->def = analyse_stored(row->id);
+	vf->query = sql_fold(vf->def, &columns);
+	vf->fold = fold_create(vf->def, columns);
+	MemoryContextSwitchTo(old);
+	return vf;
+}
+
+static bool
+columns_walker(Node *node, Bitmapset **attnums)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		*attnums = bms_add_member(*attnums, ((Var *) node)->varattno);
+	return expression_tree_walker(node, columns_walker, attnums);
+}
+
+Bitmapset *
+viewfold_columns(const ViewFold *vf, Bitmapset *attnums)
+{
+	(void) columns_walker((Node *) vf->def->query->targetList, &attnums);
+	(void) columns_walker(vf->def->query->jointree->quals, &attnums);
+	(void) columns_walker(vf->def->query->havingQual, &attnums);
+	return attnums;
+}
+
+static bool
+receive(TupleTableSlot *slot, DestReceiver *self)
+{
+	FoldReceiver *receiver = (FoldReceiver *) self;
+
+	receiver->folding = true;
+	fold_row(receiver->fold, slot);
+	receiver->folding = false;
+	receiver->taken[*receiver->cursor - 1] = true;
+	return true;
+}
+
+static void
+receiver_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
+{
+}
+
+static void
+receiver_nothing(DestReceiver *self)
+{
+}
+
+static SPIPlanPtr
+plan_of(ViewFold *vf)
+{
+	if (vf->plan == NULL)
+	{
+		SPIPlanPtr	plan = SPI_prepare(vf->query, 0, NULL);
+
+		if (plan == NULL)
+			elog(ERROR, "could not prepare \"%s\": %s", vf->query, SPI_result_code_string(SPI_result));
+		SPI_keepplan(plan);
+		vf->plan = plan;
+	}
+	return vf->plan;
+}
+
+/* Run the query from the row at *cursor on, in a subtransaction; NULL, or the error that ended it. */
+static ErrorData *
+run_query(ViewFold *vf, FoldReceiver *receiver)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		SPIExecuteOptions options = {0};
+		Guard		guard;
+		int			rc;
+
+		guard_enter(&guard, vf->owner, vf->row.settings);
+		SPI_connect();
+		options.read_only = true;
+		options.dest = (DestReceiver *) receiver;
+		rc = SPI_execute_plan_extended(plan_of(vf), &options);
+		if (rc < 0)
+			elog(ERROR, "could not run \"%s\": %s", vf->query, SPI_result_code_string(rc));
+		SPI_finish();
+		guard_leave(&guard);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(vf->context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = owner;
+	return error;
+}
+
+static void
+note_bad(ViewFold *vf, const MicroBatch *batch, int row, ErrorData *error)
+{
+	MemoryContext old = MemoryContextSwitchTo(vf->context);
+
+	vf->bad = vf->bad ? repalloc(vf->bad, (vf->nbad + 1) * sizeof(BadRow)) : palloc(sizeof(BadRow));
+	vf->bad[vf->nbad].partition = batch->partitions[row];
+	vf->bad[vf->nbad].offset = batch->offsets[row];
+	vf->bad[vf->nbad].error = error;
+	vf->nbad++;
+	MemoryContextSwitchTo(old);
+}
+
+/* Rows that the fold failed on before: dead letters now. */
+static bool *
+leave_out_bad(ViewFold *vf, Intake *intake, Letters *letters)
+{
+	bool	   *skip = NULL;
+
+	for (int b = 0; b < vf->nbad; b++)
+	{
+		for (int row = 0; row < intake->batch.nrows; row++)
+		{
+			if (intake->batch.partitions[row] != vf->bad[b].partition || intake->batch.offsets[row] != vf->bad[b].offset)
+				continue;
+			if (skip == NULL)
+				skip = palloc0(intake->batch.nrows * sizeof(bool));
+			skip[row] = true;
+			letters_add(letters, &intake->messages[intake->message_of[row]], vf->row.view, vf->bad[b].error);
+		}
+	}
+	return skip;
+}
+
+ViewFoldResult
+viewfold_run(ViewFold *vf, Intake *intake, bool *taken, Letters *letters, StreamCounts *counts)
+{
+	MicroBatch *batch = &intake->batch;
+	int			cursor = 0;
+	ViewFoldResult result = VIEWFOLD_DONE;
+	FoldReceiver receiver = {
+		{receive, receiver_startup, receiver_nothing, receiver_nothing, DestNone}, vf->fold, &cursor, taken, false
+	};
+
+	if (vf->failure != NULL)
+		return VIEWFOLD_DONE;
+	batch->skip = leave_out_bad(vf, intake, letters);
+	batch_set_current(vf->def->stream, batch, &cursor);
+	while (cursor < batch->nrows)
+	{
+		int			start = cursor;
+		ErrorData  *error = run_query(vf, &receiver);
+
+		if (error == NULL)
+			break;
+		letters_reject_error(error);
+		if (receiver.folding)
+		{
+			note_bad(vf, batch, cursor - 1, error);
+			result = VIEWFOLD_POISONED;
+			break;
+		}
+		if (cursor == start)
+		{
+			vf->failure = error;
+			break;
+		}
+		/* a row that raises and one that the scan left out before it look the same: the scan stopped at the former */
+		letters_add(letters, &intake->messages[intake->message_of[cursor - 1]], vf->row.view, error);
+		FreeErrorData(error);
+	}
+	batch_set_current(InvalidOid, NULL, NULL);
+	batch->skip = NULL;
+	return result;
+}

@@ -1,0 +1,48 @@
+/*
+ * viewfold.h
+ *		One hybrid view in the worker: its fold query run over micro-batches, and what it makes of failing rows.
+ */
+#ifndef VIEWFOLD_H
+#define VIEWFOLD_H
+
+#include "common/catalog.h"
+#include "stream/fold.h"
+#include "stream/intake.h"
+
+typedef struct BadRow BadRow;
+
+typedef struct ViewFold
+{
+	ViewRow		row;
+	Oid			owner;
+	Oid			state_table;
+	MemoryContext context;		/* owns everything here */
+	ViewDef    *def;
+	Fold	   *fold;
+	char	   *query;
+	void	   *plan;			/* SPIPlanPtr */
+	BadRow	   *bad;			/* rows on which the fold itself failed: left out when they come again */
+	int			nbad;
+	bool		append;			/* the next flush appends, because combining with stored states failed */
+	ErrorData  *failure;		/* the query itself fails: the view is to be suspended */
+} ViewFold;
+
+typedef enum ViewFoldResult
+{
+	VIEWFOLD_DONE,
+	VIEWFOLD_POISONED			/* the fold is half-changed: drop it all, read again (the row is noted in bad) */
+} ViewFoldResult;
+
+/* In a context of its own under the current one. NULL where the view is being dropped. Raises what analysing its query raises. */
+extern ViewFold *viewfold_open(const ViewRow *row);
+
+/* Columns of the stream that the fold query reads, added to attnums. */
+extern Bitmapset *viewfold_columns(const ViewFold *vf, Bitmapset *attnums);
+
+/*
+ * Run the fold query over the intake's micro-batch. taken[row] is set for each row that entered the fold. Rows on which the view's expressions fail
+ * become its dead letters. Needs an active snapshot.
+ */
+extern ViewFoldResult viewfold_run(ViewFold *vf, Intake *intake, bool *taken, Letters *letters, StreamCounts *counts);
+
+#endif							/* VIEWFOLD_H */

@@ -4,6 +4,25 @@
  */
 #include "postgres.h"
 
+#include "common/guc.h"
+#include "common/slots.h"
 #include "fmgr.h"
+#include "miscadmin.h"
+#include "serve/hooks.h"
+#include "stream/launcher.h"
 
 PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+void
+_PG_init(void)
+{
+	guc_define();
+	hooks_install();
+	/* without preload there is no shared memory and no worker: streams can be read, views can be defined and refreshed */
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	slots_request_shmem();
+	launcher_register();
+}

@@ -18,7 +18,7 @@
 #include "catalog/pg_class.h"
 #include "common/guard.h"
 #include "executor/spi.h"
-#include "optimizer/optimizer.h"
+#include "nodes/nodeFuncs.h"
 #include "stream/viewfold.h"
 #include "tcop/dest.h"
 #include "utils/lsyscache.h"
@@ -38,7 +38,7 @@ typedef struct FoldReceiver
 	DestReceiver pub;
 	Fold	   *fold;
 	const int  *cursor;
-	bool	   *taken;
+	char	   *taken;
 	bool		folding;
 } FoldReceiver;
 
@@ -110,7 +110,7 @@ receive(TupleTableSlot *slot, DestReceiver *self)
 	receiver->folding = true;
 	fold_row(receiver->fold, slot);
 	receiver->folding = false;
-	receiver->taken[*receiver->cursor - 1] = true;
+	receiver->taken[*receiver->cursor - 1] = ROW_FOLDED;
 	return true;
 }
 
@@ -193,7 +193,7 @@ note_bad(ViewFold *vf, const MicroBatch *batch, int row, ErrorData *error)
 
 /* Rows that the fold failed on before: dead letters now. */
 static bool *
-leave_out_bad(ViewFold *vf, Intake *intake, Letters *letters)
+leave_out_bad(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
 {
 	bool	   *skip = NULL;
 
@@ -206,6 +206,7 @@ leave_out_bad(ViewFold *vf, Intake *intake, Letters *letters)
 			if (skip == NULL)
 				skip = palloc0(intake->batch.nrows * sizeof(bool));
 			skip[row] = true;
+			taken[row] = Max(taken[row], ROW_DEAD);
 			letters_add(letters, &intake->messages[intake->message_of[row]], vf->row.view, vf->bad[b].error);
 		}
 	}
@@ -213,7 +214,7 @@ leave_out_bad(ViewFold *vf, Intake *intake, Letters *letters)
 }
 
 ViewFoldResult
-viewfold_run(ViewFold *vf, Intake *intake, bool *taken, Letters *letters, StreamCounts *counts)
+viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
 {
 	MicroBatch *batch = &intake->batch;
 	int			cursor = 0;
@@ -224,7 +225,7 @@ viewfold_run(ViewFold *vf, Intake *intake, bool *taken, Letters *letters, Stream
 
 	if (vf->failure != NULL)
 		return VIEWFOLD_DONE;
-	batch->skip = leave_out_bad(vf, intake, letters);
+	batch->skip = leave_out_bad(vf, intake, taken, letters);
 	batch_set_current(vf->def->stream, batch, &cursor);
 	while (cursor < batch->nrows)
 	{
@@ -245,11 +246,27 @@ viewfold_run(ViewFold *vf, Intake *intake, bool *taken, Letters *letters, Stream
 			vf->failure = error;
 			break;
 		}
-		/* a row that raises and one that the scan left out before it look the same: the scan stopped at the former */
+		taken[cursor - 1] = Max(taken[cursor - 1], ROW_DEAD);
 		letters_add(letters, &intake->messages[intake->message_of[cursor - 1]], vf->row.view, error);
 		FreeErrorData(error);
 	}
 	batch_set_current(InvalidOid, NULL, NULL);
 	batch->skip = NULL;
 	return result;
+}
+
+void
+viewfold_stored(ViewFold *vf)
+{
+	fold_reset(vf->fold);
+	for (int b = 0; b < vf->nbad; b++)
+		FreeErrorData(vf->bad[b].error);
+	vf->nbad = 0;
+	vf->append = false;
+}
+
+void
+viewfold_dropped(ViewFold *vf)
+{
+	fold_reset(vf->fold);
 }

@@ -39,10 +39,19 @@ extern ViewFold *viewfold_open(const ViewRow *row);
 /* Columns of the stream that the fold query reads, added to attnums. */
 extern Bitmapset *viewfold_columns(const ViewFold *vf, Bitmapset *attnums);
 
+/* What became of a row: the best of what its views made of it. */
+#define ROW_FILTERED 0
+#define ROW_DEAD 1
+#define ROW_FOLDED 2
+
 /*
- * Run the fold query over the intake's micro-batch. taken[row] is set for each row that entered the fold. Rows on which the view's expressions fail
- * become its dead letters. Needs an active snapshot.
+ * Run the fold query over the intake's micro-batch; taken[row] is raised to what became of each row. Rows on which the view's expressions fail become
+ * its dead letters. Needs an active snapshot.
  */
-extern ViewFoldResult viewfold_run(ViewFold *vf, Intake *intake, bool *taken, Letters *letters, StreamCounts *counts);
+extern ViewFoldResult viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters);
+
+/* What was folded is stored, or dropped to be read again. */
+extern void viewfold_stored(ViewFold *vf);
+extern void viewfold_dropped(ViewFold *vf);
 
 #endif							/* VIEWFOLD_H */

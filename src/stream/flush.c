@@ -1,0 +1,109 @@
+/*
+ * flush.c
+ *		The flush (see flush.h), step by step as the cut protocol demands (docs/design.md):
+ *
+ *		1. lock the stream's row; a cut waits for us, or we for it
+ *		2. compare generation and positions with those that the fold began from: another set of views, or another owner, and nothing is written
+ *		3. only now read each view's epoch: a cut that has committed has raised it, and what we write is behind that cut
+ *		4. states, dead letters, positions, counts and watermark; the archive's rows are in the same transaction already
+ *
+ * The first row of a new partition is inserted under the same lock, so that a cut sees either the row and its events, or neither.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "stream/flush.h"
+#include "stream/states.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+static int64
+epoch_of(List *rows, int32 view_id)
+{
+	ListCell   *lc;
+
+	foreach(lc, rows)
+	{
+		const ViewRow *row = lfirst(lc);
+
+		if (row->id == view_id)
+			return row->epoch;
+	}
+	elog(ERROR, "hybrid view %d has no row in an unchanged generation", view_id);
+}
+
+/* One view's states. False where combining them with the stored ones raises. */
+static bool
+write_view(ViewFold *vf, int64 epoch)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool done = true;
+
+	PG_TRY();
+	{
+		Relation	rel = table_open(vf->state_table, RowExclusiveLock);
+
+		PushActiveSnapshot(GetTransactionSnapshot());
+		states_write(rel, vf->def, vf->fold, epoch, vf->append);
+		PopActiveSnapshot();
+		table_close(rel, NoLock);
+	}
+	PG_CATCH();
+	{
+		/* no subtransaction: whoever gets false aborts the whole transaction */
+		if (vf->append || ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		vf->append = true;
+		done = false;
+	}
+	PG_END_TRY();
+	return done;
+}
+
+static void
+report_dead_letters(const FlushJob *job)
+{
+	const DeadLetter *first = &job->letters->items[0];
+
+	if (job->letters->n == 0)
+		return;
+	ereport(LOG,
+			(errmsg_plural("stream \"%s\": %d message became a dead letter", "stream \"%s\": %d messages became dead letters",
+						   job->letters->n, job->stream->name, job->letters->n),
+			 errdetail("The first one, at partition %d offset %lld: %s", first->partition, (long long) first->offset,
+					   first->message)));
+}
+
+FlushResult
+flush_write(const FlushJob *job)
+{
+	Oid			stream = job->stream->relid;
+	StreamRow	row;
+	List	   *views;
+	ListCell   *lc;
+	TimestampTz watermark = 0;
+	bool		has_watermark;
+
+	if (!catalog_lock_stream(stream, &row) || row.generation != job->generation)
+		return FLUSH_STALE;
+	positions_check(job->positions, stream);
+	views = catalog_views_of(stream);
+	foreach(lc, job->views)
+	{
+		ViewFold   *vf = lfirst(lc);
+
+		if (vf->failure != NULL)
+			catalog_suspend_view(vf->row.view, vf->failure->sqlerrcode, vf->failure->message);
+		else if (!write_view(vf, epoch_of(views, vf->row.id)))
+			return FLUSH_RETRY;
+	}
+	catalog_insert_dead_letters(stream, job->stream->topic, job->letters->items, job->letters->n);
+	positions_write(job->positions, stream);
+	has_watermark = job->stream->event_time != 0 && positions_watermark(job->positions, job->stream, &watermark);
+	catalog_flushed(stream, job->counts, has_watermark, watermark);
+	report_dead_letters(job);
+	return FLUSH_DONE;
+}

@@ -1,0 +1,16 @@
+/*
+ * launcher.h
+ *		The launcher: a background worker that starts the streams' workers.
+ */
+#ifndef LAUNCHER_H
+#define LAUNCHER_H
+
+#include "fmgr.h"
+
+/* Called from _PG_init while shared libraries are preloaded. */
+extern void launcher_register(void);
+
+extern PGDLLEXPORT void streambatch_launcher_main(Datum main_arg);
+extern PGDLLEXPORT void streambatch_scanner_main(Datum main_arg);
+
+#endif							/* LAUNCHER_H */

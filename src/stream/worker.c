@@ -1,0 +1,739 @@
+/*
+ * worker.c
+ *		The background worker of one stream: take, decode, archive, fold; flush at the deadline; again.
+ *
+ * States (slots.h): starting, until partitions are known; catching up, until every partition is read to its end; streaming; reconnecting,
+ * while the broker is away (librdkafka retries by itself). It leaves by itself when the stream is paused, dropped, or has neither views nor
+ * resume(); and stops in state error for what only a person can mend. Any other error ends the process; the launcher starts the next one after a
+ * back-off, which begins at the stored positions.
+ *
+ * One transaction per flush: it begins with the first message after the last flush, takes its table locks (so that no lock is waited for while the
+ * stream's row is locked), receives the archive's rows batch by batch, and ends with flush_write(). Positions in memory run ahead of the stored
+ * ones; whatever goes wrong, the transaction is aborted and reading goes back to what is stored. A crash at any instant does the same.
+ *
+ * Cadence: a flush is due once ten times the last flush's duration have passed since it ended (so that flushing costs at most about a tenth), and the queue
+ * is empty or max_staleness is reached, or when the folds outgrow streambatch.work_mem.
+ *
+ * Memory: "worker" for the process; "loaded" for what follows from catalog and foreign table, reset at each load; the intake's rows per batch.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "common/guard.h"
+#include "common/guc.h"
+#include "common/slots.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "stream/archive.h"
+#include "stream/flush.h"
+#include "stream/worker.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#define CAREFUL_ROWS 64			/* batch after a poisoned fold: what a second bad row makes us read again */
+#define CAREFUL_BATCHES 64
+#define HOUSEKEEPING_MS 1000
+#define PARTITIONS_MS 20000
+#define METADATA_TIMEOUT_MS 5000
+
+typedef struct Worker
+{
+	int			slot;
+	Oid			relid;
+	MemoryContext context;
+	MemoryContext loaded;
+	Stream	   *stream;
+	StreamRow	row;
+	List	   *views;			/* of ViewFold * */
+	Consumer   *consumer;
+	Positions	positions;
+	Intake		intake;
+	ArchiveWriter *archive;		/* while a transaction is open */
+	Letters		letters;
+	StreamCounts counts;
+	int64		max_staleness;	/* microseconds; the least of the views' */
+	bool		in_transaction;
+	TimestampTz transaction_start;
+	TimestampTz last_flush_end;
+	int64		flush_cost;		/* microseconds */
+	int			careful;		/* batches left to be small and flushed one by one */
+	TimestampTz last_housekeeping;
+	TimestampTz last_partitions;
+	uint64		requests;
+	char		taken[INTAKE_MAX];
+} Worker;
+
+static Worker *w;
+
+static void
+begin(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+}
+
+/* Stop for good, or until somebody asks again. */
+static void
+leave(WorkerState state)
+{
+	if (IsTransactionState())
+		AbortCurrentTransaction();
+	slots_leave(w->slot, state, w->requests);
+	proc_exit(0);
+}
+
+/* Stop with an error that only a person can mend. */
+static void
+stop(int sqlerrcode, const char *message, const char *hint)
+{
+	WorkerError error = {0};
+
+	error.sqlerrcode = sqlerrcode;
+	strlcpy(error.message, message, sizeof(error.message));
+	strlcpy(error.hint, hint, sizeof(error.hint));
+	ereport(LOG,
+			(errcode(sqlerrcode),
+			 errmsg("worker of stream \"%s\" stops: %s", w->stream ? w->stream->name : "?", message),
+			 errhint("%s", hint)));
+	slots_set_error(w->slot, &error);
+	leave(WORKER_ERROR);
+}
+
+/* ---- loading ---- */
+
+static int64
+interval_usec(const Interval *interval)
+{
+	return interval->time + (interval->day + interval->month * INT64CONST(30)) * USECS_PER_DAY;
+}
+
+/* Open a view, or suspend it where its query cannot be analysed any more. */
+static void
+load_view(const ViewRow *row)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(old);
+	PG_TRY();
+	{
+		ViewFold   *vf = viewfold_open(row);
+
+		if (vf != NULL)
+			w->views = lappend(w->views, vf);
+		w->max_staleness = Min(w->max_staleness, interval_usec(&row->max_staleness));
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(old);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = owner;
+		letters_reject_error(error);
+		ereport(LOG, (errmsg("hybrid view \"%s\" is suspended: %s", get_rel_name(row->view), error->message)));
+		catalog_suspend_view(row->view, error->sqlerrcode, error->message);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = owner;
+}
+
+static void
+load_views(void)
+{
+	Guard		guard;
+	List	   *rows;
+	ListCell   *lc;
+	Bitmapset  *columns = NULL;
+
+	w->views = NIL;
+	w->max_staleness = USECS_PER_SEC;
+	guard_enter(&guard, InvalidOid, w->row.settings);
+	rows = catalog_views_of(w->relid);
+	foreach(lc, rows)
+	{
+		const ViewRow *row = lfirst(lc);
+
+		if (lc == list_head(rows))
+			w->max_staleness = interval_usec(&row->max_staleness);
+		if (!row->suspended)
+			load_view(row);
+	}
+	if (w->stream->event_time != 0)
+		columns = bms_add_member(columns, w->stream->event_time);
+	foreach(lc, w->views)
+		columns = viewfold_columns(lfirst(lc), columns);
+	intake_init(&w->intake, w->stream, OidIsValid(w->row.archive) ? NULL : columns);
+	guard_leave(&guard);
+}
+
+/* Load everything that the catalog says, or leave. */
+static void
+load(void)
+{
+	MemoryContext old;
+
+	begin();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextReset(w->loaded);
+	old = MemoryContextSwitchTo(w->loaded);
+	w->requests = slots_requests(w->slot);
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(w->relid)) || !catalog_stream(w->relid, &w->row))
+		leave(WORKER_STOPPED);
+	if (w->row.paused)
+		leave(WORKER_PAUSED);
+	if (w->row.nviews == 0 && !w->row.resumed)
+		leave(WORKER_STOPPED);
+	w->stream = stream_open(w->relid);
+	letters_init(&w->letters, w->loaded);
+	load_views();
+	MemoryContextSwitchTo(old);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(w->context);
+}
+
+/* ---- positions ---- */
+
+/* Note what stands in the way in the slot; true where nothing does. */
+static bool
+note_trouble(void)
+{
+	const ConsumerState *state = consumer_state(w->consumer);
+	WorkerError error = {0};
+
+	if (state->trouble == CONSUMER_FINE)
+		return true;
+	strlcpy(error.message, state->message, sizeof(error.message));
+	switch (state->trouble)
+	{
+		case CONSUMER_UNKNOWN_TOPIC:
+			error.sqlerrcode = ERRCODE_UNDEFINED_OBJECT;
+			snprintf(error.hint, sizeof(error.hint), "Create the topic \"%s\", or correct the option topic of the stream.",
+					 w->stream->topic);
+			break;
+		case CONSUMER_AUTH:
+			error.sqlerrcode = ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
+			strlcpy(error.hint, "Correct the user mapping, or the rights of its Kafka user.", sizeof(error.hint));
+			break;
+		default:
+			error.sqlerrcode = ERRCODE_CONNECTION_FAILURE;
+			strlcpy(error.hint, "The worker goes on by itself when a broker answers.", sizeof(error.hint));
+			break;
+	}
+	slots_set_state(w->slot, WORKER_RECONNECTING);
+	slots_set_error(w->slot, &error);
+	return false;
+}
+
+static void
+idle(int timeout_ms)
+{
+	int			fd = consumer_wakeup_fd(w->consumer);
+	int			events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH | (fd >= 0 ? WL_SOCKET_READABLE : 0);
+	int			rc;
+
+	rc = WaitLatchOrSocket(MyLatch, events, fd >= 0 ? fd : PGINVALID_SOCKET, timeout_ms, PG_WAIT_EXTENSION);
+	if (rc & WL_LATCH_SET)
+	{
+		ResetLatch(MyLatch);
+		/* whoever set it may have changed the catalog */
+		w->last_housekeeping = 0;
+	}
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}
+
+/* The number of partitions; waits until a broker tells. */
+static int
+await_partitions(void)
+{
+	for (;;)
+	{
+		int			count = consumer_partition_count(w->consumer, METADATA_TIMEOUT_MS);
+
+		CHECK_FOR_INTERRUPTS();
+		if (count > 0)
+			return count;
+		if (count == 0 && consumer_state(w->consumer)->trouble == CONSUMER_FINE)
+		{
+			WorkerError error = {0};
+
+			error.sqlerrcode = ERRCODE_UNDEFINED_OBJECT;
+			snprintf(error.message, sizeof(error.message), "topic \"%s\" does not exist", w->stream->topic);
+			strlcpy(error.hint, "Create the topic, or correct the option topic of the stream.", sizeof(error.hint));
+			slots_set_state(w->slot, WORKER_RECONNECTING);
+			slots_set_error(w->slot, &error);
+		}
+		else
+			(void) note_trouble();
+		idle(HOUSEKEEPING_MS);
+		load();
+	}
+}
+
+/* start 'latest': the first positions are the log's ends now, and stored, so that partitions that appear later begin at their beginning. */
+static bool
+start_latest(int count)
+{
+	positions_load(&w->positions, w->relid, count);
+	for (int i = 0; i < count; i++)
+	{
+		int64		low;
+		int64		high;
+
+		if (!consumer_query_range(w->consumer, i, &low, &high, METADATA_TIMEOUT_MS))
+			return false;
+		w->positions.items[i].next_offset = high;
+	}
+	positions_write(&w->positions, w->relid);
+	return true;
+}
+
+static void
+load_positions(void)
+{
+	bool		started = false;
+	MemoryContext old;
+
+	while (!started)
+	{
+		int			count = await_partitions();
+
+		begin();
+		old = MemoryContextSwitchTo(w->context);
+		started = catalog_lock_stream(w->relid, &w->row) &&
+			(w->row.started || w->stream->start == START_EARLIEST || start_latest(count));
+		if (started && !w->row.started)
+			catalog_set_started(w->relid);
+		if (started)
+			positions_load(&w->positions, w->relid, count);
+		MemoryContextSwitchTo(old);
+		CommitTransactionCommand();
+	}
+	positions_assign(&w->positions, w->consumer);
+	w->last_partitions = GetCurrentTimestamp();
+}
+
+/* Drop what was not stored, and read it again. */
+static void
+rewind_all(void)
+{
+	ListCell   *lc;
+
+	if (IsTransactionState())
+		AbortCurrentTransaction();
+	MemoryContextSwitchTo(w->context);
+	w->in_transaction = false;
+	w->archive = NULL;
+	memset(&w->counts, 0, sizeof(w->counts));
+	letters_clear(&w->letters);
+	intake_clear(&w->intake);
+	foreach(lc, w->views)
+		viewfold_dropped(lfirst(lc));
+	positions_rewind(&w->positions);
+	positions_assign(&w->positions, w->consumer);
+}
+
+/* Reading anew with what the catalog says now. */
+static void
+reload(void)
+{
+	rewind_all();
+	load();
+}
+
+/* ---- one transaction ---- */
+
+/* Begin, with every table lock that it will need. False: the set of views has changed. */
+static bool
+begin_fold(void)
+{
+	StreamRow	row;
+	ListCell   *lc;
+	bool		current;
+	MemoryContext old;
+
+	begin();
+	LockRelationOid(w->relid, AccessShareLock);
+	foreach(lc, w->views)
+		LockRelationOid(((ViewFold *) lfirst(lc))->state_table, RowExclusiveLock);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	current = catalog_stream(w->relid, &row) && row.generation == w->row.generation && !row.paused;
+	if (current && OidIsValid(w->row.archive))
+	{
+		old = MemoryContextSwitchTo(TopTransactionContext);
+		w->archive = archive_open(w->stream, w->row.archive);
+		MemoryContextSwitchTo(old);
+	}
+	PopActiveSnapshot();
+	MemoryContextSwitchTo(w->context);
+	w->in_transaction = true;
+	w->transaction_start = GetCurrentTimestamp();
+	if (!current)
+		reload();
+	return current;
+}
+
+static void
+count_rows(void)
+{
+	for (int i = 0; i < w->intake.batch.nrows; i++)
+	{
+		switch (w->taken[i])
+		{
+			case ROW_FOLDED:
+				w->counts.folded++;
+				break;
+			case ROW_DEAD:
+				w->counts.dead++;
+				break;
+			default:
+				w->counts.filtered++;
+				break;
+		}
+	}
+}
+
+/* Decode, archive and fold the messages just taken. False: a fold is poisoned. */
+static bool
+fold_batch(void)
+{
+	Guard		guard;
+	ListCell   *lc;
+	bool		clean = true;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	guard_enter(&guard, w->stream->owner, w->row.settings);
+	intake_decode(&w->intake, &w->positions, &w->letters, &w->counts);
+	if (w->archive != NULL)
+		archive_write(w->archive, &w->intake, &w->letters, &w->counts);
+	guard_leave(&guard);
+	memset(w->taken, ROW_FILTERED, w->intake.batch.nrows);
+	foreach(lc, w->views)
+	{
+		if (clean && viewfold_run(lfirst(lc), &w->intake, w->taken, &w->letters) == VIEWFOLD_POISONED)
+			clean = false;
+	}
+	count_rows();
+	PopActiveSnapshot();
+	return clean;
+}
+
+static void
+flush(void)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	FlushJob	job = {w->stream, w->row.generation, w->views, &w->positions, &w->letters, &w->counts};
+	FlushResult result;
+	ListCell   *lc;
+	bool		suspended = false;
+
+	pgstat_report_activity(STATE_RUNNING, "flush");
+	if (w->archive != NULL)
+		archive_close(w->archive);
+	w->archive = NULL;
+	result = flush_write(&job);
+	if (result == FLUSH_STALE)
+	{
+		reload();
+		return;
+	}
+	if (result == FLUSH_RETRY)
+	{
+		rewind_all();
+		return;
+	}
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(w->context);
+	w->in_transaction = false;
+	positions_stored(&w->positions);
+	letters_clear(&w->letters);
+	memset(&w->counts, 0, sizeof(w->counts));
+	foreach(lc, w->views)
+	{
+		viewfold_stored(lfirst(lc));
+		suspended |= ((ViewFold *) lfirst(lc))->failure != NULL;
+	}
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	w->last_flush_end = GetCurrentTimestamp();
+	w->flush_cost = w->last_flush_end - start;
+	if (suspended)
+		load();
+}
+
+static Size
+fold_size(void)
+{
+	Size		size = 0;
+	ListCell   *lc;
+
+	foreach(lc, w->views)
+		size += fold_memory(((ViewFold *) lfirst(lc))->fold);
+	return size;
+}
+
+/* Microseconds until the open transaction is to be flushed; at most 0: now. */
+static int64
+flush_due(bool queue_empty)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int64		stretch = Min(10 * w->flush_cost, w->max_staleness);
+
+	if (w->careful > 0 || fold_size() > (Size) guc_work_mem_kb * 1024)
+		return 0;
+	if (queue_empty)
+		return w->last_flush_end + stretch - now;
+	return w->transaction_start + w->max_staleness - now;
+}
+
+/* Take a batch, if there is one, through to the folds. Returns the number of messages. */
+static int
+take_batch(void)
+{
+	int			max = w->careful > 0 ? CAREFUL_ROWS : INTAKE_MAX;
+	bool		clean;
+
+	/* the views are checked before messages are taken, so that those taken are folded for the right ones */
+	if (!w->in_transaction)
+	{
+		w->intake.nmessages = consumer_take(w->consumer, w->intake.messages, max, 0);
+		if (w->intake.nmessages == 0)
+			return 0;
+		if (!begin_fold())
+		{
+			consumer_release(w->consumer);
+			return 1;
+		}
+	}
+	else
+		w->intake.nmessages = consumer_take(w->consumer, w->intake.messages, max, 0);
+	if (w->intake.nmessages == 0)
+		return 0;
+	max = w->intake.nmessages;
+	clean = fold_batch();
+	consumer_release(w->consumer);
+	intake_clear(&w->intake);
+	if (w->careful > 0)
+		w->careful--;
+	if (!clean)
+	{
+		w->careful = CAREFUL_BATCHES;
+		rewind_all();
+	}
+	return max;
+}
+
+/* ---- between transactions ---- */
+
+static void
+out_of_range(void)
+{
+	const ConsumerState *state = consumer_state(w->consumer);
+	int32		partition = state->trouble_partition;
+	int64		offset = state->trouble_offset;
+	int64		low;
+	int64		high;
+	Position   *p;
+
+	if (!consumer_query_range(w->consumer, partition, &low, &high, METADATA_TIMEOUT_MS))
+		return;
+	if (!w->stream->on_gap_skip || offset > high)
+		stop(ERRCODE_DATA_EXCEPTION,
+			 psprintf("offset %lld of partition %d is gone: the log holds %lld to %lld", (long long) offset, partition, (long long) low,
+					  (long long) high),
+			 offset > high ? "The topic was truncated, or created anew; drop the stream's views and create them again." :
+			 psprintf("ALTER FOREIGN TABLE %s OPTIONS (ADD on_gap 'skip'), then SELECT streambatch.resume('%s'), goes on behind the gap.",
+					  w->stream->name, w->stream->name));
+	rewind_all();
+	begin();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	p = &w->positions.items[partition];
+	if (catalog_lock_stream(w->relid, &w->row))
+	{
+		positions_check(&w->positions, w->relid);
+		catalog_insert_gap(w->relid, partition, p->next_offset, low, "skip");
+		p->next_offset = low;
+		positions_write(&w->positions, w->relid);
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	positions_stored(&w->positions);
+	positions_assign(&w->positions, w->consumer);
+}
+
+static void
+report_state(void)
+{
+	if (consumer_state(w->consumer)->trouble == CONSUMER_OUT_OF_RANGE)
+	{
+		out_of_range();
+		return;
+	}
+	if (note_trouble())
+		slots_set_state(w->slot, positions_all_at_end(&w->positions) ? WORKER_STREAMING : WORKER_CATCHING_UP);
+}
+
+/* Once a second, and when the latch was set: the catalog, partitions, and a watermark that moves without messages. */
+static void
+keep_house(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	StreamRow	row;
+	TimestampTz watermark;
+	bool		known;
+
+	if (now - w->last_housekeeping < HOUSEKEEPING_MS * 1000)
+		return;
+	w->last_housekeeping = now;
+	begin();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	known = catalog_stream(w->relid, &row) && !row.paused && row.generation == w->row.generation &&
+		SearchSysCacheExists1(RELOID, ObjectIdGetDatum(w->relid)) && (row.nviews > 0 || row.resumed);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(w->context);
+	if (!known)
+	{
+		load();
+		return;
+	}
+	if (w->stream->event_time != 0 && positions_watermark(&w->positions, w->stream, &watermark) &&
+		(!row.has_watermark || watermark > row.watermark) && begin_fold())
+		flush();
+	if (now - w->last_partitions > PARTITIONS_MS * INT64CONST(1000))
+	{
+		int			count = consumer_partition_count(w->consumer, METADATA_TIMEOUT_MS);
+
+		w->last_partitions = now;
+		if (count > w->positions.n)
+		{
+			positions_grow(&w->positions, count);
+			positions_assign(&w->positions, w->consumer);
+		}
+	}
+}
+
+static void
+run(void)
+{
+	for (;;)
+	{
+		int			taken = take_batch();
+
+		CHECK_FOR_INTERRUPTS();
+		if (w->in_transaction)
+		{
+			int64		due = flush_due(taken == 0);
+
+			if (due <= 0)
+			{
+				(void) positions_poll(&w->positions, w->consumer);
+				flush();
+				report_state();
+			}
+			else if (taken == 0)
+				idle(due / 1000 + 1);
+			continue;
+		}
+		if (taken > 0)
+			continue;
+		/* what lies before the end may be control records alone */
+		if (positions_poll(&w->positions, w->consumer) && begin_fold())
+			flush();
+		report_state();
+		keep_house();
+		if (!w->in_transaction)
+			idle(HOUSEKEEPING_MS);
+	}
+}
+
+static void
+record_error(void)
+{
+	WorkerError error = {0};
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	ErrorData  *data = CopyErrorData();
+
+	error.sqlerrcode = data->sqlerrcode;
+	strlcpy(error.message, data->message ? data->message : "unknown error", sizeof(error.message));
+	strlcpy(error.hint, data->hint ? data->hint : "The worker starts again by itself; mend what the message names.", sizeof(error.hint));
+	FreeErrorData(data);
+	MemoryContextSwitchTo(old);
+	slots_set_state(w->slot, WORKER_ERROR);
+	slots_set_error(w->slot, &error);
+}
+
+static void
+set_option(const char *name, const char *value)
+{
+	SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+void
+streambatch_worker_main(Datum main_arg)
+{
+	Oid			database;
+	Oid			relid;
+	int			slot = DatumGetInt32(main_arg);
+
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	if (!slots_attach(slot, &database, &relid))
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	w = MemoryContextAllocZero(TopMemoryContext, sizeof(Worker));
+	w->slot = slot;
+	w->relid = relid;
+	w->context = AllocSetContextCreate(TopMemoryContext, "streambatch worker", ALLOCSET_DEFAULT_SIZES);
+	w->loaded = AllocSetContextCreate(w->context, "streambatch loaded", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(w->context);
+	/* positions go back together with what they stand for, so a commit need not wait for the disk */
+	set_option("synchronous_commit", "off");
+	set_option("search_path", "pg_catalog, pg_temp");
+	set_option("default_transaction_isolation", "read committed");
+	set_option("default_transaction_read_only", "off");
+	set_option("lock_timeout", "0");
+	set_option("statement_timeout", "0");
+	set_option("idle_in_transaction_session_timeout", "0");
+
+	PG_TRY();
+	{
+		load();
+		pgstat_report_appname(psprintf("pg_streambatch %s", w->stream->name));
+		begin();
+		w->consumer = consumer_open(w->stream, w->stream->owner, true);
+		CommitTransactionCommand();
+		MemoryContextSwitchTo(w->context);
+		load_positions();
+		run();
+	}
+	PG_CATCH();
+	{
+		record_error();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}

@@ -42,6 +42,12 @@ static const Property defaults[] = {
 	{"socket.keepalive.enable", "true"},
 };
 
+static const Property producer_defaults[] = {
+	{"message.timeout.ms", "30000"},	/* how long INSERT waits for a broker that is away */
+	{"queue.buffering.max.messages", "500000"},
+	{"queue.buffering.max.kbytes", "65536"},
+};
+
 static const Property consumer_fixed[] = {
 	{"enable.auto.commit", "false"},
 	{"enable.auto.offset.store", "false"},
@@ -56,6 +62,7 @@ static const Property consumer_fixed[] = {
 static const Property producer_fixed[] = {
 	{"enable.idempotence", "true"},
 	{"acks", "all"},
+	{"partitioner", "murmur2_random"},	/* what Java's clients do: one key, one partition, whoever sends it */
 };
 
 static void set_property(rd_kafka_conf_t *conf, const char *name, const char *value);
@@ -90,6 +97,8 @@ connection_open(Connection *connection, const Stream *stream, Oid role, Connecti
 		set_properties(conf, defaults, lengthof(defaults));
 		if (client == OPTION_CONSUMER)
 			set_queue(conf, kind);
+		else
+			set_properties(conf, producer_defaults, lengthof(producer_defaults));
 		set_options(conf, server->options, client);
 		set_options(conf, mapping, client);
 		if (client == OPTION_CONSUMER)

@@ -57,6 +57,7 @@ static const Property consumer_fixed[] = {
 	{"allow.auto.create.topics", "false"},
 	{"enable.partition.eof", "true"},
 	{"topic.metadata.refresh.interval.ms", "10000"},	/* new partitions */
+	{"topic.metadata.propagation.max.ms", "3000"},	/* how long a topic may be unknown before it is trouble */
 };
 
 static const Property producer_fixed[] = {
@@ -275,6 +276,11 @@ on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
 		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
 			events->auth_failed = true;
+			break;
+		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+			events->topic_unknown = true;
 			break;
 		case RD_KAFKA_RESP_ERR__FATAL:
 			events->fatal = true;

@@ -21,6 +21,7 @@ typedef struct ConnectionEvents
 {
 	bool		all_down;		/* no broker was reachable; reset by whoever sees one again */
 	bool		auth_failed;
+	bool		topic_unknown;	/* the topic or one of its partitions; reset by whoever asks for another */
 	bool		fatal;
 	char		message[256];	/* the last error, in librdkafka's words */
 } ConnectionEvents;

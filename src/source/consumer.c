@@ -29,6 +29,8 @@
 
 #define UNIX_TO_PG_USECS	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
+#define PARTITION_MEMBER	"\"partition\":"
+
 typedef struct PartitionState
 {
 	bool		assigned;
@@ -66,6 +68,7 @@ static void set_request_trouble(Consumer *consumer, rd_kafka_resp_err_t err);
 static void clear_connection_trouble(Consumer *consumer);
 static void refresh_trouble(Consumer *consumer);
 static void on_stats(void *arg, const char *json);
+static bool has_member(const char *text, const char *end, const char *member, int64 *number);
 static void wait_readable(Consumer *consumer, int timeout_ms);
 static rd_kafka_resp_err_t ask_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n, int timeout_ms);
 
@@ -228,6 +231,7 @@ consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n)
 	}
 	if (consumer->state.trouble == CONSUMER_OUT_OF_RANGE || consumer->state.trouble == CONSUMER_UNKNOWN_TOPIC)
 		set_trouble(consumer, CONSUMER_FINE, "");
+	consumer->connection.events.topic_unknown = false;
 	for (int i = 0; i < n; i++)
 	{
 		PartitionState *state = partition_state(consumer, positions[i].partition);
@@ -485,7 +489,8 @@ clear_connection_trouble(Consumer *consumer)
 {
 	consumer->connection.events.all_down = false;
 	consumer->connection.events.auth_failed = false;
-	consumer->connection.events.message[0] = '\0';
+	if (!consumer->connection.events.topic_unknown && !consumer->connection.events.fatal)
+		consumer->connection.events.message[0] = '\0';
 	if (consumer->state.trouble == CONSUMER_RECONNECTING || consumer->state.trouble == CONSUMER_AUTH)
 		set_trouble(consumer, CONSUMER_FINE, "");
 }
@@ -497,6 +502,8 @@ refresh_trouble(Consumer *consumer)
 
 	if (events->fatal)
 		set_trouble(consumer, CONSUMER_FATAL, events->message);
+	else if (events->topic_unknown && consumer->state.trouble != CONSUMER_UNKNOWN_TOPIC)
+		set_trouble(consumer, CONSUMER_UNKNOWN_TOPIC, events->message);
 	else if (consumer->state.trouble == CONSUMER_OUT_OF_RANGE || consumer->state.trouble == CONSUMER_UNKNOWN_TOPIC)
 		return;
 	else if (events->auth_failed)
@@ -506,8 +513,8 @@ refresh_trouble(Consumer *consumer)
 }
 
 /*
- * librdkafka's statistics, every second: the last stable offset and the number of the topic's partitions, and whether a broker is up. The
- * text is of a fixed form, with "partition":N before "ls_offset":M in each partition's object, and only our topic in it.
+ * librdkafka's statistics, every second: whether a broker is up, and of each partition the last stable offset. The text is of a fixed form:
+ * brokers come first, then our topic alone, with a flat object per partition that begins with "partition":N.
  */
 static void
 on_stats(void *arg, const char *json)
@@ -515,25 +522,43 @@ on_stats(void *arg, const char *json)
 	Consumer   *consumer = arg;
 	const char *topics = strstr(json, "\"topics\":");
 	const char *up = strstr(json, "\"state\":\"UP\"");
-	const char *p = topics;
 	int			count = 0;
 
-	if (up != NULL && (topics == NULL || up < topics))
+	if (topics == NULL)
+		return;
+	if (up != NULL && up < topics)
 		clear_connection_trouble(consumer);
-	while (p != NULL && (p = strstr(p, "\"partition\":")) != NULL)
+	for (const char *p = strstr(topics, PARTITION_MEMBER); p != NULL; p = strstr(p, PARTITION_MEMBER))
 	{
-		int			partition = atoi(p + strlen("\"partition\":"));
-		const char *end = strstr(p, "\"ls_offset\":");
+		int			partition = atoi(p + strlen(PARTITION_MEMBER));
+		const char *end = strchr(p, '}');
 
-		p += strlen("\"partition\":");
-		if (partition < 0 || end == NULL)
-			continue;
-		count = Max(count, partition + 1);
-		if (partition < consumer->npartitions)
-			consumer->partitions[partition].stable_end = strtoll(end + strlen("\"ls_offset\":"), NULL, 10);
+		/* -1 stands for messages without a partition; unknown ones are asked for but not there */
+		if (partition >= 0 && end != NULL && !has_member(p, end, "\"unknown\":true", NULL))
+		{
+			int64		stable_end = -1;
+
+			count = Max(count, partition + 1);
+			if (partition < consumer->npartitions && has_member(p, end, "\"ls_offset\":", &stable_end))
+				consumer->partitions[partition].stable_end = Max(stable_end, -1);
+		}
+		p += strlen(PARTITION_MEMBER);
 	}
 	if (count > 0)
 		consumer->known_partitions = count;
+}
+
+/* Whether the text before end has this member, and, where wanted, the number behind it. */
+static bool
+has_member(const char *text, const char *end, const char *member, int64 *number)
+{
+	const char *found = strstr(text, member);
+
+	if (found == NULL || found > end)
+		return false;
+	if (number != NULL)
+		*number = strtoll(found + strlen(member), NULL, 10);
+	return true;
 }
 
 static void

@@ -70,7 +70,10 @@ extern bool consumer_offset_for_time(Consumer *consumer, int32 partition, Timest
 extern bool consumer_query_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n, int timeout_ms);
 extern int64 consumer_time_query(TimestampTz time);
 
-/* Replace the assignment. Reading begins at these positions. */
+/*
+ * Replace the assignment. Reading begins at these positions. Where many partitions begin at their end, ask consumer_query_offsets() first:
+ * resolving CONSUMER_END here waits behind fetches.
+ */
 extern void consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n);
 
 /*

@@ -34,6 +34,7 @@
 #define UNIX_TO_PG_USECS	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 #define POLL_EVERY			1000	/* rows between looks at delivery reports */
 #define WAIT_MS				100 /* between looks at interrupts */
+#define PATIENCE_MS			5000	/* for the first sign of a broker */
 
 typedef struct Producer
 {
@@ -44,7 +45,9 @@ typedef struct Producer
 	rd_kafka_topic_t *topic;
 	MemoryContext row_context;
 	int64		rows;
+	int64		acknowledged;
 	int64		failed;
+	TimestampTz opened;
 	rd_kafka_resp_err_t error;	/* of the first message that failed */
 	char		words[256];
 	MemoryContextCallback callback;
@@ -63,6 +66,7 @@ static StringInfo bytes_of(Producer *producer, AttrNumber attnum, TupleTableSlot
 static int32 partition_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot);
 static int64 milliseconds_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot);
 static void refuse_given(const Stream *stream, StreamMeta meta, TupleTableSlot *slot);
+static void check_progress(Producer *producer);
 static void raise_failure(Producer *producer) pg_attribute_noreturn();
 static void end_modify(EState *estate, ResultRelInfo *rri);
 static int	updatable(Relation rel);
@@ -117,6 +121,7 @@ producer_open(Oid relid, Oid role)
 	Stream	   *stream = stream_open(relid);
 
 	producer->stream = stream;
+	producer->opened = GetCurrentTimestamp();
 	producer->row_context = AllocSetContextCreate(CurrentMemoryContext, "stream insert row", ALLOCSET_DEFAULT_SIZES);
 	if (stream->format == FORMAT_JSON)
 		producer->encoder = encoder_create(stream);
@@ -157,7 +162,12 @@ on_delivery(void *arg, const rd_kafka_message_t *message)
 {
 	Producer   *producer = arg;
 
-	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || producer->failed++ > 0)
+	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+	{
+		producer->acknowledged++;
+		return;
+	}
+	if (producer->failed++ > 0)
 		return;
 	producer->error = message->err;
 	strlcpy(producer->words, rd_kafka_err2str(message->err), sizeof(producer->words));
@@ -230,9 +240,7 @@ hand_over(Producer *producer, int32 partition, int64 ms, StringInfo key, StringI
 		if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 			break;
 		connection_poll(&producer->connection, WAIT_MS);
-		CHECK_FOR_INTERRUPTS();
-		if (producer->failed > 0)
-			raise_failure(producer);
+		check_progress(producer);
 	}
 	producer->failed++;
 	producer->error = err;
@@ -315,6 +323,27 @@ refuse_given(const Stream *stream, StreamMeta meta, TupleTableSlot *slot)
 			 errhint("Leave the column out.")));
 }
 
+/*
+ * While waiting. A broker that goes away may return until message.timeout.ms is over; one that was never there is a mistake in the options,
+ * told sooner.
+ */
+static void
+check_progress(Producer *producer)
+{
+	const ConnectionEvents *events = &producer->connection.events;
+
+	CHECK_FOR_INTERRUPTS();
+	if (producer->failed > 0)
+		raise_failure(producer);
+	if (producer->acknowledged == 0 && (events->all_down || events->auth_failed) &&
+		TimestampDifferenceExceeds(producer->opened, GetCurrentTimestamp(), PATIENCE_MS))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+				 errmsg("could not send to topic \"%s\": the broker does not answer", producer->stream->topic),
+				 events->message[0] != '\0' ? errdetail("librdkafka: %s", events->message) : 0,
+				 errhint("Check the options of the server and of the user mapping.")));
+}
+
 static void
 raise_failure(Producer *producer)
 {
@@ -341,9 +370,8 @@ end_modify(EState *estate, ResultRelInfo *rri)
 
 	if (producer == NULL)
 		return;
-	while (producer->failed == 0 &&
-		   rd_kafka_flush(producer->connection.rk, WAIT_MS) == RD_KAFKA_RESP_ERR__TIMED_OUT)
-		CHECK_FOR_INTERRUPTS();
+	while (rd_kafka_flush(producer->connection.rk, WAIT_MS) == RD_KAFKA_RESP_ERR__TIMED_OUT)
+		check_progress(producer);
 	if (producer->failed > 0)
 		raise_failure(producer);
 	close_callback(producer);

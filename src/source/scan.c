@@ -205,9 +205,9 @@ raise_trouble(LogScan *scan)
 		case CONSUMER_AUTH:
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-					 errmsg("the broker refuses to let stream \"%s\" be read", scan->stream->name),
+					 errmsg("could not read topic \"%s\": the broker refuses the connection", topic),
 					 errdetail("librdkafka: %s", state->message),
-					 errhint("Check the user mapping (CREATE USER MAPPING … OPTIONS (\"sasl.username\" '…', \"sasl.password\" '…')) and the topic's access rules.")));
+					 errhint("Check the server's security options, the user mapping (ALTER USER MAPPING … OPTIONS (SET \"sasl.password\" '…')) and the topic's access rules.")));
 			break;
 		case CONSUMER_OUT_OF_RANGE:
 			ereport(ERROR,

@@ -14,6 +14,13 @@ GRANT USAGE ON SCHEMA streambatch_state TO PUBLIC;
 -- Streams (src/source)
 -- ------------------------------------------------------------------------------------------------------------------
 
+CREATE FUNCTION streambatch.decode(base anyelement, payload bytea, key bytea DEFAULT NULL)
+	RETURNS anyelement
+	LANGUAGE C STABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'streambatch_decode';
+COMMENT ON FUNCTION streambatch.decode(anyelement, bytea, bytea) IS
+	'the row that a stream makes of a payload, or the error for which it would be a dead letter; base names the stream: NULL::events; metadata columns but key and topic are NULL; NULL for a NULL payload';
+
 -- ------------------------------------------------------------------------------------------------------------------
 -- Catalog (src/common/catalog.c)
 -- ------------------------------------------------------------------------------------------------------------------

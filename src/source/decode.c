@@ -5,6 +5,8 @@
  * A decoder is made once per scan or worker: the wanted columns' paths compiled into one reader, a converter for each. Decoding a message
  * reads the payload once, then converts cell by cell; metadata columns come from the message. The stream is borrowed and must outlive it.
  *
+ * stream_open has seen to it that metadata columns, and the payload column of a raw stream, have types that fit.
+ *
  * A message is accepted or refused as a whole: json_read checks the payload wherever the columns look. Conversion errors concern the
  * wanted columns alone, and their context names the column. A position below zero is none (streambatch.decode has no message at hand).
  */
@@ -73,7 +75,6 @@ static const FaultWords faults[] = {
 };
 
 static void add_field(Decoder *decoder, int column);
-static void check_meta_type(const StreamColumn *def);
 static void make_reader(Decoder *decoder);
 static void free_reader(void *arg);
 static void decode_json(Decoder *decoder, const Message *message, Datum *values, bool *isnull);
@@ -137,43 +138,8 @@ add_field(Decoder *decoder, int column)
 
 	field->column = column;
 	field->def = def;
-	if (def->meta != META_NONE)
-		check_meta_type(def);
-	else if (decoder->stream->format == FORMAT_JSON)
+	if (def->meta == META_NONE && decoder->stream->format == FORMAT_JSON)
 		field->converter = converter_create(decoder->stream, def->type, def->typmod);
-	else if (def->type != BYTEAOID && def->type != TEXTOID)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-				 errmsg("column \"%s\" of a stream with format \"raw\" has type %s", def->name, format_type_be(def->type)),
-				 errhint("Give the column the type bytea or text.")));
-}
-
-/* The types that a metadata column may have. */
-static void
-check_meta_type(const StreamColumn *def)
-{
-	static const struct
-	{
-		StreamMeta	meta;
-		const char *name;
-		Oid			type;
-		Oid			other;
-		const char *types;
-	}			rules[] = {
-		{META_PARTITION, "partition", INT4OID, INT8OID, "integer or bigint"},
-		{META_OFFSET, "offset", INT8OID, INT8OID, "bigint"},
-		{META_TIMESTAMP, "timestamp", TIMESTAMPTZOID, TIMESTAMPTZOID, "timestamp with time zone"},
-		{META_KEY, "key", TEXTOID, BYTEAOID, "text or bytea"},
-		{META_HEADERS, "headers", JSONBOID, JSONBOID, "jsonb"},
-		{META_TOPIC, "topic", TEXTOID, TEXTOID, "text"},
-	};
-
-	for (int i = 0; i < lengthof(rules); i++)
-		if (rules[i].meta == def->meta && rules[i].type != def->type && rules[i].other != def->type)
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-					 errmsg("column \"%s\" for the metadata \"%s\" has type %s", def->name, rules[i].name, format_type_be(def->type)),
-					 errhint("Give the column the type %s.", rules[i].types)));
 }
 
 static void

@@ -420,7 +420,7 @@ fill_array(ArrayFill *fill, const JsonCell *array, int level)
 	{
 		CHECK_FOR_INTERRUPTS();
 		/* json[] and jsonb[] take arrays as elements, and have one dimension */
-		if (element.kind == JSON_ARRAY && (fill->element->kinds & ARRAYS) == 0)
+		if (element.kind == JSON_ARRAY && fill->element->type != JSONOID && fill->element->type != JSONBOID)
 		{
 			if (fill->ndims != 0 && level + 1 >= fill->ndims)
 				ragged();

@@ -87,7 +87,9 @@ Decoder *
 decoder_create(const Stream *stream, const Bitmapset *attnums)
 {
 	Decoder    *decoder = palloc0(sizeof(Decoder));
+	ErrorContextCallback context = {error_context_stack, decode_context, decoder};
 
+	error_context_stack = &context;
 	decoder->stream = stream;
 	decoder->natts = stream->desc->natts;
 	decoder->fields = palloc0(decoder->natts * sizeof(Field));
@@ -97,6 +99,7 @@ decoder_create(const Stream *stream, const Bitmapset *attnums)
 			add_field(decoder, i);
 	if (stream->format == FORMAT_JSON)
 		make_reader(decoder);
+	error_context_stack = context.previous;
 	return decoder;
 }
 
@@ -138,6 +141,7 @@ add_field(Decoder *decoder, int column)
 
 	field->column = column;
 	field->def = def;
+	decoder->current = field;
 	if (def->meta == META_NONE && decoder->stream->format == FORMAT_JSON)
 		field->converter = converter_create(decoder->stream, def->type, def->typmod);
 }
@@ -151,6 +155,7 @@ make_reader(Decoder *decoder)
 	{
 		const StreamColumn *def = decoder->fields[i].def;
 
+		decoder->current = &decoder->fields[i];
 		paths[i] = def->path_is_option ? path_parse(def->path) : path_of_name(def->path);
 	}
 	decoder->cells = palloc0(Max(decoder->nfields, 1) * sizeof(JsonCell));

@@ -64,11 +64,14 @@ input_call(InputFunction *input, const char *text, size_t len)
 
 		if (input->pinned)
 			restore(&settings);
-		if (is_presentable(text, len))
-			PG_RE_THROW();
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
+		/* "Perhaps you need a different datestyle setting": it would not help */
+		if (input->pinned && error->hint != NULL && strstr(error->hint, "datestyle") != NULL)
+			error->hint = NULL;
+		if (is_presentable(text, len))
+			ReThrowError(error);
 		error->message = shorten(error->message, text, len);
 		error->detail = shorten(error->detail, text, len);
 		ReThrowError(error);

@@ -2,8 +2,8 @@
  * convert.h
  *		JSON values into Datums of a column's type.
  */
-#ifndef CONVERT_H
-#define CONVERT_H
+#ifndef STREAMBATCH_CONVERT_H
+#define STREAMBATCH_CONVERT_H
 
 #include "source/json.h"
 #include "source/stream.h"
@@ -22,4 +22,4 @@ extern Converter *converter_create(const Stream *stream, Oid type, int32 typmod)
  */
 extern Datum converter_apply(Converter *converter, const JsonCell *cell, bool *isnull);
 
-#endif							/* CONVERT_H */
+#endif							/* STREAMBATCH_CONVERT_H */

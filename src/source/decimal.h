@@ -3,8 +3,8 @@
  *		Numbers from their spelling, fast: what is plain is taken here, with the result of the type's input function to the last bit; what
  *		is not is left to that function.
  */
-#ifndef DECIMAL_H
-#define DECIMAL_H
+#ifndef STREAMBATCH_DECIMAL_H
+#define STREAMBATCH_DECIMAL_H
 
 /* (-1)^negative * mantissa * 10^exponent */
 typedef struct Decimal
@@ -42,4 +42,4 @@ extern bool decimal_to_numeric(const Decimal *decimal, int32 typmod, Datum *valu
  */
 extern bool decimal_scaled(const Decimal *decimal, int shift, int64 *value);
 
-#endif							/* DECIMAL_H */
+#endif							/* STREAMBATCH_DECIMAL_H */

@@ -2,8 +2,8 @@
  * input.h
  *		Types' input functions, called so that a hostile text and the session's settings make no difference.
  */
-#ifndef INPUT_H
-#define INPUT_H
+#ifndef STREAMBATCH_INPUT_H
+#define STREAMBATCH_INPUT_H
 
 #include "fmgr.h"
 #include "pgtime.h"
@@ -29,4 +29,4 @@ extern Datum input_call(InputFunction *input, const char *text, size_t len);
 /* The beginning of a text, fit for a message: up to 60 bytes, no control characters. In the current context. */
 extern char *input_excerpt(const char *text, size_t len);
 
-#endif							/* INPUT_H */
+#endif							/* STREAMBATCH_INPUT_H */

@@ -3,8 +3,8 @@
  *		Timestamps and dates from their usual ISO 8601 spellings, fast, with the very result of the types' input functions; and from
  *		epoch numbers.
  */
-#ifndef ISOTIME_H
-#define ISOTIME_H
+#ifndef STREAMBATCH_ISOTIME_H
+#define STREAMBATCH_ISOTIME_H
 
 #include "datatype/timestamp.h"
 #include "pgtime.h"
@@ -28,4 +28,4 @@ extern bool isotime_from_epoch(int64 microseconds, TimestampTz *value);
 /* What the clock of zone shows at an instant. False: beyond the type. */
 extern bool isotime_local(TimestampTz instant, pg_tz *zone, Timestamp *value);
 
-#endif							/* ISOTIME_H */
+#endif							/* STREAMBATCH_ISOTIME_H */

@@ -5,8 +5,8 @@
  * A C header before a C++ file that knows nothing of PostgreSQL: no exceptions, no palloc, no ereport, so that no longjmp ever crosses it
  * and a fuzzer can run it alone. All text is UTF-8.
  */
-#ifndef JSON_H
-#define JSON_H
+#ifndef STREAMBATCH_JSON_H
+#define STREAMBATCH_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -132,4 +132,4 @@ extern bool json_elements_next(JsonElements *elements, JsonCell *element);
 }
 #endif
 
-#endif							/* JSON_H */
+#endif							/* STREAMBATCH_JSON_H */

@@ -4,8 +4,8 @@
  *
  * What scans unchecked text stops at the first character that it does not want; a NUL behind the document ends every loop.
  */
-#ifndef JSON_TEXT_HPP
-#define JSON_TEXT_HPP
+#ifndef STREAMBATCH_JSON_TEXT_HPP
+#define STREAMBATCH_JSON_TEXT_HPP
 
 #include <string.h>
 
@@ -235,4 +235,4 @@ skip_container(const char *s)
 	return s;
 }
 
-#endif							/* JSON_TEXT_HPP */
+#endif							/* STREAMBATCH_JSON_TEXT_HPP */

@@ -5,8 +5,8 @@
  * Nodes are numbers, 0 the document; the edges, (parent, key or index) -> node, stand in one hash table, so that a key that nobody wants
  * costs one probe. A node's targets are the cells to fill there. Memory comes from malloc, and its absence is an answer, not an exception.
  */
-#ifndef JSON_TRIE_HPP
-#define JSON_TRIE_HPP
+#ifndef STREAMBATCH_JSON_TRIE_HPP
+#define STREAMBATCH_JSON_TRIE_HPP
 
 #include <stdlib.h>
 #include <string.h>
@@ -290,4 +290,4 @@ JsonTrie::find_index(int parent, uint32_t index) const
 	return NONE;
 }
 
-#endif							/* JSON_TRIE_HPP */
+#endif							/* STREAMBATCH_JSON_TRIE_HPP */

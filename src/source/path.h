@@ -2,8 +2,8 @@
  * path.h
  *		Where in a payload a column finds its value: the option path, read into steps.
  */
-#ifndef PATH_H
-#define PATH_H
+#ifndef STREAMBATCH_PATH_H
+#define STREAMBATCH_PATH_H
 
 #include "source/json.h"
 
@@ -17,4 +17,4 @@ extern JsonPath path_parse(const char *path);
 /* The path of a column without the option: one key, its name, whatever it is made of. */
 extern JsonPath path_of_name(const char *name);
 
-#endif							/* PATH_H */
+#endif							/* STREAMBATCH_PATH_H */

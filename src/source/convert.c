@@ -74,6 +74,7 @@ static void fill_array(ArrayFill *fill, const JsonCell *array, int level);
 static Datum from_text(Converter *converter, const JsonCell *cell);
 static void refuse_clock(Converter *converter, const JsonCell *cell);
 static const char *server_text(const char *text, size_t *len);
+static char *excerpt(const char *text, size_t len);
 static const char *type_name(const Converter *converter);
 static void bad_kind(Converter *converter, const JsonCell *cell) pg_attribute_noreturn();
 static void not_whole(Converter *converter, const JsonCell *cell) pg_attribute_noreturn();
@@ -351,7 +352,7 @@ epoch(Converter *converter, const JsonCell *cell)
 	if (stream->time_unit == UNIT_NONE)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
-				 errmsg("number %s is no timestamp: the stream has no time_unit", input_excerpt(cell->text, cell->len)),
+				 errmsg("number %s is no timestamp: the stream has no time_unit", excerpt(cell->text, cell->len)),
 				 errhint("Say what such numbers count, for example ALTER FOREIGN TABLE %s OPTIONS (ADD time_unit 'ms').",
 						 quote_qualified_identifier(stream->schema, stream->name))));
 	fits = decimal_parse(cell->text, cell->len, &decimal) ? decimal_scaled(&decimal, shift, &microseconds)
@@ -359,7 +360,7 @@ epoch(Converter *converter, const JsonCell *cell)
 	if (!fits || !isotime_from_epoch(microseconds, &value))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("timestamp out of range: \"%s\"", input_excerpt(cell->text, cell->len))));
+				 errmsg("timestamp out of range: \"%s\"", excerpt(cell->text, cell->len))));
 	return value;
 }
 
@@ -484,7 +485,7 @@ refuse_clock(Converter *converter, const JsonCell *cell)
 			if (s - word == strlen(words[i]) && pg_strncasecmp(word, words[i], s - word) == 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
-						 errmsg("value \"%s\" for type %s depends on the clock", input_excerpt(cell->text, cell->len), type_name(converter))));
+						 errmsg("value \"%s\" for type %s depends on the clock", excerpt(cell->text, cell->len), type_name(converter))));
 		if (s == word)
 			s++;
 	}
@@ -504,6 +505,16 @@ server_text(const char *text, size_t *len)
 	return converted;
 }
 
+/* The beginning of a text of the payload, for a message. */
+static char *
+excerpt(const char *text, size_t len)
+{
+	size_t		first = len > 64 ? pg_encoding_mbcliplen(PG_UTF8, text, 64, 64) : len;
+	const char *converted = server_text(text, &first);
+
+	return input_excerpt(converted, first);
+}
+
 static const char *
 type_name(const Converter *converter)
 {
@@ -519,7 +530,7 @@ bad_kind(Converter *converter, const JsonCell *cell)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-			 errmsg("JSON %s does not fit type %s: %s", kinds[cell->kind], type_name(converter), input_excerpt(cell->raw, cell->raw_len))));
+			 errmsg("JSON %s does not fit type %s: %s", kinds[cell->kind], type_name(converter), excerpt(cell->raw, cell->raw_len))));
 }
 
 static void
@@ -527,7 +538,7 @@ not_whole(Converter *converter, const JsonCell *cell)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-			 errmsg("number %s for type %s has a fraction", input_excerpt(cell->text, cell->len), type_name(converter))));
+			 errmsg("number %s for type %s has a fraction", excerpt(cell->text, cell->len), type_name(converter))));
 }
 
 static void
@@ -535,7 +546,7 @@ out_of_range(Converter *converter, const JsonCell *cell)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("value \"%s\" is out of range for type %s", input_excerpt(cell->text, cell->len), type_name(converter))));
+			 errmsg("value \"%s\" is out of range for type %s", excerpt(cell->text, cell->len), type_name(converter))));
 }
 
 static void

@@ -31,6 +31,13 @@ CREATE FOREIGN DATA WRAPPER streambatch_kafka
 COMMENT ON FOREIGN DATA WRAPPER streambatch_kafka IS
     'Kafka topics as foreign tables, read ad hoc or as streams of hybrid views; one needs USAGE to create a server';
 
+CREATE FUNCTION streambatch.decode(base anyelement, payload bytea, key bytea DEFAULT NULL)
+	RETURNS anyelement
+	LANGUAGE C STABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'streambatch_decode';
+COMMENT ON FUNCTION streambatch.decode(anyelement, bytea, bytea) IS
+	'the row that a stream makes of a payload, or the error for which it would be a dead letter; base names the stream: NULL::events; metadata columns but key and topic are NULL; NULL for a NULL payload';
+
 -- ------------------------------------------------------------------------------------------------------------------
 -- Catalog (src/common/catalog.c)
 -- ------------------------------------------------------------------------------------------------------------------

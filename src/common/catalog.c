@@ -482,6 +482,55 @@ catalog_has_view_dead_letters(Oid view)
 	return found;
 }
 
+List *
+catalog_forget_dropped(void)
+{
+	static Statement affected = {
+		"WITH dropped AS (SELECT objid FROM pg_catalog.pg_event_trigger_dropped_objects() "
+		"  WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objsubid = 0) "
+		"SELECT s.stream::oid, s.stream::oid IN (SELECT objid FROM dropped), s.archive::text FROM streambatch._stream s "
+		"WHERE s.stream::oid IN (SELECT objid FROM dropped) "
+		"OR EXISTS (SELECT FROM streambatch._view v JOIN dropped d ON d.objid = v.view::oid WHERE v.stream = s.stream) "
+		"ORDER BY s.stream", 0, {0}
+	};
+	static Statement forget[] = {
+#define DROPPED "(SELECT objid FROM pg_catalog.pg_event_trigger_dropped_objects() " \
+	"WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objsubid = 0)"
+		{"DELETE FROM streambatch._coverage c USING streambatch._view v WHERE v.id = c.view_id AND v.view::oid IN " DROPPED},
+		{"DELETE FROM streambatch._run WHERE view::oid IN " DROPPED},
+		{"DELETE FROM streambatch._dead_letter WHERE view::oid IN " DROPPED " OR stream::oid IN " DROPPED},
+		{"UPDATE streambatch._stream SET generation = generation + 1 WHERE stream IN "
+		"(SELECT stream FROM streambatch._view WHERE view::oid IN " DROPPED ")"},
+		{"DELETE FROM streambatch._view WHERE view::oid IN " DROPPED},
+		{"DELETE FROM streambatch._progress WHERE stream::oid IN " DROPPED},
+		{"DELETE FROM streambatch._gap WHERE stream::oid IN " DROPPED},
+		{"DELETE FROM streambatch._stream WHERE stream::oid IN " DROPPED},
+#undef DROPPED
+	};
+	Call		call;
+	List	   *result = NIL;
+
+	run(&call, &affected, NULL, NULL);
+	for (uint64 i = 0; i < call.nrows; i++)
+	{
+		bool		isnull;
+		bool		gone = DatumGetBool(get(i, 2, &isnull));
+		Datum		archive = get(i, 3, &isnull);
+		MemoryContext old = MemoryContextSwitchTo(call.caller);
+
+		result = lappend_oid(result, DatumGetObjectId(get(i, 1, &(bool) {false})));
+		if (gone && !isnull)
+			ereport(NOTICE,
+					(errmsg("the archive %s of the dropped stream is left", TextDatumGetCString(archive)),
+					 errhint("DROP TABLE it if its events are needed no more.")));
+		MemoryContextSwitchTo(old);
+	}
+	finish(&call);
+	for (int i = 0; result != NIL && i < lengthof(forget); i++)
+		run_only(&forget[i], NULL, NULL);
+	return result;
+}
+
 /* ---- batch layer ---- */
 
 Coverage *
@@ -541,17 +590,16 @@ catalog_cover(int32 view_id, TimestampTz from, TimestampTz to, int64 cut_epoch, 
 }
 
 int64
-catalog_begin_run(int32 view_id, Oid view, const char *kind, int64 cut_epoch, ArrayType *cut, TimestampTz from, TimestampTz to,
-				  int chunks)
+catalog_begin_run(int32 view_id, Oid view, const char *kind, int64 cut_epoch, ArrayType *cut, TimestampTz from, TimestampTz to)
 {
 	static Statement s = {
-		"INSERT INTO streambatch._run (view_id, view, kind, state, cut_epoch, cut, cut_at, from_time, to_time, chunks, started_at) "
-		"VALUES ($1, $2, $3, 'running', $4, $5, pg_catalog.clock_timestamp(), $6, $7, $8, pg_catalog.clock_timestamp()) RETURNING id",
-		8, {INT4OID, REGCLASSOID, TEXTOID, INT8OID, INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}
+		"INSERT INTO streambatch._run (view_id, view, kind, state, cut_epoch, cut, cut_at, from_time, to_time, started_at) "
+		"VALUES ($1, $2, $3, 'running', $4, $5, pg_catalog.clock_timestamp(), $6, $7, pg_catalog.clock_timestamp()) RETURNING id",
+		7, {INT4OID, REGCLASSOID, TEXTOID, INT8OID, INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	};
-	Datum		values[8] = {
+	Datum		values[7] = {
 		Int32GetDatum(view_id), ObjectIdGetDatum(view), CStringGetTextDatum(kind), Int64GetDatum(cut_epoch), PointerGetDatum(cut),
-		TimestampTzGetDatum(from), TimestampTzGetDatum(to), Int32GetDatum(chunks)
+		TimestampTzGetDatum(from), TimestampTzGetDatum(to)
 	};
 	Call		call;
 	int64		id;
@@ -560,6 +608,15 @@ catalog_begin_run(int32 view_id, Oid view, const char *kind, int64 cut_epoch, Ar
 	id = get_int64(0, 1, 0);
 	finish(&call);
 	return id;
+}
+
+void
+catalog_run_chunks(int64 run, int chunks)
+{
+	static Statement s = {"UPDATE streambatch._run SET chunks = $2 WHERE id = $1", 2, {INT8OID, INT4OID}};
+	Datum		values[2] = {Int64GetDatum(run), Int32GetDatum(chunks)};
+
+	run_only(&s, values, NULL);
 }
 
 void

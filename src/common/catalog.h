@@ -99,11 +99,15 @@ extern int64 catalog_raise_epoch(Oid view); /* returns the epoch that it closed 
 extern void catalog_suspend_view(Oid view, int sqlerrcode, const char *message);
 extern bool catalog_has_view_dead_letters(Oid view);
 
+/* In an sql_drop event trigger: forget views and streams that are dropped. Returns the streams concerned, of Oids. */
+extern List *catalog_forget_dropped(void);
+
 /* Batch layer */
 extern Coverage *catalog_coverage(int32 view_id, int *n);
 extern void catalog_cover(int32 view_id, TimestampTz from, TimestampTz to, int64 cut_epoch, TimestampTz cut_at);
 extern int64 catalog_begin_run(int32 view_id, Oid view, const char *kind, int64 cut_epoch, ArrayType *cut, TimestampTz from,
-							   TimestampTz to, int chunks);
+							   TimestampTz to);
+extern void catalog_run_chunks(int64 run, int chunks);
 extern void catalog_run_progress(int64 run, int64 rows);
 extern void catalog_end_run(int64 run, const char *error);
 extern void catalog_fail_abandoned_runs(int32 view_id);

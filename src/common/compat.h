@@ -12,16 +12,19 @@
 #include "executor/executor.h"
 #include "executor/nodeAgg.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 
 /* 16 (11c2d6fdf5): object_ownercheck() and object_aclcheck() replaced a function per kind of object. */
 #if PG_VERSION_NUM < 160000
 #define compat_class_ownercheck(relid, role) pg_class_ownercheck(relid, role)
+#define compat_database_ownercheck(dbid, role) pg_database_ownercheck(dbid, role)
 #define compat_namespace_aclcheck(nspid, role, mode) pg_namespace_aclcheck(nspid, role, mode)
 #else
-#include "utils/acl.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
 #define compat_class_ownercheck(relid, role) object_ownercheck(RelationRelationId, relid, role)
+#define compat_database_ownercheck(dbid, role) object_ownercheck(DatabaseRelationId, dbid, role)
 #define compat_namespace_aclcheck(nspid, role, mode) object_aclcheck(NamespaceRelationId, nspid, role, mode)
 #endif
 

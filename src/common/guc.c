@@ -14,6 +14,7 @@ int			guc_work_mem_kb = 64 * 1024;
 int			guc_prefetch_kb = 256 * 1024;
 char	   *guc_allowed_brokers = NULL;
 bool		guc_autostart = true;
+int			guc_refresh_chunk_rows = 1000000;
 
 static const struct config_enum_entry serve_values[] = {
 	{"merged", SERVE_MERGED, false},
@@ -37,6 +38,9 @@ guc_define(void)
 							"Memory of one worker's queue of fetched messages.",
 							"Before librdkafka 2.2 it should hold about one second of full speed.",
 							&guc_prefetch_kb, 256 * 1024, 1024, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("streambatch.refresh_chunk_rows",
+							"Events that one transaction of a refresh computes from, about.",
+							NULL, &guc_refresh_chunk_rows, 1000000, 1, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("streambatch.allowed_brokers",
 							   "Comma-separated host[:port] patterns that streams may connect to; empty: any.",
 							   NULL, &guc_allowed_brokers, "", PGC_SUSET, 0, NULL, NULL, NULL);

@@ -271,3 +271,23 @@ sql_clear(const ViewDef *def, int32 id, bool stream)
 						 window_from_instant_sql(&def->window, "$3"));
 	return buf.data;
 }
+
+char *
+sql_extent(const ViewDef *def, const BatchSource *source)
+{
+	char	   *argument = psprintf("(%s)", print(def, def->window.argument));
+	char	   *instant = window_to_instant_sql(&def->window, argument);
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "SELECT pg_catalog.min(%s), pg_catalog.max(%s), pg_catalog.count(*)", instant, instant);
+	append_source(&buf, source, psprintf("%s AND %s", sql_below_cut(source), sql_in_range(def)), false);
+	return buf.data;
+}
+
+char *
+sql_changed_panes(const ViewDef *def, int32 id)
+{
+	return psprintf("SELECT DISTINCT %s FROM streambatch_state.stream_%d WHERE epoch <= $6 AND pane < %s ORDER BY 1",
+					window_to_instant_sql(&def->window, "pane"), id, window_from_instant_sql(&def->window, "$3"));
+}

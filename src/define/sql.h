@@ -57,4 +57,8 @@ extern char *sql_in_range(const ViewDef *def);
 /* DELETE of the rows of a layer in panes [$2, $3): of the stream layer up to the epoch $6; parameters as in sql_compute(). */
 extern char *sql_clear(const ViewDef *def, int32 id, bool stream);
 
+/* First and last time and number of the events below the cut $1 in [$2, $3); panes of stream rows up to epoch $6 before $3. */
+extern char *sql_extent(const ViewDef *def, const BatchSource *source);
+extern char *sql_changed_panes(const ViewDef *def, int32 id);
+
 #endif							/* SQL_H */

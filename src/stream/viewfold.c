@@ -83,6 +83,14 @@ viewfold_open(const ViewRow *row)
 	return vf;
 }
 
+void
+viewfold_close(ViewFold *vf)
+{
+	if (vf->plan != NULL)
+		SPI_freeplan(vf->plan);
+	vf->plan = NULL;
+}
+
 static bool
 columns_walker(Node *node, Bitmapset **attnums)
 {

@@ -36,6 +36,9 @@ typedef enum ViewFoldResult
 /* In a context of its own under the current one. NULL where the view is being dropped. Raises what analysing its query raises. */
 extern ViewFold *viewfold_open(const ViewRow *row);
 
+/* Give back what does not live in its context, which the caller resets. */
+extern void viewfold_close(ViewFold *vf);
+
 /* Columns of the stream that the fold query reads, added to attnums. */
 extern Bitmapset *viewfold_columns(const ViewFold *vf, Bitmapset *attnums);
 

@@ -28,6 +28,7 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/latch.h"
+#include "storage/ipc.h"
 #include "storage/lmgr.h"
 #include "stream/archive.h"
 #include "stream/flush.h"
@@ -188,9 +189,13 @@ static void
 load(void)
 {
 	MemoryContext old;
+	ListCell   *lc;
 
 	begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	foreach(lc, w->views)
+		viewfold_close(lfirst(lc));
+	w->views = NIL;
 	MemoryContextReset(w->loaded);
 	old = MemoryContextSwitchTo(w->loaded);
 	w->requests = slots_requests(w->slot);

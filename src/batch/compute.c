@@ -1,0 +1,384 @@
+/*
+ * compute.c
+ *		Exact states computed from the archive (see compute.h).
+ *
+ * The statements come from define/sql.c and take the same parameters: $1 the cut, $2 and $3 the range, $4 and $5 the positions of the view's dead letters,
+ * $6 an epoch, $7 a later cut. They run as the view's owner under the settings noted with the view. When one raises, the same rows are read
+ * one by one, each announced before its expressions are evaluated, so that the error can name the row.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "batch/compute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "common/guard.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "source/stream.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/resowner.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#define NPARAMS 7
+
+static int32 at_partition;
+static int64 at_offset;
+static bool at_known;
+
+PG_FUNCTION_INFO_V1(streambatch_at);
+
+/* streambatch._at(partition, offset): notes the row that is evaluated next */
+Datum
+streambatch_at(PG_FUNCTION_ARGS)
+{
+	at_known = !PG_ARGISNULL(0) && !PG_ARGISNULL(1);
+	if (at_known)
+	{
+		at_partition = PG_GETARG_INT32(0);
+		at_offset = PG_GETARG_INT64(1);
+	}
+	PG_RETURN_BOOL(true);
+}
+
+Cut *
+compute_cut(Oid stream)
+{
+	Cut		   *cut = palloc(sizeof(Cut));
+	int			n;
+	ProgressRow *rows = catalog_progress(stream, &n);
+
+	/* rows come in the order of partitions */
+	cut->n = n > 0 ? rows[n - 1].partition + 1 : 0;
+	cut->offsets = palloc((cut->n + 1) * sizeof(int64));
+	for (int i = 0; i < cut->n; i++)
+		cut->offsets[i] = -1;
+	for (int i = 0; i < n; i++)
+		cut->offsets[rows[i].partition] = rows[i].next_offset;
+	return cut;
+}
+
+ArrayType *
+compute_cut_array(const Cut *cut)
+{
+	Datum	   *elems = palloc((cut->n + 1) * sizeof(Datum));
+	bool	   *nulls = palloc((cut->n + 1) * sizeof(bool));
+	int			dims[1] = {cut->n};
+	int			lbs[1] = {1};
+
+	for (int i = 0; i < cut->n; i++)
+	{
+		elems[i] = Int64GetDatum(cut->offsets[i]);
+		nulls[i] = cut->offsets[i] < 0;
+	}
+	return construct_md_array(elems, nulls, 1, dims, lbs, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+}
+
+/* Statement parameters, filled as far as a statement needs them. */
+static void
+fill(const Computation *c, Datum *values, const Cut *cut, TimestampTz from, TimestampTz to, int64 epoch, const Cut *later)
+{
+	values[0] = PointerGetDatum(compute_cut_array(cut));
+	values[1] = TimestampTzGetDatum(from);
+	values[2] = TimestampTzGetDatum(to);
+	values[3] = c->dead_partitions;
+	values[4] = c->dead_offsets;
+	values[5] = Int64GetDatum(epoch);
+	values[6] = later ? PointerGetDatum(compute_cut_array(later)) : values[0];
+}
+
+static uint64
+execute(const char *sql, Datum *values, bool read_only, long limit)
+{
+	Oid			types[NPARAMS] = {INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4ARRAYOID, INT8ARRAYOID, INT8OID, INT8ARRAYOID};
+	int			rc = SPI_execute_with_args(sql, NPARAMS, types, values, NULL, read_only, limit);
+
+	if (rc < 0)
+		elog(ERROR, "could not run \"%s\": %s", sql, SPI_result_code_string(rc));
+	return SPI_processed;
+}
+
+static void
+load_dead_letters(Computation *c)
+{
+	static const char *const sql =
+		"SELECT coalesce(pg_catalog.array_agg(kafka_partition), '{}'), coalesce(pg_catalog.array_agg(kafka_offset), '{}') "
+		"FROM streambatch._view_dead_letters($1)";
+	MemoryContext caller = CurrentMemoryContext;
+	Oid			types[1] = {REGCLASSOID};
+	Datum		values[1] = {ObjectIdGetDatum(c->view.view)};
+	bool		isnull;
+
+	SPI_connect();
+	if (SPI_execute_with_args(sql, 1, types, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read dead letters");
+	for (int i = 0; i < 2; i++)
+	{
+		Datum		array = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &isnull);
+		MemoryContext old = MemoryContextSwitchTo(caller);
+
+		*(i == 0 ? &c->dead_partitions : &c->dead_offsets) = PointerGetDatum(DatumGetArrayTypePCopy(array));
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+}
+
+static Oid
+owner_of(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation %u does not exist", relid)));
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+Computation *
+compute_open(const ViewRow *view)
+{
+	Computation *c = palloc0(sizeof(Computation));
+	StreamRow	stream_row;
+	Stream	   *stream;
+	const char *partition;
+	const char *offset;
+	Guard		guard;
+
+	c->view = *view;
+	c->owner = owner_of(view->view);
+	if (!catalog_stream(view->stream, &stream_row))
+		elog(ERROR, "stream %u has no row", view->stream);
+	stream = stream_open(view->stream);
+	if (!OidIsValid(stream_row.archive))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("stream \"%s\" has no archive to compute from", stream->name),
+				 errhint("Create the stream without archive 'none'; the archive then keeps every event for refreshes.")));
+	if (get_rel_name(stream_row.archive) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the archive of stream \"%s\" is gone", stream->name)));
+	guard_enter(&guard, InvalidOid, view->settings);
+	c->def = analyse_stored(view->id);
+	guard_leave(&guard);
+	stream_position_columns(stream, &partition, &offset);
+	c->source.relation = quote_qualified_identifier(get_namespace_name(get_rel_namespace(stream_row.archive)),
+													get_rel_name(stream_row.archive));
+	c->source.partition = quote_identifier(partition);
+	c->source.offset = quote_identifier(offset);
+	c->source.leave_out = catalog_has_view_dead_letters(view->view);
+	if (c->source.leave_out)
+		load_dead_letters(c);
+	else
+	{
+		c->dead_partitions = PointerGetDatum(construct_empty_array(INT4OID));
+		c->dead_offsets = PointerGetDatum(construct_empty_array(INT8OID));
+	}
+	return c;
+}
+
+/* Read the rows of a failed statement one by one until one raises; sets at_known where it was a row. */
+static void
+find_row(const Computation *c, const char *conditions, Datum *values)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	at_known = false;
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		Guard		guard;
+		Portal		portal;
+		SPIPlanPtr	plan;
+		Oid			types[NPARAMS] = {INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4ARRAYOID, INT8ARRAYOID, INT8OID, INT8ARRAYOID};
+
+		guard_enter(&guard, c->owner, c->view.settings);
+		SPI_connect();
+		plan = SPI_prepare(sql_compute_rows(c->def, &c->source, conditions), NPARAMS, types);
+		portal = SPI_cursor_open(NULL, plan, values, NULL, true);
+		do
+		{
+			SPI_cursor_fetch(portal, true, 1000);
+			SPI_freetuptable(SPI_tuptable);
+		} while (SPI_processed > 0);
+		/* no row raises by itself: it is the aggregate that does */
+		at_known = false;
+		SPI_finish();
+		guard_leave(&guard);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(old);
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = owner;
+}
+
+/* Run a computing statement in a subtransaction; an error of its rows names the row. */
+static int64
+compute(const Computation *c, bool into_stream, const char *conditions, Datum *values)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile int64 rows = 0;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		Guard		guard;
+
+		guard_enter(&guard, c->owner, c->view.settings);
+		SPI_connect();
+		rows = (int64) execute(sql_compute(c->def, c->view.id, &c->source, into_stream, conditions), values, false, 0);
+		SPI_finish();
+		guard_leave(&guard);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(old);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = owner;
+	if (error == NULL)
+		return rows;
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION)
+	{
+		find_row(c, conditions, values);
+		if (at_known)
+		{
+			error->detail = psprintf("The event at partition %d, offset %lld of the archive %s raises it.", at_partition,
+									 (long long) at_offset, c->source.relation);
+			error->hint = "Guard the expression in the view's query, or delete the event from the archive.";
+		}
+	}
+	ReThrowError(error);
+}
+
+static char *
+both(const char *a, const char *b)
+{
+	return psprintf("%s AND %s", a, b);
+}
+
+/* Conditions are printed under the guard's search_path, as the statements are. */
+static char *
+condition(const Computation *c, char *(*print) (const ViewDef *))
+{
+	Guard		guard;
+	char	   *result;
+
+	guard_enter(&guard, InvalidOid, c->view.settings);
+	result = print(c->def);
+	guard_leave(&guard);
+	return result;
+}
+
+static void
+clear(const Computation *c, bool stream, Datum *values)
+{
+	Guard		guard;
+
+	guard_enter(&guard, c->owner, c->view.settings);
+	SPI_connect();
+	(void) execute(sql_clear(c->def, c->view.id, stream), values, false, 0);
+	SPI_finish();
+	guard_leave(&guard);
+}
+
+int64
+compute_chunk(const Computation *c, const Cut *cut, int64 closed_epoch, TimestampTz from, TimestampTz to)
+{
+	Datum		values[NPARAMS];
+	char	   *conditions = sql_below_cut(&c->source);
+	int64		rows;
+
+	if (c->def->has_window)
+		conditions = both(conditions, condition(c, sql_in_range));
+	fill(c, values, cut, from, to, closed_epoch, NULL);
+	clear(c, false, values);
+	rows = compute(c, false, conditions, values);
+	clear(c, true, values);
+	return rows;
+}
+
+int64
+compute_history(const Computation *c, const Cut *cut, TimestampTz closed, int64 epoch)
+{
+	Datum		values[NPARAMS];
+	char	   *below = sql_below_cut(&c->source);
+	char	   *before;
+	int64		rows;
+
+	fill(c, values, cut, DT_NOBEGIN, closed, epoch, NULL);
+	if (!c->def->has_window)
+		return compute(c, false, below, values);
+	before = condition(c, sql_in_range);
+	rows = compute(c, false, both(below, before), values);
+	return rows + compute(c, true, both(below, psprintf("(%s) IS NOT TRUE", before)), values);
+}
+
+int64
+compute_between(const Computation *c, const Cut *from, const Cut *to, int64 epoch)
+{
+	Datum		values[NPARAMS];
+
+	fill(c, values, from, DT_NOBEGIN, DT_NOEND, epoch, to);
+	return compute(c, true, sql_between_cuts(&c->source), values);
+}
+
+bool
+compute_extent(const Computation *c, const Cut *cut, TimestampTz from, TimestampTz to, TimestampTz *first, TimestampTz *last,
+			   int64 *count)
+{
+	Datum		values[NPARAMS];
+	Guard		guard;
+	bool		isnull;
+
+	fill(c, values, cut, from, to, 0, NULL);
+	guard_enter(&guard, c->owner, c->view.settings);
+	SPI_connect();
+	(void) execute(sql_extent(c->def, &c->source), values, true, 0);
+	*first = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	*last = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	*count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
+	SPI_finish();
+	guard_leave(&guard);
+	return *count > 0;
+}
+
+TimestampTz *
+compute_changed_panes(const Computation *c, int64 closed_epoch, TimestampTz before, int *n)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		values[NPARAMS];
+	Guard		guard;
+	Cut			none = {0, NULL};
+	TimestampTz *panes;
+	bool		isnull;
+
+	fill(c, values, &none, DT_NOBEGIN, before, closed_epoch, NULL);
+	guard_enter(&guard, c->owner, c->view.settings);
+	SPI_connect();
+	*n = (int) execute(sql_changed_panes(c->def, c->view.id), values, true, 0);
+	panes = MemoryContextAllocHuge(caller, (*n + 1) * sizeof(TimestampTz));
+	for (int i = 0; i < *n; i++)
+		panes[i] = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	guard_leave(&guard);
+	return panes;
+}

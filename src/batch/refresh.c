@@ -1,0 +1,341 @@
+/*
+ * refresh.c
+ *		CALL streambatch.refresh(view, from, to, full): the batch layer's work.
+ *
+ * 1. The cut, one transaction: lock the stream's row (the worker waits for an instant), note the positions, raise the view's epoch e to e + 1, note the
+ *    run. From here on the worker writes rows of epoch e + 1.
+ * 2. For each chunk of panes one transaction: compute_chunk() replaces the chunk's batch rows by what the archive holds below the cut and deletes the
+ *    chunk's stream rows of epochs up to e; the coverage is noted. Readers see all of it or nothing.
+ *
+ * A session-level lock keeps a second refresh of the view away: it says so and leaves. A crash between chunks leaves every finished chunk finished:
+ * the next refresh takes a cut of its own, later than all before it, and computes what is not covered; so no pane is ever taken back to an
+ * earlier cut.
+ *
+ * Each transaction is READ COMMITTED whatever the session's default: after the lock, statements must see what its last holder committed.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "batch/compute.h"
+#include "batch/ranges.h"
+#include "common/compat.h"
+#include "common/guc.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "source/stream.h"
+#include "storage/lock.h"
+#include "tcop/pquery.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+
+/* The fourth field of an advisory lock's tag: user-level functions use 1 and 2. */
+#define REFRESH_LOCK 3
+/* More separate ranges than this are refreshed as one: a transaction for each would cost more than the gaps between them. */
+#define MAX_RANGES 64
+
+typedef struct Run
+{
+	Oid			view;
+	MemoryContext context;		/* survives the transactions */
+	Computation *c;
+	Cut		   *cut;
+	TimestampTz cut_at;
+	int64		closed_epoch;
+	int64		id;
+	Ranges		chunks;
+	/* what was asked for */
+	bool		has_from;
+	TimestampTz from;
+	bool		has_to;
+	TimestampTz to;
+	bool		full;
+} Run;
+
+PG_FUNCTION_INFO_V1(streambatch_refresh);
+
+static bool
+lock_view(const ViewRow *row, bool lock)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, row->id, 0, REFRESH_LOCK);
+	if (lock)
+		return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+	return LockRelease(&tag, ExclusiveLock, true);
+}
+
+/* End the transaction, and have the next one see what others commit while it runs. */
+static void
+next_transaction(void)
+{
+	SPI_commit();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	EnsurePortalSnapshotExists();
+}
+
+static void
+check_arguments(const ViewRow *row, const Run *run, const ViewDef *def)
+{
+	const char *name = get_rel_name(row->view);
+
+	if (!def->has_window && (run->has_from || run->has_to))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("hybrid view \"%s\" has no window, so that no range of it can be refreshed", name),
+				 errhint("CALL streambatch.refresh('%s') refreshes all of it.", name)));
+	if (run->has_from && run->has_to && run->from > run->to)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the range to refresh ends before it begins"),
+				 errhint("Give the earlier time first.")));
+}
+
+/* A range that cuts a pane is widened to whole panes. */
+static void
+widen(Run *run)
+{
+	const StreamWindow *window = &run->c->def->window;
+	TimestampTz from = run->has_from ? window_pane_start(window, run->from) : DT_NOBEGIN;
+	TimestampTz to = run->has_to ? window_pane_start(window, run->to) : DT_NOEND;
+
+	if (run->has_to && to != run->to)
+		to += window->size;
+	if ((run->has_from && from != run->from) || (run->has_to && to != run->to))
+		ereport(NOTICE,
+				(errmsg("the range is widened to whole windows: from %s to %s",
+						run->has_from ? pstrdup(timestamptz_to_str(from)) : "-infinity",
+						run->has_to ? pstrdup(timestamptz_to_str(to)) : "the watermark")));
+	run->from = from;
+	run->to = to;
+}
+
+/* The ranges to compute, as of the cut. */
+static Ranges
+choose_ranges(Run *run, const StreamRow *stream)
+{
+	const StreamWindow *window = &run->c->def->window;
+	Ranges		ranges = {0, palloc(sizeof(Coverage))};
+	TimestampTz to;
+	Coverage   *covered;
+	TimestampTz *changed;
+	int			n;
+
+	if (!run->c->def->has_window)
+		return ranges_add(ranges, DT_NOBEGIN, DT_NOEND);
+	widen(run);
+	/* a pane has ended when the watermark has passed its end */
+	if (run->has_to)
+		to = run->to;
+	else if (stream->has_watermark)
+		to = window_pane_start(window, stream->watermark);
+	else
+		return ranges;
+	if (run->full || run->has_from || run->has_to)
+		return ranges_add(ranges, run->from, to);
+	covered = catalog_coverage(run->c->view.id, &n);
+	ranges = ranges_uncovered(DT_NOBEGIN, to, covered, n);
+	changed = compute_changed_panes(run->c, run->closed_epoch, to, &n);
+	for (int i = 0; i < n; i++)
+		ranges = ranges_add(ranges, changed[i], changed[i] + window->size);
+	if (ranges.n > MAX_RANGES)
+		ranges = ranges_add((Ranges) {0, ranges.items}, ranges.items[0].from, ranges.items[ranges.n - 1].to);
+	return ranges;
+}
+
+/* Cut ranges into chunks of whole panes that hold about refresh_chunk_rows events each. */
+static Ranges
+choose_chunks(const Run *run, Ranges ranges)
+{
+	const StreamWindow *window = &run->c->def->window;
+	List	   *bounds = NIL;
+	Ranges		chunks = {0, NULL};
+	ListCell   *lc;
+
+	for (int i = 0; i < ranges.n; i++)
+	{
+		Coverage   *range = &ranges.items[i];
+		TimestampTz first;
+		TimestampTz last;
+		int64		count;
+		int64		pieces = 1;
+		TimestampTz from = range->from;
+
+		if (run->c->def->has_window && compute_extent(run->c, run->cut, range->from, range->to, &first, &last, &count))
+			pieces = (count + guc_refresh_chunk_rows - 1) / guc_refresh_chunk_rows;
+		for (int64 p = 1; p <= pieces; p++)
+		{
+			Coverage   *chunk = palloc(sizeof(Coverage));
+
+			chunk->from = from;
+			chunk->to = p == pieces ? range->to : window_pane_start(window, first + (last - first) / pieces * p);
+			if (chunk->to <= from)
+				continue;
+			from = chunk->to;
+			bounds = lappend(bounds, chunk);
+		}
+	}
+	chunks.items = palloc((list_length(bounds) + 1) * sizeof(Coverage));
+	foreach(lc, bounds)
+		chunks.items[chunks.n++] = *(Coverage *) lfirst(lc);
+	return chunks;
+}
+
+/* Step 1: short, because the worker waits. */
+static void
+take_cut(Run *run, const ViewRow *row, StreamRow *stream)
+{
+	MemoryContext old = MemoryContextSwitchTo(run->context);
+
+	if (!catalog_lock_stream(row->stream, stream))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the stream of the hybrid view was dropped")));
+	run->cut = compute_cut(row->stream);
+	run->cut_at = GetCurrentTimestamp();
+	run->closed_epoch = catalog_raise_epoch(run->view);
+	catalog_fail_abandoned_runs(row->id);
+	MemoryContextSwitchTo(old);
+	next_transaction();
+}
+
+/* What to compute, as of the cut. False: nothing. */
+static bool
+plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
+{
+	MemoryContext old = MemoryContextSwitchTo(run->context);
+	Ranges		ranges = choose_ranges(run, stream);
+
+	if (ranges.n > 0)
+	{
+		run->id = catalog_begin_run(row->id, run->view, "refresh", run->closed_epoch, compute_cut_array(run->cut),
+									ranges.items[0].from, ranges.items[ranges.n - 1].to);
+		run->chunks = choose_chunks(run, ranges);
+		catalog_run_chunks(run->id, run->chunks.n);
+	}
+	MemoryContextSwitchTo(old);
+	next_transaction();
+	return ranges.n > 0;
+}
+
+/* Step 2, one chunk, in a subtransaction, so that a failure can still be noted. */
+static void
+refresh_chunk(Run *run, const Coverage *chunk)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		ViewRow		row;
+		int64		rows;
+
+		if (!catalog_view(run->view, &row))
+			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the hybrid view was dropped while it was refreshed")));
+		rows = compute_chunk(run->c, run->cut, run->closed_epoch, chunk->from, chunk->to);
+		catalog_cover(run->c->view.id, chunk->from, chunk->to, run->closed_epoch, run->cut_at);
+		catalog_run_progress(run->id, rows);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(run->context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = owner;
+	if (error == NULL)
+		return;
+	catalog_end_run(run->id, error->message);
+	next_transaction();
+	ReThrowError(error);
+}
+
+static void
+refresh(Run *run, ViewRow *row)
+{
+	StreamRow	stream;
+	MemoryContext old;
+
+	next_transaction();
+	old = MemoryContextSwitchTo(run->context);
+	run->c = compute_open(row);
+	MemoryContextSwitchTo(old);
+	check_arguments(row, run, run->c->def);
+	take_cut(run, row, &stream);
+	if (!plan_chunks(run, row, &stream))
+	{
+		ereport(NOTICE,
+				(errmsg("hybrid view \"%s\" has no window to refresh", get_rel_name(run->view)),
+				 errdetail("Every window that has ended is covered already, and none has changed.")));
+		return;
+	}
+	for (int i = 0; i < run->chunks.n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		refresh_chunk(run, &run->chunks.items[i]);
+		next_transaction();
+	}
+	catalog_end_run(run->id, NULL);
+	next_transaction();
+}
+
+Datum
+streambatch_refresh(PG_FUNCTION_ARGS)
+{
+	CallContext *call = (CallContext *) fcinfo->context;
+	ViewRow		row;
+	Run			run = {0};
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(3))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("view and full must not be null")));
+	if (call == NULL || !IsA(call, CallContext) || call->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("refresh cannot run inside a transaction block or a function"),
+				 errhint("CALL streambatch.refresh(…) by itself: it commits as it goes.")));
+	run.view = PG_GETARG_OID(0);
+	run.has_from = !PG_ARGISNULL(1) && !TIMESTAMP_IS_NOBEGIN(PG_GETARG_TIMESTAMPTZ(1));
+	run.has_to = !PG_ARGISNULL(2);
+	run.from = run.has_from ? PG_GETARG_TIMESTAMPTZ(1) : 0;
+	run.to = run.has_to ? PG_GETARG_TIMESTAMPTZ(2) : 0;
+	run.full = PG_GETARG_BOOL(3);
+	if (get_rel_name(run.view) == NULL || !catalog_view(run.view, &row))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a hybrid view", get_rel_name(run.view) ? get_rel_name(run.view) : "?"),
+				 errhint("SELECT view FROM streambatch.stat_view lists them.")));
+	if (!compat_class_ownercheck(run.view, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(run.view));
+	if (!lock_view(&row, true))
+	{
+		ereport(NOTICE,
+				(errmsg("another refresh of hybrid view \"%s\" is running", get_rel_name(run.view)),
+				 errdetail("This one leaves the work to it.")));
+		PG_RETURN_VOID();
+	}
+	run.context = AllocSetContextCreate(TopMemoryContext, "streambatch refresh", ALLOCSET_DEFAULT_SIZES);
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	PG_TRY();
+	{
+		refresh(&run, &row);
+	}
+	PG_FINALLY();
+	{
+		lock_view(&row, false);
+		MemoryContextDelete(run.context);
+	}
+	PG_END_TRY();
+	SPI_finish();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,326 @@
+/*
+ * create_view.c
+ *		streambatch.create_view(): a hybrid view from one query.
+ *
+ * Everything happens in the caller's transaction. A view named v with id 1 is made of
+ *
+ *		v, v_layers							what users read, owned by the creator
+ *		streambatch_state.query_1			the query as written, as a view: it keeps what its names meant, and what it depends on
+ *		streambatch_state.stream_1, batch_1	the states of both layers
+ *		streambatch_state.merged_1			both, merged per group
+ *
+ * All but v depend on v internally: DROP VIEW v takes them along, and dropping the stream with CASCADE takes v.
+ *
+ * History, for a stream that has been read before: the batch layer is computed from the archive below the positions C0 that this transaction sees, without
+ * any lock, for panes that have ended; panes still open go into the stream layer. Then, under the stream's lock, the events between C0 and the present
+ * positions C1 are added, and the generation is raised. The worker's next flush finds another generation, and what it folds from C1 on it folds
+ * for this view too: each event is counted once.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "batch/compute.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
+#include "commands/tablecmds.h"
+#include "common/compat.h"
+#include "common/guard.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "serve/streams.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+PG_FUNCTION_INFO_V1(streambatch_create_view);
+
+typedef struct Creation
+{
+	char	   *name;			/* qualified and quoted */
+	char	   *layers;
+	Oid			namespace;
+	char	   *relname;
+	Oid			owner;
+	ViewRow		row;
+	Query	   *query;
+	ViewDef    *def;
+	char	   *definition;		/* the query, printed with every name qualified */
+} Creation;
+
+static void
+parse_name(Creation *c, text *name)
+{
+	RangeVar   *rv = makeRangeVarFromNameList(textToQualifiedNameList(name));
+	char	   *layers;
+	Oid			existing;
+
+	/* checks CREATE on the schema */
+	c->namespace = RangeVarGetAndCheckCreationNamespace(rv, NoLock, &existing);
+	if (OidIsValid(existing))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("relation \"%s\" already exists", rv->relname),
+				 errhint("Choose another name, or DROP VIEW %s first.", quote_identifier(rv->relname))));
+	if (rv->relpersistence == RELPERSISTENCE_TEMP || isTempNamespace(c->namespace))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a hybrid view cannot be temporary")));
+	c->relname = rv->relname;
+	layers = psprintf("%s_layers", rv->relname);
+	if (strlen(layers) >= NAMEDATALEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_NAME_TOO_LONG),
+				 errmsg("name \"%s\" is too long for a hybrid view", rv->relname),
+				 errhint("\"%s\" must fit %d bytes.", layers, NAMEDATALEN - 1)));
+	if (OidIsValid(get_relname_relid(layers, c->namespace)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("relation \"%s\" already exists", layers),
+				 errhint("A hybrid view comes with a second view whose name ends in _layers.")));
+	c->name = quote_qualified_identifier(get_namespace_name(c->namespace), rv->relname);
+	c->layers = quote_qualified_identifier(get_namespace_name(c->namespace), layers);
+}
+
+static void
+check_interval(const Interval *interval, const char *name)
+{
+	if (interval->time < 0 || interval->day < 0 || interval->month < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be negative", name)));
+}
+
+static void
+check_duplicate_columns(const Query *query)
+{
+	ListCell   *a;
+	ListCell   *b;
+
+	foreach(a, query->targetList)
+	{
+		foreach(b, query->targetList)
+		{
+			const TargetEntry *x = lfirst(a);
+			const TargetEntry *y = lfirst(b);
+
+			if (x == y || x->resjunk || y->resjunk || strcmp(x->resname, y->resname) != 0)
+				continue;
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("column \"%s\" specified more than once", x->resname),
+					 errhint("Give each output column a name of its own with AS.")));
+		}
+	}
+}
+
+static void
+check_privileges(const Creation *c, const StreamRow *stream)
+{
+	if (pg_class_aclcheck(c->def->stream, c->owner, ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(c->def->stream));
+	if (stream != NULL && OidIsValid(stream->archive) && pg_class_aclcheck(stream->archive, c->owner, ACL_SELECT) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for table %s", get_rel_name(stream->archive)),
+				 errhint("The owner of a hybrid view reads the stream's archive: GRANT SELECT ON %s TO %s.",
+						 quote_identifier(get_rel_name(stream->archive)), quote_identifier(GetUserNameFromId(c->owner, false)))));
+}
+
+static void
+analyse(Creation *c, text *sql)
+{
+	Guard		guard;
+
+	c->query = analyse_parse(text_to_cstring(sql));
+	check_duplicate_columns(c->query);
+	c->def = analyse_query(c->query);
+	guard_enter(&guard, InvalidOid, c->row.settings);
+	c->definition = pg_get_querydef(copyObject(c->query), false);
+	guard_leave(&guard);
+}
+
+static void
+execute(const char *sql)
+{
+	int			rc = SPI_execute(sql, false, 0);
+
+	if (rc < 0)
+		elog(ERROR, "could not run \"%s\": %s", sql, SPI_result_code_string(rc));
+}
+
+static Oid
+internal(const Creation *c, const char *what)
+{
+	return get_relname_relid(psprintf("%s_%d", what, c->row.id), get_namespace_oid("streambatch_state", false));
+}
+
+/* The objects in streambatch_state, where only the extension creates anything; handed to the view's owner. */
+static void
+create_internal(const Creation *c)
+{
+	static const char *const objects[] = {"query", "stream", "batch", "merged"};
+	Guard		guard;
+	ListCell   *lc;
+
+	guard_enter(&guard, BOOTSTRAP_SUPERUSERID, c->row.settings);
+	SPI_connect();
+	execute(psprintf("CREATE VIEW streambatch_state.query_%d AS %s", c->row.id, c->definition));
+	foreach(lc, sql_state_tables(c->def, c->row.id))
+		execute(lfirst(lc));
+	execute(sql_merged_view(c->def, c->row.id));
+	SPI_finish();
+	for (int i = 0; i < lengthof(objects); i++)
+		ATExecChangeOwner(internal(c, objects[i]), c->owner, false, AccessExclusiveLock);
+	CommandCounterIncrement();
+	guard_leave(&guard);
+}
+
+/* How long after its start a window is closed: its size and the allowed lateness, as an SQL literal. */
+static char *
+closing_delay(const Creation *c)
+{
+	Interval	delay = c->row.allowed_lateness;
+
+	if (c->def->has_window)
+		delay.time += c->def->window.size;
+	return psprintf("'%s'::pg_catalog.interval",
+					DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(&delay))));
+}
+
+/* What users read, created as the user. */
+static void
+create_views(Creation *c)
+{
+	Guard		guard;
+	Oid			merged = internal(c, "merged");
+
+	guard_enter(&guard, c->owner, c->row.settings);
+	SPI_connect();
+	execute(sql_serving_view(c->def, c->row.id, c->name, merged));
+	execute(sql_layers_view(c->def, c->row.id, c->layers, merged, c->def->stream, closing_delay(c)));
+	SPI_finish();
+	guard_leave(&guard);
+	c->row.view = get_relname_relid(c->relname, c->namespace);
+}
+
+static void
+depend(Oid part, Oid view)
+{
+	ObjectAddress a;
+	ObjectAddress b;
+
+	ObjectAddressSet(a, RelationRelationId, part);
+	ObjectAddressSet(b, RelationRelationId, view);
+	recordDependencyOn(&a, &b, DEPENDENCY_INTERNAL);
+}
+
+static void
+record_dependencies(const Creation *c)
+{
+	static const char *const objects[] = {"query", "stream", "batch", "merged"};
+
+	for (int i = 0; i < lengthof(objects); i++)
+		depend(internal(c, objects[i]), c->row.view);
+	depend(get_relname_relid(psprintf("%s_layers", c->relname), c->namespace), c->row.view);
+}
+
+/* Compute what the stream held before the view; see the head of this file. Locks the stream. */
+static void
+compute_past(const Creation *c, const StreamRow *stream, const Cut *before)
+{
+	Computation *computation;
+	TimestampTz closed = DT_NOEND;
+	TimestampTz started = GetCurrentTimestamp();
+	int64		rows;
+	int64		run;
+	StreamRow	locked;
+
+	if (!OidIsValid(stream->archive))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("stream \"%s\" has no archive to compute the view's history from", get_rel_name(c->def->stream)),
+				 errhint("Call create_view(…, history => false) to count from the stream's present position on.")));
+	computation = compute_open(&c->row);
+	if (c->def->has_window)
+		closed = stream->has_watermark ? window_pane_start(&c->def->window, stream->watermark) : DT_NOBEGIN;
+	rows = compute_history(computation, before, closed, 0);
+	if (!catalog_lock_stream(c->def->stream, &locked))
+		elog(ERROR, "stream %u has no row", c->def->stream);
+	rows += compute_between(computation, before, compute_cut(c->def->stream), 1);
+	run = catalog_begin_run(c->row.id, c->row.view, "history", 0, compute_cut_array(before), DT_NOBEGIN, closed);
+	if (closed != DT_NOBEGIN)
+		catalog_cover(c->row.id, DT_NOBEGIN, closed, 0, started);
+	catalog_run_chunks(run, 1);
+	catalog_run_progress(run, rows);
+	catalog_end_run(run, NULL);
+}
+
+/* A stream that has never been read: nothing is past, unless its worker starts right now. */
+static void
+lock_unread(const Creation *c)
+{
+	StreamRow	locked;
+
+	if (!catalog_lock_stream(c->def->stream, &locked))
+		elog(ERROR, "stream %u has no row", c->def->stream);
+	if (compute_cut(c->def->stream)->n > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("the stream was started at the same moment"),
+				 errhint("Call create_view again.")));
+}
+
+Datum
+streambatch_create_view(PG_FUNCTION_ARGS)
+{
+	Creation	c = {0};
+	StreamRow	stream;
+	Cut		   *before;
+	bool		history;
+
+	for (int i = 0; i < 5; i++)
+	{
+		if (PG_ARGISNULL(i))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("arguments of create_view must not be null")));
+	}
+	c.owner = GetUserId();
+	c.row.max_staleness = *PG_GETARG_INTERVAL_P(2);
+	c.row.allowed_lateness = *PG_GETARG_INTERVAL_P(3);
+	history = PG_GETARG_BOOL(4);
+	check_interval(&c.row.max_staleness, "max_staleness");
+	check_interval(&c.row.allowed_lateness, "allowed_lateness");
+	parse_name(&c, PG_GETARG_TEXT_PP(0));
+	c.row.settings = guard_note_settings();
+	analyse(&c, PG_GETARG_TEXT_PP(1));
+	check_privileges(&c, NULL);
+	streams_ensure(c.def->stream, &stream);
+	check_privileges(&c, &stream);
+	streams_warn(c.def->stream);
+
+	c.row.id = catalog_next_view_id();
+	c.row.stream = c.def->stream;
+	c.row.epoch = 1;
+	create_internal(&c);
+	create_views(&c);
+	record_dependencies(&c);
+	catalog_insert_view(&c.row);
+	CommandCounterIncrement();
+	before = compute_cut(c.def->stream);
+	if (history && before->n > 0)
+		compute_past(&c, &stream, before);
+	else if (history)
+		lock_unread(&c);
+	catalog_raise_generation(c.def->stream);
+	if (!stream.paused)
+		streams_want_at_commit(c.def->stream);
+	PG_RETURN_OID(c.row.view);
+}

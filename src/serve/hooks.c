@@ -1,0 +1,85 @@
+/*
+ * hooks.c
+ *		DROP DATABASE and its like find no worker in their way (see hooks.h).
+ *
+ * PostgreSQL refuses to drop, move or rename a database, or to copy it as a template, while somebody is connected to it. Workers are nobody's sessions: they
+ * are stopped for the time of the command, and come back if the database is still there.
+ */
+#include "postgres.h"
+
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "common/compat.h"
+#include "common/slots.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "serve/hooks.h"
+#include "tcop/utility.h"
+
+static ProcessUtility_hook_type previous = NULL;
+
+/* The database that must be left alone during this command, or NULL. */
+static const char *
+concerned_database(Node *statement)
+{
+	ListCell   *lc;
+
+	switch (nodeTag(statement))
+	{
+		case T_DropdbStmt:
+			return ((DropdbStmt *) statement)->dbname;
+		case T_RenameStmt:
+			return ((RenameStmt *) statement)->renameType == OBJECT_DATABASE ? ((RenameStmt *) statement)->subname : NULL;
+		case T_AlterDatabaseStmt:
+			foreach(lc, ((AlterDatabaseStmt *) statement)->options)
+			{
+				if (strcmp(lfirst_node(DefElem, lc)->defname, "tablespace") == 0)
+					return ((AlterDatabaseStmt *) statement)->dbname;
+			}
+			return NULL;
+		case T_CreatedbStmt:
+			foreach(lc, ((CreatedbStmt *) statement)->options)
+			{
+				DefElem    *option = lfirst_node(DefElem, lc);
+
+				if (strcmp(option->defname, "template") == 0 && option->arg != NULL)
+					return defGetString(option);
+			}
+			return NULL;
+		default:
+			return NULL;
+	}
+}
+
+static void
+process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, ProcessUtilityContext context, ParamListInfo params,
+				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+{
+	const char *name = slots_available() ? concerned_database(pstmt->utilityStmt) : NULL;
+	Oid			database = name ? get_database_oid(name, true) : InvalidOid;
+	ProcessUtility_hook_type run = previous ? previous : standard_ProcessUtility;
+
+	/* who may not do it will be told so; their attempt stops no worker */
+	if (!OidIsValid(database) || database == MyDatabaseId || !compat_database_ownercheck(database, GetUserId()))
+	{
+		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
+		return;
+	}
+	slots_hold_database(database);
+	PG_TRY();
+	{
+		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
+	}
+	PG_FINALLY();
+	{
+		slots_release_database(database);
+	}
+	PG_END_TRY();
+}
+
+void
+hooks_install(void)
+{
+	previous = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+}

@@ -1,0 +1,281 @@
+/*
+ * streams.c
+ *		A stream's start (see streams.h).
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "common/guard.h"
+#include "common/slots.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "serve/streams.h"
+#include "source/consumer.h"
+#include "source/stream.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+
+#define BROKER_TIMEOUT_MS 2000
+
+typedef struct Wish
+{
+	Oid			stream;
+	bool		want;
+} Wish;
+
+static List *wishes = NIL;		/* of Wish *, in TopMemoryContext */
+static bool registered = false;
+
+static void
+at_end(XactEvent event, void *arg)
+{
+	ListCell   *lc;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
+		return;
+	foreach(lc, wishes)
+	{
+		const Wish *wish = lfirst(lc);
+
+		if (event == XACT_EVENT_COMMIT)
+			(wish->want ? slots_want : slots_nudge) (MyDatabaseId, wish->stream);
+	}
+	list_free_deep(wishes);
+	wishes = NIL;
+}
+
+static void
+wish_at_commit(Oid relid, bool want)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	Wish	   *wish = palloc(sizeof(Wish));
+
+	wish->stream = relid;
+	wish->want = want;
+	wishes = lappend(wishes, wish);
+	MemoryContextSwitchTo(old);
+	if (!registered)
+		RegisterXactCallback(at_end, NULL);
+	registered = true;
+}
+
+void
+streams_want_at_commit(Oid relid)
+{
+	wish_at_commit(relid, true);
+}
+
+void
+streams_nudge_at_commit(Oid relid)
+{
+	wish_at_commit(relid, false);
+}
+
+static char *
+archive_ddl(const Stream *stream, const char *partition, const char *offset)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "CREATE TABLE %s (", quote_qualified_identifier(stream->archive_schema, stream->archive_name));
+	for (int i = 0; i < stream->desc->natts; i++)
+	{
+		const StreamColumn *column = &stream->columns[i];
+
+		if (column->dropped)
+			continue;
+		appendStringInfo(&buf, "%s %s%s%s, ", quote_identifier(column->name),
+						 format_type_extended(column->type, column->typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY),
+						 OidIsValid(column->collation) ? " COLLATE " : "",
+						 OidIsValid(column->collation) ? generate_collation_name(column->collation) : "");
+	}
+	if (stream_meta_column(stream, META_PARTITION) == 0)
+		appendStringInfo(&buf, "%s pg_catalog.int4, ", quote_identifier(partition));
+	if (stream_meta_column(stream, META_OFFSET) == 0)
+		appendStringInfo(&buf, "%s pg_catalog.int8, ", quote_identifier(offset));
+	buf.data[buf.len - 2] = '\0';
+	appendStringInfoChar(&buf, ')');
+	return buf.data;
+}
+
+static void
+execute(const char *sql)
+{
+	if (SPI_execute(sql, false, 0) < 0)
+		elog(ERROR, "could not run \"%s\"", sql);
+}
+
+/* Events arrive about in the order of their times: a block range index finds a refresh's chunk at next to no cost for each event. */
+static void
+create_archive(const Stream *stream, const char *partition, const char *offset)
+{
+	execute(archive_ddl(stream, partition, offset));
+	if (stream->event_time != 0)
+		execute(psprintf("CREATE INDEX ON %s USING brin (%s) WITH (pages_per_range = 32, autosummarize = on)",
+						 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
+						 quote_identifier(stream->columns[stream->event_time - 1].name)));
+}
+
+static void
+refuse_archive(const Stream *stream, const char *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("table \"%s\" cannot be the archive of stream \"%s\"", stream->archive_name, stream->name),
+			 errdetail("%s", problem),
+			 errhint("Name another table with OPTIONS (ADD archive '…'), or have this one dropped or changed.")));
+}
+
+static void
+check_column(const Stream *stream, Oid archive, const char *name, Oid type)
+{
+	AttrNumber	att = get_attnum(archive, name);
+
+	if (att == InvalidAttrNumber)
+		refuse_archive(stream, psprintf("It has no column \"%s\".", name));
+	if (get_atttype(archive, att) != type)
+		refuse_archive(stream, psprintf("Its column \"%s\" is of type %s, not %s.", name, format_type_be(get_atttype(archive, att)),
+										format_type_be(type)));
+}
+
+/* An existing table serves if it has every column of the stream, and the position. */
+static void
+check_archive(const Stream *stream, Oid archive, const char *partition, const char *offset)
+{
+	char		kind = get_rel_relkind(archive);
+
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_FOREIGN_TABLE)
+		refuse_archive(stream, "It is not a table.");
+	for (int i = 0; i < stream->desc->natts; i++)
+	{
+		if (!stream->columns[i].dropped)
+			check_column(stream, archive, stream->columns[i].name, stream->columns[i].type);
+	}
+	if (stream_meta_column(stream, META_PARTITION) == 0)
+		check_column(stream, archive, partition, INT4OID);
+	if (stream_meta_column(stream, META_OFFSET) == 0)
+		check_column(stream, archive, offset, INT8OID);
+}
+
+/* Events that an existing archive holds already are not read again: positions begin behind them. */
+static void
+adopt_positions(const Stream *stream, const char *partition, const char *offset)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ProgressRow *rows;
+	int			n;
+	bool		isnull;
+
+	execute(psprintf("SELECT %s::pg_catalog.int4, pg_catalog.max(%s) + 1 FROM %s WHERE %s IS NOT NULL AND %s IS NOT NULL GROUP BY 1",
+					 quote_identifier(partition), quote_identifier(offset),
+					 quote_qualified_identifier(stream->archive_schema, stream->archive_name), quote_identifier(partition),
+					 quote_identifier(offset)));
+	n = (int) SPI_processed;
+	rows = MemoryContextAllocZero(caller, (n + 1) * sizeof(ProgressRow));
+	for (int i = 0; i < n; i++)
+	{
+		rows[i].partition = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		rows[i].next_offset = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
+		rows[i].log_end = -1;
+	}
+	if (n == 0)
+		return;
+	catalog_put_progress(stream->relid, rows, n);
+	catalog_set_started(stream->relid);
+	ereport(NOTICE,
+			(errmsg("stream \"%s\" goes on behind the events that its archive \"%s\" holds", stream->name, stream->archive_name)));
+}
+
+void
+streams_ensure(Oid relid, StreamRow *row)
+{
+	Stream	   *stream;
+	Oid			archive = InvalidOid;
+	const char *partition;
+	const char *offset;
+	Guard		guard;
+	bool		existing = false;
+	ArrayType  *settings;
+
+	if (catalog_stream(relid, row))
+		return;
+	stream = stream_open(relid);
+	settings = guard_note_settings();
+	stream_position_columns(stream, &partition, &offset);
+	if (stream->archive_name != NULL)
+	{
+		Oid			nsp = get_namespace_oid(stream->archive_schema, false);
+
+		guard_enter(&guard, stream->owner, NULL);
+		SPI_connect();
+		archive = get_relname_relid(stream->archive_name, nsp);
+		existing = OidIsValid(archive);
+		if (existing)
+			check_archive(stream, archive, partition, offset);
+		else
+			create_archive(stream, partition, offset);
+		SPI_finish();
+		guard_leave(&guard);
+		archive = get_relname_relid(stream->archive_name, nsp);
+	}
+	catalog_insert_stream(relid, archive, settings);
+	if (existing)
+	{
+		guard_enter(&guard, stream->owner, NULL);
+		SPI_connect();
+		adopt_positions(stream, partition, offset);
+		SPI_finish();
+		guard_leave(&guard);
+	}
+	if (!catalog_stream(relid, row))
+		elog(ERROR, "stream %u has no row", relid);
+}
+
+void
+streams_warn(Oid relid)
+{
+	Stream	   *stream = stream_open(relid);
+	Slot		slot;
+	MemoryContext context;
+	MemoryContext old;
+	Consumer   *consumer;
+	int			partitions;
+
+	if (!slots_available())
+	{
+		ereport(WARNING,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("stream \"%s\" has no worker, because pg_streambatch is not preloaded", stream->name),
+				 errhint("Add pg_streambatch to shared_preload_libraries and restart the server.")));
+		return;
+	}
+	/* a worker that runs knows better */
+	if (slots_get(MyDatabaseId, relid, &slot) && slot.pid != 0)
+		return;
+	context = AllocSetContextCreate(CurrentMemoryContext, "streambatch broker check", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
+	consumer = consumer_open(stream, stream->owner, false);
+	partitions = consumer_partition_count(consumer, BROKER_TIMEOUT_MS);
+	if (partitions < 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("no broker of stream \"%s\" answers: %s", stream->name, consumer_state(consumer)->message),
+				 errhint("The worker keeps trying; streambatch.stat_stream shows its state.")));
+	else if (partitions == 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("topic \"%s\" does not exist", stream->topic),
+				 errhint("Create the topic, or correct the option: ALTER FOREIGN TABLE %s OPTIONS (SET topic '…').",
+						 quote_qualified_identifier(stream->schema, stream->name))));
+	consumer_close(consumer);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}

@@ -1,0 +1,23 @@
+/*
+ * streams.h
+ *		A stream's start: its row, its archive, and the wish for its worker.
+ */
+#ifndef STREAMS_H
+#define STREAMS_H
+
+#include "common/catalog.h"
+
+/*
+ * Make sure that a stream has its row and its archive (created as its owner, or an existing table that fits). Raises where the archive's
+ * name is taken by something that does not fit.
+ */
+extern void streams_ensure(Oid relid, StreamRow *row);
+
+/* When this transaction commits: a worker is wanted / the worker should look at its catalog row. */
+extern void streams_want_at_commit(Oid relid);
+extern void streams_nudge_at_commit(Oid relid);
+
+/* Warn where no worker can run, or the broker does not know the topic. */
+extern void streams_warn(Oid relid);
+
+#endif							/* STREAMS_H */

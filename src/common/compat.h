@@ -12,6 +12,7 @@
 #include "executor/executor.h"
 #include "executor/nodeAgg.h"
 #include "utils/acl.h"
+#include "miscadmin.h"
 
 /* 16 (11c2d6fdf5): object_ownercheck() and object_aclcheck() replaced a function per kind of object. */
 #if PG_VERSION_NUM < 160000
@@ -61,6 +62,22 @@
 #define compat_index_beginscan(heap, index, snapshot, nkeys) index_beginscan(heap, index, snapshot, nkeys, 0)
 #else
 #define compat_index_beginscan(heap, index, snapshot, nkeys) index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#endif
+
+/* 16 (a61b1f7482): the role whose rights a foreign scan or modification uses moved out of the range table entry. */
+#if PG_VERSION_NUM < 160000
+#include "parser/parsetree.h"
+#define compat_role_or_me(role) (OidIsValid(role) ? (role) : GetUserId())
+#define compat_scan_role(node) \
+	compat_role_or_me(exec_rt_fetch(((Scan *) (node)->ss.ps.plan)->scanrelid, (node)->ss.ps.state)->checkAsUser)
+#define compat_result_rti(result) \
+	((result)->ri_RootResultRelInfo != NULL ? (result)->ri_RootResultRelInfo->ri_RangeTableIndex : (result)->ri_RangeTableIndex)
+#define compat_result_role(result, estate) \
+	compat_role_or_me(exec_rt_fetch(compat_result_rti(result), estate)->checkAsUser)
+#else
+#define compat_scan_role(node) \
+	(OidIsValid(((ForeignScan *) (node)->ss.ps.plan)->checkAsUser) ? ((ForeignScan *) (node)->ss.ps.plan)->checkAsUser : GetUserId())
+#define compat_result_role(result, estate) ExecGetResultRelCheckAsUser(result, estate)
 #endif
 
 #endif							/* STREAMBATCH_COMPAT_H */

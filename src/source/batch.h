@@ -2,8 +2,8 @@
  * batch.h
  *		A micro-batch: decoded rows of a stream, and the channel by which a foreign scan reads them instead of the log.
  */
-#ifndef BATCH_H
-#define BATCH_H
+#ifndef STREAMBATCH_BATCH_H
+#define STREAMBATCH_BATCH_H
 
 #include "source/stream.h"
 
@@ -28,4 +28,4 @@ extern const MicroBatch *batch_current(Oid stream, int **cursor);
 /* The same, of whichever stream. */
 extern const MicroBatch *batch_running(int **cursor);
 
-#endif							/* BATCH_H */
+#endif							/* STREAMBATCH_BATCH_H */

@@ -2,8 +2,8 @@
  * brokers.h
  *		Which brokers streambatch.allowed_brokers lets the server reach.
  */
-#ifndef BROKERS_H
-#define BROKERS_H
+#ifndef STREAMBATCH_BROKERS_H
+#define STREAMBATCH_BROKERS_H
 
 /*
  * True where the list of patterns (host or host:port, * matching any characters, separated by commas) allows the address. NULL and an empty
@@ -14,4 +14,4 @@ extern bool brokers_match(const char *patterns, const char *host, const char *po
 /* The first address of a list as in bootstrap.servers that the patterns do not allow (palloc'd), or NULL. */
 extern char *brokers_refused(const char *patterns, const char *servers);
 
-#endif							/* BROKERS_H */
+#endif							/* STREAMBATCH_BROKERS_H */

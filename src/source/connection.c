@@ -42,6 +42,12 @@ static const Property defaults[] = {
 	{"socket.keepalive.enable", "true"},
 };
 
+static const Property producer_defaults[] = {
+	{"message.timeout.ms", "30000"},	/* how long INSERT waits for a broker that is away */
+	{"queue.buffering.max.messages", "500000"},
+	{"queue.buffering.max.kbytes", "65536"},
+};
+
 static const Property consumer_fixed[] = {
 	{"enable.auto.commit", "false"},
 	{"enable.auto.offset.store", "false"},
@@ -51,11 +57,13 @@ static const Property consumer_fixed[] = {
 	{"allow.auto.create.topics", "false"},
 	{"enable.partition.eof", "true"},
 	{"topic.metadata.refresh.interval.ms", "10000"},	/* new partitions */
+	{"topic.metadata.propagation.max.ms", "3000"},	/* how long a topic may be unknown before it is trouble */
 };
 
 static const Property producer_fixed[] = {
 	{"enable.idempotence", "true"},
 	{"acks", "all"},
+	{"partitioner", "murmur2_random"},	/* what Java's clients do: one key, one partition, whoever sends it */
 };
 
 static void set_property(rd_kafka_conf_t *conf, const char *name, const char *value);
@@ -90,6 +98,8 @@ connection_open(Connection *connection, const Stream *stream, Oid role, Connecti
 		set_properties(conf, defaults, lengthof(defaults));
 		if (client == OPTION_CONSUMER)
 			set_queue(conf, kind);
+		else
+			set_properties(conf, producer_defaults, lengthof(producer_defaults));
 		set_options(conf, server->options, client);
 		set_options(conf, mapping, client);
 		if (client == OPTION_CONSUMER)
@@ -266,6 +276,11 @@ on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
 		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
 			events->auth_failed = true;
+			break;
+		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+			events->topic_unknown = true;
 			break;
 		case RD_KAFKA_RESP_ERR__FATAL:
 			events->fatal = true;

@@ -2,8 +2,8 @@
  * connection.h
  *		A client of librdkafka for a stream: its configuration, its errors, its end. Private to source/.
  */
-#ifndef CONNECTION_H
-#define CONNECTION_H
+#ifndef STREAMBATCH_CONNECTION_H
+#define STREAMBATCH_CONNECTION_H
 
 #include <librdkafka/rdkafka.h>
 
@@ -21,6 +21,7 @@ typedef struct ConnectionEvents
 {
 	bool		all_down;		/* no broker was reachable; reset by whoever sees one again */
 	bool		auth_failed;
+	bool		topic_unknown;	/* the topic or one of its partitions; reset by whoever asks for another */
 	bool		fatal;
 	char		message[256];	/* the last error, in librdkafka's words */
 } ConnectionEvents;
@@ -47,4 +48,4 @@ extern int	connection_poll(Connection *connection, int timeout_ms);
 /* End the client; waits for its threads, not for the network. Safe to call twice. */
 extern void connection_close(Connection *connection);
 
-#endif							/* CONNECTION_H */
+#endif							/* STREAMBATCH_CONNECTION_H */

@@ -29,6 +29,8 @@
 
 #define UNIX_TO_PG_USECS	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
+#define PARTITION_MEMBER	"\"partition\":"
+
 typedef struct PartitionState
 {
 	bool		assigned;
@@ -66,8 +68,9 @@ static void set_request_trouble(Consumer *consumer, rd_kafka_resp_err_t err);
 static void clear_connection_trouble(Consumer *consumer);
 static void refresh_trouble(Consumer *consumer);
 static void on_stats(void *arg, const char *json);
+static bool has_member(const char *text, const char *end, const char *member, int64 *number);
 static void wait_readable(Consumer *consumer, int timeout_ms);
-static rd_kafka_resp_err_t ask_offset(Consumer *consumer, int32 partition, int64 *offset, int timeout_ms);
+static rd_kafka_resp_err_t ask_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n, int timeout_ms);
 
 Consumer *
 consumer_open(const Stream *stream, Oid role, bool prefetch)
@@ -165,42 +168,56 @@ consumer_partition_count(Consumer *consumer, int timeout_ms)
 bool
 consumer_query_range(Consumer *consumer, int32 partition, int64 *low, int64 *high, int timeout_ms)
 {
-	rd_kafka_resp_err_t err;
-
-	*low = RD_KAFKA_OFFSET_BEGINNING;
-	err = ask_offset(consumer, partition, low, timeout_ms);
-	if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-	{
-		*high = RD_KAFKA_OFFSET_END;
-		err = ask_offset(consumer, partition, high, timeout_ms);
-	}
-	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-		set_request_trouble(consumer, err);
-	return err == RD_KAFKA_RESP_ERR_NO_ERROR;
+	*low = CONSUMER_BEGINNING;
+	*high = CONSUMER_END;
+	return consumer_query_offsets(consumer, &partition, low, 1, timeout_ms) &&
+		consumer_query_offsets(consumer, &partition, high, 1, timeout_ms);
 }
 
 bool
 consumer_offset_for_time(Consumer *consumer, int32 partition, TimestampTz time, int64 *offset, int timeout_ms)
 {
-	rd_kafka_resp_err_t err;
-	int64		unix_usecs;
-	int64		low;
+	*offset = consumer_time_query(time);
+	if (!consumer_query_offsets(consumer, &partition, offset, 1, timeout_ms))
+		return false;
+	if (*offset >= 0)
+		return true;
+	*offset = CONSUMER_END;
+	return consumer_query_offsets(consumer, &partition, offset, 1, timeout_ms);
+}
 
-	/* Kafka counts milliseconds since 1970: round down, so that nothing is missed; times before 1970 ask for everything */
-	if (TIMESTAMP_NOT_FINITE(time) || pg_add_s64_overflow(time, UNIX_TO_PG_USECS, &unix_usecs) || unix_usecs < 0)
-		return TIMESTAMP_IS_NOEND(time) ? consumer_query_range(consumer, partition, &low, offset, timeout_ms) :
-			consumer_query_range(consumer, partition, offset, &low, timeout_ms);
-	*offset = unix_usecs / 1000;
-	err = ask_offset(consumer, partition, offset, timeout_ms);
-	if (err == RD_KAFKA_RESP_ERR_NO_ERROR && *offset < 0)
+bool
+consumer_query_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n, int timeout_ms)
+{
+	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
+
+	/* in growing slices, as above */
+	for (int slice = 250; timeout_ms > 0; timeout_ms -= slice, slice = Min(slice * 2, Max(timeout_ms, 1)))
 	{
-		/* no message is as late */
-		*offset = RD_KAFKA_OFFSET_END;
-		err = ask_offset(consumer, partition, offset, timeout_ms);
+		CHECK_FOR_INTERRUPTS();
+		slice = Min(slice, timeout_ms);
+		err = ask_offsets(consumer, partitions, offsets, n, slice);
+		connection_poll(&consumer->connection, 0);
+		refresh_trouble(consumer);
+		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+			return true;
+		if (err != RD_KAFKA_RESP_ERR__TIMED_OUT && err != RD_KAFKA_RESP_ERR__TRANSPORT &&
+			err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE && err != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION)
+			break;
 	}
-	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-		set_request_trouble(consumer, err);
-	return err == RD_KAFKA_RESP_ERR_NO_ERROR;
+	set_request_trouble(consumer, err);
+	return false;
+}
+
+/* Kafka counts milliseconds since 1970: round down, so that nothing is missed. Negative numbers mean other things to it. */
+int64
+consumer_time_query(TimestampTz time)
+{
+	int64		unix_usecs;
+
+	if (TIMESTAMP_IS_NOBEGIN(time) || pg_add_s64_overflow(time, UNIX_TO_PG_USECS, &unix_usecs))
+		return TIMESTAMP_IS_NOBEGIN(time) ? 0 : PG_INT64_MAX;
+	return Max(unix_usecs / 1000, 0);
 }
 
 void
@@ -214,6 +231,7 @@ consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n)
 	}
 	if (consumer->state.trouble == CONSUMER_OUT_OF_RANGE || consumer->state.trouble == CONSUMER_UNKNOWN_TOPIC)
 		set_trouble(consumer, CONSUMER_FINE, "");
+	consumer->connection.events.topic_unknown = false;
 	for (int i = 0; i < n; i++)
 	{
 		PartitionState *state = partition_state(consumer, positions[i].partition);
@@ -471,7 +489,8 @@ clear_connection_trouble(Consumer *consumer)
 {
 	consumer->connection.events.all_down = false;
 	consumer->connection.events.auth_failed = false;
-	consumer->connection.events.message[0] = '\0';
+	if (!consumer->connection.events.topic_unknown && !consumer->connection.events.fatal)
+		consumer->connection.events.message[0] = '\0';
 	if (consumer->state.trouble == CONSUMER_RECONNECTING || consumer->state.trouble == CONSUMER_AUTH)
 		set_trouble(consumer, CONSUMER_FINE, "");
 }
@@ -483,6 +502,8 @@ refresh_trouble(Consumer *consumer)
 
 	if (events->fatal)
 		set_trouble(consumer, CONSUMER_FATAL, events->message);
+	else if (events->topic_unknown && consumer->state.trouble != CONSUMER_UNKNOWN_TOPIC)
+		set_trouble(consumer, CONSUMER_UNKNOWN_TOPIC, events->message);
 	else if (consumer->state.trouble == CONSUMER_OUT_OF_RANGE || consumer->state.trouble == CONSUMER_UNKNOWN_TOPIC)
 		return;
 	else if (events->auth_failed)
@@ -492,8 +513,8 @@ refresh_trouble(Consumer *consumer)
 }
 
 /*
- * librdkafka's statistics, every second: the last stable offset and the number of the topic's partitions, and whether a broker is up. The
- * text is of a fixed form, with "partition":N before "ls_offset":M in each partition's object, and only our topic in it.
+ * librdkafka's statistics, every second: whether a broker is up, and of each partition the last stable offset. The text is of a fixed form:
+ * brokers come first, then our topic alone, with a flat object per partition that begins with "partition":N.
  */
 static void
 on_stats(void *arg, const char *json)
@@ -501,25 +522,43 @@ on_stats(void *arg, const char *json)
 	Consumer   *consumer = arg;
 	const char *topics = strstr(json, "\"topics\":");
 	const char *up = strstr(json, "\"state\":\"UP\"");
-	const char *p = topics;
 	int			count = 0;
 
-	if (up != NULL && (topics == NULL || up < topics))
+	if (topics == NULL)
+		return;
+	if (up != NULL && up < topics)
 		clear_connection_trouble(consumer);
-	while (p != NULL && (p = strstr(p, "\"partition\":")) != NULL)
+	for (const char *p = strstr(topics, PARTITION_MEMBER); p != NULL; p = strstr(p, PARTITION_MEMBER))
 	{
-		int			partition = atoi(p + strlen("\"partition\":"));
-		const char *end = strstr(p, "\"ls_offset\":");
+		int			partition = atoi(p + strlen(PARTITION_MEMBER));
+		const char *end = strchr(p, '}');
 
-		p += strlen("\"partition\":");
-		if (partition < 0 || end == NULL)
-			continue;
-		count = Max(count, partition + 1);
-		if (partition < consumer->npartitions)
-			consumer->partitions[partition].stable_end = strtoll(end + strlen("\"ls_offset\":"), NULL, 10);
+		/* -1 stands for messages without a partition; unknown ones are asked for but not there */
+		if (partition >= 0 && end != NULL && !has_member(p, end, "\"unknown\":true", NULL))
+		{
+			int64		stable_end = -1;
+
+			count = Max(count, partition + 1);
+			if (partition < consumer->npartitions && has_member(p, end, "\"ls_offset\":", &stable_end))
+				consumer->partitions[partition].stable_end = Max(stable_end, -1);
+		}
+		p += strlen(PARTITION_MEMBER);
 	}
 	if (count > 0)
 		consumer->known_partitions = count;
+}
+
+/* Whether the text before end has this member, and, where wanted, the number behind it. */
+static bool
+has_member(const char *text, const char *end, const char *member, int64 *number)
+{
+	const char *found = strstr(text, member);
+
+	if (found == NULL || found > end)
+		return false;
+	if (number != NULL)
+		*number = strtoll(found + strlen(member), NULL, 10);
+	return true;
 }
 
 static void
@@ -531,35 +570,20 @@ wait_readable(Consumer *consumer, int timeout_ms)
 	(void) poll(&pfd, 1, timeout_ms);
 }
 
-/*
- * Ask for an offset: of the beginning, the log end (last stable offset) or a time in milliseconds, as *offset says. In growing
- * slices, for the sake of interrupts.
- */
+/* One request for offsets; they are replaced only if all are known. */
 static rd_kafka_resp_err_t
-ask_offset(Consumer *consumer, int32 partition, int64 *offset, int timeout_ms)
+ask_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n, int timeout_ms)
 {
-	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
+	rd_kafka_resp_err_t err;
 
-	for (int slice = 250; timeout_ms > 0; timeout_ms -= slice, slice = Min(slice * 2, Max(timeout_ms, 1)))
-	{
-		rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-		rd_kafka_topic_partition_t *item = rd_kafka_topic_partition_list_add(list, consumer->topic_name, partition);
-
-		slice = Min(slice, timeout_ms);
-		item->offset = *offset;
-		err = rd_kafka_offsets_for_times(consumer->connection.rk, list, slice);
-		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-		{
-			err = list->elems[0].err;
-			if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-				*offset = list->elems[0].offset;
-		}
-		rd_kafka_topic_partition_list_destroy(list);
-		CHECK_FOR_INTERRUPTS();
-		connection_poll(&consumer->connection, 0);
-		refresh_trouble(consumer);
-		if (err != RD_KAFKA_RESP_ERR__TIMED_OUT && err != RD_KAFKA_RESP_ERR__TRANSPORT)
-			break;
-	}
+	for (int i = 0; i < n; i++)
+		rd_kafka_topic_partition_list_add(list, consumer->topic_name, partitions[i])->offset = offsets[i];
+	err = rd_kafka_offsets_for_times(consumer->connection.rk, list, timeout_ms);
+	for (int i = 0; i < n && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+		err = list->elems[i].err;
+	for (int i = 0; i < n && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+		offsets[i] = list->elems[i].offset;
+	rd_kafka_topic_partition_list_destroy(list);
 	return err;
 }

@@ -5,8 +5,8 @@
  * A consumer is assigned, never subscribed; it commits nothing to the broker. It is freed with the memory context that it
  * was opened in (reset callback). Broker trouble is state, not an error: only what no retry can mend is raised.
  */
-#ifndef CONSUMER_H
-#define CONSUMER_H
+#ifndef STREAMBATCH_CONSUMER_H
+#define STREAMBATCH_CONSUMER_H
 
 #include "source/message.h"
 #include "source/stream.h"
@@ -51,7 +51,10 @@ extern Consumer *consumer_open(const Stream *stream, Oid role, bool prefetch);
 /* Close now (the context's reset does it too). */
 extern void consumer_close(Consumer *consumer);
 
-/* Number of partitions of the topic, or -1 when the broker did not answer in time (the state then says why) or 0 when there is no such topic. */
+/*
+ * Number of partitions of the topic, or -1 when the broker did not answer in time (the state then says why) or 0 when there is no such topic.
+ * With a timeout of 0 it asks nobody: the number that librdkafka learned last, refreshed every 10 s; -1 if it has learned none.
+ */
 extern int	consumer_partition_count(Consumer *consumer, int timeout_ms);
 
 /* Ask the broker for the first offset and the log end (last stable offset) of a partition: slow, waits behind fetches. False: see the state. */
@@ -60,7 +63,17 @@ extern bool consumer_query_range(Consumer *consumer, int32 partition, int64 *low
 /* The offset of the first message at or after a time, or the log end; for ranges on the timestamp. False: see the state. */
 extern bool consumer_offset_for_time(Consumer *consumer, int32 partition, TimestampTz time, int64 *offset, int timeout_ms);
 
-/* Replace the assignment. Reading begins at these positions. */
+/*
+ * The same for many partitions with one request per broker. On input each offset is CONSUMER_BEGINNING, CONSUMER_END (the last stable offset)
+ * or a time made by consumer_time_query(); on output the offset, -1 where no message is as late as the time.
+ */
+extern bool consumer_query_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n, int timeout_ms);
+extern int64 consumer_time_query(TimestampTz time);
+
+/*
+ * Replace the assignment. Reading begins at these positions. Where many partitions begin at their end, ask consumer_query_offsets() first:
+ * resolving CONSUMER_END here waits behind fetches.
+ */
 extern void consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n);
 
 /*
@@ -86,4 +99,4 @@ extern const ConsumerState *consumer_state(Consumer *consumer);
 /* The headers of a message as a jsonb Datum (array of {"key","value"}), or NULL-flag. Current context. */
 extern Datum message_headers(const Message *message, bool *isnull);
 
-#endif							/* CONSUMER_H */
+#endif							/* STREAMBATCH_CONSUMER_H */

@@ -3,7 +3,7 @@
  *		A message's headers as jsonb: an array of {"key": …, "value": …}, in the order of the message.
  *
  * A value that is valid text becomes a string, one that is not (or that holds a zero byte) a string of "\x" and hexadecimal digits, as
- * bytea is shown. A header without value has null.
+ * bytea is shown. A header without value has null. The way back takes strings and null.
  */
 #include "postgres.h"
 
@@ -11,10 +11,12 @@
 
 #include "mb/pg_wchar.h"
 #include "source/consumer.h"
+#include "source/headers.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
 static void push_string(JsonbParseState **state, JsonbIteratorToken token, const char *bytes, size_t len);
+static char *string_of(JsonbContainer *object, const char *key);
 
 Datum
 message_headers(const Message *message, bool *isnull)
@@ -71,4 +73,50 @@ push_string(JsonbParseState **state, JsonbIteratorToken token, const char *bytes
 		v.val.string.len = len * 2 + 2;
 	}
 	pushJsonbValue(state, token, &v);
+}
+
+rd_kafka_headers_t *
+headers_from_jsonb(Datum jsonb)
+{
+	Jsonb	   *array = DatumGetJsonbP(jsonb);
+	int			n = JB_ROOT_IS_ARRAY(array) && !JB_ROOT_IS_SCALAR(array) ? JB_ROOT_COUNT(array) : -1;
+	char	  **keys;
+	char	  **values;
+	rd_kafka_headers_t *headers;
+
+	/* first everything that may raise, then the list */
+	keys = palloc(Max(n, 1) * sizeof(char *));
+	values = palloc(Max(n, 1) * sizeof(char *));
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(&array->root, i);
+
+		keys[i] = element->type == jbvBinary ? string_of(element->val.binary.data, "key") : NULL;
+		if (keys[i] == NULL)
+		{
+			n = -1;
+			break;
+		}
+		values[i] = string_of(element->val.binary.data, "value");
+	}
+	if (n < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("headers of a message must be a JSON array of objects"),
+				 errhint("Give them as in '[{\"key\": \"source\", \"value\": \"web\"}]'; values are strings or null.")));
+	headers = rd_kafka_headers_new(n);
+	for (int i = 0; i < n; i++)
+		(void) rd_kafka_header_add(headers, keys[i], -1, values[i], values[i] != NULL ? strlen(values[i]) : 0);
+	return headers;
+}
+
+/* A member of an object that is a string, as UTF-8; NULL where it is anything else. */
+static char *
+string_of(JsonbContainer *object, const char *key)
+{
+	JsonbValue *v = JsonContainerIsObject(object) ? getKeyJsonValueFromContainer(object, key, strlen(key), NULL) : NULL;
+
+	if (v == NULL || v->type != jbvString)
+		return NULL;
+	return pg_server_to_any(pnstrdup(v->val.string.val, v->val.string.len), v->val.string.len, PG_UTF8);
 }

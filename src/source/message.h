@@ -2,8 +2,8 @@
  * message.h
  *		One Kafka message as the rest of the program sees it: borrowed bytes and a position.
  */
-#ifndef MESSAGE_H
-#define MESSAGE_H
+#ifndef STREAMBATCH_MESSAGE_H
+#define STREAMBATCH_MESSAGE_H
 
 #include "datatype/timestamp.h"
 
@@ -20,4 +20,4 @@ typedef struct Message
 	void	   *handle;			/* the consumer's own (for headers); never touched by others */
 } Message;
 
-#endif							/* MESSAGE_H */
+#endif							/* STREAMBATCH_MESSAGE_H */

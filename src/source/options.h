@@ -2,8 +2,8 @@
  * options.h
  *		The options of servers, user mappings, foreign tables and columns: one table, its checks, its readers.
  */
-#ifndef OPTIONS_H
-#define OPTIONS_H
+#ifndef STREAMBATCH_OPTIONS_H
+#define STREAMBATCH_OPTIONS_H
 
 #include "nodes/pg_list.h"
 
@@ -26,4 +26,4 @@ extern void options_check_privileges(List *options, Oid role);
 /* Raises where bootstrap.servers names a broker that streambatch.allowed_brokers does not. */
 extern void options_check_brokers(const char *servers);
 
-#endif							/* OPTIONS_H */
+#endif							/* STREAMBATCH_OPTIONS_H */

@@ -2,8 +2,8 @@
  * stream.h
  *		A stream: the foreign table's options and columns, resolved once.
  */
-#ifndef STREAM_H
-#define STREAM_H
+#ifndef STREAMBATCH_STREAM_H
+#define STREAMBATCH_STREAM_H
 
 #include "access/tupdesc.h"
 #include "datatype/timestamp.h"
@@ -88,4 +88,4 @@ extern AttrNumber stream_meta_column(const Stream *stream, StreamMeta meta);
 /* The names of the archive's columns for a message's position: the stream's own metadata columns, or kafka_partition and kafka_offset. */
 extern void stream_position_columns(const Stream *stream, const char **partition, const char **offset);
 
-#endif							/* STREAM_H */
+#endif							/* STREAMBATCH_STREAM_H */

@@ -1,0 +1,559 @@
+/*
+ * convert.c
+ *		JSON values into Datums (see convert.h).
+ *
+ * One table says, for each type, which kinds of JSON values it takes and what reads them. The rule behind it: a JSON string means what it
+ * would mean as an SQL literal of the type; a number means its value; what is neither fits only text, json and jsonb (which take
+ * anything), and arrays. Plain spellings take the short ways of decimal.c and isotime.c; everything else goes through the type's input
+ * function, and both give the same result.
+ *
+ * Numbers into whole-number types must be whole: 1.0 and 1e3 are, 1.5 is not. Numbers into timestamps count time_unit since 1970.
+ * A JSON array fills an array element by element, nested ones as further dimensions, which must be rectangular.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "source/convert.h"
+#include "source/decimal.h"
+#include "source/input.h"
+#include "source/isotime.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+typedef Datum (*ConvertFunction) (Converter *converter, const JsonCell *cell);
+
+struct Converter
+{
+	ConvertFunction convert;
+	int			kinds;			/* bits: 1 << JsonKind */
+	Oid			type;			/* the base type, where it is a domain */
+	int32		typmod;
+	bool		reads_clock;	/* the input function knows 'now' and its kin */
+	InputFunction input;
+	Oid			domain;			/* or InvalidOid */
+	void	   *domain_cache;
+	MemoryContext context;		/* of the converter */
+	Converter  *element;		/* of an array */
+	const Stream *stream;
+	pg_tz	   *zone;
+};
+
+/* An array under construction. */
+typedef struct ArrayFill
+{
+	Converter  *element;
+	ArrayBuildState *state;
+	int			ndims;			/* 0: no element that is not an array has been seen */
+	int			dims[MAXDIM];	/* -1: not known yet */
+	int			lower[MAXDIM];
+} ArrayFill;
+
+static Datum as_bool(Converter *converter, const JsonCell *cell);
+static Datum as_integer(Converter *converter, const JsonCell *cell);
+static Datum as_float(Converter *converter, const JsonCell *cell);
+static Datum as_numeric(Converter *converter, const JsonCell *cell);
+static Datum as_text(Converter *converter, const JsonCell *cell);
+static Datum as_json(Converter *converter, const JsonCell *cell);
+static Datum as_jsonb(Converter *converter, const JsonCell *cell);
+static Datum as_date(Converter *converter, const JsonCell *cell);
+static Datum as_timestamp(Converter *converter, const JsonCell *cell);
+static Datum as_array(Converter *converter, const JsonCell *cell);
+static Datum as_any(Converter *converter, const JsonCell *cell);
+static int64 whole_number(Converter *converter, const JsonCell *cell);
+static int64 whole_numeric(Converter *converter, const JsonCell *cell);
+static TimestampTz epoch(Converter *converter, const JsonCell *cell);
+static bool epoch_numeric(const JsonCell *cell, int shift, int64 *microseconds);
+static void fill_array(ArrayFill *fill, const JsonCell *array, int level);
+static Datum from_text(Converter *converter, const JsonCell *cell);
+static void refuse_clock(Converter *converter, const JsonCell *cell);
+static const char *server_text(const char *text, size_t *len);
+static char *excerpt(const char *text, size_t len);
+static const char *type_name(const Converter *converter);
+static void bad_kind(Converter *converter, const JsonCell *cell) pg_attribute_noreturn();
+static void not_whole(Converter *converter, const JsonCell *cell) pg_attribute_noreturn();
+static void out_of_range(Converter *converter, const JsonCell *cell) pg_attribute_noreturn();
+static void ragged(void) pg_attribute_noreturn();
+
+#define STRINGS		(1 << JSON_STRING)
+#define NUMBERS		(1 << JSON_NUMBER)
+#define BOOLS		(1 << JSON_BOOL)
+#define ARRAYS		(1 << JSON_ARRAY)
+#define ANYTHING	(STRINGS | NUMBERS | BOOLS | ARRAYS | 1 << JSON_OBJECT)
+
+typedef struct ConvertRule
+{
+	Oid			type;
+	ConvertFunction convert;
+	int			kinds;
+	bool		pinned;			/* see InputFunction */
+	bool		reads_clock;
+} ConvertRule;
+
+static const ConvertRule rules[] = {
+	{BOOLOID, as_bool, STRINGS | NUMBERS | BOOLS, false, false},
+	{INT2OID, as_integer, STRINGS | NUMBERS, false, false},
+	{INT4OID, as_integer, STRINGS | NUMBERS, false, false},
+	{INT8OID, as_integer, STRINGS | NUMBERS, false, false},
+	{FLOAT4OID, as_float, STRINGS | NUMBERS, false, false},
+	{FLOAT8OID, as_float, STRINGS | NUMBERS, false, false},
+	{NUMERICOID, as_numeric, STRINGS | NUMBERS, false, false},
+	{TEXTOID, as_text, ANYTHING, false, false},
+	{VARCHAROID, as_text, ANYTHING, false, false},
+	{BPCHAROID, as_text, ANYTHING, false, false},
+	{JSONOID, as_json, ANYTHING, false, false},
+	{JSONBOID, as_jsonb, ANYTHING, false, false},
+	{BYTEAOID, as_any, STRINGS, false, false},
+	{UUIDOID, as_any, STRINGS, false, false},
+	{DATEOID, as_date, STRINGS, true, true},
+	{TIMEOID, as_any, STRINGS, true, true},
+	{TIMETZOID, as_any, STRINGS, true, true},
+	{TIMESTAMPOID, as_timestamp, STRINGS | NUMBERS, true, true},
+	{TIMESTAMPTZOID, as_timestamp, STRINGS | NUMBERS, true, true},
+	{INTERVALOID, as_any, STRINGS, true, false},
+	/* the rest: enums, ranges, network addresses, composite types, types of extensions */
+	{InvalidOid, as_any, STRINGS | NUMBERS | BOOLS, true, false}
+};
+
+static const ConvertRule array_rule = {InvalidOid, as_array, STRINGS | ARRAYS, true, false};
+
+Converter *
+converter_create(const Stream *stream, Oid type, int32 typmod)
+{
+	Converter  *converter = palloc0(sizeof(Converter));
+	const ConvertRule *rule = rules;
+	Oid			element;
+
+	if (get_typtype(type) == TYPTYPE_DOMAIN)
+	{
+		converter->domain = type;
+		type = getBaseTypeAndTypmod(type, &typmod);
+	}
+	element = get_element_type(type);
+	if (OidIsValid(element))
+	{
+		converter->element = converter_create(stream, element, typmod);
+		rule = &array_rule;
+	}
+	else
+		while (OidIsValid(rule->type) && rule->type != type)
+			rule++;
+
+	converter->zone = pg_tzset(stream->time_zone);
+	if (converter->zone == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("time zone \"%s\" not recognized", stream->time_zone)));
+	converter->convert = rule->convert;
+	converter->kinds = rule->kinds;
+	converter->reads_clock = rule->reads_clock;
+	converter->type = type;
+	converter->typmod = typmod;
+	converter->context = CurrentMemoryContext;
+	converter->stream = stream;
+	input_init(&converter->input, type, typmod, rule->pinned, converter->zone);
+	return converter;
+}
+
+Datum
+converter_apply(Converter *converter, const JsonCell *cell, bool *isnull)
+{
+	Datum		value = 0;
+
+	*isnull = cell->kind == JSON_MISSING || cell->kind == JSON_NULL;
+	if (!*isnull)
+	{
+		if ((converter->kinds & 1 << cell->kind) == 0)
+			bad_kind(converter, cell);
+		value = converter->convert(converter, cell);
+	}
+	if (OidIsValid(converter->domain))
+		domain_check(value, *isnull, converter->domain, &converter->domain_cache, converter->context);
+	return value;
+}
+
+static Datum
+as_bool(Converter *converter, const JsonCell *cell)
+{
+	if (cell->kind == JSON_BOOL)
+		return BoolGetDatum(cell->text[0] == 't');
+	return from_text(converter, cell);
+}
+
+static Datum
+as_integer(Converter *converter, const JsonCell *cell)
+{
+	Decimal		decimal;
+	int64		value;
+
+	/* "1.0" is no integer for the input function, 1.0 is one for us */
+	if (cell->kind == JSON_STRING &&
+		(!decimal_parse(cell->text, cell->len, &decimal) || decimal.scientific || decimal.fraction > 0))
+		return from_text(converter, cell);
+	value = whole_number(converter, cell);
+	switch (converter->type)
+	{
+		case INT2OID:
+			if (value < PG_INT16_MIN || value > PG_INT16_MAX)
+				out_of_range(converter, cell);
+			return Int16GetDatum((int16) value);
+		case INT4OID:
+			if (value < PG_INT32_MIN || value > PG_INT32_MAX)
+				out_of_range(converter, cell);
+			return Int32GetDatum((int32) value);
+		default:
+			return Int64GetDatum(value);
+	}
+}
+
+static int64
+whole_number(Converter *converter, const JsonCell *cell)
+{
+	Decimal		decimal;
+	int64		value = 0;
+
+	if (!decimal_parse(cell->text, cell->len, &decimal))
+		return whole_numeric(converter, cell);
+	switch (decimal_to_int64(&decimal, &value))
+	{
+		case DECIMAL_WHOLE:
+			break;
+		case DECIMAL_FRACTION:
+			not_whole(converter, cell);
+		case DECIMAL_RANGE:
+			out_of_range(converter, cell);
+	}
+	return value;
+}
+
+/* The same for numbers of more digits than decimal.c takes, such as 1.00000000000000000000. */
+static int64
+whole_numeric(Converter *converter, const JsonCell *cell)
+{
+	Datum		number = DirectFunctionCall3(numeric_in, CStringGetDatum(pnstrdup(cell->text, cell->len)), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	Datum		whole = DirectFunctionCall2(numeric_trunc, number, Int32GetDatum(0));
+
+	if (!DatumGetBool(DirectFunctionCall2(numeric_eq, number, whole)))
+		not_whole(converter, cell);
+	if (DatumGetBool(DirectFunctionCall2(numeric_gt, whole, NumericGetDatum(int64_to_numeric(PG_INT64_MAX)))) ||
+		DatumGetBool(DirectFunctionCall2(numeric_lt, whole, NumericGetDatum(int64_to_numeric(PG_INT64_MIN)))))
+		out_of_range(converter, cell);
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8, whole));
+}
+
+static Datum
+as_float(Converter *converter, const JsonCell *cell)
+{
+	Decimal		decimal;
+	float8		wide;
+	float4		narrow;
+
+	if (decimal_parse(cell->text, cell->len, &decimal))
+	{
+		if (converter->type == FLOAT8OID && decimal_to_float8(&decimal, &wide))
+			return Float8GetDatum(wide);
+		if (converter->type == FLOAT4OID && decimal_to_float4(&decimal, &narrow))
+			return Float4GetDatum(narrow);
+	}
+	return from_text(converter, cell);
+}
+
+static Datum
+as_numeric(Converter *converter, const JsonCell *cell)
+{
+	Decimal		decimal;
+	Datum		value;
+
+	if (decimal_parse(cell->text, cell->len, &decimal) && decimal_to_numeric(&decimal, converter->typmod, &value))
+		return value;
+	return from_text(converter, cell);
+}
+
+/* text, varchar and bpchar: numbers keep their spelling, arrays and objects are their JSON text. */
+static Datum
+as_text(Converter *converter, const JsonCell *cell)
+{
+	size_t		len = cell->len;
+	const char *text;
+
+	/* as many bytes as characters allowed: it fits, and only bpchar pads */
+	if (converter->typmod >= (int32) VARHDRSZ && (converter->type == BPCHAROID || len > converter->typmod - VARHDRSZ))
+		return from_text(converter, cell);
+	text = server_text(cell->text, &len);
+	return PointerGetDatum(cstring_to_text_with_len(text, len));
+}
+
+static Datum
+as_json(Converter *converter, const JsonCell *cell)
+{
+	size_t		len = cell->raw_len;
+	const char *text = server_text(cell->raw, &len);
+
+	return PointerGetDatum(cstring_to_text_with_len(text, len));
+}
+
+static Datum
+as_jsonb(Converter *converter, const JsonCell *cell)
+{
+	size_t		len = cell->raw_len;
+	const char *text = server_text(cell->raw, &len);
+
+	return input_call(&converter->input, text, len);
+}
+
+static Datum
+as_date(Converter *converter, const JsonCell *cell)
+{
+	DateADT		value;
+
+	if (isotime_date(cell->text, cell->len, &value))
+		return DateADTGetDatum(value);
+	return from_text(converter, cell);
+}
+
+static Datum
+as_timestamp(Converter *converter, const JsonCell *cell)
+{
+	bool		zoned = converter->type == TIMESTAMPTZOID;
+	Timestamp	value;
+
+	if (cell->kind == JSON_NUMBER)
+	{
+		value = epoch(converter, cell);
+		if (!zoned && !isotime_local(value, converter->zone, &value))
+			out_of_range(converter, cell);
+	}
+	else if (!(zoned ? isotime_timestamptz(cell->text, cell->len, converter->zone, &value) : isotime_timestamp(cell->text, cell->len, &value)))
+		return from_text(converter, cell);
+
+	if (converter->typmod >= 0)
+		return DirectFunctionCall2(zoned ? timestamptz_scale : timestamp_scale, TimestampTzGetDatum(value), Int32GetDatum(converter->typmod));
+	return TimestampTzGetDatum(value);
+}
+
+/* A number as an instant, rounded to the nearest microsecond. */
+static TimestampTz
+epoch(Converter *converter, const JsonCell *cell)
+{
+	static const int shifts[] = {[UNIT_NONE] = 0, [UNIT_S] = 6, [UNIT_MS] = 3, [UNIT_US] = 0, [UNIT_NS] = -3};
+	const Stream *stream = converter->stream;
+	int			shift = shifts[stream->time_unit];
+	Decimal		decimal;
+	int64		microseconds;
+	TimestampTz value;
+	bool		fits;
+
+	if (stream->time_unit == UNIT_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
+				 errmsg("number %s is no timestamp: the stream has no time_unit", excerpt(cell->text, cell->len)),
+				 errhint("Say what such numbers count, for example ALTER FOREIGN TABLE %s OPTIONS (ADD time_unit 'ms').",
+						 quote_qualified_identifier(stream->schema, stream->name))));
+	fits = decimal_parse(cell->text, cell->len, &decimal) ? decimal_scaled(&decimal, shift, &microseconds)
+		: epoch_numeric(cell, shift, &microseconds);
+	if (!fits || !isotime_from_epoch(microseconds, &value))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("timestamp out of range: \"%s\"", excerpt(cell->text, cell->len))));
+	return value;
+}
+
+/* The same for numbers of more digits than decimal.c takes. */
+static bool
+epoch_numeric(const JsonCell *cell, int shift, int64 *microseconds)
+{
+	Datum		number = DirectFunctionCall3(numeric_in, CStringGetDatum(pnstrdup(cell->text, cell->len)), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	Numeric		unit = shift < 0 ? int64_div_fast_to_numeric(1, -shift) : int64_to_numeric(shift == 6 ? 1000000 : shift == 3 ? 1000 : 1);
+
+	number = DirectFunctionCall2(numeric_round, DirectFunctionCall2(numeric_mul, number, NumericGetDatum(unit)), Int32GetDatum(0));
+	if (DatumGetBool(DirectFunctionCall2(numeric_gt, number, NumericGetDatum(int64_to_numeric(PG_INT64_MAX)))) ||
+		DatumGetBool(DirectFunctionCall2(numeric_lt, number, NumericGetDatum(int64_to_numeric(PG_INT64_MIN)))))
+		return false;
+	*microseconds = DatumGetInt64(DirectFunctionCall1(numeric_int8, number));
+	return true;
+}
+
+static Datum
+as_array(Converter *converter, const JsonCell *cell)
+{
+	ArrayFill	fill = {0};
+	int			nitems = 1;
+
+	if (cell->kind == JSON_STRING)
+		return from_text(converter, cell);
+	fill.element = converter->element;
+	fill.state = initArrayResult(get_element_type(converter->type), CurrentMemoryContext, true);
+	for (int i = 0; i < MAXDIM; i++)
+	{
+		fill.dims[i] = -1;
+		fill.lower[i] = 1;
+	}
+	fill_array(&fill, cell, 0);
+	for (int i = 0; i < fill.ndims; i++)
+		nitems *= fill.dims[i] > 0;
+	if (nitems == 0)
+		return PointerGetDatum(construct_empty_array(get_element_type(converter->type)));
+	return makeMdArrayResult(fill.state, fill.ndims, fill.dims, fill.lower, CurrentMemoryContext, true);
+}
+
+/* Add the elements of an array that lies this many arrays deep in the whole. */
+static void
+fill_array(ArrayFill *fill, const JsonCell *array, int level)
+{
+	JsonElements elements;
+	JsonCell	element;
+	char	   *scratch;
+	int			count = 0;
+
+	if (level == MAXDIM)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("number of array dimensions exceeds the maximum allowed (%d)", MAXDIM)));
+	scratch = palloc(array->raw_len);
+	json_elements_begin(&elements, array, scratch);
+	for (; json_elements_next(&elements, &element); count++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		/* json[] and jsonb[] take arrays as elements, and have one dimension */
+		if (element.kind == JSON_ARRAY && fill->element->type != JSONOID && fill->element->type != JSONBOID)
+		{
+			if (fill->ndims != 0 && level + 1 >= fill->ndims)
+				ragged();
+			fill_array(fill, &element, level + 1);
+		}
+		else
+		{
+			Datum		value;
+			bool		isnull;
+
+			if (fill->ndims == 0)
+				fill->ndims = level + 1;
+			if (fill->ndims != level + 1)
+				ragged();
+			value = converter_apply(fill->element, &element, &isnull);
+			accumArrayResult(fill->state, value, isnull, fill->state->element_type, CurrentMemoryContext);
+		}
+	}
+	pfree(scratch);
+	if (count == 0 && fill->ndims == 0)
+		fill->ndims = level + 1;
+	if (fill->dims[level] == -1)
+		fill->dims[level] = count;
+	else if (fill->dims[level] != count)
+		ragged();
+}
+
+static Datum
+as_any(Converter *converter, const JsonCell *cell)
+{
+	return from_text(converter, cell);
+}
+
+/* Through the type's input function. */
+static Datum
+from_text(Converter *converter, const JsonCell *cell)
+{
+	size_t		len = cell->len;
+	const char *text = server_text(cell->text, &len);
+
+	if (converter->reads_clock)
+		refuse_clock(converter, cell);
+	return input_call(&converter->input, text, len);
+}
+
+/* A message must mean the same whenever it is read: no 'now', 'today', 'tomorrow', 'yesterday'. */
+static void
+refuse_clock(Converter *converter, const JsonCell *cell)
+{
+	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
+	const char *end = cell->text + cell->len;
+	const char *s = cell->text;
+
+	while (s < end)
+	{
+		const char *word = s;
+
+		while (s < end && ((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z')))
+			s++;
+		for (int i = 0; i < lengthof(words); i++)
+			if (s - word == strlen(words[i]) && pg_strncasecmp(word, words[i], s - word) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
+						 errmsg("value \"%s\" for type %s depends on the clock", excerpt(cell->text, cell->len), type_name(converter))));
+		if (s == word)
+			s++;
+	}
+}
+
+/* In the server's encoding; may be the text itself. Raises where that has no such characters. */
+static const char *
+server_text(const char *text, size_t *len)
+{
+	char	   *converted;
+
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return text;
+	converted = pg_any_to_server(text, *len, PG_UTF8);
+	if (converted != text)
+		*len = strlen(converted);
+	return converted;
+}
+
+/* The beginning of a text of the payload, for a message. */
+static char *
+excerpt(const char *text, size_t len)
+{
+	size_t		first = len > 64 ? pg_encoding_mbcliplen(PG_UTF8, text, 64, 64) : len;
+	const char *converted = server_text(text, &first);
+
+	return input_excerpt(converted, first);
+}
+
+static const char *
+type_name(const Converter *converter)
+{
+	return format_type_be(OidIsValid(converter->domain) ? converter->domain : converter->type);
+}
+
+static void
+bad_kind(Converter *converter, const JsonCell *cell)
+{
+	static const char *const kinds[] = {
+		[JSON_BOOL] = "boolean",[JSON_NUMBER] = "number",[JSON_STRING] = "string",[JSON_ARRAY] = "array",[JSON_OBJECT] = "object"
+	};
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+			 errmsg("JSON %s does not fit type %s: %s", kinds[cell->kind], type_name(converter), excerpt(cell->raw, cell->raw_len))));
+}
+
+static void
+not_whole(Converter *converter, const JsonCell *cell)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+			 errmsg("number %s for type %s has a fraction", excerpt(cell->text, cell->len), type_name(converter))));
+}
+
+static void
+out_of_range(Converter *converter, const JsonCell *cell)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("value \"%s\" is out of range for type %s", excerpt(cell->text, cell->len), type_name(converter))));
+}
+
+static void
+ragged(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+			 errmsg("nested JSON array is not rectangular"),
+			 errdetail("The arrays at one level must have the same number of elements, and all or none of them arrays as elements.")));
+}

@@ -1,0 +1,81 @@
+/*
+ * decode_sql.c
+ *		streambatch.decode: one payload as a stream would read it.
+ *
+ * For users who check their payloads and repair dead letters: SELECT * FROM streambatch.decode(NULL::events, payload). The decoder
+ * is made at a query's first call and kept for the others.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "source/decode.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+typedef struct DecodeCall
+{
+	Stream	   *stream;
+	Decoder    *decoder;
+} DecodeCall;
+
+static DecodeCall *prepare_call(FunctionCallInfo fcinfo);
+
+PG_FUNCTION_INFO_V1(streambatch_decode);
+
+Datum
+streambatch_decode(PG_FUNCTION_ARGS)
+{
+	DecodeCall *call = fcinfo->flinfo->fn_extra;
+	Message		message = {0};
+	bytea	   *payload;
+	Datum	   *values;
+	bool	   *isnull;
+
+	if (call == NULL)
+		call = prepare_call(fcinfo);
+	if (PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+
+	payload = PG_GETARG_BYTEA_PP(1);
+	message.partition = -1;
+	message.offset = -1;
+	message.payload = VARDATA_ANY(payload);
+	message.payload_len = VARSIZE_ANY_EXHDR(payload);
+	if (!PG_ARGISNULL(2))
+	{
+		bytea	   *key = PG_GETARG_BYTEA_PP(2);
+
+		message.key = VARDATA_ANY(key);
+		message.key_len = VARSIZE_ANY_EXHDR(key);
+	}
+
+	values = palloc(call->stream->desc->natts * sizeof(Datum));
+	isnull = palloc(call->stream->desc->natts * sizeof(bool));
+	decoder_decode(call->decoder, &message, values, isnull);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(call->stream->desc, values, isnull)));
+}
+
+/* The decoder for the row type of the first argument, for as long as the query's function call lives. */
+static DecodeCall *
+prepare_call(FunctionCallInfo fcinfo)
+{
+	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, 0);
+	Oid			relid = OidIsValid(type) ? get_typ_typrelid(type) : InvalidOid;
+	MemoryContext old;
+	DecodeCall *call;
+
+	if (!OidIsValid(relid) || !stream_is_stream(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("type %s is not the row type of a stream", OidIsValid(type) ? format_type_be(type) : "unknown"),
+				 errhint("Name the stream's row type, as in streambatch.decode(NULL::events, payload).")));
+	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	call = palloc0(sizeof(DecodeCall));
+	call->stream = stream_open(relid);
+	call->decoder = decoder_create(call->stream, NULL);
+	MemoryContextSwitchTo(old);
+	fcinfo->flinfo->fn_extra = call;
+	return call;
+}

@@ -1,0 +1,309 @@
+/*
+ * fdw.c
+ *		The foreign data wrapper streambatch_kafka: how the planner and the executor see a stream.
+ *
+ * A scan has one of two sources, chosen when it begins. If this backend has a current micro-batch for the stream (batch.h), the worker is
+ * running a view's query: rows come from the batch, no connection is opened. Otherwise the log is read ad hoc (scan.h), within the range
+ * that the query's conditions on partition, offset and timestamp leave. Every condition is checked again by the executor.
+ *
+ * The plan carries the expressions that bound the range (fdw_exprs), how to combine them, and the columns to decode (fdw_private). The
+ * broker is not asked for anything before the first row is wanted, so that EXPLAIN needs none; estimates are therefore constants.
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "commands/explain.h"
+#include "common/compat.h"
+#include "executor/executor.h"
+#include "foreign/fdwapi.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+#include "source/batch.h"
+#include "source/produce.h"
+#include "source/range.h"
+#include "source/scan.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+/* What the planner believes of any stream, since it does not ask. */
+#define DEFAULT_ROWS		1000
+#define STARTUP_COST		100.0
+#define COST_PER_ROW		0.05
+
+/* fdw_private of a scan */
+enum
+{
+	PRIVATE_CONDITIONS,			/* list of integer lists, see range.h */
+	PRIVATE_COLUMNS				/* attribute numbers to decode */
+};
+
+typedef struct StreamScan
+{
+	const MicroBatch *batch;	/* the worker's, or NULL: read the log */
+	int		   *cursor;
+	int			first;			/* row of the batch where this pass began */
+	int			returned;		/* where we left the cursor */
+
+	Stream	   *stream;
+	Oid			role;
+	Bitmapset  *columns;
+	List	   *conditions;
+	List	   *states;			/* ExprState of fdw_exprs */
+	MemoryContext context;		/* of the pass over the log */
+	LogRange   *range;
+	LogScan    *scan;			/* NULL before the first row */
+	int64		messages;		/* of passes that are over */
+	int64		undecodable;
+} StreamScan;
+
+static void get_size(PlannerInfo *root, RelOptInfo *rel, Oid relid);
+static void get_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid);
+static ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *best, List *tlist, List *clauses,
+							 Plan *outer);
+static List *used_columns(RelOptInfo *rel, const Stream *stream);
+static void begin_scan(ForeignScanState *node, int eflags);
+static TupleTableSlot *iterate_scan(ForeignScanState *node);
+static bool next_of_batch(StreamScan *state, TupleTableSlot *slot);
+static void start_pass(ForeignScanState *node);
+static void rescan(ForeignScanState *node);
+static void end_pass(StreamScan *state);
+static void end_scan(ForeignScanState *node);
+static void explain_scan(ForeignScanState *node, ExplainState *es);
+static bool has_params(Node *node, void *context);
+
+PG_FUNCTION_INFO_V1(streambatch_fdw_handler);
+
+Datum
+streambatch_fdw_handler(PG_FUNCTION_ARGS)
+{
+	FdwRoutine *routine = makeNode(FdwRoutine);
+
+	routine->GetForeignRelSize = get_size;
+	routine->GetForeignPaths = get_paths;
+	routine->GetForeignPlan = get_plan;
+	routine->BeginForeignScan = begin_scan;
+	routine->IterateForeignScan = iterate_scan;
+	routine->ReScanForeignScan = rescan;
+	routine->EndForeignScan = end_scan;
+	routine->ExplainForeignScan = explain_scan;
+	produce_set_routines(routine);
+	PG_RETURN_POINTER(routine);
+}
+
+static void
+get_size(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+{
+	rel->rows = clamp_row_est(DEFAULT_ROWS *
+							  clauselist_selectivity(root, rel->baserestrictinfo, 0, JOIN_INNER, NULL));
+}
+
+static void
+get_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+{
+	add_path(rel, (Path *) create_foreignscan_path(root, rel, NULL, rel->rows, STARTUP_COST,
+												   STARTUP_COST + DEFAULT_ROWS * COST_PER_ROW, NIL,
+												   rel->lateral_relids, NULL, NIL));
+}
+
+static ForeignScan *
+get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *best, List *tlist, List *clauses, Plan *outer)
+{
+	Stream	   *stream = stream_open(relid);
+	List	   *quals = extract_actual_clauses(clauses, false);
+	List	   *exprs;
+	List	   *conditions;
+
+	range_collect(stream, rel->relid, quals, &exprs, &conditions);
+	return make_foreignscan(tlist, quals, rel->relid, exprs, list_make2(conditions, used_columns(rel, stream)), NIL, NIL,
+							outer);
+}
+
+/* The columns that the query looks at: only those are decoded. */
+static List *
+used_columns(RelOptInfo *rel, const Stream *stream)
+{
+	Bitmapset  *used = NULL;
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &used);
+	foreach(lc, rel->baserestrictinfo)
+		pull_varattnos((Node *) lfirst_node(RestrictInfo, lc)->clause, rel->relid, &used);
+	for (AttrNumber attnum = 1; attnum <= stream->desc->natts; attnum++)
+	{
+		/* a reference to the whole row is to all columns */
+		if (!stream->columns[attnum - 1].dropped &&
+			(bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, used) ||
+			 bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used)))
+			columns = lappend_int(columns, attnum);
+	}
+	return columns;
+}
+
+static void
+begin_scan(ForeignScanState *node, int eflags)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	StreamScan *state = palloc0(sizeof(StreamScan));
+	Oid			relid = RelationGetRelid(node->ss.ss_currentRelation);
+	ListCell   *lc;
+
+	node->fdw_state = state;
+	state->batch = batch_current(relid, &state->cursor);
+	if (state->batch != NULL)
+	{
+		state->first = state->returned = *state->cursor;
+		return;
+	}
+	state->stream = stream_open(relid);
+	state->role = compat_scan_role(node);
+	state->conditions = list_nth(plan->fdw_private, PRIVATE_CONDITIONS);
+	state->states = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
+	foreach(lc, (List *) list_nth(plan->fdw_private, PRIVATE_COLUMNS))
+		state->columns = bms_add_member(state->columns, lfirst_int(lc));
+	/* not NULL, which would ask the decoder for all */
+	if (state->columns == NULL)
+		state->columns = bms_make_singleton(0);
+	state->context = AllocSetContextCreate(CurrentMemoryContext, "stream scan", ALLOCSET_DEFAULT_SIZES);
+}
+
+static TupleTableSlot *
+iterate_scan(ForeignScanState *node)
+{
+	StreamScan *state = node->fdw_state;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+
+	ExecClearTuple(slot);
+	if (state->batch != NULL)
+	{
+		(void) next_of_batch(state, slot);
+		return slot;
+	}
+	if (state->scan == NULL)
+		start_pass(node);
+	(void) scan_next(state->scan, slot);
+	return slot;
+}
+
+/* Copied rather than pointed to: the executor may write into the arrays of a slot. */
+static bool
+next_of_batch(StreamScan *state, TupleTableSlot *slot)
+{
+	const MicroBatch *batch = state->batch;
+	int			row = *state->cursor;
+
+	if (row >= batch->nrows)
+		return false;
+	*state->cursor = state->returned = row + 1;
+	memcpy(slot->tts_values, batch->values + (size_t) row * batch->natts, batch->natts * sizeof(Datum));
+	memcpy(slot->tts_isnull, batch->nulls + (size_t) row * batch->natts, batch->natts * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+	return true;
+}
+
+/* Evaluate the range, parameters being known by now, and begin to read. */
+static void
+start_pass(ForeignScanState *node)
+{
+	StreamScan *state = node->fdw_state;
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+
+	state->range = range_evaluate(state->conditions, state->states, node->ss.ps.ps_ExprContext);
+	state->scan = scan_begin(state->stream, state->role, state->columns, state->range);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * In a micro-batch: whoever has moved the cursor or changed the batch wants to go on from there; otherwise the executor wants
+ * the same rows again.
+ */
+static void
+rescan(ForeignScanState *node)
+{
+	StreamScan *state = node->fdw_state;
+	const MicroBatch *before = state->batch;
+
+	if (before == NULL)
+	{
+		end_pass(state);
+		return;
+	}
+	state->batch = batch_current(RelationGetRelid(node->ss.ss_currentRelation), &state->cursor);
+	if (state->batch == NULL)
+		elog(ERROR, "the micro-batch ended before its query");
+	if (state->batch != before || *state->cursor != state->returned)
+		state->first = *state->cursor;
+	*state->cursor = state->returned = state->first;
+}
+
+static void
+end_pass(StreamScan *state)
+{
+	int64		messages;
+	int64		undecodable;
+
+	if (state->scan == NULL)
+		return;
+	scan_counts(state->scan, &messages, &undecodable);
+	state->messages += messages;
+	state->undecodable += undecodable;
+	scan_end(state->scan);
+	state->scan = NULL;
+	state->range = NULL;
+	MemoryContextReset(state->context);
+}
+
+static void
+end_scan(ForeignScanState *node)
+{
+	StreamScan *state = node->fdw_state;
+
+	if (state != NULL && state->batch == NULL)
+		end_pass(state);
+}
+
+/* What is known without a broker: the topic, and the range unless it depends on parameters of this execution. */
+static void
+explain_scan(ForeignScanState *node, ExplainState *es)
+{
+	StreamScan *state = node->fdw_state;
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	LogRange   *range = state->range;
+	int64		messages = 0;
+	int64		undecodable = 0;
+
+	if (state->batch != NULL)
+		return;
+	ExplainPropertyText("Topic", state->stream->topic, es);
+	if (range == NULL && expression_tree_walker((Node *) plan->fdw_exprs, has_params, NULL))
+		ExplainPropertyText("Range", "depends on parameters", es);
+	else
+	{
+		if (range == NULL)
+			range = range_evaluate(state->conditions, state->states, node->ss.ps.ps_ExprContext);
+		if (range_partitions_text(range) != NULL)
+			ExplainPropertyText("Partitions", range_partitions_text(range), es);
+		if (range_offsets_text(range) != NULL)
+			ExplainPropertyText("Offsets", range_offsets_text(range), es);
+		if (range_time_text(range) != NULL)
+			ExplainPropertyText("Timestamps", range_time_text(range), es);
+	}
+	if (!es->analyze)
+		return;
+	if (state->scan != NULL)
+		scan_counts(state->scan, &messages, &undecodable);
+	ExplainPropertyInteger("Messages Read", NULL, state->messages + messages, es);
+	if (state->undecodable + undecodable > 0)
+		ExplainPropertyInteger("Messages Not Decoded", NULL, state->undecodable + undecodable, es);
+}
+
+static bool
+has_params(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, Param) || expression_tree_walker(node, has_params, context);
+}

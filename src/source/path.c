@@ -1,0 +1,177 @@
+/*
+ * path.c
+ *		Paths of columns (see path.h).
+ *
+ * Two spellings, one result. In a dotted path the brackets say what is an index; in a JSON Pointer digits may be an index or a key, and
+ * the document decides. A path cannot fail on a document: where it leads nowhere the column is NULL.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "source/path.h"
+
+typedef struct PathReader
+{
+	const char *path;			/* the whole, for messages */
+	JsonStep   *steps;
+	int			nsteps;
+	int			numbers;
+} PathReader;
+
+static JsonPath path_read(const char *path, void (*read) (PathReader *));
+static void read_dotted(PathReader *reader);
+static const char *read_index(PathReader *reader, const char *s);
+static void read_pointer(PathReader *reader);
+static void add_key(PathReader *reader, const char *key, size_t len);
+static void add_step(PathReader *reader, JsonStep step);
+static bool parse_index(const char *s, size_t len, uint32 *index);
+static void bad_path(PathReader *reader, const char *detail) pg_attribute_noreturn();
+
+JsonPath
+path_parse(const char *path)
+{
+	return path_read(path, path[0] == '/' ? read_pointer : read_dotted);
+}
+
+JsonPath
+path_of_name(const char *name)
+{
+	PathReader	reader = {name, palloc(sizeof(JsonStep)), 0, 0};
+	JsonPath	result;
+
+	add_key(&reader, name, strlen(name));
+	result.steps = reader.steps;
+	result.nsteps = reader.nsteps;
+	return result;
+}
+
+static JsonPath
+path_read(const char *path, void (*read) (PathReader *))
+{
+	PathReader	reader = {path, palloc(JSON_MAX_STEPS * sizeof(JsonStep)), 0, 0};
+	JsonPath	result;
+
+	read(&reader);
+	result.steps = reader.steps;
+	result.nsteps = reader.nsteps;
+	return result;
+}
+
+/* key ("." key | "[" digits "]")* */
+static void
+read_dotted(PathReader *reader)
+{
+	const char *s = reader->path;
+
+	for (;;)
+	{
+		size_t		len = strcspn(s, ".[]");
+
+		if (len == 0)
+			bad_path(reader, *s == '\0' || *s == '.' ? "A key is empty." : "A bracket stands where a key should.");
+		add_key(reader, s, len);
+		s += len;
+		while (*s == '[')
+			s = read_index(reader, s + 1);
+		if (*s == '\0')
+			return;
+		if (*s != '.')
+			bad_path(reader, "After an index comes a dot, another index or the end.");
+		s++;
+	}
+}
+
+/* Behind an opening bracket: digits and the closing one. Returns what follows. */
+static const char *
+read_index(PathReader *reader, const char *s)
+{
+	JsonStep	step = {JSON_STEP_INDEX, NULL, 0, 0};
+	size_t		len = strspn(s, "0123456789");
+
+	if (s[len] != ']' || !parse_index(s, len, &step.index))
+		bad_path(reader, "An index is a whole number from 0 in brackets.");
+	add_step(reader, step);
+	return s + len + 1;
+}
+
+/* ("/" token)*, where ~1 stands for a slash and ~0 for a tilde */
+static void
+read_pointer(PathReader *reader)
+{
+	const char *s = reader->path;
+
+	while (*s == '/')
+	{
+		size_t		len = strcspn(++s, "/");
+		char	   *key = palloc(len + 1);
+		size_t		n = 0;
+
+		for (size_t i = 0; i < len; i++)
+		{
+			if (s[i] != '~')
+			{
+				key[n++] = s[i];
+				continue;
+			}
+			i++;
+			if (i == len || (s[i] != '0' && s[i] != '1'))
+				bad_path(reader, "In a JSON Pointer ~ is followed by 0 or 1.");
+			key[n++] = s[i] == '0' ? '~' : '/';
+		}
+		add_key(reader, key, n);
+		if (parse_index(s, len, &reader->steps[reader->nsteps - 1].index))
+		{
+			if (++reader->numbers > JSON_MAX_EITHER)
+				bad_path(reader, psprintf("A JSON Pointer may have up to %d steps that are numbers.", JSON_MAX_EITHER));
+			reader->steps[reader->nsteps - 1].kind = JSON_STEP_EITHER;
+		}
+		s += len;
+	}
+}
+
+static void
+add_key(PathReader *reader, const char *key, size_t len)
+{
+	char	   *copy = pnstrdup(key, len);
+	JsonStep	step = {JSON_STEP_KEY, NULL, 0, 0};
+
+	step.key = pg_server_to_any(copy, len, PG_UTF8);
+	step.key_len = step.key == copy ? len : strlen(step.key);
+	add_step(reader, step);
+}
+
+static void
+add_step(PathReader *reader, JsonStep step)
+{
+	if (reader->nsteps == JSON_MAX_STEPS)
+		bad_path(reader, psprintf("A path may have up to %d steps.", JSON_MAX_STEPS));
+	reader->steps[reader->nsteps++] = step;
+}
+
+/* A whole number without leading zeros that an array index can be. */
+static bool
+parse_index(const char *s, size_t len, uint32 *index)
+{
+	uint64		value = 0;
+
+	if (len == 0 || len > 9 || (s[0] == '0' && len > 1))
+		return false;
+	for (size_t i = 0; i < len; i++)
+	{
+		if (s[i] < '0' || s[i] > '9')
+			return false;
+		value = value * 10 + (s[i] - '0');
+	}
+	*index = (uint32) value;
+	return true;
+}
+
+static void
+bad_path(PathReader *reader, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid path \"%s\"", reader->path),
+			 errdetail_internal("%s", detail),
+			 errhint("Write keys and indexes as in 'geo.tags[0].name', or a JSON Pointer as in '/geo.tags/0/name' for keys with dots or brackets.")));
+}

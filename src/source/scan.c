@@ -1,0 +1,384 @@
+/*
+ * scan.c
+ *		One pass over a stream's log, for SELECT.
+ *
+ * The pass has a fixed end: each partition's last stable offset when it begins, cut by the range of the query. It is over when every partition's
+ * position has reached its end, which is what counts rather than the last message seen: a log may end in control records.
+ *
+ * Messages are taken in blocks that grow, so that a LIMIT decodes little. A block is decoded in a subtransaction; a message that
+ * fails rolls it back and the rest goes on in a new one. Rows decoded before the failure remain: they are Datums, in our own context. In
+ * parallel mode PostgreSQL starts no subtransactions: there a bad message is an error.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "source/consumer.h"
+#include "source/decode.h"
+#include "source/scan.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#define FIRST_BLOCK		64
+#define LAST_BLOCK		1024
+#define PATIENCE_MS		5000	/* for an answer of the broker, and for messages while it is away */
+#define LONG_PATIENCE_MS	60000	/* for messages while nothing seems wrong */
+
+struct LogScan
+{
+	const Stream *stream;
+	Consumer   *consumer;
+	Decoder    *decoder;
+	MemoryContext block_context;	/* decoded Datums of the block */
+	int			npartitions;	/* length of ends */
+	int64	   *ends;			/* by partition: the first offset not to read; 0 for none */
+	int32	   *reading;		/* partitions that have not reached their end */
+	int			nreading;
+	Message    *messages;
+	int			nmessages;
+	int			block;			/* how many to take next */
+	Datum	   *values;			/* row-major */
+	bool	   *nulls;
+	int			nrows;
+	int			next;
+	int64		taken;
+	int64		undecodable;
+	int32		first_partition;	/* of the first one left out */
+	int64		first_offset;
+	char	   *first_message;
+	TimestampTz progress;		/* when a message came last */
+};
+
+static void plan_pass(LogScan *scan, const LogRange *range);
+static void query_offsets(LogScan *scan, const int32 *partitions, int64 *offsets, int n, int64 ask);
+static void raise_trouble(LogScan *scan) pg_attribute_noreturn();
+static bool read_block(LogScan *scan);
+static void drop_finished(LogScan *scan);
+static void wait_for_messages(LogScan *scan);
+static void decode_block(LogScan *scan);
+static bool decode_guarded(LogScan *scan, int *i);
+static void decode_run(LogScan *scan, int *i);
+static void note_undecodable(LogScan *scan, const Message *message, ErrorData *error);
+
+LogScan *
+scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums, const LogRange *range)
+{
+	LogScan    *scan = palloc0(sizeof(LogScan));
+	int			natts = Max(1, stream->desc->natts);
+
+	scan->stream = stream;
+	if (range->empty)
+		return scan;
+	scan->block_context = AllocSetContextCreate(CurrentMemoryContext, "stream scan block", ALLOCSET_DEFAULT_SIZES);
+	scan->decoder = decoder_create(stream, attnums);
+	scan->messages = palloc(LAST_BLOCK * sizeof(Message));
+	scan->values = palloc(LAST_BLOCK * natts * sizeof(Datum));
+	scan->nulls = palloc(LAST_BLOCK * natts * sizeof(bool));
+	scan->block = FIRST_BLOCK;
+	scan->consumer = consumer_open(stream, role, false);
+	plan_pass(scan, range);
+	scan->progress = GetCurrentTimestamp();
+	return scan;
+}
+
+bool
+scan_next(LogScan *scan, TupleTableSlot *slot)
+{
+	int			natts = scan->stream->desc->natts;
+	int			row;
+
+	while (scan->next >= scan->nrows)
+	{
+		if (!read_block(scan))
+			return false;
+	}
+	row = scan->next++;
+	memcpy(slot->tts_values, scan->values + (size_t) row * natts, natts * sizeof(Datum));
+	memcpy(slot->tts_isnull, scan->nulls + (size_t) row * natts, natts * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+	return true;
+}
+
+void
+scan_end(LogScan *scan)
+{
+	if (scan->consumer != NULL)
+		consumer_close(scan->consumer);
+	scan->consumer = NULL;
+	scan->nreading = 0;
+	if (scan->undecodable > 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg_plural("%lld message of stream \"%s\" was left out because it does not decode",
+							   "%lld messages of stream \"%s\" were left out because they do not decode",
+							   (unsigned long) scan->undecodable, (long long) scan->undecodable, scan->stream->name),
+				 errdetail("The first one is at partition %d, offset " INT64_FORMAT ": %s.",
+						   scan->first_partition, scan->first_offset, scan->first_message),
+				 errhint("A stream with format 'raw' shows any message as it is.")));
+	scan->undecodable = 0;
+}
+
+void
+scan_counts(const LogScan *scan, int64 *messages, int64 *undecodable)
+{
+	*messages = scan->taken;
+	*undecodable = scan->undecodable;
+}
+
+/* Ask for the offsets, cut them by the range, and assign what is left to read. */
+static void
+plan_pass(LogScan *scan, const LogRange *range)
+{
+	int			count = consumer_partition_count(scan->consumer, PATIENCE_MS);
+	PartitionPosition *positions;
+	int64	   *lows;
+	int64	   *highs;
+	int64	   *times;
+	int			n = 0;
+
+	if (count <= 0)
+		raise_trouble(scan);
+	scan->npartitions = count;
+	scan->ends = palloc0(count * sizeof(int64));
+	scan->reading = palloc(count * sizeof(int32));
+	for (int p = 0; p < count; p++)
+	{
+		if (range_has_partition(range, p))
+			scan->reading[n++] = p;
+	}
+	positions = palloc(Max(1, n) * sizeof(PartitionPosition));
+	lows = palloc(Max(1, n) * sizeof(int64));
+	highs = palloc(Max(1, n) * sizeof(int64));
+	times = palloc(Max(1, n) * sizeof(int64));
+	query_offsets(scan, scan->reading, highs, n, CONSUMER_END);
+	query_offsets(scan, scan->reading, lows, n, CONSUMER_BEGINNING);
+	if (range->has_time)
+		query_offsets(scan, scan->reading, times, n, consumer_time_query(range->time_low));
+	for (int i = 0; i < n; i++)
+	{
+		int32		p = scan->reading[i];
+		int64		start = Max(lows[i], range->offset_low);
+		int64		end = range->offset_high == PG_INT64_MAX ? highs[i] : Min(highs[i], range->offset_high + 1);
+
+		/* no message as late: nothing to read */
+		if (range->has_time)
+			start = times[i] < 0 ? end : Max(start, times[i]);
+		if (start >= end)
+			continue;
+		scan->ends[p] = end;
+		positions[scan->nreading].partition = p;
+		positions[scan->nreading].offset = start;
+		scan->reading[scan->nreading++] = p;
+	}
+	consumer_assign(scan->consumer, positions, scan->nreading);
+}
+
+static void
+query_offsets(LogScan *scan, const int32 *partitions, int64 *offsets, int n, int64 ask)
+{
+	for (int i = 0; i < n; i++)
+		offsets[i] = ask;
+	if (n > 0 && !consumer_query_offsets(scan->consumer, partitions, offsets, n, PATIENCE_MS))
+		raise_trouble(scan);
+}
+
+static void
+raise_trouble(LogScan *scan)
+{
+	const ConsumerState *state = consumer_state(scan->consumer);
+	const char *topic = scan->stream->topic;
+
+	switch (state->trouble)
+	{
+		case CONSUMER_UNKNOWN_TOPIC:
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
+					 errmsg("topic \"%s\" of stream \"%s\" does not exist", topic, scan->stream->name),
+					 errdetail("librdkafka: %s", state->message),
+					 errhint("Create the topic, or name another one: ALTER FOREIGN TABLE … OPTIONS (SET topic '…').")));
+			break;
+		case CONSUMER_AUTH:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+					 errmsg("could not read topic \"%s\": the broker refuses the connection", topic),
+					 errdetail("librdkafka: %s", state->message),
+					 errhint("Check the server's security options, the user mapping (ALTER USER MAPPING … OPTIONS (SET \"sasl.password\" '…')) and the topic's access rules.")));
+			break;
+		case CONSUMER_OUT_OF_RANGE:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("offset " INT64_FORMAT " of partition %d of topic \"%s\" is not in the log any more",
+							state->trouble_offset, state->trouble_partition, topic),
+					 errdetail("librdkafka: %s", state->message),
+					 errhint("Retention has removed it while the query was reading: run the query again.")));
+			break;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+					 errmsg("could not read topic \"%s\": the broker does not answer", topic),
+					 state->message[0] != '\0' ? errdetail("librdkafka: %s", state->message) : 0,
+					 errhint("Check the server's option: ALTER SERVER … OPTIONS (SET \"bootstrap.servers\" '…').")));
+			break;
+	}
+}
+
+/* Take and decode the next messages; false when all is read. */
+static bool
+read_block(LogScan *scan)
+{
+	const ConsumerState *state;
+
+	scan->next = 0;
+	scan->nrows = 0;
+	for (;;)
+	{
+		int			n;
+		int			kept = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		drop_finished(scan);
+		if (scan->nreading == 0)
+			return false;
+		n = consumer_take(scan->consumer, scan->messages, scan->block, 0);
+		for (int i = 0; i < n; i++)
+		{
+			const Message *m = &scan->messages[i];
+
+			if (m->offset >= scan->ends[m->partition])
+				continue;
+			scan->taken++;
+			if (m->payload != NULL)
+				scan->messages[kept++] = *m;
+		}
+		scan->nmessages = kept;
+		if (kept > 0)
+		{
+			scan->block = Min(scan->block * 2, LAST_BLOCK);
+			scan->progress = GetCurrentTimestamp();
+			decode_block(scan);
+			if (scan->nrows > 0)
+				return true;
+			continue;
+		}
+		state = consumer_state(scan->consumer);
+		if (state->trouble != CONSUMER_FINE && state->trouble != CONSUMER_RECONNECTING)
+			raise_trouble(scan);
+		if (TimestampDifferenceExceeds(scan->progress, GetCurrentTimestamp(),
+									   state->trouble != CONSUMER_FINE ? PATIENCE_MS : LONG_PATIENCE_MS))
+			raise_trouble(scan);
+		if (n == 0)
+			wait_for_messages(scan);
+	}
+}
+
+static void
+drop_finished(LogScan *scan)
+{
+	int			n = 0;
+
+	for (int i = 0; i < scan->nreading; i++)
+	{
+		int32		p = scan->reading[i];
+		int64		position;
+		int64		log_end;
+		bool		at_end;
+
+		consumer_position(scan->consumer, p, &position, &log_end, &at_end);
+		if (position < scan->ends[p])
+			scan->reading[n++] = p;
+	}
+	scan->nreading = n;
+}
+
+static void
+wait_for_messages(LogScan *scan)
+{
+	(void) WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 consumer_wakeup_fd(scan->consumer), 100L, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+}
+
+static void
+decode_block(LogScan *scan)
+{
+	MemoryContext old = MemoryContextSwitchTo(scan->block_context);
+	int			i = 0;
+
+	MemoryContextReset(scan->block_context);
+	if (IsInParallelMode())
+		decode_run(scan, &i);
+	while (i < scan->nmessages)
+	{
+		if (!decode_guarded(scan, &i))
+			i++;
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* Decode from message *i on, in a subtransaction. False: the one at *i failed, and has been noted. */
+static bool
+decode_guarded(LogScan *scan, int *i)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool good = true;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		decode_run(scan, i);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+
+		/* a cancel, or the server out of something, is no fault of the message */
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
+			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
+			ReThrowError(error);
+		note_undecodable(scan, &scan->messages[*i], error);
+		FreeErrorData(error);
+		good = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return good;
+}
+
+static void
+decode_run(LogScan *scan, int *i)
+{
+	int			natts = scan->stream->desc->natts;
+
+	for (; *i < scan->nmessages; (*i)++)
+	{
+		decoder_decode(scan->decoder, &scan->messages[*i], scan->values + (size_t) scan->nrows * natts,
+					   scan->nulls + (size_t) scan->nrows * natts);
+		scan->nrows++;
+	}
+}
+
+static void
+note_undecodable(LogScan *scan, const Message *message, ErrorData *error)
+{
+	if (scan->undecodable++ > 0)
+		return;
+	scan->first_partition = message->partition;
+	scan->first_offset = message->offset;
+	scan->first_message = MemoryContextStrdup(GetMemoryChunkContext(scan), error->message);
+}

@@ -468,18 +468,23 @@ catalog_suspend_view(Oid view, int sqlerrcode, const char *message)
 	run_only(&s, values, NULL);
 }
 
-bool
-catalog_has_view_dead_letters(Oid view)
+int64
+catalog_view_dead_letters(Oid view, Datum *partitions, Datum *offsets)
 {
-	static Statement s = {"SELECT FROM streambatch._dead_letter WHERE view = $1 LIMIT 1", 1, {REGCLASSOID}};
+	static Statement s = {
+		"SELECT pg_catalog.count(*), coalesce(pg_catalog.array_agg(kafka_partition), '{}'), "
+		"  coalesce(pg_catalog.array_agg(kafka_offset), '{}') FROM streambatch._dead_letter WHERE view = $1", 1, {REGCLASSOID}
+	};
 	Datum		values[1] = {ObjectIdGetDatum(view)};
 	Call		call;
-	bool		found;
+	int64		n;
 
 	run(&call, &s, values, NULL);
-	found = call.nrows > 0;
+	n = get_int64(0, 1, 0);
+	*partitions = PointerGetDatum(get_array(&call, 0, 2));
+	*offsets = PointerGetDatum(get_array(&call, 0, 3));
 	finish(&call);
-	return found;
+	return n;
 }
 
 List *

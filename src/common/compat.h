@@ -11,8 +11,8 @@
 
 #include "executor/executor.h"
 #include "executor/nodeAgg.h"
-#include "utils/acl.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 
 /* 16 (11c2d6fdf5): object_ownercheck() and object_aclcheck() replaced a function per kind of object. */
 #if PG_VERSION_NUM < 160000

@@ -90,24 +90,21 @@ split_address(char *address, char **host, char **port)
 static bool
 pattern_match(const char *pattern, const char *end, const char *host, const char *port)
 {
-	const char *colon = end;
-	const char *p;
+	const char *close = memchr(pattern, ']', end - pattern);
+	const char *colon = memchr(pattern, ':', end - pattern);
 
-	/* a lone colon separates the port; more than one is an IPv6 address, with a port only behind a bracket */
-	for (p = pattern; p < end; p++)
+	/* an IPv6 address with a port stands in brackets; without brackets, more than one colon is such an address */
+	if (*pattern == '[' && close != NULL)
 	{
-		if (*p == ':')
-			colon = (colon == end || p[-1] == ']') ? p : NULL;
-		if (colon == NULL)
-			break;
+		if (close + 1 < end && (close[1] != ':' || !glob_match(close + 2, end, port)))
+			return false;
+		return glob_match(pattern + 1, close, host);
 	}
-	if (colon == NULL)
-		colon = end;
-	if (colon < end && !glob_match(colon + 1, end, port))
+	if (colon != NULL && memchr(colon + 1, ':', end - colon - 1) != NULL)
+		colon = NULL;
+	if (colon != NULL && !glob_match(colon + 1, end, port))
 		return false;
-	if (*pattern == '[' && colon > pattern && colon[-1] == ']')
-		return glob_match(pattern + 1, colon - 1, host);
-	return glob_match(pattern, colon, host);
+	return glob_match(pattern, colon != NULL ? colon : end, host);
 }
 
 /* * matches any run of characters; the case of letters does not count. */

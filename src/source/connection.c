@@ -27,6 +27,9 @@
 #include "source/options.h"
 #include "utils/syscache.h"
 
+#define MAX_QUEUE_KB	2097151	/* of librdkafka */
+#define SCAN_QUEUE_KB	(64 * 1024)
+
 typedef struct Property
 {
 	const char *name;
@@ -186,7 +189,7 @@ static void
 set_queue(rd_kafka_conf_t *conf, ConnectionKind kind)
 {
 	bool		backoff = knows_property("fetch.queue.backoff.ms");
-	int			kb = kind == CONNECT_WORKER ? guc_prefetch_kb : 32 * 1024;
+	int			kb = kind == CONNECT_WORKER ? guc_prefetch_kb : SCAN_QUEUE_KB;
 
 	if (backoff)
 	{
@@ -195,8 +198,8 @@ set_queue(rd_kafka_conf_t *conf, ConnectionKind kind)
 		set_property(conf, "queued.min.messages", "50000");
 	}
 	else
-		set_property(conf, "queued.min.messages", kind == CONNECT_WORKER ? "5000000" : "100000");
-	set_property(conf, "queued.max.messages.kbytes", psprintf("%d", Max(kb, 1024)));
+		set_property(conf, "queued.min.messages", kind == CONNECT_WORKER ? "5000000" : "500000");
+	set_property(conf, "queued.max.messages.kbytes", psprintf("%d", Min(kb, MAX_QUEUE_KB)));
 	if (kind == CONNECT_WORKER && kb >= 64 * 1024)
 		set_property(conf, "fetch.message.max.bytes", "4194304");
 	if (kind == CONNECT_SCAN)

@@ -37,6 +37,7 @@ typedef struct PartitionState
 	int64		position;		/* negative until the broker has said where reading begins */
 	int64		stable_end;		/* last stable offset; -1 not known */
 	bool		eof;			/* EOF was the last that came */
+	bool		restart;		/* something broken came: to be read on behind it */
 } PartitionState;
 
 struct Consumer
@@ -51,6 +52,7 @@ struct Consumer
 	rd_kafka_message_t **taken; /* of the last consumer_take() */
 	int			taken_size;
 	int			ntaken;
+	bool		restart;		/* some partition is to be restarted */
 	ConsumerState state;
 	int			known_partitions;	/* as the statistics tell; -1 before the first */
 	MemoryContext context;
@@ -59,8 +61,12 @@ struct Consumer
 
 static void close_callback(void *arg);
 static void open_wakeup(Consumer *consumer);
+static void start_partition(Consumer *consumer, int32 partition, int64 offset);
 static PartitionState *partition_state(Consumer *consumer, int32 partition);
 static void note_message(Consumer *consumer, const rd_kafka_message_t *from, Message *to);
+static bool is_broken(rd_kafka_resp_err_t err);
+static bool note_broken(Consumer *consumer, const rd_kafka_message_t *from, Message *to);
+static void restart_broken(Consumer *consumer);
 static void note_event(Consumer *consumer, const rd_kafka_message_t *event);
 static void note_eof(Consumer *consumer, int32 partition, int64 offset);
 static void set_trouble(Consumer *consumer, ConsumerTrouble trouble, const char *words);
@@ -236,15 +242,10 @@ consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n)
 	{
 		PartitionState *state = partition_state(consumer, positions[i].partition);
 
-		state->assigned = true;
 		state->position = positions[i].offset;
 		state->eof = false;
-		if (rd_kafka_consume_start_queue(consumer->topic, positions[i].partition, positions[i].offset, consumer->queue) != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_ERROR),
-					 errmsg("could not read partition %d of topic \"%s\" from offset " INT64_FORMAT,
-							positions[i].partition, consumer->topic_name, positions[i].offset),
-					 errdetail("librdkafka: %s", rd_kafka_err2str(rd_kafka_last_error()))));
+		state->restart = false;
+		start_partition(consumer, positions[i].partition, positions[i].offset);
 	}
 }
 
@@ -278,9 +279,14 @@ consumer_take(Consumer *consumer, Message *messages, int max, int timeout_ms)
 	{
 		if (consumer->taken[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR)
 			note_message(consumer, consumer->taken[i], &messages[n++]);
+		else if (is_broken(consumer->taken[i]->err) && note_broken(consumer, consumer->taken[i], &messages[n]))
+			n++;
 		else
 			note_event(consumer, consumer->taken[i]);
 	}
+
+	if (consumer->restart)
+		restart_broken(consumer);
 
 	/* librdkafka rings only for the first in an empty queue */
 	if (consumer->ntaken == max && consumer->wakeup_fd >= 0)
@@ -351,6 +357,23 @@ open_wakeup(Consumer *consumer)
 	rd_kafka_queue_io_event_enable(consumer->queue, consumer->wakeup_fd, &one, sizeof(one));
 }
 
+/* Read a partition from an offset, anew if it is being read. What librdkafka had fetched of it is dropped. */
+static void
+start_partition(Consumer *consumer, int32 partition, int64 offset)
+{
+	PartitionState *state = partition_state(consumer, partition);
+
+	if (state->assigned)
+		(void) rd_kafka_consume_stop(consumer->topic, partition);
+	state->assigned = rd_kafka_consume_start_queue(consumer->topic, partition, offset, consumer->queue) == 0;
+	if (!state->assigned)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_ERROR),
+				 errmsg("could not read partition %d of topic \"%s\" from offset " INT64_FORMAT, partition,
+						consumer->topic_name, offset),
+				 errdetail("librdkafka: %s", rd_kafka_err2str(rd_kafka_last_error()))));
+}
+
 /* The state of a partition, growing the array. */
 static PartitionState *
 partition_state(Consumer *consumer, int32 partition)
@@ -390,12 +413,59 @@ note_message(Consumer *consumer, const rd_kafka_message_t *from, Message *to)
 	to->key_len = from->key_len;
 	to->payload = from->payload;
 	to->payload_len = from->len;
+	to->broken = NULL;
 	to->handle = (void *) from;
 
 	/* producers may set any number: one that is no timestamp of ours counts as none */
 	to->has_timestamp = type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && ms >= 0 && !pg_mul_s64_overflow(ms, 1000, &usecs);
 	to->timestamp = to->has_timestamp ? usecs - UNIX_TO_PG_USECS : 0;
 	to->has_timestamp = to->has_timestamp && IS_VALID_TIMESTAMP(to->timestamp);
+}
+
+/* Errors that are about the bytes in the log, not about fetching them: librdkafka goes on behind them. */
+static bool
+is_broken(rd_kafka_resp_err_t err)
+{
+	return err == RD_KAFKA_RESP_ERR__BAD_MSG || err == RD_KAFKA_RESP_ERR__BAD_COMPRESSION ||
+		err == RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED || err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+		err == RD_KAFKA_RESP_ERR_INVALID_MSG;
+}
+
+/*
+ * What lies at a partition's position cannot be read: a broken message, and the partition is to go on behind it. librdkafka may tell
+ * of it several times, and for a batch of messages names the first: the position counts, so that each of them is told once.
+ */
+static bool
+note_broken(Consumer *consumer, const rd_kafka_message_t *from, Message *to)
+{
+	PartitionState *state = partition_state(consumer, from->partition);
+
+	if (state->restart || from->offset < 0)
+		return false;
+	*to = (Message)
+	{
+		.partition = from->partition, .offset = Max(from->offset, state->position), .broken = rd_kafka_message_errstr(from)
+	};
+	state->position = to->offset + 1;
+	state->eof = false;
+	state->restart = true;
+	consumer->restart = true;
+	return true;
+}
+
+/* Behind something broken librdkafka, as of version 2.0, would fetch the same again for ever. */
+static void
+restart_broken(Consumer *consumer)
+{
+	consumer->restart = false;
+	for (int i = 0; i < consumer->npartitions; i++)
+	{
+		PartitionState *state = &consumer->partitions[i];
+
+		if (state->restart && state->assigned)
+			start_partition(consumer, i, state->position);
+		state->restart = false;
+	}
 }
 
 /* What stands in the queue beside messages. */

@@ -15,8 +15,9 @@ typedef struct Message
 	TimestampTz timestamp;		/* microseconds since 2000-01-01, as everywhere in PostgreSQL */
 	const char *key;			/* NULL: no key */
 	size_t		key_len;
-	const char *payload;		/* NULL: tombstone */
+	const char *payload;		/* NULL: tombstone, or broken */
 	size_t		payload_len;
+	const char *broken;			/* NULL, or why librdkafka could not read what lies there: corrupt or unknown bytes, a dead letter */
 	void	   *handle;			/* the consumer's own (for headers); never touched by others */
 } Message;
 

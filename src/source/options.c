@@ -29,6 +29,7 @@
 #include "source/options.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/formatting.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
@@ -396,6 +397,7 @@ near_match(const char *name, OptionPlace place, bool anywhere)
 	const char *best = NULL;
 	int			distance = 4;
 	int			len = strlen(name);
+	char	   *lower = asc_tolower(name, len);
 
 	/* the limit of varstr_levenshtein */
 	if (len > 255)
@@ -406,7 +408,7 @@ near_match(const char *name, OptionPlace place, bool anywhere)
 
 		if (anywhere || known[i].place != place)
 			continue;
-		d = varstr_levenshtein_less_equal(name, len, known[i].name, strlen(known[i].name), 1, 1, 1, distance, true);
+		d = varstr_levenshtein_less_equal(lower, len, known[i].name, strlen(known[i].name), 1, 1, 1, distance, true);
 		if (d < distance && d * 2 < len)
 		{
 			best = known[i].name;
@@ -489,6 +491,7 @@ check_property(const KnownOption *option, const char *value)
 	rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, option->name, value, words, sizeof(words));
 
 	rd_kafka_conf_destroy(conf);
+	words[strcspn(words, "\n")] = '\0';
 	if (result != RD_KAFKA_CONF_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),

@@ -116,7 +116,7 @@ range_partitions_text(const LogRange *range)
 
 	initStringInfo(&text);
 	if (range->empty)
-		return pstrdup("none");
+		return NULL;			/* the offsets say it */
 	if (range->has_partitions)
 	{
 		while ((p = bms_next_member(range->partitions, p)) >= 0)

@@ -63,7 +63,7 @@ static void wait_for_messages(LogScan *scan);
 static void decode_block(LogScan *scan);
 static bool decode_guarded(LogScan *scan, int *i);
 static void decode_run(LogScan *scan, int *i);
-static void note_undecodable(LogScan *scan, const Message *message, ErrorData *error);
+static void note_undecodable(LogScan *scan, const Message *message, const char *words);
 
 LogScan *
 scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums, const LogRange *range)
@@ -252,7 +252,9 @@ read_block(LogScan *scan)
 			if (m->offset >= scan->ends[m->partition])
 				continue;
 			scan->taken++;
-			if (m->payload != NULL)
+			if (m->broken != NULL)
+				note_undecodable(scan, m, m->broken);
+			else if (m->payload != NULL)
 				scan->messages[kept++] = *m;
 		}
 		scan->nmessages = kept;
@@ -350,7 +352,7 @@ decode_guarded(LogScan *scan, int *i)
 		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
 			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
 			ReThrowError(error);
-		note_undecodable(scan, &scan->messages[*i], error);
+		note_undecodable(scan, &scan->messages[*i], error->message);
 		FreeErrorData(error);
 		good = false;
 	}
@@ -374,11 +376,11 @@ decode_run(LogScan *scan, int *i)
 }
 
 static void
-note_undecodable(LogScan *scan, const Message *message, ErrorData *error)
+note_undecodable(LogScan *scan, const Message *message, const char *words)
 {
 	if (scan->undecodable++ > 0)
 		return;
 	scan->first_partition = message->partition;
 	scan->first_offset = message->offset;
-	scan->first_message = MemoryContextStrdup(GetMemoryChunkContext(scan), error->message);
+	scan->first_message = MemoryContextStrdup(GetMemoryChunkContext(scan), words);
 }

@@ -14,6 +14,7 @@
 #include "common/guard.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #define MAX_ARGS 12
@@ -31,6 +32,7 @@ typedef struct Call
 	Guard		guard;
 	MemoryContext caller;
 	uint64		nrows;
+	bool		snapshot;		/* we pushed one: SPI wants an outer one */
 } Call;
 
 /* Run a statement; its rows can be read with the get_ functions until finish(). nulls as SPI wants them, or NULL. */
@@ -41,6 +43,9 @@ run(Call *call, Statement *statement, Datum *values, const char *nulls)
 
 	call->caller = CurrentMemoryContext;
 	guard_enter(&call->guard, BOOTSTRAP_SUPERUSERID, NULL);
+	call->snapshot = !ActiveSnapshotSet();
+	if (call->snapshot)
+		PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
 	if (statement->plan == NULL)
 	{
@@ -61,6 +66,8 @@ static void
 finish(Call *call)
 {
 	SPI_finish();
+	if (call->snapshot)
+		PopActiveSnapshot();
 	guard_leave(&call->guard);
 }
 

@@ -20,3 +20,6 @@ override with_llvm = no
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+
+# few and small enough that every object is made again when a header changes
+$(OBJS): $(wildcard src/*/*.h src/*/*.hpp)

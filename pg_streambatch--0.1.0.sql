@@ -42,14 +42,336 @@ COMMENT ON FUNCTION streambatch.decode(anyelement, bytea, bytea) IS
 -- Catalog (src/common/catalog.c)
 -- ------------------------------------------------------------------------------------------------------------------
 
+-- One row per stream that has, or had, a worker. The worker's flush and every cut lock this row first.
+CREATE TABLE streambatch._stream (
+    stream      regclass PRIMARY KEY,
+    generation  bigint NOT NULL DEFAULT 0,      -- raised whenever the set of views changes
+    archive     regclass,                       -- NULL: archive 'none'
+    resumed     boolean NOT NULL DEFAULT false, -- runs for its archive alone
+    paused      boolean NOT NULL DEFAULT false, -- by pause()
+    started     boolean NOT NULL DEFAULT false, -- its first positions are noted: later partitions begin at their beginning
+    watermark   timestamptz,
+    received    bigint NOT NULL DEFAULT 0,
+    folded      bigint NOT NULL DEFAULT 0,
+    filtered    bigint NOT NULL DEFAULT 0,
+    dead        bigint NOT NULL DEFAULT 0,
+    skipped     bigint NOT NULL DEFAULT 0,      -- tombstones
+    flushes     bigint NOT NULL DEFAULT 0,
+    flushed_at  timestamptz,
+    settings    text[] NOT NULL                 -- name, value, …: what text conversion depended on when the stream was first used
+) WITH (fillfactor = 50);
+
+-- Where reading stands, per partition: moves in the transaction that writes what was read.
+CREATE TABLE streambatch._progress (
+    stream          regclass NOT NULL,
+    kafka_partition int NOT NULL,
+    next_offset     bigint NOT NULL,
+    log_end         bigint,                     -- last stable offset as the broker last told
+    max_event_time  timestamptz,
+    PRIMARY KEY (stream, kafka_partition)
+) WITH (fillfactor = 50);
+
+CREATE SEQUENCE streambatch._view_id;
+
+-- One row per hybrid view; its objects in streambatch_state are named by its id.
+CREATE TABLE streambatch._view (
+    view             regclass PRIMARY KEY,
+    id               int NOT NULL UNIQUE,
+    stream           regclass NOT NULL,
+    epoch            bigint NOT NULL DEFAULT 1, -- of the stream-layer rows written from now on
+    max_staleness    interval NOT NULL,
+    allowed_lateness interval NOT NULL,
+    state            text NOT NULL DEFAULT 'active' CHECK (state IN ('building', 'active', 'suspended')),
+    error_sqlstate   text,
+    error_message    text,
+    settings         text[] NOT NULL
+) WITH (fillfactor = 50);
+CREATE INDEX ON streambatch._view (stream);
+
+-- What the batch layer holds: disjoint intervals [from_time, to_time) of panes, each as of the cut of a run.
+CREATE TABLE streambatch._coverage (
+    view_id     int NOT NULL,
+    from_time   timestamptz NOT NULL,
+    to_time     timestamptz NOT NULL,
+    cut_epoch   bigint NOT NULL,
+    cut_at      timestamptz NOT NULL,
+    PRIMARY KEY (view_id, from_time)
+);
+
+-- Every refresh, and the history computed by create_view.
+CREATE SEQUENCE streambatch._run_id;
+CREATE TABLE streambatch._run (
+    id          bigint PRIMARY KEY DEFAULT nextval('streambatch._run_id'),
+    view_id     int NOT NULL,
+    view        regclass NOT NULL,
+    kind        text NOT NULL,                  -- history | refresh
+    state       text NOT NULL,                  -- running | done | failed
+    cut_epoch   bigint NOT NULL,                -- the epoch that the cut closed
+    cut         bigint[] NOT NULL,              -- next offset of partition i at index i + 1; NULL: not read yet
+    cut_at      timestamptz NOT NULL,
+    from_time   timestamptz NOT NULL,
+    to_time     timestamptz NOT NULL,
+    chunks      int NOT NULL DEFAULT 0,
+    chunks_done int NOT NULL DEFAULT 0,
+    rows        bigint NOT NULL DEFAULT 0,      -- batch rows written
+    started_at  timestamptz NOT NULL,
+    ended_at    timestamptz,
+    error       text
+);
+CREATE INDEX ON streambatch._run (view_id, id);
+
+CREATE TABLE streambatch._dead_letter (
+    stream          regclass NOT NULL,
+    view            regclass,                   -- NULL: of the stream; else only this view left the message out
+    topic           text NOT NULL,
+    kafka_partition int NOT NULL,
+    kafka_offset    bigint NOT NULL,
+    kafka_timestamp timestamptz,
+    key             bytea,
+    payload         bytea,
+    sqlstate        text NOT NULL,
+    message         text NOT NULL,
+    detail          text,
+    at              timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ON streambatch._dead_letter (stream, kafka_partition, kafka_offset);
+CREATE INDEX ON streambatch._dead_letter (view, kafka_partition, kafka_offset) WHERE view IS NOT NULL;
+
+CREATE TABLE streambatch._gap (
+    stream          regclass NOT NULL,
+    kafka_partition int NOT NULL,
+    from_offset     bigint NOT NULL,
+    to_offset       bigint NOT NULL,
+    noticed_at      timestamptz NOT NULL,
+    action          text NOT NULL
+);
+
+COMMENT ON TABLE streambatch._stream IS 'internal: streams that have, or had, a worker';
+COMMENT ON TABLE streambatch._progress IS 'internal: positions per partition';
+COMMENT ON TABLE streambatch._view IS 'internal: hybrid views';
+COMMENT ON TABLE streambatch._coverage IS 'internal: what batch layers cover';
+COMMENT ON TABLE streambatch._run IS 'internal: runs of the batch layer';
+COMMENT ON TABLE streambatch._dead_letter IS 'internal: dead letters';
+COMMENT ON TABLE streambatch._gap IS 'internal: offsets that the broker had dropped';
+COMMENT ON SEQUENCE streambatch._view_id IS 'internal: ids of hybrid views';
+COMMENT ON SEQUENCE streambatch._run_id IS 'internal: ids of runs';
+
 -- ------------------------------------------------------------------------------------------------------------------
 -- Windows (src/define/window.c)
 -- ------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION streambatch.tumble(ts timestamptz, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_tumble_timestamptz' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.tumble(ts timestamp, size interval, origin timestamp DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS timestamp AS 'MODULE_PATHNAME', 'streambatch_tumble_timestamp' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.tumble(ts date, size interval, origin date DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS date AS 'MODULE_PATHNAME', 'streambatch_tumble_date' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.tumble_end(ts timestamptz, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_tumble_end_timestamptz' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.tumble_end(ts timestamp, size interval, origin timestamp DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS timestamp AS 'MODULE_PATHNAME', 'streambatch_tumble_end_timestamp' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.tumble_end(ts date, size interval, origin date DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS date AS 'MODULE_PATHNAME', 'streambatch_tumble_end_date' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch.tumble(timestamptz, interval, timestamptz, text) IS
+    'start of the tumbling window [start, start + size) that holds ts; windows are counted from origin (default Monday 2000-01-03 00:00 in time_zone); NULL for a NULL ts, size or time_zone; raises invalid_parameter_value for sizes that are not greater than zero or mix units, datetime_value_out_of_range for infinity';
+COMMENT ON FUNCTION streambatch.tumble(timestamp, interval, timestamp, text) IS
+    'start of the tumbling window that holds ts, by the clock that ts was read from; otherwise as for timestamptz';
+COMMENT ON FUNCTION streambatch.tumble(date, interval, date, text) IS
+    'first day of the tumbling window of whole days that holds ts; otherwise as for timestamptz';
+COMMENT ON FUNCTION streambatch.tumble_end(timestamptz, interval, timestamptz, text) IS
+    'end, exclusive, of the tumbling window whose start is tumble() of the same arguments';
+COMMENT ON FUNCTION streambatch.tumble_end(timestamp, interval, timestamp, text) IS
+    'end, exclusive, of the tumbling window whose start is tumble() of the same arguments';
+COMMENT ON FUNCTION streambatch.tumble_end(date, interval, date, text) IS
+    'first day after the tumbling window whose start is tumble() of the same arguments';
+
+-- Windows that no view can have yet: they are there to say so.
+CREATE FUNCTION streambatch.hop(ts timestamptz, slide interval, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_window_unavailable' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.hop_end(ts timestamptz, slide interval, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_window_unavailable' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.cumulate(ts timestamptz, step interval, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_window_unavailable' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.cumulate_end(ts timestamptz, step interval, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_window_unavailable' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.session(ts timestamptz, gap interval)
+    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_window_unavailable' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.session_end(ts timestamptz, gap interval)
+    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_window_unavailable' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch.hop(timestamptz, interval, interval, timestamptz, text) IS 'not available yet: raises feature_not_supported';
+COMMENT ON FUNCTION streambatch.hop_end(timestamptz, interval, interval, timestamptz, text) IS 'not available yet: raises feature_not_supported';
+COMMENT ON FUNCTION streambatch.cumulate(timestamptz, interval, interval, timestamptz, text) IS 'not available yet: raises feature_not_supported';
+COMMENT ON FUNCTION streambatch.cumulate_end(timestamptz, interval, interval, timestamptz, text) IS 'not available yet: raises feature_not_supported';
+COMMENT ON FUNCTION streambatch.session(timestamptz, interval) IS 'not available yet: raises feature_not_supported';
+COMMENT ON FUNCTION streambatch.session_end(timestamptz, interval) IS 'not available yet: raises feature_not_supported';
 
 -- ------------------------------------------------------------------------------------------------------------------
 -- Hybrid views (src/serve, src/batch, src/stream)
 -- ------------------------------------------------------------------------------------------------------------------
 
+CREATE FUNCTION streambatch.create_view(name text, query text, max_staleness interval DEFAULT '1 s',
+                                        allowed_lateness interval DEFAULT '0', history boolean DEFAULT true)
+    RETURNS regclass AS 'MODULE_PATHNAME', 'streambatch_create_view' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION streambatch.create_view(text, text, interval, interval, boolean) IS
+    'creates a hybrid view, and <name>_layers beside it, from one aggregate query over a stream; max_staleness: how long events may wait under load; allowed_lateness: how long after its end a window stays open; history: count what the stream held before; no argument may be NULL; raises feature_not_supported for queries that cannot be kept';
+
+CREATE PROCEDURE streambatch.refresh(view regclass, "from" timestamptz DEFAULT NULL, "to" timestamptz DEFAULT NULL,
+                                     "full" boolean DEFAULT false)
+    AS 'MODULE_PATHNAME', 'streambatch_refresh' LANGUAGE C;
+COMMENT ON PROCEDURE streambatch.refresh(regclass, timestamptz, timestamptz, boolean) IS
+    'recomputes the windows of [from, to) exactly from the archive, in transactions of its own; NULL from: the beginning, NULL to: the watermark; neither: what has ended and is not covered or has changed; full: everything; raises active_sql_transaction inside a transaction block';
+
+CREATE FUNCTION streambatch.explain(view regclass)
+    RETURNS SETOF text AS 'MODULE_PATHNAME', 'streambatch_explain' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION streambatch.explain(regclass) IS 'the SQL that each layer of a hybrid view runs, a line each; NULL: no rows';
+
+CREATE FUNCTION streambatch.pause(stream regclass)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_pause' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION streambatch.pause(regclass) IS 'stops the stream''s worker, until resume(); owner only';
+
+CREATE FUNCTION streambatch.resume(stream regclass)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_resume' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION streambatch.resume(regclass) IS
+    'starts the stream''s worker after pause() or after an error, or for its archive alone where it has no hybrid view; owner only';
+
+CREATE FUNCTION streambatch.wait_for(stream regclass, timeout interval DEFAULT '30 s')
+    RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_wait_for' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION streambatch.wait_for(regclass, interval) IS
+    'waits until every message that was in the log at the call is visible in the views: true, or false after the timeout; raises object_not_in_prerequisite_state for a stream that is paused or stopped, its error for one that has stopped with one';
+
+CREATE FUNCTION streambatch._serves(layer text)
+    RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_serves' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._serves(text) IS 'internal: whether streambatch.serve lets this session read the layer';
+
+-- The merge of counts and integer sums, which stay bigint (PostgreSQL's own sum(bigint) is numeric).
+CREATE AGGREGATE streambatch._sum(bigint) (SFUNC = pg_catalog.int8pl, STYPE = bigint, COMBINEFUNC = pg_catalog.int8pl, PARALLEL = SAFE);
+COMMENT ON AGGREGATE streambatch._sum(bigint) IS 'internal: sum of bigint as bigint; NULL of no values';
+
+CREATE FUNCTION streambatch._at(kafka_partition int, kafka_offset bigint)
+    RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_at' LANGUAGE C VOLATILE COST 1000000;
+COMMENT ON FUNCTION streambatch._at(int, bigint) IS 'internal: notes the event that is evaluated next, for error messages; true';
+CREATE FUNCTION streambatch._batch_partition()
+    RETURNS int AS 'MODULE_PATHNAME', 'streambatch_batch_partition' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch._batch_partition() IS 'internal: partition of the message that the worker archives';
+CREATE FUNCTION streambatch._batch_offset()
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_batch_offset' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch._batch_offset() IS 'internal: offset of the message that the worker archives';
+
+CREATE FUNCTION streambatch._on_drop()
+    RETURNS event_trigger AS 'MODULE_PATHNAME', 'streambatch_on_drop' LANGUAGE C;
+COMMENT ON FUNCTION streambatch._on_drop() IS 'internal: rows go with the views and streams that they are of';
+REVOKE ALL ON FUNCTION streambatch._on_drop() FROM PUBLIC;
+CREATE EVENT TRIGGER streambatch_on_drop ON sql_drop
+    WHEN TAG IN ('DROP VIEW', 'DROP FOREIGN TABLE', 'DROP TABLE', 'DROP SERVER', 'DROP SCHEMA', 'DROP OWNED', 'DROP FOREIGN DATA WRAPPER',
+                 'DROP EXTENSION', 'DROP TYPE', 'DROP DOMAIN', 'DROP FUNCTION', 'DROP AGGREGATE', 'DROP COLLATION', 'DROP OPERATOR',
+                 'DROP CAST', 'ALTER FOREIGN TABLE')
+    EXECUTE FUNCTION streambatch._on_drop();
+COMMENT ON EVENT TRIGGER streambatch_on_drop IS 'hybrid views and streams: their rows in the extension''s tables go with them';
+
 -- ------------------------------------------------------------------------------------------------------------------
--- Statistics (src/common/stats.c)
+-- Statistics
 -- ------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION streambatch._workers(OUT stream oid, OUT state text, OUT pid int, OUT error_sqlstate text, OUT error_message text,
+                                     OUT error_hint text)
+    RETURNS SETOF record AS 'MODULE_PATHNAME', 'streambatch_workers' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch._workers() IS 'internal: what the workers of this database say of themselves in shared memory';
+
+CREATE VIEW streambatch.stat_stream WITH (security_barrier) AS
+SELECT c.oid::regclass AS stream,
+       CASE WHEN s.stream IS NULL THEN 'stopped'
+            WHEN s.paused THEN 'paused'
+            ELSE coalesce(w.state, 'stopped') END AS state,
+       w.pid,
+       p.lag,
+       s.watermark,
+       coalesce(s.received, 0) AS received,
+       coalesce(s.folded, 0) AS folded,
+       coalesce(s.filtered, 0) AS filtered,
+       coalesce(s.dead, 0) AS dead,
+       coalesce(s.skipped, 0) AS skipped,
+       coalesce(s.flushes, 0) AS flushes,
+       s.flushed_at,
+       s.archive,
+       w.error_sqlstate, w.error_message, w.error_hint
+  FROM pg_catalog.pg_foreign_table f
+  JOIN pg_catalog.pg_foreign_server v ON v.oid = f.ftserver
+  JOIN pg_catalog.pg_foreign_data_wrapper d ON d.oid = v.srvfdw AND d.fdwname = 'streambatch_kafka'
+  JOIN pg_catalog.pg_class c ON c.oid = f.ftrelid
+  LEFT JOIN streambatch._stream s ON s.stream = c.oid
+  LEFT JOIN streambatch._workers() w ON w.stream = c.oid
+  LEFT JOIN LATERAL (SELECT sum(log_end - next_offset)::bigint AS lag FROM streambatch._progress WHERE stream = c.oid) p ON true
+ WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+COMMENT ON VIEW streambatch.stat_stream IS
+    'streams that one may SELECT: state of the worker (stopped, starting, catching up, streaming, paused, reconnecting, error) and its error, lag in messages, watermark; counts of messages: received = folded + filtered + dead + skipped (tombstones)';
+
+CREATE VIEW streambatch.stat_partition WITH (security_barrier) AS
+SELECT p.stream, p.kafka_partition AS partition, p.next_offset, p.log_end, p.log_end - p.next_offset AS lag, p.max_event_time
+  FROM streambatch._progress p
+ WHERE pg_catalog.has_table_privilege(p.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+COMMENT ON VIEW streambatch.stat_partition IS
+    'partitions of streams: offset to be read next, end of the log (last stable offset) as last told, messages between them, greatest event time seen';
+
+CREATE FUNCTION streambatch._groups(view_id int)
+    RETURNS bigint AS $$
+DECLARE
+    n bigint;
+BEGIN
+    -- an estimate, as pg_stat_user_tables.n_live_tup is: counting would read both tables
+    SELECT sum(pg_catalog.pg_stat_get_live_tuples(c.oid)) INTO n FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace AND s.nspname = 'streambatch_state'
+     WHERE c.relname IN ('stream_' || view_id, 'batch_' || view_id);
+    RETURN coalesce(n, 0);
+END $$ LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION streambatch._groups(int) IS 'internal: about how many rows of states a hybrid view has in both layers';
+
+CREATE VIEW streambatch.stat_view WITH (security_barrier) AS
+SELECT v.view, v.stream, v.state, v.error_sqlstate, v.error_message,
+       streambatch._groups(v.id) AS groups,
+       coalesce(c.coverage, '{}'::tstzmultirange) AS coverage,
+       r.ended_at AS last_refresh,
+       r.cut AS last_cut,
+       r.cut_at AS last_cut_at,
+       v.epoch,
+       v.max_staleness, v.allowed_lateness
+  FROM streambatch._view v
+  LEFT JOIN LATERAL (SELECT pg_catalog.range_agg(pg_catalog.tstzrange(from_time, to_time)) AS coverage FROM streambatch._coverage
+                      WHERE view_id = v.id) c ON true
+  LEFT JOIN LATERAL (SELECT ended_at, cut, cut_at FROM streambatch._run WHERE view_id = v.id AND state = 'done'
+                      ORDER BY id DESC LIMIT 1) r ON true
+ WHERE pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+COMMENT ON VIEW streambatch.stat_view IS
+    'hybrid views that one may SELECT: state (building, active, suspended) and error, rows of states in both layers (estimate), what the batch layer covers, when the last refresh ended and its cut (offset of partition i at index i + 1), epoch';
+
+CREATE VIEW streambatch.refresh_history WITH (security_barrier) AS
+SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at, r.from_time, r.to_time, r.chunks, r.chunks_done, r.rows, r.started_at,
+       r.ended_at, r.error
+  FROM streambatch._run r
+ WHERE pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+COMMENT ON VIEW streambatch.refresh_history IS
+    'runs of the batch layer: kind (history: by create_view; refresh), state (running, done, failed), cut, range, chunks, rows of states written';
+
+CREATE VIEW streambatch.dead_letter WITH (security_barrier) AS
+SELECT d.stream, d.view, d.topic, d.kafka_partition, d.kafka_offset, d.kafka_timestamp, d.key, d.payload, d.sqlstate, d.message, d.detail, d.at
+  FROM streambatch._dead_letter d
+  JOIN pg_catalog.pg_class c ON c.oid = d.stream
+ WHERE pg_catalog.pg_has_role(c.relowner, 'USAGE');
+COMMENT ON VIEW streambatch.dead_letter IS
+    'messages that entered no view (view NULL), or not the view named; with position, payload and error; for the owner of the stream';
+
+CREATE VIEW streambatch.gap WITH (security_barrier) AS
+SELECT g.stream, g.kafka_partition, g.from_offset, g.to_offset, g.noticed_at, g.action
+  FROM streambatch._gap g
+ WHERE pg_catalog.has_table_privilege(g.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+COMMENT ON VIEW streambatch.gap IS 'offsets [from, to) that the broker had dropped before they were read (on_gap skip)';
+
+-- For <view>_layers, whose owner may be anybody: times alone, no data.
+CREATE VIEW streambatch._batch_as_of AS SELECT view_id, from_time, to_time, cut_at FROM streambatch._coverage;
+CREATE VIEW streambatch._stream_as_of AS
+SELECT v.id AS view_id, s.flushed_at, s.watermark FROM streambatch._view v JOIN streambatch._stream s ON s.stream = v.stream;
+COMMENT ON VIEW streambatch._batch_as_of IS 'internal: cut times of what the batch layers cover';
+COMMENT ON VIEW streambatch._stream_as_of IS 'internal: flush times and watermarks of the views'' streams';
+
+GRANT SELECT ON streambatch.stat_stream, streambatch.stat_partition, streambatch.stat_view, streambatch.refresh_history,
+    streambatch.dead_letter, streambatch.gap, streambatch._batch_as_of, streambatch._stream_as_of TO PUBLIC;
+

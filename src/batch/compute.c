@@ -100,31 +100,6 @@ execute(const char *sql, Datum *values, bool read_only, long limit)
 	return SPI_processed;
 }
 
-static void
-load_dead_letters(Computation *c)
-{
-	static const char *const sql =
-		"SELECT coalesce(pg_catalog.array_agg(kafka_partition), '{}'), coalesce(pg_catalog.array_agg(kafka_offset), '{}') "
-		"FROM streambatch._view_dead_letters($1)";
-	MemoryContext caller = CurrentMemoryContext;
-	Oid			types[1] = {REGCLASSOID};
-	Datum		values[1] = {ObjectIdGetDatum(c->view.view)};
-	bool		isnull;
-
-	SPI_connect();
-	if (SPI_execute_with_args(sql, 1, types, values, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read dead letters");
-	for (int i = 0; i < 2; i++)
-	{
-		Datum		array = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &isnull);
-		MemoryContext old = MemoryContextSwitchTo(caller);
-
-		*(i == 0 ? &c->dead_partitions : &c->dead_offsets) = PointerGetDatum(DatumGetArrayTypePCopy(array));
-		MemoryContextSwitchTo(old);
-	}
-	SPI_finish();
-}
-
 static Oid
 owner_of(Oid relid)
 {
@@ -170,14 +145,7 @@ compute_open(const ViewRow *view)
 													get_rel_name(stream_row.archive));
 	c->source.partition = quote_identifier(partition);
 	c->source.offset = quote_identifier(offset);
-	c->source.leave_out = catalog_has_view_dead_letters(view->view);
-	if (c->source.leave_out)
-		load_dead_letters(c);
-	else
-	{
-		c->dead_partitions = PointerGetDatum(construct_empty_array(INT4OID));
-		c->dead_offsets = PointerGetDatum(construct_empty_array(INT8OID));
-	}
+	c->source.leave_out = catalog_view_dead_letters(view->view, &c->dead_partitions, &c->dead_offsets) > 0;
 	return c;
 }
 

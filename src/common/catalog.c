@@ -14,6 +14,7 @@
 #include "common/guard.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #define MAX_ARGS 12
@@ -31,6 +32,7 @@ typedef struct Call
 	Guard		guard;
 	MemoryContext caller;
 	uint64		nrows;
+	bool		snapshot;		/* we pushed one: SPI wants an outer one */
 } Call;
 
 /* Run a statement; its rows can be read with the get_ functions until finish(). nulls as SPI wants them, or NULL. */
@@ -41,6 +43,9 @@ run(Call *call, Statement *statement, Datum *values, const char *nulls)
 
 	call->caller = CurrentMemoryContext;
 	guard_enter(&call->guard, BOOTSTRAP_SUPERUSERID, NULL);
+	call->snapshot = !ActiveSnapshotSet();
+	if (call->snapshot)
+		PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
 	if (statement->plan == NULL)
 	{
@@ -61,6 +66,8 @@ static void
 finish(Call *call)
 {
 	SPI_finish();
+	if (call->snapshot)
+		PopActiveSnapshot();
 	guard_leave(&call->guard);
 }
 
@@ -468,18 +475,23 @@ catalog_suspend_view(Oid view, int sqlerrcode, const char *message)
 	run_only(&s, values, NULL);
 }
 
-bool
-catalog_has_view_dead_letters(Oid view)
+int64
+catalog_view_dead_letters(Oid view, Datum *partitions, Datum *offsets)
 {
-	static Statement s = {"SELECT FROM streambatch._dead_letter WHERE view = $1 LIMIT 1", 1, {REGCLASSOID}};
+	static Statement s = {
+		"SELECT pg_catalog.count(*), coalesce(pg_catalog.array_agg(kafka_partition), '{}'), "
+		"  coalesce(pg_catalog.array_agg(kafka_offset), '{}') FROM streambatch._dead_letter WHERE view = $1", 1, {REGCLASSOID}
+	};
 	Datum		values[1] = {ObjectIdGetDatum(view)};
 	Call		call;
-	bool		found;
+	int64		n;
 
 	run(&call, &s, values, NULL);
-	found = call.nrows > 0;
+	n = get_int64(0, 1, 0);
+	*partitions = PointerGetDatum(get_array(&call, 0, 2));
+	*offsets = PointerGetDatum(get_array(&call, 0, 3));
 	finish(&call);
-	return found;
+	return n;
 }
 
 List *

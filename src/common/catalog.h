@@ -97,7 +97,8 @@ extern bool catalog_view(Oid view, ViewRow *row);
 extern List *catalog_views_of(Oid stream);	/* of ViewRow *, in the order of their ids */
 extern int64 catalog_raise_epoch(Oid view); /* returns the epoch that it closed */
 extern void catalog_suspend_view(Oid view, int sqlerrcode, const char *message);
-extern bool catalog_has_view_dead_letters(Oid view);
+/* Positions of a view's dead letters as int[] and bigint[]; returns their number. */
+extern int64 catalog_view_dead_letters(Oid view, Datum *partitions, Datum *offsets);
 
 /* In an sql_drop event trigger: forget views and streams that are dropped. Returns the streams concerned, of Oids. */
 extern List *catalog_forget_dropped(void);

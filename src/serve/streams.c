@@ -101,7 +101,7 @@ archive_ddl(const Stream *stream, const char *partition, const char *offset)
 		appendStringInfo(&buf, "%s pg_catalog.int4, ", quote_identifier(partition));
 	if (stream_meta_column(stream, META_OFFSET) == 0)
 		appendStringInfo(&buf, "%s pg_catalog.int8, ", quote_identifier(offset));
-	buf.data[buf.len - 2] = '\0';
+	buf.len -= 2;				/* the last comma */
 	appendStringInfoChar(&buf, ')');
 	return buf.data;
 }

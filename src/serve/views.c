@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "batch/compute.h"
+#include "catalog/namespace.h"
 #include "commands/event_trigger.h"
 #include "common/guard.h"
 #include "common/guc.h"

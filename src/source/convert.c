@@ -3,12 +3,15 @@
  *		JSON values into Datums (see convert.h).
  *
  * One table says, for each type, which kinds of JSON values it takes and what reads them. The rule behind it: a JSON string means what it
- * would mean as an SQL literal of the type; a number means its value; what is neither fits only text, json and jsonb (which take
- * anything), and arrays. Plain spellings take the short ways of decimal.c and isotime.c; everything else goes through the type's input
+ * would mean as an SQL literal of the type; a number means its value; arrays and objects fit only text, json and jsonb, which take anything,
+ * and array types. Plain spellings take the short ways of decimal.c and isotime.c; everything else goes through the type's input
  * function, and both give the same result.
  *
  * Numbers into whole-number types must be whole: 1.0 and 1e3 are, 1.5 is not. Numbers into timestamps count time_unit since 1970.
- * A JSON array fills an array element by element, nested ones as further dimensions, which must be rectangular.
+ * A JSON array fills an array element by element, nested ones as further dimensions, which must be rectangular. By the rule for strings a
+ * bytea takes '\x00ff' (bytea_in's formats, not Base64), and a timestamp ignores a zone in the text, as timestamp_in does; a timestamptz
+ * without one is read by the stream's clock. Words that read the clock ('now', 'today') are refused: a message means the same whenever it
+ * is read.
  */
 #include "postgres.h"
 

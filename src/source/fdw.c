@@ -195,8 +195,13 @@ next_of_batch(StreamScan *state, TupleTableSlot *slot)
 	const MicroBatch *batch = state->batch;
 	int			row = *state->cursor;
 
+	while (batch->skip != NULL && row < batch->nrows && batch->skip[row])
+		row++;
 	if (row >= batch->nrows)
+	{
+		*state->cursor = state->returned = row;
 		return false;
+	}
 	*state->cursor = state->returned = row + 1;
 	memcpy(slot->tts_values, batch->values + (size_t) row * batch->natts, batch->natts * sizeof(Datum));
 	memcpy(slot->tts_isnull, batch->nulls + (size_t) row * batch->natts, batch->natts * sizeof(bool));

@@ -22,6 +22,8 @@ struct Node
 	bool		has_keys = false;
 	int64_t		max_index = -1;
 	uint64_t	seen = 0;			/* the document in which it was met */
+	int			first_met = NONE;	/* children met in it, linked by next_met */
+	int			next_met = NONE;
 };
 
 struct Edge

@@ -729,6 +729,7 @@ streambatch_worker_main(Datum main_arg)
 		load();
 		pgstat_report_appname(psprintf("pg_streambatch %s", w->stream->name));
 		begin();
+		MemoryContextSwitchTo(w->context);
 		w->consumer = consumer_open(w->stream, w->stream->owner, true);
 		CommitTransactionCommand();
 		MemoryContextSwitchTo(w->context);

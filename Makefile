@@ -34,10 +34,8 @@ bench: ; bench/run
 else
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
-
 # few and small enough that every object is made again when a header changes
 $(OBJS): $(wildcard src/*/*.h src/*/*.hpp)
-
 installcheck: test/broker/mock_broker
 test/broker/mock_broker: $(wildcard test/broker/*.c) ; $(MAKE) -C test/broker
 endif

@@ -12,14 +12,30 @@ SHLIB_LINK = -lrdkafka -lsimdjson -lstdc++
 
 REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
 ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
+# each test beside an embedded broker of its own
+REGRESS_OPTS = --launcher=test/broker/with-broker
+ISOLATION_OPTS = --launcher=test/broker/with-broker --inputdir=test
 TAP_TESTS = 1
+PROVE_TESTS = test/t/*.pl
+EXTRA_CLEAN = test/broker/mock_broker test/broker/kafka_client bench/produce bench/bare_limit
 
 # bitcode for JIT inlining would need the very clang that the server was built with
 override with_llvm = no
 
 PG_CONFIG ?= pg_config
+
+# these install what they need first, pg_config included
+ifneq (,$(filter check demo bench,$(MAKECMDGOALS)))
+export PG_CONFIG
+check: ; test/run
+demo: ; demo/run
+bench: ; bench/run
+.PHONY: check demo bench
+else
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
-
 # few and small enough that every object is made again when a header changes
 $(OBJS): $(wildcard src/*/*.h src/*/*.hpp)
+installcheck: test/broker/mock_broker
+test/broker/mock_broker: $(wildcard test/broker/*.c) ; $(MAKE) -C test/broker
+endif

@@ -18,7 +18,7 @@
  *		flush										wait for every put; answers PARTITION:OFFSET for each, in their order
  *		begin / commit / abort						a transaction (start with transactional.id=…)
  *
- * KEY, VALUE and the header's VALUE are \N for NULL; \t \n \\ and \xHH stand for bytes. The producer is idempotent: what it wrote is in the log
+ * KEY, VALUE and the header's VALUE are written as in COPY's text format: \N for NULL, \t \n \\ …, and \xHH for a byte. The producer is idempotent: what it wrote is in the log
  * once, and each partition's messages lie in the order of their puts.
  */
 #include <stdbool.h>
@@ -71,6 +71,7 @@ static bool put(char **words, int n);
 static bool lines(char **words, int n);
 static bool wait_for_deliveries(void);
 static int partition_count(const char *topic);
+static bool query_range(const char *topic, int32_t partition, int64_t *low, int64_t *high);
 static bool wait_for_topic(const char *topic, int partitions);
 static bool ready(char **words, int n);
 static bool admin_done(rd_kafka_queue_t *queue);
@@ -132,6 +133,8 @@ hex_digit(char c)
 static Bytes
 unescape(char *word)
 {
+	static const char letters[] = "bfnrtv";
+	static const char controls[] = "\b\f\n\r\t\v";
 	Bytes result = {word, 0};
 
 	if (strcmp(word, "\\N") == 0)
@@ -142,8 +145,9 @@ unescape(char *word)
 
 		if (*c == '\\' && c[1])
 		{
-			c++;
-			byte = *c == 't' ? '\t' : *c == 'n' ? '\n' : *c;
+			const char *letter = strchr(letters, *++c);
+
+			byte = letter ? controls[letter - letters] : *c;
 			if (*c == 'x' && c[1] && c[2])
 			{
 				byte = (char) (hex_digit(c[1]) * 16 + hex_digit(c[2]));
@@ -309,13 +313,43 @@ partition_count(const char *topic)
 	return count;
 }
 
+/*
+ * librdkafka 2.0 waits for ever for the offsets of a broker that went away: so ask first whether one is there. A partition that has just
+ * been made may lie with a broker that does not know of it yet.
+ */
+static bool
+query_range(const char *topic, int32_t partition, int64_t *low, int64_t *high)
+{
+	rd_kafka_resp_err_t err;
+
+	for (int i = 0; i < 100; i++)
+	{
+		if (partition_count(topic) < 0)
+			return fail("no answer");
+		err = rd_kafka_query_watermark_offsets(rk, topic, partition, low, high, 10000);
+		if (err != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION &&
+			err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+			break;
+		usleep(50000);
+	}
+	return err ? fail(rd_kafka_err2str(err)) : true;
+}
+
 static bool
 wait_for_topic(const char *topic, int partitions)
 {
 	for (int i = 0; i < TIMEOUT_MS / 20; i++)
 	{
 		if (partition_count(topic) == partitions)
-			return true;
+		{
+			int64_t low;
+			int64_t high;
+			bool fine = true;
+
+			for (int p = 0; p < partitions && fine; p++)
+				fine = query_range(topic, p, &low, &high);
+			return fine;
+		}
 		usleep(20000);
 	}
 	return fail("the cluster does not show the change of the topic");
@@ -490,11 +524,9 @@ range(char **words, int n)
 {
 	int64_t low = 0;
 	int64_t high = 0;
-	rd_kafka_resp_err_t err =
-		rd_kafka_query_watermark_offsets(rk, words[1], atoi(words[2]), &low, &high, 10000);
 
-	if (err)
-		return fail(rd_kafka_err2str(err));
+	if (!query_range(words[1], atoi(words[2]), &low, &high))
+		return false;
 	printf("ok\t%lld\t%lld\n", (long long) low, (long long) high);
 	return true;
 }

@@ -63,7 +63,7 @@ static void close_callback(void *arg);
 static void on_delivery(void *arg, const rd_kafka_message_t *message);
 static TupleTableSlot *insert_row(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTableSlot *plan_slot);
 static void send_row(Producer *producer, TupleTableSlot *slot);
-static void hand_over(Producer *producer, int32 partition, int64 ms, StringInfo key, StringInfo payload, Datum headers);
+static void hand_over(Producer *producer, int32 partition, int64 ms, StringInfo key, StringInfo payload, const HeaderList *headers);
 static StringInfo bytes_of(Producer *producer, AttrNumber attnum, TupleTableSlot *slot);
 static int32 partition_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot);
 static int64 milliseconds_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot);
@@ -225,25 +225,24 @@ send_row(Producer *producer, TupleTableSlot *slot)
 	hand_over(producer, partition_of(stream, stream_meta_column(stream, META_PARTITION), slot),
 			  milliseconds_of(stream, stream_meta_column(stream, META_TIMESTAMP), slot),
 			  bytes_of(producer, stream_meta_column(stream, META_KEY), slot), payload,
-			  headers != 0 && !slot->tts_isnull[headers - 1] ? slot->tts_values[headers - 1] : (Datum) 0);
+			  headers != 0 && !slot->tts_isnull[headers - 1] ? headers_parse(slot->tts_values[headers - 1]) : NULL);
 }
 
 /* Give a message to librdkafka, which copies it; wait while its queue is full. A key or payload of NULL is none. */
 static void
-hand_over(Producer *producer, int32 partition, int64 ms, StringInfo key, StringInfo payload, Datum headers)
+hand_over(Producer *producer, int32 partition, int64 ms, StringInfo key, StringInfo payload, const HeaderList *headers)
 {
 	void	   *key_bytes = key != NULL ? key->data : NULL;
 	void	   *payload_bytes = payload != NULL ? payload->data : NULL;
 	size_t		key_len = key != NULL ? key->len : 0;
 	size_t		payload_len = payload != NULL ? payload->len : 0;
-	rd_kafka_headers_t *list = NULL;
 	rd_kafka_resp_err_t err;
 
 	find_topic(producer);
 	for (;;)
 	{
-		if (headers != (Datum) 0 && list == NULL)
-			list = headers_from_jsonb(headers);
+		rd_kafka_headers_t *list = headers != NULL ? headers_make(headers) : NULL;
+
 		err = rd_kafka_producev(producer->connection.rk, RD_KAFKA_V_RKT(producer->topic), RD_KAFKA_V_PARTITION(partition),
 								RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
 								RD_KAFKA_V_KEY(key_bytes, key_len),
@@ -253,7 +252,6 @@ hand_over(Producer *producer, int32 partition, int64 ms, StringInfo key, StringI
 			return;				/* the headers are librdkafka's now */
 		if (list != NULL)
 			rd_kafka_headers_destroy(list);
-		list = NULL;
 		if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 			break;
 		connection_poll(&producer->connection, WAIT_MS);

@@ -11,7 +11,7 @@
 
 int			guc_serve = SERVE_MERGED;
 int			guc_work_mem_kb = 64 * 1024;
-int			guc_prefetch_kb = 256 * 1024;
+int			guc_prefetch_kb = 512 * 1024;
 char	   *guc_allowed_brokers = NULL;
 bool		guc_autostart = true;
 int			guc_refresh_chunk_rows = 1000000;
@@ -37,7 +37,7 @@ guc_define(void)
 	DefineCustomIntVariable("streambatch.prefetch",
 							"Memory of one worker's queue of fetched messages.",
 							"Before librdkafka 2.2 it should hold about one second of full speed.",
-							&guc_prefetch_kb, 256 * 1024, 1024, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+							&guc_prefetch_kb, 512 * 1024, 1024, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("streambatch.refresh_chunk_rows",
 							"Events that one transaction of a refresh computes from, about.",
 							NULL, &guc_refresh_chunk_rows, 1000000, 1, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);

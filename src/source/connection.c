@@ -259,7 +259,11 @@ set_queue(rd_kafka_conf_t *conf, ConnectionKind kind)
 		set_property(conf, "queued.min.messages", "50000");
 	}
 	else
-		set_property(conf, "queued.min.messages", kind == CONNECT_WORKER ? "5000000" : "500000");
+	{
+		/* librdkafka counts payloads only, and needs about 300 bytes more for each message: half the memory for either */
+		set_property(conf, "queued.min.messages", psprintf("%d", Max(kb, 1024) * 2));
+		kb /= 2;
+	}
 	set_property(conf, "queued.max.messages.kbytes", psprintf("%d", Min(kb, MAX_QUEUE_KB)));
 	if (kind == CONNECT_WORKER && kb >= 64 * 1024)
 		set_property(conf, "fetch.message.max.bytes", "4194304");

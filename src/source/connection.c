@@ -32,7 +32,7 @@
 #include "utils/wait_event.h"
 
 #define MAX_QUEUE_KB	2097151	/* of librdkafka */
-#define SCAN_QUEUE_KB	(64 * 1024)
+#define MAX_QUEUE_MESSAGES	10000000
 
 typedef struct Property
 {
@@ -244,13 +244,13 @@ set_options(rd_kafka_conf_t *conf, List *options, int client)
 
 /*
  * How much librdkafka fetches ahead. Once its queue is full it stops for a second before version 2.2, so that the queue must hold a second of
- * full speed; since then for fetch.queue.backoff.ms.
+ * full speed: measured, a scan of 4 million messages takes 2 s with 256 MB and 14 s with 64 MB. Since 2.2, fetch.queue.backoff.ms says how long.
  */
 static void
 set_queue(rd_kafka_conf_t *conf, ConnectionKind kind)
 {
 	bool		backoff = knows_property("fetch.queue.backoff.ms");
-	int			kb = kind == CONNECT_WORKER ? guc_prefetch_kb : SCAN_QUEUE_KB;
+	int			kb = guc_prefetch_kb;
 
 	if (backoff)
 	{
@@ -261,11 +261,11 @@ set_queue(rd_kafka_conf_t *conf, ConnectionKind kind)
 	else
 	{
 		/* librdkafka counts payloads only, and needs about 300 bytes more for each message: half the memory for either */
-		set_property(conf, "queued.min.messages", psprintf("%d", Max(kb, 1024) * 2));
+		set_property(conf, "queued.min.messages", psprintf("%d", (int) Min((int64) kb * 2, MAX_QUEUE_MESSAGES)));
 		kb /= 2;
 	}
 	set_property(conf, "queued.max.messages.kbytes", psprintf("%d", Min(kb, MAX_QUEUE_KB)));
-	if (kind == CONNECT_WORKER && kb >= 64 * 1024)
+	if (kb >= 64 * 1024)
 		set_property(conf, "fetch.message.max.bytes", "4194304");
 	if (kind == CONNECT_SCAN)
 		set_property(conf, "fetch.wait.max.ms", "100"); /* the end of a log that ends in control records shows after this time */

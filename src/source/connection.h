@@ -12,8 +12,8 @@
 
 typedef enum ConnectionKind
 {
-	CONNECT_WORKER,				/* reads all day: a large queue */
-	CONNECT_SCAN,				/* reads once: a small one */
+	CONNECT_WORKER,				/* reads all day */
+	CONNECT_SCAN,				/* reads once, to an end */
 	CONNECT_PRODUCE
 } ConnectionKind;
 

@@ -12,8 +12,8 @@
  * open transaction puts ahead of what can be read; so the last stable offset comes from its statistics, once a second, and from EOF at
  * once. A partition is at its end when EOF said so, or when the position has reached the high watermark.
  *
- * Trouble is what stands in the way at present. Brokers being away and refused authentication end by themselves, when the
- * statistics show a broker that is up or a message arrives; an offset out of range and an unknown topic end with the next assignment.
+ * Errors arrive in the same queue. Most are about fetching and become trouble (trouble.c); some are about bytes in the log, and become broken
+ * messages.
  */
 #include "postgres.h"
 
@@ -23,41 +23,7 @@
 
 #include "common/int.h"
 #include "miscadmin.h"
-#include "source/connection.h"
-#include "source/consumer.h"
-#include "utils/timestamp.h"
-
-#define UNIX_TO_PG_USECS	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
-
-#define PARTITION_MEMBER	"\"partition\":"
-
-typedef struct PartitionState
-{
-	bool		assigned;
-	int64		position;		/* negative until the broker has said where reading begins */
-	int64		stable_end;		/* last stable offset; -1 not known */
-	bool		eof;			/* EOF was the last that came */
-	bool		restart;		/* something broken came: to be read on behind it */
-} PartitionState;
-
-struct Consumer
-{
-	Connection	connection;
-	const char *topic_name;
-	rd_kafka_topic_t *topic;
-	rd_kafka_queue_t *queue;
-	int			wakeup_fd;
-	PartitionState *partitions;
-	int			npartitions;	/* length of the array */
-	rd_kafka_message_t **taken; /* of the last consumer_take() */
-	int			taken_size;
-	int			ntaken;
-	bool		restart;		/* some partition is to be restarted */
-	ConsumerState state;
-	int			known_partitions;	/* as the statistics tell; -1 before the first */
-	MemoryContext context;
-	MemoryContextCallback callback;
-};
+#include "source/consumer_state.h"
 
 static void close_callback(void *arg);
 static void open_wakeup(Consumer *consumer);
@@ -69,14 +35,7 @@ static bool note_broken(Consumer *consumer, const rd_kafka_message_t *from, Mess
 static void restart_broken(Consumer *consumer);
 static void note_event(Consumer *consumer, const rd_kafka_message_t *event);
 static void note_eof(Consumer *consumer, int32 partition, int64 offset);
-static void set_trouble(Consumer *consumer, ConsumerTrouble trouble, const char *words);
-static void set_request_trouble(Consumer *consumer, rd_kafka_resp_err_t err);
-static void clear_connection_trouble(Consumer *consumer);
-static void refresh_trouble(Consumer *consumer);
-static void on_stats(void *arg, const char *json);
-static bool has_member(const char *text, const char *end, const char *member, int64 *number);
 static void wait_readable(Consumer *consumer, int timeout_ms);
-static rd_kafka_resp_err_t ask_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n, int timeout_ms);
 
 Consumer *
 consumer_open(const Stream *stream, Oid role, bool prefetch)
@@ -88,7 +47,7 @@ consumer_open(const Stream *stream, Oid role, bool prefetch)
 	consumer->wakeup_fd = -1;
 	consumer->known_partitions = -1;
 	consumer->connection.arg = consumer;
-	consumer->connection.on_stats = prefetch ? on_stats : NULL;
+	consumer->connection.on_stats = prefetch ? trouble_on_stats : NULL;
 	consumer->callback.func = close_callback;
 	consumer->callback.arg = consumer;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &consumer->callback);
@@ -131,81 +90,6 @@ consumer_close(Consumer *consumer)
 	consumer->wakeup_fd = -1;
 }
 
-int
-consumer_partition_count(Consumer *consumer, int timeout_ms)
-{
-	rd_kafka_resp_err_t err;
-	int			count;
-
-	if (timeout_ms <= 0)
-		return consumer->known_partitions;
-	count = connection_partition_count(&consumer->connection, consumer->topic, timeout_ms, &err);
-	if (count > 0)
-	{
-		clear_connection_trouble(consumer);
-		consumer->known_partitions = count;
-		return count;
-	}
-	refresh_trouble(consumer);
-	set_request_trouble(consumer, err);
-	return consumer->state.trouble == CONSUMER_UNKNOWN_TOPIC ? 0 : -1;
-}
-
-bool
-consumer_query_range(Consumer *consumer, int32 partition, int64 *low, int64 *high, int timeout_ms)
-{
-	*low = CONSUMER_BEGINNING;
-	*high = CONSUMER_END;
-	return consumer_query_offsets(consumer, &partition, low, 1, timeout_ms) &&
-		consumer_query_offsets(consumer, &partition, high, 1, timeout_ms);
-}
-
-bool
-consumer_offset_for_time(Consumer *consumer, int32 partition, TimestampTz time, int64 *offset, int timeout_ms)
-{
-	*offset = consumer_time_query(time);
-	if (!consumer_query_offsets(consumer, &partition, offset, 1, timeout_ms))
-		return false;
-	if (*offset >= 0)
-		return true;
-	*offset = CONSUMER_END;
-	return consumer_query_offsets(consumer, &partition, offset, 1, timeout_ms);
-}
-
-bool
-consumer_query_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n, int timeout_ms)
-{
-	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
-
-	/* in growing slices, as connection_partition_count() does */
-	for (int slice = 250; timeout_ms > 0; timeout_ms -= slice, slice = Min(slice * 2, Max(timeout_ms, 1)))
-	{
-		CHECK_FOR_INTERRUPTS();
-		slice = Min(slice, timeout_ms);
-		err = ask_offsets(consumer, partitions, offsets, n, slice);
-		connection_poll(&consumer->connection, 0);
-		refresh_trouble(consumer);
-		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-			return true;
-		if (err != RD_KAFKA_RESP_ERR__TIMED_OUT && err != RD_KAFKA_RESP_ERR__TRANSPORT &&
-			err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE && err != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION)
-			break;
-	}
-	set_request_trouble(consumer, err);
-	return false;
-}
-
-/* Kafka counts milliseconds since 1970: round down, so that nothing is missed. Negative numbers mean other things to it. */
-int64
-consumer_time_query(TimestampTz time)
-{
-	int64		unix_usecs;
-
-	if (TIMESTAMP_IS_NOBEGIN(time) || pg_add_s64_overflow(time, UNIX_TO_PG_USECS, &unix_usecs))
-		return TIMESTAMP_IS_NOBEGIN(time) ? 0 : PG_INT64_MAX;
-	return Max(unix_usecs / 1000, 0);
-}
-
 void
 consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n)
 {
@@ -216,7 +100,7 @@ consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n)
 		consumer->partitions[i].assigned = false;
 	}
 	if (consumer->state.trouble == CONSUMER_OUT_OF_RANGE || consumer->state.trouble == CONSUMER_UNKNOWN_TOPIC)
-		set_trouble(consumer, CONSUMER_FINE, "");
+		trouble_set(consumer, CONSUMER_FINE, "");
 	consumer->connection.events.topic_unknown = false;
 	for (int i = 0; i < n; i++)
 	{
@@ -277,7 +161,7 @@ consumer_take(Consumer *consumer, Message *messages, int max, int timeout_ms)
 			elog(LOG, "could not write eventfd: %m");
 	}
 	connection_poll(&consumer->connection, 0);
-	refresh_trouble(consumer);
+	trouble_refresh(consumer);
 	return n;
 }
 
@@ -461,12 +345,12 @@ note_event(Consumer *consumer, const rd_kafka_message_t *event)
 			break;
 		case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
 		case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-			set_trouble(consumer, CONSUMER_OUT_OF_RANGE, words);
+			trouble_set(consumer, CONSUMER_OUT_OF_RANGE, words);
 			consumer->state.trouble_partition = event->partition;
 			consumer->state.trouble_offset = event->offset;
 			break;
 		default:
-			set_request_trouble(consumer, event->err);
+			trouble_of_error(consumer, event->err);
 			if (consumer->state.trouble != CONSUMER_FINE && words != NULL)
 				strlcpy(consumer->state.message, words, sizeof(consumer->state.message));
 			break;
@@ -484,156 +368,10 @@ note_eof(Consumer *consumer, int32 partition, int64 offset)
 }
 
 static void
-set_trouble(Consumer *consumer, ConsumerTrouble trouble, const char *words)
-{
-	consumer->state.trouble = trouble;
-	strlcpy(consumer->state.message, words != NULL ? words : "", sizeof(consumer->state.message));
-	consumer->state.trouble_partition = -1;
-	consumer->state.trouble_offset = -1;
-}
-
-/* What the error of a request or a partition means. Where brokers are away, the connection's own words say more. */
-static void
-set_request_trouble(Consumer *consumer, rd_kafka_resp_err_t err)
-{
-	const char *words = rd_kafka_err2str(err);
-	const ConnectionEvents *events = &consumer->connection.events;
-
-	switch (err)
-	{
-		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-			set_trouble(consumer, CONSUMER_UNKNOWN_TOPIC, words);
-			break;
-		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-		case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-			set_trouble(consumer, CONSUMER_AUTH, words);
-			break;
-		case RD_KAFKA_RESP_ERR__FATAL:
-			set_trouble(consumer, CONSUMER_FATAL, words);
-			break;
-		case RD_KAFKA_RESP_ERR__TIMED_OUT:
-		case RD_KAFKA_RESP_ERR__TRANSPORT:
-		case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-		case RD_KAFKA_RESP_ERR__RESOLVE:
-		case RD_KAFKA_RESP_ERR__WAIT_COORD:
-		case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
-		case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
-		case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
-		case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
-			if (consumer->state.trouble != CONSUMER_AUTH)
-				set_trouble(consumer, CONSUMER_RECONNECTING, events->message[0] != '\0' ? events->message : words);
-			break;
-		default:
-			/* passing trouble of one fetch: librdkafka tries again */
-			break;
-	}
-}
-
-/* A broker has answered. */
-static void
-clear_connection_trouble(Consumer *consumer)
-{
-	consumer->connection.events.all_down = false;
-	consumer->connection.events.auth_failed = false;
-	if (!consumer->connection.events.topic_unknown && !consumer->connection.events.fatal)
-		consumer->connection.events.message[0] = '\0';
-	if (consumer->state.trouble == CONSUMER_RECONNECTING || consumer->state.trouble == CONSUMER_AUTH)
-		set_trouble(consumer, CONSUMER_FINE, "");
-}
-
-static void
-refresh_trouble(Consumer *consumer)
-{
-	const ConnectionEvents *events = &consumer->connection.events;
-
-	if (events->fatal)
-		set_trouble(consumer, CONSUMER_FATAL, events->message);
-	else if (events->topic_unknown && consumer->state.trouble != CONSUMER_UNKNOWN_TOPIC)
-		set_trouble(consumer, CONSUMER_UNKNOWN_TOPIC, events->message);
-	else if (consumer->state.trouble == CONSUMER_OUT_OF_RANGE || consumer->state.trouble == CONSUMER_UNKNOWN_TOPIC)
-		return;
-	else if (events->auth_failed)
-		set_trouble(consumer, CONSUMER_AUTH, events->message);
-	else if (events->all_down)
-		set_trouble(consumer, CONSUMER_RECONNECTING, events->message);
-}
-
-/*
- * librdkafka's statistics, every second: whether a broker is up, and of each partition the last stable offset. The text is of a fixed form:
- * brokers come first, then our topic alone, with a flat object per partition that begins with "partition":N.
- */
-static void
-on_stats(void *arg, const char *json)
-{
-	Consumer   *consumer = arg;
-	const char *topics = strstr(json, "\"topics\":");
-	const char *up = strstr(json, "\"state\":\"UP\"");
-	int			count = 0;
-
-	if (topics == NULL)
-		return;
-	if (up != NULL && up < topics)
-		clear_connection_trouble(consumer);
-	for (const char *p = strstr(topics, PARTITION_MEMBER); p != NULL; p = strstr(p, PARTITION_MEMBER))
-	{
-		int			partition = atoi(p + strlen(PARTITION_MEMBER));
-		const char *end = strchr(p, '}');
-
-		/* -1 stands for messages without a partition; unknown ones are asked for but not there */
-		if (partition >= 0 && end != NULL && !has_member(p, end, "\"unknown\":true", NULL))
-		{
-			int64		stable_end = -1;
-
-			count = Max(count, partition + 1);
-			if (partition < consumer->npartitions && has_member(p, end, "\"ls_offset\":", &stable_end))
-				consumer->partitions[partition].stable_end = Max(stable_end, -1);
-		}
-		p += strlen(PARTITION_MEMBER);
-	}
-	if (count > 0)
-		consumer->known_partitions = count;
-}
-
-/* Whether the text before end has this member, and, where wanted, the number behind it. */
-static bool
-has_member(const char *text, const char *end, const char *member, int64 *number)
-{
-	const char *found = strstr(text, member);
-
-	if (found == NULL || found > end)
-		return false;
-	if (number != NULL)
-		*number = strtoll(found + strlen(member), NULL, 10);
-	return true;
-}
-
-static void
 wait_readable(Consumer *consumer, int timeout_ms)
 {
 	struct pollfd pfd = {.fd = consumer->wakeup_fd, .events = POLLIN};
 
 	/* a signal ends the wait early: the caller looks at its interrupts */
 	(void) poll(&pfd, 1, timeout_ms);
-}
-
-/* One request for offsets; they are replaced only if all are known. */
-static rd_kafka_resp_err_t
-ask_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n, int timeout_ms)
-{
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
-	rd_kafka_resp_err_t err;
-
-	for (int i = 0; i < n; i++)
-		rd_kafka_topic_partition_list_add(list, consumer->topic_name, partitions[i])->offset = offsets[i];
-	err = rd_kafka_offsets_for_times(consumer->connection.rk, list, timeout_ms);
-	for (int i = 0; i < n && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
-		err = list->elems[i].err;
-	for (int i = 0; i < n && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
-		offsets[i] = list->elems[i].offset;
-	rd_kafka_topic_partition_list_destroy(list);
-	return err;
 }

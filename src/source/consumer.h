@@ -43,7 +43,7 @@ typedef struct ConsumerState
 
 /*
  * Open a consumer for a stream, with the options of its server and table and the user mapping of the given role.
- * prefetch: true for the worker (large queue), false for an ad hoc scan. Does not wait for the broker. Raises what librdkafka says of the
+ * prefetch: true for the worker (statistics every second), false for an ad hoc scan. Does not wait for the broker. Raises what librdkafka says of the
  * options.
  */
 extern Consumer *consumer_open(const Stream *stream, Oid role, bool prefetch);

@@ -1,0 +1,107 @@
+/*
+ * consumer_query.c
+ *		What a consumer asks its brokers: partitions, first and last offsets, offsets of times.
+ *
+ * Each question is a request and waits, behind pending fetches of the same broker: up to fetch.wait.max.ms. They are asked when reading begins,
+ * not while it goes on. The log end is the last stable offset, since requests carry our isolation level.
+ */
+#include "postgres.h"
+
+#include "common/int.h"
+#include "miscadmin.h"
+#include "source/consumer_state.h"
+
+static rd_kafka_resp_err_t ask_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n, int timeout_ms);
+
+int
+consumer_partition_count(Consumer *consumer, int timeout_ms)
+{
+	rd_kafka_resp_err_t err;
+	int			count;
+
+	if (timeout_ms <= 0)
+		return consumer->known_partitions;
+	count = connection_partition_count(&consumer->connection, consumer->topic, timeout_ms, &err);
+	if (count > 0)
+	{
+		trouble_clear_connection(consumer);
+		consumer->known_partitions = count;
+		return count;
+	}
+	trouble_refresh(consumer);
+	trouble_of_error(consumer, err);
+	return consumer->state.trouble == CONSUMER_UNKNOWN_TOPIC ? 0 : -1;
+}
+
+bool
+consumer_query_range(Consumer *consumer, int32 partition, int64 *low, int64 *high, int timeout_ms)
+{
+	*low = CONSUMER_BEGINNING;
+	*high = CONSUMER_END;
+	return consumer_query_offsets(consumer, &partition, low, 1, timeout_ms) &&
+		consumer_query_offsets(consumer, &partition, high, 1, timeout_ms);
+}
+
+bool
+consumer_offset_for_time(Consumer *consumer, int32 partition, TimestampTz time, int64 *offset, int timeout_ms)
+{
+	*offset = consumer_time_query(time);
+	if (!consumer_query_offsets(consumer, &partition, offset, 1, timeout_ms))
+		return false;
+	if (*offset >= 0)
+		return true;
+	*offset = CONSUMER_END;
+	return consumer_query_offsets(consumer, &partition, offset, 1, timeout_ms);
+}
+
+bool
+consumer_query_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n, int timeout_ms)
+{
+	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
+
+	/* in growing slices, as connection_partition_count() does */
+	for (int slice = 250; timeout_ms > 0; timeout_ms -= slice, slice = Min(slice * 2, Max(timeout_ms, 1)))
+	{
+		CHECK_FOR_INTERRUPTS();
+		slice = Min(slice, timeout_ms);
+		err = ask_offsets(consumer, partitions, offsets, n, slice);
+		connection_poll(&consumer->connection, 0);
+		trouble_refresh(consumer);
+		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+			return true;
+		if (err != RD_KAFKA_RESP_ERR__TIMED_OUT && err != RD_KAFKA_RESP_ERR__TRANSPORT &&
+			err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE && err != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION)
+			break;
+	}
+	trouble_of_error(consumer, err);
+	return false;
+}
+
+/* Kafka counts milliseconds since 1970: round down, so that nothing is missed. Negative numbers mean other things to it. */
+int64
+consumer_time_query(TimestampTz time)
+{
+	int64		unix_usecs;
+
+	if (TIMESTAMP_IS_NOBEGIN(time) || pg_add_s64_overflow(time, UNIX_TO_PG_USECS, &unix_usecs))
+		return TIMESTAMP_IS_NOBEGIN(time) ? 0 : PG_INT64_MAX;
+	return Max(unix_usecs / 1000, 0);
+}
+
+/* One request for offsets; they are replaced only if all are known. */
+static rd_kafka_resp_err_t
+ask_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n, int timeout_ms)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
+	rd_kafka_resp_err_t err;
+
+	for (int i = 0; i < n; i++)
+		rd_kafka_topic_partition_list_add(list, consumer->topic_name, partitions[i])->offset = offsets[i];
+	err = rd_kafka_offsets_for_times(consumer->connection.rk, list, timeout_ms);
+	for (int i = 0; i < n && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+		err = list->elems[i].err;
+	for (int i = 0; i < n && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+		offsets[i] = list->elems[i].offset;
+	rd_kafka_topic_partition_list_destroy(list);
+	return err;
+}

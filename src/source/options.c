@@ -12,8 +12,6 @@
  */
 #include "postgres.h"
 
-#include <librdkafka/rdkafka.h>
-
 #include "access/reloptions.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_authid.h"
@@ -21,56 +19,13 @@
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
-#include "common/guc.h"
-#include "common/int.h"
 #include "miscadmin.h"
-#include "pgtime.h"
-#include "source/brokers.h"
+#include "source/option_table.h"
 #include "source/options.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
-#include "utils/timestamp.h"
 #include "utils/varlena.h"
-
-typedef enum OptionPlace
-{
-	ON_SERVER,
-	ON_MAPPING,
-	ON_TABLE,
-	ON_COLUMN
-} OptionPlace;
-
-typedef enum OptionKind
-{
-	KIND_TEXT,					/* not empty */
-	KIND_PROPERTY,				/* whatever librdkafka takes */
-	KIND_SIZE,					/* likewise, in bytes, and at most MAX_SIZE: it bounds the server's memory */
-	KIND_ENUM,					/* one of values, separated by | */
-	KIND_INTERVAL,
-	KIND_BROKERS,
-	KIND_TOPIC,
-	KIND_TABLE,
-	KIND_ZONE
-} OptionKind;
-
-typedef enum OptionPrivilege
-{
-	FOR_ALL,
-	FOR_FILE_READERS,			/* superusers and members of pg_read_server_files */
-	FOR_SUPERUSERS,				/* for the first of values; all may set the others */
-} OptionPrivilege;
-
-typedef struct KnownOption
-{
-	const char *name;
-	OptionPlace place;
-	OptionKind	kind;
-	int			clients;		/* OPTION_CONSUMER, OPTION_PRODUCER: a property of theirs */
-	const char *values;
-	OptionPrivilege privilege;
-	bool		secret;
-} KnownOption;
 
 typedef struct RefusedOption
 {
@@ -79,7 +34,6 @@ typedef struct RefusedOption
 	const char *hint;
 } RefusedOption;
 
-#define MAX_SIZE	(256 * 1024 * 1024)
 #define BOTH		(OPTION_CONSUMER | OPTION_PRODUCER)
 
 static const KnownOption known[] = {
@@ -192,16 +146,8 @@ static void raise_unaccepted(const char *name, OptionPlace place, bool anywhere)
 static void raise_refused(const RefusedOption *option, const char *name) pg_attribute_noreturn();
 static const char *near_match(const char *name, OptionPlace place, bool anywhere);
 static char *list_of_options(OptionPlace place);
-static void check_value(const KnownOption *option, const char *value);
-static void check_enum(const KnownOption *option, const char *value);
-static void check_property(const KnownOption *option, const char *value);
-static void check_topic(const char *value);
-static void check_table(const char *value);
-static void check_zone(const char *value);
 static void check_privilege(const KnownOption *option, const char *value, Oid role);
 static void check_together(List *options, OptionPlace place);
-static bool in_values(const char *values, const char *value, size_t *first);
-static char *values_as_words(const char *values);
 
 PG_FUNCTION_INFO_V1(streambatch_fdw_validator);
 
@@ -239,7 +185,7 @@ streambatch_fdw_validator(PG_FUNCTION_ARGS)
 
 		if (option == NULL || option->place != place || anywhere)
 			raise_unaccepted(def->defname, place, anywhere);
-		check_value(option, defGetString(def));
+		option_check_value(option, defGetString(def));
 		check_privilege(option, defGetString(def), GetUserId());
 	}
 	if (!anywhere)
@@ -260,27 +206,6 @@ option_value(List *options, const char *name)
 			return defGetString(def);
 	}
 	return NULL;
-}
-
-int64
-option_interval(const char *name, const char *value)
-{
-	Interval   *span;
-	int64		length;
-
-	span = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(value), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-	if (span->month != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
-				 errdetail("Months and years have no fixed length."),
-				 errhint("Give days, hours, minutes or seconds, as in %s '1 day'; a day counts 24 hours.", name)));
-	if (pg_mul_s64_overflow(span->day, USECS_PER_DAY, &length) || pg_add_s64_overflow(length, span->time, &length) || length < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
-				 errhint("Give an interval of zero or more, as in %s '5 s'.", name)));
-	return length;
 }
 
 int
@@ -305,19 +230,6 @@ options_check_privileges(List *options, Oid role)
 		if (option != NULL)
 			check_privilege(option, defGetString(def), role);
 	}
-}
-
-void
-options_check_brokers(const char *servers)
-{
-	char	   *address = brokers_refused(guc_allowed_brokers, servers);
-
-	if (address != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("broker \"%s\" is not allowed", address),
-				 errdetail("The setting streambatch.allowed_brokers does not match it."),
-				 errhint("A superuser can add it: ALTER SYSTEM SET streambatch.allowed_brokers = '…'.")));
 }
 
 static const KnownOption *
@@ -433,110 +345,6 @@ list_of_options(OptionPlace place)
 }
 
 static void
-check_value(const KnownOption *option, const char *value)
-{
-	if (value[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("option \"%s\" must not be empty", option->name)));
-	if (option->kind == KIND_ENUM)
-		check_enum(option, value);
-	if (option->clients != 0)
-		check_property(option, value);
-	switch (option->kind)
-	{
-		case KIND_SIZE:
-			if (strtol(value, NULL, 10) > MAX_SIZE)
-				ereport(ERROR,
-						(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-						 errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
-						 errhint("Give at most %d bytes.", MAX_SIZE)));
-			break;
-		case KIND_INTERVAL:
-			(void) option_interval(option->name, value);
-			break;
-		case KIND_BROKERS:
-			options_check_brokers(value);
-			break;
-		case KIND_TOPIC:
-			check_topic(value);
-			break;
-		case KIND_TABLE:
-			check_table(value);
-			break;
-		case KIND_ZONE:
-			check_zone(value);
-			break;
-		default:
-			break;
-	}
-}
-
-static void
-check_enum(const KnownOption *option, const char *value)
-{
-	if (!in_values(option->values, value, NULL))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
-				 errhint("Valid values are: %s.", values_as_words(option->values))));
-}
-
-/* Let librdkafka say what it thinks of a value; its words could repeat a secret one, so those stay out. */
-static void
-check_property(const KnownOption *option, const char *value)
-{
-	char		words[256];
-	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, option->name, value, words, sizeof(words));
-
-	rd_kafka_conf_destroy(conf);
-	words[strcspn(words, "\n")] = '\0';
-	if (result != RD_KAFKA_CONF_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 option->secret ? errmsg("invalid value for option \"%s\"", option->name) :
-				 errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
-				 option->secret ? 0 : errdetail("librdkafka: %s", words)));
-}
-
-/* What Kafka allows as a topic's name. */
-static void
-check_topic(const char *value)
-{
-	if (strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != strlen(value) ||
-		strlen(value) > 249 || strcmp(value, ".") == 0 || strcmp(value, "..") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"topic\": \"%s\"", value),
-				 errhint("A topic's name has up to 249 ASCII letters, digits, dots, underscores and hyphens.")));
-}
-
-static void
-check_table(const char *value)
-{
-	List	   *names = textToQualifiedNameList(cstring_to_text(value));
-
-	if (list_length(names) > 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"archive\": \"%s\"", value),
-				 errhint("Give a table's name, a schema-qualified name, or 'none'.")));
-}
-
-static void
-check_zone(const char *value)
-{
-	pg_tz	   *zone = pg_tzset(value);
-
-	if (zone == NULL || !pg_tz_acceptable(zone))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"time_zone\": \"%s\"", value),
-				 errhint("The view pg_timezone_names lists the time zones.")));
-}
-
-static void
 check_privilege(const KnownOption *option, const char *value, Oid role)
 {
 	size_t		first = 0;
@@ -553,7 +361,7 @@ check_privilege(const KnownOption *option, const char *value, Oid role)
 				 errdetail("It reads a file of the server: only superusers and members of pg_read_server_files may set it, and the server's owner must be one of them."),
 				 errhint("Options that end in \".pem\" take the file's contents.")));
 	}
-	if (!in_values(option->values, value, &first) || first > 0)
+	if (!option_in_values(option->values, value, &first) || first > 0)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -585,49 +393,10 @@ check_together(List *options, OptionPlace place)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
 				 errmsg("security.protocol \"%s\" needs the option \"sasl.mechanism\"", protocol),
-				 errhint("Valid values are: %s.", values_as_words("PLAIN|SCRAM-SHA-256|SCRAM-SHA-512"))));
+				 errhint("Valid values are: %s.", option_values_as_words("PLAIN|SCRAM-SHA-256|SCRAM-SHA-512"))));
 	if (option_value(options, "path") != NULL && option_value(options, "metadata") != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("options \"path\" and \"metadata\" exclude each other"),
 				 errdetail("A column shows either a field of the payload or something of the message.")));
-}
-
-/* Whether value is one of "a|b|c", and, where wanted, at which position of the string it begins. */
-static bool
-in_values(const char *values, const char *value, size_t *first)
-{
-	size_t		len = strlen(value);
-	const char *start = values;
-
-	for (;;)
-	{
-		size_t		word = strcspn(start, "|");
-
-		if (word == len && strncmp(start, value, len) == 0)
-		{
-			if (first != NULL)
-				*first = start - values;
-			return true;
-		}
-		if (start[word] == '\0')
-			return false;
-		start += word + 1;
-	}
-}
-
-static char *
-values_as_words(const char *values)
-{
-	StringInfoData words;
-
-	initStringInfo(&words);
-	for (; *values != '\0'; values++)
-	{
-		if (*values == '|')
-			appendStringInfoString(&words, ", ");
-		else
-			appendStringInfoChar(&words, *values);
-	}
-	return words.data;
 }

@@ -22,10 +22,14 @@
 #include "commands/defrem.h"
 #include "common/guc.h"
 #include "foreign/foreign.h"
+#include "miscadmin.h"
 #include "source/brokers.h"
 #include "source/connection.h"
 #include "source/options.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
 #include "utils/syscache.h"
+#include "utils/wait_event.h"
 
 #define MAX_QUEUE_KB	2097151	/* of librdkafka */
 #define SCAN_QUEUE_KB	(64 * 1024)
@@ -69,6 +73,9 @@ static const Property producer_fixed[] = {
 	{"partitioner", "murmur2_random"},	/* what Java's clients do: one key, one partition, whoever sends it */
 };
 
+static dlist_head open_connections = DLIST_STATIC_INIT(open_connections);
+
+static void close_all(int code, Datum arg);
 static void set_property(rd_kafka_conf_t *conf, const char *name, const char *value);
 static void set_properties(rd_kafka_conf_t *conf, const Property *properties, int n);
 static void set_options(rd_kafka_conf_t *conf, List *options, int client);
@@ -86,6 +93,7 @@ connection_open(Connection *connection, const Stream *stream, Oid role, Connecti
 {
 	ForeignServer *server = GetForeignServer(stream->serverid);
 	List	   *mapping = mapping_options(role, stream->serverid);
+	static bool exit_registered = false;
 	int			client = kind == CONNECT_PRODUCE ? OPTION_PRODUCER : OPTION_CONSUMER;
 	rd_kafka_conf_t *volatile conf = NULL;
 
@@ -93,6 +101,10 @@ connection_open(Connection *connection, const Stream *stream, Oid role, Connecti
 	options_check_privileges(server->options, server->owner);
 	options_check_privileges(mapping, server->owner);
 	options_check_brokers(option_value(server->options, "bootstrap.servers"));
+
+	if (!exit_registered)
+		on_proc_exit(close_all, (Datum) 0);
+	exit_registered = true;
 
 	connection->allowed_brokers = guc_allowed_brokers != NULL ? pstrdup(guc_allowed_brokers) : NULL;
 	conf = rd_kafka_conf_new();
@@ -127,6 +139,7 @@ connection_open(Connection *connection, const Stream *stream, Oid role, Connecti
 	if (client == OPTION_PRODUCER)
 		rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
 	connection->rk = new_client(conf, client == OPTION_PRODUCER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER);
+	dlist_push_head(&open_connections, &connection->node);
 }
 
 int
@@ -135,14 +148,62 @@ connection_poll(Connection *connection, int timeout_ms)
 	return rd_kafka_poll(connection->rk, timeout_ms);
 }
 
+int
+connection_partition_count(Connection *connection, rd_kafka_topic_t *topic, int timeout_ms, rd_kafka_resp_err_t *err)
+{
+	*err = RD_KAFKA_RESP_ERR__TIMED_OUT;
+
+	/* a reply that comes after its slice is lost: hence growing ones */
+	for (int slice = 250; timeout_ms > 0; timeout_ms -= slice, slice = Min(slice * 2, Max(timeout_ms, 1)))
+	{
+		const struct rd_kafka_metadata *metadata;
+		int			count = -1;
+
+		CHECK_FOR_INTERRUPTS();
+		slice = Min(slice, timeout_ms);
+		*err = rd_kafka_metadata(connection->rk, 0, topic, &metadata, slice);
+		connection_poll(connection, 0);
+		if (*err == RD_KAFKA_RESP_ERR_NO_ERROR)
+		{
+			*err = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+			count = *err == RD_KAFKA_RESP_ERR_NO_ERROR ? metadata->topics[0].partition_cnt : -1;
+			rd_kafka_metadata_destroy(metadata);
+		}
+		if (count > 0)
+			return count;
+		if (*err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+		{
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, slice, PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+		}
+		else if (*err != RD_KAFKA_RESP_ERR__TIMED_OUT && *err != RD_KAFKA_RESP_ERR__TRANSPORT)
+			break;
+		if (connection->events.auth_failed || connection->events.fatal)
+			break;
+	}
+	return -1;
+}
+
 void
 connection_close(Connection *connection)
 {
 	rd_kafka_t *rk = connection->rk;
 
 	connection->rk = NULL;
-	if (rk != NULL)
-		rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	if (rk == NULL)
+		return;
+	dlist_delete(&connection->node);
+	rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+/* Threads must not outlive what exit() tears down, OpenSSL above all. */
+static void
+close_all(int code, Datum arg)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &open_connections)
+		connection_close(dlist_container(Connection, node, iter.cur));
 }
 
 static void

@@ -7,6 +7,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include "lib/ilist.h"
 #include "source/stream.h"
 
 typedef enum ConnectionKind
@@ -29,6 +30,7 @@ typedef struct ConnectionEvents
 typedef struct Connection
 {
 	rd_kafka_t *rk;				/* NULL once closed */
+	dlist_node	node;			/* of all that are open in this process */
 	ConnectionEvents events;
 	char	   *allowed_brokers;	/* streambatch.allowed_brokers as of opening; read by librdkafka's threads */
 	void		(*on_stats) (void *arg, const char *json);	/* set before opening for statistics every second; called by polling */
@@ -45,7 +47,13 @@ extern void connection_open(Connection *connection, const Stream *stream, Oid ro
 /* Let librdkafka's callbacks run: errors, statistics, delivery reports. */
 extern int	connection_poll(Connection *connection, int timeout_ms);
 
-/* End the client; waits for its threads, not for the network. Safe to call twice. */
+/*
+ * Ask the broker for the number of a topic's partitions, in slices between which interrupts are heard. -1: *err says why, and the events perhaps
+ * more.
+ */
+extern int	connection_partition_count(Connection *connection, rd_kafka_topic_t *topic, int timeout_ms, rd_kafka_resp_err_t *err);
+
+/* End the client; waits for its threads, not for the network. Safe to call twice. A process that exits ends those that are open. */
 extern void connection_close(Connection *connection);
 
 #endif							/* STREAMBATCH_CONNECTION_H */

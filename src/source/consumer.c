@@ -134,39 +134,19 @@ consumer_close(Consumer *consumer)
 int
 consumer_partition_count(Consumer *consumer, int timeout_ms)
 {
-	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	rd_kafka_resp_err_t err;
+	int			count;
 
 	if (timeout_ms <= 0)
 		return consumer->known_partitions;
-
-	/* in growing slices, so that a cancel is heard; a reply that comes later than its slice is lost, hence growing */
-	for (int slice = 250; timeout_ms > 0; timeout_ms -= slice, slice = Min(slice * 2, Max(timeout_ms, 1)))
+	count = connection_partition_count(&consumer->connection, consumer->topic, timeout_ms, &err);
+	if (count > 0)
 	{
-		const struct rd_kafka_metadata *metadata;
-		int			count = -1;
-
-		CHECK_FOR_INTERRUPTS();
-		slice = Min(slice, timeout_ms);
-		err = rd_kafka_metadata(consumer->connection.rk, 0, consumer->topic, &metadata, slice);
-		connection_poll(&consumer->connection, 0);
-		refresh_trouble(consumer);
-		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-		{
-			err = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-			count = err == RD_KAFKA_RESP_ERR_NO_ERROR ? metadata->topics[0].partition_cnt : -1;
-			rd_kafka_metadata_destroy(metadata);
-		}
-		if (count > 0)
-		{
-			clear_connection_trouble(consumer);
-			consumer->known_partitions = count;
-			return count;
-		}
-		if (err != RD_KAFKA_RESP_ERR__TIMED_OUT && err != RD_KAFKA_RESP_ERR__TRANSPORT && err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
-			break;
-		if (consumer->state.trouble == CONSUMER_AUTH || consumer->state.trouble == CONSUMER_FATAL)
-			break;
+		clear_connection_trouble(consumer);
+		consumer->known_partitions = count;
+		return count;
 	}
+	refresh_trouble(consumer);
 	set_request_trouble(consumer, err);
 	return consumer->state.trouble == CONSUMER_UNKNOWN_TOPIC ? 0 : -1;
 }
@@ -197,7 +177,7 @@ consumer_query_offsets(Consumer *consumer, const int32 *partitions, int64 *offse
 {
 	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
 
-	/* in growing slices, as above */
+	/* in growing slices, as connection_partition_count() does */
 	for (int slice = 250; timeout_ms > 0; timeout_ms -= slice, slice = Min(slice * 2, Max(timeout_ms, 1)))
 	{
 		CHECK_FOR_INTERRUPTS();

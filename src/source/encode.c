@@ -5,7 +5,7 @@
  * The columns' paths form a tree of keys, walked once per row; an object without any value is left out as NULL columns are. Numbers and
  * booleans are themselves, json and jsonb are put in as they are, arrays become JSON arrays, timestamps and dates ISO 8601 (with time
  * zone: in UTC), every other type a string of its output function. Output does not depend on the session's DateStyle, IntervalStyle,
- * TimeZone or extra_float_digits.
+ * TimeZone, extra_float_digits or bytea_output.
  *
  * Example: columns user_id bigint and city text OPTIONS (path 'geo.city') make {"user_id":1,"geo":{"city":"Rome"}}.
  */
@@ -18,6 +18,7 @@
 #include "source/path.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/bytea.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
 #include "utils/float.h"
@@ -212,6 +213,8 @@ set_output_modes(void)
 		(void) set_config_option("intervalstyle", "postgres", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	if (extra_float_digits < 1)
 		(void) set_config_option("extra_float_digits", "3", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	if (bytea_output != BYTEA_OUTPUT_HEX)
+		(void) set_config_option("bytea_output", "hex", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	return nest;
 }
 

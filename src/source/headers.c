@@ -75,38 +75,42 @@ push_string(JsonbParseState **state, JsonbIteratorToken token, const char *bytes
 	pushJsonbValue(state, token, &v);
 }
 
-rd_kafka_headers_t *
-headers_from_jsonb(Datum jsonb)
+HeaderList *
+headers_parse(Datum jsonb)
 {
 	Jsonb	   *array = DatumGetJsonbP(jsonb);
-	int			n = JB_ROOT_IS_ARRAY(array) && !JB_ROOT_IS_SCALAR(array) ? JB_ROOT_COUNT(array) : -1;
-	char	  **keys;
-	char	  **values;
-	rd_kafka_headers_t *headers;
+	bool		good = JB_ROOT_IS_ARRAY(array) && !JB_ROOT_IS_SCALAR(array);
+	HeaderList *list = palloc0(sizeof(HeaderList));
+	int			n = good ? JB_ROOT_COUNT(array) : 0;
 
-	/* first everything that may raise, then the list */
-	keys = palloc(Max(n, 1) * sizeof(char *));
-	values = palloc(Max(n, 1) * sizeof(char *));
-	for (int i = 0; i < n; i++)
+	list->keys = palloc0(Max(n, 1) * sizeof(char *));
+	list->values = palloc0(Max(n, 1) * sizeof(char *));
+	for (; list->n < n && good; list->n++)
 	{
-		JsonbValue *element = getIthJsonbValueFromContainer(&array->root, i);
+		JsonbValue *element = getIthJsonbValueFromContainer(&array->root, list->n);
 
-		keys[i] = element->type == jbvBinary ? string_of(element->val.binary.data, "key") : NULL;
-		if (keys[i] == NULL)
-		{
-			n = -1;
+		good = element->type == jbvBinary;
+		if (!good)
 			break;
-		}
-		values[i] = string_of(element->val.binary.data, "value");
+		list->keys[list->n] = string_of(element->val.binary.data, "key");
+		list->values[list->n] = string_of(element->val.binary.data, "value");
+		good = list->keys[list->n] != NULL;
 	}
-	if (n < 0)
+	if (!good)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("headers of a message must be a JSON array of objects"),
 				 errhint("Give them as in '[{\"key\": \"source\", \"value\": \"web\"}]'; values are strings or null.")));
-	headers = rd_kafka_headers_new(n);
-	for (int i = 0; i < n; i++)
-		(void) rd_kafka_header_add(headers, keys[i], -1, values[i], values[i] != NULL ? strlen(values[i]) : 0);
+	return list;
+}
+
+rd_kafka_headers_t *
+headers_make(const HeaderList *list)
+{
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(list->n);
+
+	for (int i = 0; i < list->n; i++)
+		(void) rd_kafka_header_add(headers, list->keys[i], -1, list->values[i], list->values[i] != NULL ? strlen(list->values[i]) : 0);
 	return headers;
 }
 

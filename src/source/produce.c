@@ -43,6 +43,7 @@ typedef struct Producer
 	Encoder    *encoder;		/* NULL for raw streams */
 	AttrNumber	value;			/* of raw streams; 0: none */
 	rd_kafka_topic_t *topic;
+	bool		found;			/* the broker knows the topic */
 	MemoryContext row_context;
 	int64		rows;
 	int64		acknowledged;
@@ -57,11 +58,12 @@ static List *plan_modify(PlannerInfo *root, ModifyTable *plan, Index relation, i
 static void begin_modify(ModifyTableState *mtstate, ResultRelInfo *rri, List *private, int subplan, int eflags);
 static void begin_insert(ModifyTableState *mtstate, ResultRelInfo *rri);
 static Producer *producer_open(Oid relid, Oid role);
+static void find_topic(Producer *producer);
 static void close_callback(void *arg);
 static void on_delivery(void *arg, const rd_kafka_message_t *message);
 static TupleTableSlot *insert_row(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTableSlot *plan_slot);
 static void send_row(Producer *producer, TupleTableSlot *slot);
-static void hand_over(Producer *producer, int32 partition, int64 ms, StringInfo key, StringInfo payload, Datum headers);
+static void hand_over(Producer *producer, int32 partition, int64 ms, StringInfo key, StringInfo payload, const HeaderList *headers);
 static StringInfo bytes_of(Producer *producer, AttrNumber attnum, TupleTableSlot *slot);
 static int32 partition_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot);
 static int64 milliseconds_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot);
@@ -135,11 +137,25 @@ producer_open(Oid relid, Oid role)
 	connection_open(&producer->connection, stream, role, CONNECT_PRODUCE);
 	producer->topic = rd_kafka_topic_new(producer->connection.rk, stream->topic, NULL);
 	if (producer->topic == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_ERROR),
-				 errmsg("could not open topic \"%s\"", stream->topic),
-				 errdetail("librdkafka: %s", rd_kafka_err2str(rd_kafka_last_error()))));
+	{
+		producer->error = rd_kafka_last_error();
+		strlcpy(producer->words, rd_kafka_err2str(producer->error), sizeof(producer->words));
+		raise_failure(producer);
+	}
 	return producer;
+}
+
+/* Before the first message: is there such a topic? Asked rather than left to librdkafka, which would wait for it to appear. */
+static void
+find_topic(Producer *producer)
+{
+	if (producer->found)
+		return;
+	producer->found = connection_partition_count(&producer->connection, producer->topic, PATIENCE_MS, &producer->error) > 0;
+	if (producer->found)
+		return;
+	strlcpy(producer->words, rd_kafka_err2str(producer->error), sizeof(producer->words));
+	raise_failure(producer);
 }
 
 /* Also on errors, where messages not yet sent are dropped. */
@@ -209,24 +225,24 @@ send_row(Producer *producer, TupleTableSlot *slot)
 	hand_over(producer, partition_of(stream, stream_meta_column(stream, META_PARTITION), slot),
 			  milliseconds_of(stream, stream_meta_column(stream, META_TIMESTAMP), slot),
 			  bytes_of(producer, stream_meta_column(stream, META_KEY), slot), payload,
-			  headers != 0 && !slot->tts_isnull[headers - 1] ? slot->tts_values[headers - 1] : (Datum) 0);
+			  headers != 0 && !slot->tts_isnull[headers - 1] ? headers_parse(slot->tts_values[headers - 1]) : NULL);
 }
 
 /* Give a message to librdkafka, which copies it; wait while its queue is full. A key or payload of NULL is none. */
 static void
-hand_over(Producer *producer, int32 partition, int64 ms, StringInfo key, StringInfo payload, Datum headers)
+hand_over(Producer *producer, int32 partition, int64 ms, StringInfo key, StringInfo payload, const HeaderList *headers)
 {
 	void	   *key_bytes = key != NULL ? key->data : NULL;
 	void	   *payload_bytes = payload != NULL ? payload->data : NULL;
 	size_t		key_len = key != NULL ? key->len : 0;
 	size_t		payload_len = payload != NULL ? payload->len : 0;
-	rd_kafka_headers_t *list = NULL;
 	rd_kafka_resp_err_t err;
 
+	find_topic(producer);
 	for (;;)
 	{
-		if (headers != (Datum) 0 && list == NULL)
-			list = headers_from_jsonb(headers);
+		rd_kafka_headers_t *list = headers != NULL ? headers_make(headers) : NULL;
+
 		err = rd_kafka_producev(producer->connection.rk, RD_KAFKA_V_RKT(producer->topic), RD_KAFKA_V_PARTITION(partition),
 								RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
 								RD_KAFKA_V_KEY(key_bytes, key_len),
@@ -236,7 +252,6 @@ hand_over(Producer *producer, int32 partition, int64 ms, StringInfo key, StringI
 			return;				/* the headers are librdkafka's now */
 		if (list != NULL)
 			rd_kafka_headers_destroy(list);
-		list = NULL;
 		if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 			break;
 		connection_poll(&producer->connection, WAIT_MS);
@@ -337,11 +352,10 @@ check_progress(Producer *producer)
 		raise_failure(producer);
 	if (producer->acknowledged == 0 && (events->all_down || events->auth_failed) &&
 		TimestampDifferenceExceeds(producer->opened, GetCurrentTimestamp(), PATIENCE_MS))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
-				 errmsg("could not send to topic \"%s\": the broker does not answer", producer->stream->topic),
-				 events->message[0] != '\0' ? errdetail("librdkafka: %s", events->message) : 0,
-				 errhint("Check the options of the server and of the user mapping.")));
+	{
+		producer->error = RD_KAFKA_RESP_ERR__TRANSPORT;
+		raise_failure(producer);
+	}
 }
 
 static void
@@ -349,17 +363,39 @@ raise_failure(Producer *producer)
 {
 	const ConnectionEvents *events = &producer->connection.events;
 	const char *topic = producer->stream->topic;
-	bool		unknown = producer->error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-		producer->error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
 
-	ereport(ERROR,
-			(unknown ? errcode(ERRCODE_FDW_TABLE_NOT_FOUND) : errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
-			 unknown ? errmsg("topic \"%s\" does not exist", topic) :
-			 producer->error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ?
-			 errmsg("topic \"%s\" has no such partition", topic) :
-			 errmsg("could not send to topic \"%s\": %s", topic, producer->words),
-			 events->message[0] != '\0' ? errdetail("librdkafka: %s", events->message) : 0,
-			 errhint("Messages that the broker has acknowledged before stay in the topic.")));
+	switch (producer->error)
+	{
+		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
+					 errmsg("topic \"%s\" of stream \"%s\" does not exist", topic, producer->stream->name),
+					 errhint("Create the topic, or name another one: ALTER FOREIGN TABLE … OPTIONS (SET topic '…').")));
+			break;
+		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
+					 errmsg("topic \"%s\" has no such partition", topic),
+					 errhint("Messages that the broker has acknowledged before stay in the topic.")));
+			break;
+		case RD_KAFKA_RESP_ERR__TRANSPORT:
+		case RD_KAFKA_RESP_ERR__TIMED_OUT:
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+					 errmsg("could not send to topic \"%s\": the broker does not answer", topic),
+					 events->message[0] != '\0' ? errdetail("librdkafka: %s", events->message) : 0,
+					 errhint("Check the options of the server and of the user mapping.")));
+			break;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
+					 errmsg("could not send to topic \"%s\": %s", topic, producer->words),
+					 events->message[0] != '\0' ? errdetail("librdkafka: %s", events->message) : 0,
+					 errhint("Messages that the broker has acknowledged before stay in the topic.")));
+			break;
+	}
+	pg_unreachable();
 }
 
 /* Wait until all is acknowledged. */

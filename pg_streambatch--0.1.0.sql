@@ -134,6 +134,7 @@ CREATE TABLE streambatch._dead_letter (
     detail          text,
     at              timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+ALTER TABLE streambatch._dead_letter REPLICA IDENTITY FULL;
 CREATE INDEX ON streambatch._dead_letter (stream, kafka_partition, kafka_offset);
 CREATE INDEX ON streambatch._dead_letter (view, kafka_partition, kafka_offset) WHERE view IS NOT NULL;
 
@@ -145,6 +146,7 @@ CREATE TABLE streambatch._gap (
     noticed_at      timestamptz NOT NULL,
     action          text NOT NULL
 );
+ALTER TABLE streambatch._gap REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE streambatch._stream IS 'internal: streams that have, or had, a worker';
 COMMENT ON TABLE streambatch._progress IS 'internal: positions per partition';
@@ -315,15 +317,23 @@ COMMENT ON VIEW streambatch.stat_partition IS
 CREATE FUNCTION streambatch._groups(view_id int)
     RETURNS bigint AS $$
 DECLARE
+    estimate float8;
+    keys text;
     n bigint;
 BEGIN
-    -- an estimate, as pg_stat_user_tables.n_live_tup is: counting would read both tables
-    SELECT sum(pg_catalog.pg_stat_get_live_tuples(c.oid)) INTO n FROM pg_catalog.pg_class c
-      JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace AND s.nspname = 'streambatch_state'
-     WHERE c.relname IN ('stream_' || view_id, 'batch_' || view_id);
-    RETURN coalesce(n, 0);
-END $$ LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION streambatch._groups(int) IS 'internal: about how many rows of states a hybrid view has in both layers';
+    SELECT sum(greatest(c.reltuples, 0)) INTO estimate FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
+     WHERE s.nspname = 'streambatch_state' AND c.relname IN ('stream_' || view_id, 'batch_' || view_id);
+    IF estimate > 100000 THEN
+        RETURN estimate;
+    END IF;
+    SELECT string_agg(a.attname, ', ') INTO keys FROM pg_attribute a
+     WHERE a.attrelid = to_regclass('streambatch_state.batch_' || view_id) AND a.attname ~ '^(k[0-9]+|pane)$' AND NOT a.attisdropped;
+    EXECUTE format('SELECT count(*) FROM (SELECT %1$s FROM streambatch_state.batch_%2$s UNION SELECT %1$s FROM streambatch_state.stream_%2$s) u',
+                   coalesce(keys, '0'), view_id) INTO n;
+    RETURN n;
+END $$ LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION streambatch._groups(int) IS
+    'internal: groups of a hybrid view in both layers; beyond 100,000 rows of states, their number as last analysed';
 
 CREATE VIEW streambatch.stat_view WITH (security_barrier) AS
 SELECT v.view, v.stream, v.state, v.error_sqlstate, v.error_message,
@@ -341,7 +351,7 @@ SELECT v.view, v.stream, v.state, v.error_sqlstate, v.error_message,
                       ORDER BY id DESC LIMIT 1) r ON true
  WHERE pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 COMMENT ON VIEW streambatch.stat_view IS
-    'hybrid views that one may SELECT: state (building, active, suspended) and error, rows of states in both layers (estimate), what the batch layer covers, when the last refresh ended and its cut (offset of partition i at index i + 1), epoch';
+    'hybrid views that one may SELECT: state (building, active, suspended) and error, groups in both layers (beyond 100,000 rows of states an estimate), what the batch layer covers, when the last refresh ended and its cut (offset of partition i at index i + 1), epoch';
 
 CREATE VIEW streambatch.refresh_history WITH (security_barrier) AS
 SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at, r.from_time, r.to_time, r.chunks, r.chunks_done, r.rows, r.started_at,

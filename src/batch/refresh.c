@@ -11,6 +11,9 @@
  * the next refresh takes a cut of its own, later than all before it, and computes what is not covered; so no pane is ever taken back to an
  * earlier cut.
  *
+ * A view that was suspended, because its query failed, has missed events. Its refresh computes every pane, open ones too, whatever range was asked for,
+ * and has the worker fold it again from the cut on; the view is "building" until that is done.
+ *
  * Each transaction is READ COMMITTED whatever the session's default: after the lock, statements must see what its last holder committed.
  */
 #include "postgres.h"
@@ -126,7 +129,7 @@ choose_ranges(Run *run, const StreamRow *stream)
 	TimestampTz *changed;
 	int			n;
 
-	if (!run->c->def->has_window)
+	if (!run->c->def->has_window || run->c->view.incomplete)
 		return ranges_add(ranges, DT_NOBEGIN, DT_NOEND);
 	widen(run);
 	/* a pane has ended when the watermark has passed its end */
@@ -198,6 +201,12 @@ take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 	run->cut_at = GetCurrentTimestamp();
 	run->closed_epoch = catalog_raise_epoch(run->view);
 	catalog_fail_abandoned_runs(row->id);
+	if (row->incomplete)
+	{
+		/* from the cut on the worker folds it again; before the cut, this run computes everything */
+		catalog_set_view_state(run->view, "building");
+		catalog_raise_generation(row->stream);
+	}
 	MemoryContextSwitchTo(old);
 	next_transaction();
 }
@@ -285,6 +294,8 @@ refresh(Run *run, ViewRow *row)
 		next_transaction();
 	}
 	catalog_end_run(run->id, NULL);
+	if (row->incomplete)
+		catalog_set_view_state(run->view, "active");
 	next_transaction();
 }
 

@@ -388,7 +388,8 @@ catalog_insert_view(const ViewRow *row)
 }
 
 #define VIEW_COLUMNS \
-	"SELECT view::oid, id, stream::oid, epoch, max_staleness, allowed_lateness, state = 'suspended', settings FROM streambatch._view "
+	"SELECT view::oid, id, stream::oid, epoch, max_staleness, allowed_lateness, state = 'suspended', state <> 'active', " \
+	"  settings FROM streambatch._view "
 
 static void
 get_view(Call *call, uint64 i, ViewRow *row)
@@ -402,7 +403,8 @@ get_view(Call *call, uint64 i, ViewRow *row)
 	row->max_staleness = *DatumGetIntervalP(get(i, 5, &isnull));
 	row->allowed_lateness = *DatumGetIntervalP(get(i, 6, &isnull));
 	row->suspended = DatumGetBool(get(i, 7, &isnull));
-	row->settings = get_array(call, i, 8);
+	row->incomplete = DatumGetBool(get(i, 8, &isnull));
+	row->settings = get_array(call, i, 9);
 }
 
 bool
@@ -471,6 +473,18 @@ catalog_suspend_view(Oid view, int sqlerrcode, const char *message)
 	Datum		values[3] = {
 		ObjectIdGetDatum(view), CStringGetTextDatum(unpack_sql_state(sqlerrcode)), CStringGetTextDatum(message)
 	};
+
+	run_only(&s, values, NULL);
+}
+
+void
+catalog_set_view_state(Oid view, const char *state)
+{
+	static Statement s = {
+		"UPDATE streambatch._view SET state = $2, error_sqlstate = NULL, error_message = NULL WHERE view = $1 AND state <> $2",
+		2, {REGCLASSOID, TEXTOID}
+	};
+	Datum		values[2] = {ObjectIdGetDatum(view), CStringGetTextDatum(state)};
 
 	run_only(&s, values, NULL);
 }

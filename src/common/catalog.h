@@ -43,7 +43,8 @@ typedef struct ViewRow
 	int64		epoch;
 	Interval	max_staleness;
 	Interval	allowed_lateness;
-	bool		suspended;
+	bool		suspended;		/* it is not folded: its query fails */
+	bool		incomplete;		/* suspended, or being built again: only a refresh of everything makes it whole */
 	ArrayType  *settings;
 } ViewRow;
 
@@ -98,6 +99,7 @@ extern List *catalog_views_of(Oid stream);	/* of ViewRow *, in the order of thei
 extern int64 catalog_raise_epoch(Oid view); /* returns the epoch that it closed */
 extern void catalog_suspend_view(Oid view, int sqlerrcode, const char *message);
 /* Positions of a view's dead letters as int[] and bigint[]; returns their number. */
+extern void catalog_set_view_state(Oid view, const char *state);	/* building or active; clears the error */
 extern int64 catalog_view_dead_letters(Oid view, Datum *partitions, Datum *offsets);
 
 /* In an sql_drop event trigger: forget views and streams that are dropped. Returns the streams concerned, of Oids. */

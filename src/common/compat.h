@@ -57,25 +57,6 @@
 #define compat_epq_init(epq, estate) EvalPlanQualInit(epq, estate, NULL, NIL, -1, NIL)
 #endif
 
-/* 16 (a61b1f7482) moved permissions out of range table entries; 18 (525392d572) asks for the relations left after pruning. */
-#if PG_VERSION_NUM < 160000
-#define compat_init_range_table(estate, rte) ExecInitRangeTable(estate, list_make1(rte))
-#else
-#include "parser/parse_relation.h"
-static inline void
-compat_init_range_table(EState *estate, RangeTblEntry *rte)
-{
-	List	   *permissions = NIL;
-
-	(void) addRTEPermissionInfo(&permissions, rte);
-#if PG_VERSION_NUM < 180000
-	ExecInitRangeTable(estate, list_make1(rte), permissions);
-#else
-	ExecInitRangeTable(estate, list_make1(rte), permissions, bms_make_singleton(1));
-#endif
-}
-#endif
-
 /* 18 (0fbceae841): index_beginscan() takes a place for instrumentation. */
 #if PG_VERSION_NUM < 180000
 #define compat_index_beginscan(heap, index, snapshot, nkeys) index_beginscan(heap, index, snapshot, nkeys, 0)

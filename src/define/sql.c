@@ -163,6 +163,8 @@ sql_state_tables(const ViewDef *def, int32 id)
 		result = lappend(result, create_table(def, id, stream));
 		if (index != NULL)
 			result = lappend(result, index);
+		/* so that a publication of all tables does not stop the worker; it costs nothing without one */
+		result = lappend(result, psprintf("ALTER TABLE streambatch_state.%s_%d REPLICA IDENTITY FULL", stream ? "stream" : "batch", id));
 		/* for chunks of a refresh, and for readers that ask for a time and no key */
 		if (def->pane >= 0 && def->nkeys > 1)
 			result = lappend(result, psprintf("CREATE INDEX ON streambatch_state.%s_%d (pane)", stream ? "stream" : "batch", id));
@@ -249,13 +251,18 @@ sql_between_cuts(const BatchSource *source)
 					source->offset, source->partition, source->offset, source->partition);
 }
 
+/* A time without end has the events of no time in it, too; the parameter being a constant, the planner drops what does not apply. */
+static char *
+range_condition(const ViewDef *def, const char *time)
+{
+	return psprintf("(%s >= %s AND %s < %s OR $3 = 'infinity' AND %s IS NULL)", time, window_from_instant_sql(&def->window, "$2"), time,
+					window_from_instant_sql(&def->window, "$3"), time);
+}
+
 char *
 sql_in_range(const ViewDef *def)
 {
-	char	   *argument = print(def, def->window.argument);
-
-	return psprintf("(%s) >= %s AND (%s) < %s", argument, window_from_instant_sql(&def->window, "$2"), argument,
-					window_from_instant_sql(&def->window, "$3"));
+	return range_condition(def, psprintf("(%s)", print(def, def->window.argument)));
 }
 
 char *
@@ -267,8 +274,7 @@ sql_clear(const ViewDef *def, int32 id, bool stream)
 	appendStringInfo(&buf, "DELETE FROM streambatch_state.%s_%d WHERE %s", stream ? "stream" : "batch", id,
 					 stream ? "epoch <= $6" : "true");
 	if (def->pane >= 0)
-		appendStringInfo(&buf, " AND pane >= %s AND pane < %s", window_from_instant_sql(&def->window, "$2"),
-						 window_from_instant_sql(&def->window, "$3"));
+		appendStringInfo(&buf, " AND %s", range_condition(def, "pane"));
 	return buf.data;
 }
 

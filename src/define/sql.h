@@ -49,7 +49,10 @@ extern char *sql_compute(const ViewDef *def, int32 id, const BatchSource *source
 /* The rows of the same computation one by one, each announced to streambatch._at() before its expressions are evaluated. */
 extern char *sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *conditions);
 
-/* Conditions: position below the cut $1 bigint[]; pane in [$2, $3) timestamptz; position from the cut $1 on and below the cut $7 bigint[]. */
+/*
+ * Conditions: position below the cut $1 bigint[]; pane in [$2, $3) timestamptz, and no pane where $3 is infinity; position from the cut $1 on and
+ * below the cut $7 bigint[].
+ */
 extern char *sql_below_cut(const BatchSource *source);
 extern char *sql_between_cuts(const BatchSource *source);
 extern char *sql_in_range(const ViewDef *def);

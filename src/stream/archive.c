@@ -180,7 +180,7 @@ archive_open(const Stream *stream, Oid archive)
 	}
 	w->estate = CreateExecutorState();
 	w->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(w->result, w->rel, 1, NULL, 0);
+	InitResultRelInfo(w->result, w->rel, 0, NULL, 0);
 	ExecOpenIndices(w->result, false);
 	w->slots = palloc(CHUNK * sizeof(TupleTableSlot *));
 	for (int i = 0; i < CHUNK; i++)

@@ -98,20 +98,13 @@ open_lookup(Writer *w)
 static void
 writer_open(Writer *w, Relation rel, const ViewDef *def, bool append)
 {
-	RangeTblEntry *rte = makeNode(RangeTblEntry);
-
-	rte->rtekind = RTE_RELATION;
-	rte->relid = RelationGetRelid(rel);
-	rte->relkind = rel->rd_rel->relkind;
-	rte->rellockmode = RowExclusiveLock;
 	memset(w, 0, sizeof(*w));
 	w->def = def;
 	w->rel = rel;
 	w->estate = CreateExecutorState();
-	/* an update that leaves its page asks the range table for the columns that it changes */
-	compat_init_range_table(w->estate, rte);
 	w->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(w->result, rel, 1, NULL, 0);
+	/* index 0: not in a range table, which the executor would ask for the columns that an update changes */
+	InitResultRelInfo(w->result, rel, 0, NULL, 0);
 	ExecOpenIndices(w->result, false);
 	w->estate->es_output_cid = GetCurrentCommandId(true);
 	compat_epq_init(&w->epq, w->estate);

@@ -20,6 +20,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_class.h"
+#include "commands/extension.h"
 #include "common/guard.h"
 #include "common/guc.h"
 #include "common/slots.h"
@@ -35,6 +36,7 @@
 #include "stream/worker.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -75,6 +77,7 @@ typedef struct Worker
 } Worker;
 
 static Worker *w;
+static bool definition_changed;	/* the foreign table, its server or a user mapping was altered */
 
 static void
 begin(void)
@@ -108,6 +111,30 @@ stop(int sqlerrcode, const char *message, const char *hint)
 			 errhint("%s", hint)));
 	slots_set_error(w->slot, &error);
 	leave(WORKER_ERROR);
+}
+
+static void
+on_definition_change(Datum arg, int cache, uint32 hash)
+{
+	definition_changed = true;
+}
+
+static void
+on_relation_change(Datum arg, Oid relid)
+{
+	if (relid == DatumGetObjectId(arg))
+		definition_changed = true;
+}
+
+/* Options, columns or secrets are new: a new process begins with them, at the stored positions. */
+static void
+check_definition(void)
+{
+	if (!definition_changed)
+		return;
+	if (IsTransactionState())
+		AbortCurrentTransaction();
+	proc_exit(0);
 }
 
 /* ---- loading ---- */
@@ -199,6 +226,8 @@ load(void)
 	MemoryContextReset(w->loaded);
 	old = MemoryContextSwitchTo(w->loaded);
 	w->requests = slots_requests(w->slot);
+	if (!OidIsValid(get_extension_oid("pg_streambatch", true)))
+		leave(WORKER_STOPPED);
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(w->relid)) || !catalog_stream(w->relid, &w->row))
 		leave(WORKER_STOPPED);
 	if (w->row.paused)
@@ -294,6 +323,7 @@ await_partitions(void)
 			(void) note_trouble();
 		idle(HOUSEKEEPING_MS);
 		load();
+		check_definition();
 	}
 }
 
@@ -392,6 +422,7 @@ begin_fold(void)
 		MemoryContextSwitchTo(old);
 	}
 	PopActiveSnapshot();
+	check_definition();
 	MemoryContextSwitchTo(w->context);
 	w->in_transaction = true;
 	w->transaction_start = GetCurrentTimestamp();
@@ -614,10 +645,11 @@ keep_house(void)
 	w->last_housekeeping = now;
 	begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	known = catalog_stream(w->relid, &row) && !row.paused && row.generation == w->row.generation &&
+	known = OidIsValid(get_extension_oid("pg_streambatch", true)) && catalog_stream(w->relid, &row) && !row.paused && row.generation == w->row.generation &&
 		SearchSysCacheExists1(RELOID, ObjectIdGetDatum(w->relid)) && (row.nviews > 0 || row.resumed);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	check_definition();
 	MemoryContextSwitchTo(w->context);
 	if (!known)
 	{
@@ -724,9 +756,15 @@ streambatch_worker_main(Datum main_arg)
 	set_option("statement_timeout", "0");
 	set_option("idle_in_transaction_session_timeout", "0");
 
+	CacheRegisterSyscacheCallback(FOREIGNTABLEREL, on_definition_change, (Datum) 0);
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_definition_change, (Datum) 0);
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, on_definition_change, (Datum) 0);
+	CacheRegisterRelcacheCallback(on_relation_change, ObjectIdGetDatum(relid));
+
 	PG_TRY();
 	{
 		load();
+		definition_changed = false;
 		pgstat_report_appname(psprintf("pg_streambatch %s", w->stream->name));
 		begin();
 		MemoryContextSwitchTo(w->context);

@@ -54,6 +54,12 @@ struct LogScan
 	TimestampTz progress;		/* when a message came last */
 };
 
+typedef struct DecodePosition
+{
+	LogScan    *scan;
+	int		   *i;				/* the message being decoded */
+} DecodePosition;
+
 static void plan_pass(LogScan *scan, const LogRange *range);
 static void query_offsets(LogScan *scan, const int32 *partitions, int64 *offsets, int n, int64 ask);
 static void raise_trouble(LogScan *scan) pg_attribute_noreturn();
@@ -61,6 +67,8 @@ static bool read_block(LogScan *scan);
 static void drop_finished(LogScan *scan);
 static void wait_for_messages(LogScan *scan);
 static void decode_block(LogScan *scan);
+static void decode_unguarded(LogScan *scan, int *i);
+static void add_position(void *arg);
 static bool decode_guarded(LogScan *scan, int *i);
 static void decode_run(LogScan *scan, int *i);
 static void note_undecodable(LogScan *scan, const Message *message, const char *words);
@@ -313,13 +321,39 @@ decode_block(LogScan *scan)
 
 	MemoryContextReset(scan->block_context);
 	if (IsInParallelMode())
-		decode_run(scan, &i);
+		decode_unguarded(scan, &i);
 	while (i < scan->nmessages)
 	{
 		if (!decode_guarded(scan, &i))
 			i++;
 	}
 	MemoryContextSwitchTo(old);
+}
+
+/* Decode all; the first message that fails ends the query, and the error says where it is and how to leave it out. */
+static void
+decode_unguarded(LogScan *scan, int *i)
+{
+	ErrorContextCallback callback;
+	DecodePosition position = {scan, i};
+
+	callback.callback = add_position;
+	callback.arg = &position;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	decode_run(scan, i);
+	error_context_stack = callback.previous;
+}
+
+static void
+add_position(void *arg)
+{
+	const DecodePosition *position = arg;
+	const Message *message = &position->scan->messages[*position->i];
+
+	errhint("Parallel queries cannot leave messages out: SET max_parallel_workers_per_gather = 0.");
+	errcontext("partition %d, offset " INT64_FORMAT " of stream \"%s\"", message->partition, message->offset,
+			   position->scan->stream->name);
 }
 
 /* Decode from message *i on, in a subtransaction. False: the one at *i failed, and has been noted. */

@@ -95,7 +95,12 @@ foreach my $kind (qw(embedded kafka))
     is($rows, "0\n3\n4", "$kind: a column that is not asked for is not converted");
     foreign_table($kind, "${kind}_mixed_raw", 'mixed', "value text, o bigint OPTIONS (metadata 'offset')", ", format 'raw'");
     is(scalar query("SELECT value FROM ${kind}_mixed_raw WHERE o = 2"), '{"id":', "$kind: raw shows it");
-    ($rows, $said) = query("SET max_parallel_workers_per_gather = 0; SELECT 1 FROM ${kind}_mixed WHERE 1 / (o - 3) > 0 AND p = 0");
+    (undef, $said) = query("CREATE TABLE ${kind}_local AS SELECT generate_series(1, 1000)::bigint AS id; ANALYZE ${kind}_local;
+        SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+        SELECT count(*) FROM ${kind}_local JOIN ${kind}_mixed USING (id)");
+    like($said, qr/HINT:  Parallel queries cannot leave messages out: SET max_parallel_workers_per_gather = 0.\nCONTEXT: .*partition 0, offset 2 of stream "${kind}_mixed"/s,
+        "$kind: beside parallel workers a bad message is an error");
+    ($rows, $said) = query("SELECT 1 FROM ${kind}_mixed WHERE 1 / (o - 3) > 0 AND p = 0");
     like($said, qr/ERROR:  division by zero/, "$kind: an error of the query is the query's");
 
     # ---- writing ----

@@ -38,6 +38,7 @@ typedef struct Writer
 	ScanKey		scan_keys;
 	int		   *scan_source;	/* index of the key that a scan key takes; -1: the epoch */
 	IndexScanDesc scan;
+	MemoryContext scan_context; /* of all that the scan allocates, now or as it goes */
 	Relation	index;
 } Writer;
 
@@ -92,6 +93,7 @@ open_lookup(Writer *w)
 		ScanKeyInit(&w->scan_keys[i], i + 1, BTEqualStrategyNumber, get_opcode(op), (Datum) 0);
 		w->scan_keys[i].sk_collation = w->index->rd_indcollation[i];
 	}
+	w->scan_context = CurrentMemoryContext;
 	w->scan = compat_index_beginscan(w->rel, w->index, GetActiveSnapshot(), w->nscan);
 }
 
@@ -136,6 +138,9 @@ writer_close(Writer *w)
 static bool
 look_up(Writer *w, const FoldGroup *group, int64 epoch)
 {
+	MemoryContext old;
+	bool		found;
+
 	if (w->scan == NULL)
 		return false;
 	for (int i = 0; i < w->nscan; i++)
@@ -154,8 +159,13 @@ look_up(Writer *w, const FoldGroup *group, int64 epoch)
 		else
 			key->sk_argument = group->keys[source];
 	}
+
+	/* a btree scan remembers dead entries until it ends: not in the context of one group */
+	old = MemoryContextSwitchTo(w->scan_context);
 	index_rescan(w->scan, w->scan_keys, w->nscan, NULL, 0);
-	return index_getnext_slot(w->scan, ForwardScanDirection, w->found);
+	found = index_getnext_slot(w->scan, ForwardScanDirection, w->found);
+	MemoryContextSwitchTo(old);
+	return found;
 }
 
 static void

@@ -110,7 +110,11 @@ intake_decode(Intake *intake, Positions *positions, Letters *letters, StreamCoun
 			{
 				positions_took(positions, &intake->messages[m]);
 				counts->received++;
-				if (intake->messages[m].payload == NULL)
+				if (intake->messages[m].broken != NULL)
+					ereport(ERROR,
+							(errcode(ERRCODE_DATA_CORRUPTED),
+							 errmsg("message cannot be read: %s", intake->messages[m].broken)));
+				else if (intake->messages[m].payload == NULL)
 					counts->skipped++;
 				else
 					decode_one(intake, m, positions, now);

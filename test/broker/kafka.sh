@@ -94,7 +94,7 @@ log.segment.delete.delay.ms=100
 log.flush.start.offset.checkpoint.interval.ms=1000
 PROPERTIES
     (java_run kafka.tools.StorageTool format --config "$dir/server.properties.new" \
-        --cluster-id "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | cut -c 1-22)") >"$dir/kafka.log" 2>&1 || {
+        --cluster-id "$(head -c 16 /dev/urandom | base64 | tr '+/' 'ab' | cut -c 1-22)") >"$dir/kafka.log" 2>&1 || {
         tail -n 30 "$dir/kafka.log" >&2
         die "could not format the storage in $dir"
     }

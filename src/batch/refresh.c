@@ -284,6 +284,7 @@ refresh(Run *run, ViewRow *row)
 	{
 		ereport(NOTICE,
 				(errmsg("hybrid view \"%s\" has no window to refresh", get_rel_name(run->view)),
+				 run->full || run->has_from || run->has_to ? errdetail("No window of the range has ended before the watermark.") :
 				 errdetail("Every window that has ended is covered already, and none has changed.")));
 		return;
 	}

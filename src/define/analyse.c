@@ -117,7 +117,8 @@ check_shape(const Query *query)
 	if (query->groupingSets != NIL)
 		refuse("GROUPING SETS, ROLLUP and CUBE are not supported in a hybrid view", "Create one view for each set of grouping keys.");
 	if (query->hasTargetSRFs)
-		refuse("set-returning functions are not available in the select list of a hybrid view", NULL);
+		refuse("set-returning functions, hop() and cumulate() among them, are not available in a hybrid view",
+			   "Use streambatch.tumble(ts, size), and add up its windows in a view on top.");
 	if (!query->hasAggs && query->groupClause == NIL)
 		refuse("a hybrid view needs an aggregate or GROUP BY", "Read the stream itself, or its archive, for single events.");
 	if (unrepeatable_walker((Node *) unconstify(Query *, query), NULL))

@@ -599,7 +599,7 @@ out_of_range(void)
 		stop(ERRCODE_DATA_EXCEPTION,
 			 psprintf("offset %lld of partition %d is gone: the log holds %lld to %lld", (long long) offset, partition, (long long) low,
 					  (long long) high),
-			 offset > high ? "The topic was truncated, or created anew; drop the stream's views and create them again." :
+			 offset > high ? "The topic was truncated, or created anew. Drop the stream, drop or rename its archive, and create it and its views again." :
 			 psprintf("ALTER FOREIGN TABLE %s OPTIONS (ADD on_gap 'skip'), then SELECT streambatch.resume('%s'), goes on behind the gap.",
 					  w->stream->name, w->stream->name));
 	rewind_all();

@@ -203,7 +203,11 @@ close_all(int code, Datum arg)
 	dlist_mutable_iter iter;
 
 	dlist_foreach_modify(iter, &open_connections)
-		connection_close(dlist_container(Connection, node, iter.cur));
+	{
+		Connection *connection = dlist_container(Connection, node, iter.cur);
+
+		connection->close(connection->arg);
+	}
 }
 
 static void

@@ -35,7 +35,8 @@ typedef struct Connection
 	char	   *allowed_brokers;	/* streambatch.allowed_brokers as of opening; read by librdkafka's threads */
 	void		(*on_stats) (void *arg, const char *json);	/* set before opening for statistics every second; called by polling */
 	void		(*on_delivery) (void *arg, const rd_kafka_message_t *message);	/* for producers; called by polling */
-	void	   *arg;
+	void		(*close) (void *arg);	/* ends the owner, who calls connection_close(); set before opening */
+	void	   *arg;			/* the owner */
 } Connection;
 
 /*
@@ -53,7 +54,10 @@ extern int	connection_poll(Connection *connection, int timeout_ms);
  */
 extern int	connection_partition_count(Connection *connection, rd_kafka_topic_t *topic, int timeout_ms, rd_kafka_resp_err_t *err);
 
-/* End the client; waits for its threads, not for the network. Safe to call twice. A process that exits ends those that are open. */
+/*
+ * End the client; waits for its threads, not for the network. Safe to call twice. A process that exits has the owners of
+ * those that are open closed: what they hold of the client, topics, queues and messages, would keep it from ending.
+ */
 extern void connection_close(Connection *connection);
 
 #endif							/* STREAMBATCH_CONNECTION_H */

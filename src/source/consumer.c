@@ -47,6 +47,7 @@ consumer_open(const Stream *stream, Oid role, bool prefetch)
 	consumer->wakeup_fd = -1;
 	consumer->known_partitions = -1;
 	consumer->connection.arg = consumer;
+	consumer->connection.close = close_callback;
 	consumer->connection.on_stats = prefetch ? trouble_on_stats : NULL;
 	consumer->callback.func = close_callback;
 	consumer->callback.arg = consumer;

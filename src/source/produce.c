@@ -131,6 +131,7 @@ producer_open(Oid relid, Oid role)
 		producer->value = stream_meta_column(stream, META_NONE);
 	producer->connection.arg = producer;
 	producer->connection.on_delivery = on_delivery;
+	producer->connection.close = close_callback;
 	producer->callback.func = close_callback;
 	producer->callback.arg = producer;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &producer->callback);

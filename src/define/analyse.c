@@ -16,6 +16,7 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "define/analyse.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -97,9 +98,18 @@ unrepeatable_walker(Node *node, void *context)
 	return expression_tree_walker(node, unrepeatable_walker, context);
 }
 
+static bool
+grouping_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, GroupingFunc) || expression_tree_walker(node, grouping_walker, context);
+}
+
 static void
 check_shape(const Query *query)
 {
+	(void) window_check_available((Node *) unconstify(Query *, query), NULL);
 	if (query->setOperations != NULL)
 		refuse("UNION, INTERSECT and EXCEPT are not supported in a hybrid view", "Create one view for each query, and combine them in a view on top.");
 	if (query->cteList != NIL)
@@ -109,16 +119,15 @@ check_shape(const Query *query)
 	if (query->limitCount != NULL || query->limitOffset != NULL)
 		refuse("LIMIT and OFFSET are not supported in a hybrid view", "Use them in a query on the hybrid view.");
 	if (query->rowMarks != NIL)
-		refuse("FOR UPDATE and FOR SHARE are not supported in a hybrid view", NULL);
+		refuse("FOR UPDATE and FOR SHARE are not supported in a hybrid view", "Leave them out: events are not locked.");
 	if (query->hasSubLinks)
 		refuse("subqueries in expressions are not available in a hybrid view yet", "Filter by expressions over the stream's columns.");
 	if (query->distinctClause != NIL)
 		refuse("SELECT DISTINCT is not available in a hybrid view yet", "Use GROUP BY over the same expressions.");
-	if (query->groupingSets != NIL)
-		refuse("GROUPING SETS, ROLLUP and CUBE are not supported in a hybrid view", "Create one view for each set of grouping keys.");
+	if (query->groupingSets != NIL || grouping_walker((Node *) query->targetList, NULL) || grouping_walker(query->havingQual, NULL))
+		refuse("GROUPING SETS, ROLLUP, CUBE and GROUPING are not supported in a hybrid view", "Create one view for each set of grouping keys.");
 	if (query->hasTargetSRFs)
-		refuse("set-returning functions, hop() and cumulate() among them, are not available in a hybrid view",
-			   "Use streambatch.tumble(ts, size), and add up its windows in a view on top.");
+		refuse("set-returning functions are not available in the select list of a hybrid view", "Use them in a query on the hybrid view.");
 	if (!query->hasAggs && query->groupClause == NIL)
 		refuse("a hybrid view needs an aggregate or GROUP BY", "Read the stream itself, or its archive, for single events.");
 	if (unrepeatable_walker((Node *) unconstify(Query *, query), NULL))
@@ -132,6 +141,11 @@ find_stream(const Query *query, int *varno)
 {
 	RangeTblEntry *rte;
 
+	if (query->jointree->fromlist == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("a hybrid view reads a stream"),
+				 errhint("Name a stream in FROM: a foreign table of a server of the foreign data wrapper streambatch_kafka.")));
 	if (list_length(query->jointree->fromlist) != 1 || !IsA(linitial(query->jointree->fromlist), RangeTblRef))
 		refuse("joins are not available in a hybrid view yet", "Aggregate the stream alone, and join in a query on the hybrid view.");
 	*varno = linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex;
@@ -336,13 +350,19 @@ analyse_stored(int32 view_id)
 	Oid			relid = get_relname_relid(name, get_namespace_oid("streambatch_state", false));
 	Relation	rel;
 	ViewDef    *def;
+	Oid			user;
+	int			sec_context;
 
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the query of hybrid view %d is gone", view_id)));
 	rel = relation_open(relid, AccessShareLock);
+	/* whatever constant folding calls is called as the one who wrote it */
+	GetUserIdAndSecContext(&user, &sec_context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	def = analyse_query(get_view_query(rel));
+	SetUserIdAndSecContext(user, sec_context);
 	relation_close(rel, NoLock);
 	return def;
 }

@@ -161,9 +161,8 @@ tumble_date(FunctionCallInfo fcinfo, WindowEdge edge)
 	size = fixed_size(PG_GETARG_INTERVAL_P(1), true);
 	check_zone(PG_GETARG_TEXT_PP(3));
 	if (!PG_ARGISNULL(2))
-		origin = DATE_NOT_FINITE(PG_GETARG_DATEADT(2)) ? DT_NOEND : PG_GETARG_DATEADT(2) * USECS_PER_DAY;
-	PG_RETURN_DATEADT(edge_of(tumble(DATE_NOT_FINITE(date) ? DT_NOEND : date * USECS_PER_DAY, size, origin), size, edge) /
-					  USECS_PER_DAY);
+		origin = date2timestamp_opt_overflow(PG_GETARG_DATEADT(2), NULL);
+	PG_RETURN_DATEADT(edge_of(tumble(date2timestamp_opt_overflow(date, NULL), size, origin), size, edge) / USECS_PER_DAY);
 }
 
 Datum
@@ -202,14 +201,21 @@ streambatch_tumble_end_date(PG_FUNCTION_ARGS)
 	return tumble_date(fcinfo, WINDOW_END);
 }
 
+static void pg_attribute_noreturn()
+
+refuse_unavailable(const char *function)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s() is not available yet", function),
+			 errhint("Use streambatch.tumble(ts, size), and add up its windows in a view on top.")));
+}
+
 /* hop(), cumulate() and session(): named, so that the error can say what to do instead. */
 Datum
 streambatch_window_unavailable(PG_FUNCTION_ARGS)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s() is not available yet", get_func_name(fcinfo->flinfo->fn_oid)),
-			 errhint("Use streambatch.tumble(ts, size), and add up its windows in a view on top.")));
+	refuse_unavailable(get_func_name(fcinfo->flinfo->fn_oid));
 }
 
 static const WindowFunction *
@@ -229,6 +235,23 @@ find_function(Oid funcid)
 	return NULL;
 }
 
+bool
+window_check_available(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncExpr))
+	{
+		const WindowFunction *function = find_function(((FuncExpr *) node)->funcid);
+
+		if (function != NULL && !function->available)
+			refuse_unavailable(function->name);
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, window_check_available, context, 0);
+	return expression_tree_walker(node, window_check_available, context);
+}
+
 static Node *
 normalise_mutator(Node *node, void *context)
 {
@@ -242,6 +265,8 @@ normalise_mutator(Node *node, void *context)
 			elog(ERROR, "cache lookup failed for function %u", call->funcid);
 		call->args = expand_function_arguments(call->args, false, call->funcresulttype, tuple);
 		ReleaseSysCache(tuple);
+		for (int i = 1; i < list_length(call->args); i++)
+			lfirst(list_nth_cell(call->args, i)) = eval_const_expressions(NULL, list_nth(call->args, i));
 	}
 	return node;
 }
@@ -256,7 +281,7 @@ window_normalise(Node *expr)
 static Const *
 constant_argument(List *args, int i, const char *function)
 {
-	Node	   *arg = eval_const_expressions(NULL, copyObject(list_nth(args, i)));
+	Node	   *arg = list_nth(args, i);
 
 	if (!IsA(arg, Const))
 		ereport(ERROR,
@@ -281,10 +306,7 @@ window_recognise(Node *expr, StreamWindow *def, WindowEdge *edge)
 	if (function == NULL)
 		return false;
 	if (!function->available)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("%s() is not available yet", function->name),
-				 errhint("Use streambatch.tumble(ts, size), and add up its windows in a view on top.")));
+		refuse_unavailable(function->name);
 	size = constant_argument(call->args, 1, function->name);
 	origin = constant_argument(call->args, 2, function->name);
 	zone = constant_argument(call->args, 3, function->name);
@@ -300,7 +322,7 @@ window_recognise(Node *expr, StreamWindow *def, WindowEdge *edge)
 	if (origin->constisnull)
 		def->origin = DEFAULT_ORIGIN;
 	else if (def->type == DATEOID)
-		def->origin = DatumGetDateADT(origin->constvalue) * USECS_PER_DAY;
+		def->origin = date2timestamp_opt_overflow(DatumGetDateADT(origin->constvalue), NULL);
 	else
 		def->origin = DatumGetInt64(origin->constvalue);
 	/* an origin is a place on the time line: any one of its windows' starts says the same, and those near zero cannot overflow */

@@ -35,7 +35,13 @@ typedef enum WindowEdge
  */
 extern bool window_recognise(Node *expr, StreamWindow *def, WindowEdge *edge);
 
-/* The expression with every window call written out: all four arguments, in their places. */
+/* A walker of expressions and queries: raises for a call of a window function that no view can have yet. */
+extern bool window_check_available(Node *node, void *context);
+
+/*
+ * The expression with every window call written out: all four arguments in their places, sizes, origins and time zones as constants where they
+ * can be computed. Evaluates what they call as the current user.
+ */
 extern Node *window_normalise(Node *expr);
 
 /* Whether the expression contains a call of a window function. */

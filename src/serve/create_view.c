@@ -31,6 +31,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "optimizer/clauses.h"
 #include "serve/streams.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -38,6 +39,9 @@
 #include "utils/ruleutils.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
+
+/* Of max_staleness and allowed_lateness: what is longer is a slip, and would overflow when it is added to a time. */
+#define MAX_DELAY_DAYS 36525
 
 PG_FUNCTION_INFO_V1(streambatch_create_view);
 
@@ -95,6 +99,10 @@ check_interval(const Interval *interval, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must not be negative", name)));
+	if (interval->time / USECS_PER_DAY + interval->day + interval->month * INT64CONST(30) > MAX_DELAY_DAYS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be longer than %d days", name, MAX_DELAY_DAYS)));
 }
 
 static void
@@ -120,6 +128,38 @@ check_duplicate_columns(const Query *query)
 	}
 }
 
+/* The columns of <view>_layers beside those of the query must not be columns of the query as well. */
+static void
+check_layers_columns(const Creation *c)
+{
+	static const char *const own[] = {"stream_as_of", "batch_as_of", "recommended", "exact", "closed"};
+	List	   *taken = NIL;
+	ListCell   *lc;
+
+	for (int i = 0; i < lengthof(own); i++)
+		taken = lappend(taken, makeString(pstrdup(own[i])));
+	foreach(lc, c->query->targetList)
+	{
+		const TargetEntry *tle = lfirst(lc);
+
+		if (tle->resjunk || !contain_agg_clause((Node *) tle->expr))
+			continue;
+		taken = lappend(taken, makeString(psprintf("stream_%s", tle->resname)));
+		taken = lappend(taken, makeString(psprintf("batch_%s", tle->resname)));
+	}
+	foreach(lc, c->query->targetList)
+	{
+		const TargetEntry *tle = lfirst(lc);
+
+		if (!tle->resjunk && list_member(taken, makeString(tle->resname)))
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("column \"%s\" cannot be a column of a hybrid view", tle->resname),
+					 errdetail("The view %s has a column of its own by that name.", c->layers),
+					 errhint("Give the output column another name with AS.")));
+	}
+}
+
 static void
 check_privileges(const Creation *c, const StreamRow *stream)
 {
@@ -141,6 +181,10 @@ analyse(Creation *c, text *sql)
 	c->query = analyse_parse(text_to_cstring(sql));
 	check_duplicate_columns(c->query);
 	c->def = analyse_query(c->query);
+	check_layers_columns(c);
+	/* a window stays what it is, whatever becomes of the functions that computed its size */
+	c->query->targetList = (List *) window_normalise((Node *) c->query->targetList);
+	c->query->havingQual = window_normalise(c->query->havingQual);
 	guard_enter(&guard, InvalidOid, c->row.settings);
 	c->definition = pg_get_querydef(copyObject(c->query), false);
 	guard_leave(&guard);

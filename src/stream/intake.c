@@ -56,11 +56,7 @@ event_time(const Intake *intake, const Datum *values, const bool *nulls, Timesta
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("event time \"%s\" is null", name)));
 	if (stream->columns[i].type == DATEOID)
-	{
-		DateADT		date = DatumGetDateADT(values[i]);
-
-		time = DATE_NOT_FINITE(date) ? DT_NOEND : date * USECS_PER_DAY;
-	}
+		time = date2timestamp_opt_overflow(DatumGetDateADT(values[i]), NULL);
 	else
 		time = DatumGetTimestampTz(values[i]);
 	if (TIMESTAMP_NOT_FINITE(time))

@@ -10,7 +10,6 @@
 
 #include "access/xact.h"
 #include "batch/compute.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "common/guard.h"
 #include "executor/spi.h"
@@ -19,7 +18,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #define NPARAMS 7
@@ -100,19 +98,6 @@ execute(const char *sql, Datum *values, bool read_only, long limit)
 	return SPI_processed;
 }
 
-static Oid
-owner_of(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation %u does not exist", relid)));
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 Computation *
 compute_open(const ViewRow *view)
 {
@@ -124,7 +109,9 @@ compute_open(const ViewRow *view)
 	Guard		guard;
 
 	c->view = *view;
-	c->owner = owner_of(view->view);
+	c->owner = guard_owner_of(view->view);
+	if (!OidIsValid(c->owner))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the hybrid view was dropped")));
 	if (!catalog_stream(view->stream, &stream_row))
 		elog(ERROR, "stream %u has no row", view->stream);
 	stream = stream_open(view->stream);

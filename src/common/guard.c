@@ -4,11 +4,14 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "common/guard.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/syscache.h"
 
 /* What the text conversions of PostgreSQL's types and the meaning of naive timestamps depend on. */
 static const char *const noted[] = {
@@ -53,6 +56,20 @@ guard_leave(const Guard *guard)
 {
 	AtEOXact_GUC(false, guard->guc_level);
 	SetUserIdAndSecContext(guard->user, guard->sec_context);
+}
+
+Oid
+guard_owner_of(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	}
+	return owner;
 }
 
 ArrayType *

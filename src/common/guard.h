@@ -22,6 +22,9 @@ typedef struct Guard
 extern void guard_enter(Guard *guard, Oid role, ArrayType *settings);
 extern void guard_leave(const Guard *guard);
 
+/* The owner of a relation; InvalidOid where it is gone. */
+extern Oid	guard_owner_of(Oid relid);
+
 /* The settings of this session that text conversion depends on, as the text[] that guard_enter() takes. Current context. */
 extern ArrayType *guard_note_settings(void);
 

@@ -15,7 +15,6 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "common/guard.h"
 #include "executor/spi.h"
 #include "nodes/nodeFuncs.h"
@@ -24,7 +23,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
-#include "utils/syscache.h"
 
 struct BadRow
 {
@@ -42,20 +40,6 @@ typedef struct FoldReceiver
 	bool		folding;
 } FoldReceiver;
 
-static Oid
-owner_of(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		ReleaseSysCache(tuple);
-	}
-	return owner;
-}
-
 ViewFold *
 viewfold_open(const ViewRow *row)
 {
@@ -68,7 +52,7 @@ viewfold_open(const ViewRow *row)
 	vf->context = context;
 	vf->row = *row;
 	vf->row.settings = DatumGetArrayTypePCopy(PointerGetDatum(row->settings));
-	vf->owner = owner_of(row->view);
+	vf->owner = guard_owner_of(row->view);
 	vf->state_table = get_relname_relid(psprintf("stream_%d", row->id), nsp);
 	if (!OidIsValid(vf->owner) || !OidIsValid(vf->state_table))
 	{

@@ -14,13 +14,11 @@
  * Cadence: a flush is due once ten times the last flush's duration have passed since it ended (so that flushing costs at most about a tenth), and the queue
  * is empty or max_staleness is reached, or when the folds outgrow streambatch.work_mem.
  *
- * Memory: "worker" for the process; "loaded" for what follows from catalog and foreign table, reset at each load; the intake's rows per batch.
+ * Memory: "worker" for the process; the definition's for what follows from catalog and foreign table (definition.h); the intake's rows per batch.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_class.h"
-#include "commands/extension.h"
 #include "common/guard.h"
 #include "common/guc.h"
 #include "common/slots.h"
@@ -28,43 +26,35 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
-#include "storage/latch.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "stream/archive.h"
+#include "stream/definition.h"
 #include "stream/flush.h"
+#include "stream/trouble.h"
 #include "stream/worker.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
-#include "utils/inval.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #define CAREFUL_ROWS 64			/* batch after a poisoned fold: what a second bad row makes us read again */
 #define CAREFUL_BATCHES 64
 #define HOUSEKEEPING_MS 1000
-#define PARTITIONS_MS 20000
+#define PARTITIONS_MS 5000
 #define METADATA_TIMEOUT_MS 5000
 
 typedef struct Worker
 {
 	int			slot;
-	Oid			relid;
 	MemoryContext context;
-	MemoryContext loaded;
-	Stream	   *stream;
-	StreamRow	row;
-	List	   *views;			/* of ViewFold * */
+	Definition	d;
 	Consumer   *consumer;
 	Positions	positions;
-	Intake		intake;
 	ArchiveWriter *archive;		/* while a transaction is open */
-	Letters		letters;
 	StreamCounts counts;
-	int64		max_staleness;	/* microseconds; the least of the views' */
 	bool		in_transaction;
 	TimestampTz transaction_start;
 	TimestampTz last_flush_end;
@@ -77,7 +67,6 @@ typedef struct Worker
 } Worker;
 
 static Worker *w;
-static bool definition_changed;	/* the foreign table, its server or a user mapping was altered */
 
 static void
 begin(void)
@@ -98,39 +87,21 @@ leave(WorkerState state)
 
 /* Stop with an error that only a person can mend. */
 static void
-stop(int sqlerrcode, const char *message, const char *hint)
+stop(const WorkerError *error)
 {
-	WorkerError error = {0};
-
-	error.sqlerrcode = sqlerrcode;
-	strlcpy(error.message, message, sizeof(error.message));
-	strlcpy(error.hint, hint, sizeof(error.hint));
 	ereport(LOG,
-			(errcode(sqlerrcode),
-			 errmsg("worker of stream \"%s\" stops: %s", w->stream ? w->stream->name : "?", message),
-			 errhint("%s", hint)));
-	slots_set_error(w->slot, &error);
+			(errcode(error->sqlerrcode),
+			 errmsg("worker of stream \"%s\" stops: %s", w->d.stream->name, error->message),
+			 errhint("%s", error->hint)));
+	slots_set_error(w->slot, error);
 	leave(WORKER_ERROR);
-}
-
-static void
-on_definition_change(Datum arg, int cache, uint32 hash)
-{
-	definition_changed = true;
-}
-
-static void
-on_relation_change(Datum arg, Oid relid)
-{
-	if (relid == DatumGetObjectId(arg))
-		definition_changed = true;
 }
 
 /* Options, columns or secrets are new: a new process begins with them, at the stored positions. */
 static void
 check_definition(void)
 {
-	if (!definition_changed)
+	if (!definition_changed())
 		return;
 	if (IsTransactionState())
 		AbortCurrentTransaction();
@@ -139,107 +110,22 @@ check_definition(void)
 
 /* ---- loading ---- */
 
-static int64
-interval_usec(const Interval *interval)
-{
-	return interval->time + (interval->day + interval->month * INT64CONST(30)) * USECS_PER_DAY;
-}
-
-/* Open a view, or suspend it where its query cannot be analysed any more. */
-static void
-load_view(const ViewRow *row)
-{
-	MemoryContext old = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(old);
-	PG_TRY();
-	{
-		ViewFold   *vf = viewfold_open(row);
-
-		if (vf != NULL)
-			w->views = lappend(w->views, vf);
-		w->max_staleness = Min(w->max_staleness, interval_usec(&row->max_staleness));
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(old);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(old);
-		CurrentResourceOwner = owner;
-		letters_reject_error(error);
-		ereport(LOG, (errmsg("hybrid view \"%s\" is suspended: %s", get_rel_name(row->view), error->message)));
-		catalog_suspend_view(row->view, error->sqlerrcode, error->message);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(old);
-	CurrentResourceOwner = owner;
-}
-
-static void
-load_views(void)
-{
-	Guard		guard;
-	List	   *rows;
-	ListCell   *lc;
-	Bitmapset  *columns = NULL;
-
-	w->views = NIL;
-	w->max_staleness = USECS_PER_SEC;
-	guard_enter(&guard, InvalidOid, w->row.settings);
-	rows = catalog_views_of(w->relid);
-	foreach(lc, rows)
-	{
-		const ViewRow *row = lfirst(lc);
-
-		if (lc == list_head(rows))
-			w->max_staleness = interval_usec(&row->max_staleness);
-		if (!row->suspended)
-			load_view(row);
-	}
-	if (w->stream->event_time != 0)
-		columns = bms_add_member(columns, w->stream->event_time);
-	foreach(lc, w->views)
-		columns = viewfold_columns(lfirst(lc), columns);
-	intake_init(&w->intake, w->stream, OidIsValid(w->row.archive) ? NULL : columns);
-	guard_leave(&guard);
-}
-
 /* Load everything that the catalog says, or leave. */
 static void
 load(void)
 {
-	MemoryContext old;
-	ListCell   *lc;
-
-	begin();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	foreach(lc, w->views)
-		viewfold_close(lfirst(lc));
-	w->views = NIL;
-	MemoryContextReset(w->loaded);
-	old = MemoryContextSwitchTo(w->loaded);
 	w->requests = slots_requests(w->slot);
-	if (!OidIsValid(get_extension_oid("pg_streambatch", true)))
-		leave(WORKER_STOPPED);
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(w->relid)) || !catalog_stream(w->relid, &w->row))
-		leave(WORKER_STOPPED);
-	if (w->row.paused)
-		leave(WORKER_PAUSED);
-	if (w->row.nviews == 0 && !w->row.resumed)
-		leave(WORKER_STOPPED);
-	w->stream = stream_open(w->relid);
-	letters_init(&w->letters, w->loaded);
-	load_views();
-	MemoryContextSwitchTo(old);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+	switch (definition_load(&w->d))
+	{
+		case DEFINITION_LOADED:
+			break;
+		case DEFINITION_PAUSED:
+			leave(WORKER_PAUSED);
+			break;
+		case DEFINITION_GONE:
+			leave(WORKER_STOPPED);
+			break;
+	}
 	MemoryContextSwitchTo(w->context);
 }
 
@@ -249,28 +135,10 @@ load(void)
 static bool
 note_trouble(void)
 {
-	const ConsumerState *state = consumer_state(w->consumer);
-	WorkerError error = {0};
+	WorkerError error;
 
-	if (state->trouble == CONSUMER_FINE)
+	if (!trouble_describe(consumer_state(w->consumer), w->d.stream, &error))
 		return true;
-	strlcpy(error.message, state->message, sizeof(error.message));
-	switch (state->trouble)
-	{
-		case CONSUMER_UNKNOWN_TOPIC:
-			error.sqlerrcode = ERRCODE_UNDEFINED_OBJECT;
-			snprintf(error.hint, sizeof(error.hint), "Create the topic \"%s\", or correct the option topic of the stream.",
-					 w->stream->topic);
-			break;
-		case CONSUMER_AUTH:
-			error.sqlerrcode = ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
-			strlcpy(error.hint, "Correct the user mapping, or the rights of its Kafka user.", sizeof(error.hint));
-			break;
-		default:
-			error.sqlerrcode = ERRCODE_CONNECTION_FAILURE;
-			strlcpy(error.hint, "The worker goes on by itself when a broker answers.", sizeof(error.hint));
-			break;
-	}
 	slots_set_state(w->slot, WORKER_RECONNECTING);
 	slots_set_error(w->slot, &error);
 	return false;
@@ -309,18 +177,14 @@ await_partitions(void)
 		CHECK_FOR_INTERRUPTS();
 		if (count > 0)
 			return count;
-		if (count == 0 && consumer_state(w->consumer)->trouble == CONSUMER_FINE)
+		if (note_trouble())
 		{
-			WorkerError error = {0};
+			WorkerError error;
 
-			error.sqlerrcode = ERRCODE_UNDEFINED_OBJECT;
-			snprintf(error.message, sizeof(error.message), "topic \"%s\" does not exist", w->stream->topic);
-			strlcpy(error.hint, "Create the topic, or correct the option topic of the stream.", sizeof(error.hint));
+			trouble_no_topic(w->d.stream, &error);
 			slots_set_state(w->slot, WORKER_RECONNECTING);
 			slots_set_error(w->slot, &error);
 		}
-		else
-			(void) note_trouble();
 		idle(HOUSEKEEPING_MS);
 		load();
 		check_definition();
@@ -331,7 +195,7 @@ await_partitions(void)
 static bool
 start_latest(int count)
 {
-	positions_load(&w->positions, w->relid, count);
+	positions_load(&w->positions, w->d.relid, count);
 	for (int i = 0; i < count; i++)
 	{
 		int64		low;
@@ -341,7 +205,7 @@ start_latest(int count)
 			return false;
 		w->positions.items[i].next_offset = high;
 	}
-	positions_write(&w->positions, w->relid);
+	positions_write(&w->positions, w->d.relid);
 	return true;
 }
 
@@ -354,15 +218,16 @@ load_positions(void)
 	while (!started)
 	{
 		int			count = await_partitions();
+		StreamRow	row;		/* not the definition's, whose generation is the one that the views were loaded at */
 
 		begin();
 		old = MemoryContextSwitchTo(w->context);
-		started = catalog_lock_stream(w->relid, &w->row) &&
-			(w->row.started || w->stream->start == START_EARLIEST || start_latest(count));
-		if (started && !w->row.started)
-			catalog_set_started(w->relid);
+		started = catalog_lock_stream(w->d.relid, &row) &&
+			(row.started || w->d.stream->start == START_EARLIEST || start_latest(count));
+		if (started && !row.started)
+			catalog_set_started(w->d.relid);
 		if (started)
-			positions_load(&w->positions, w->relid, count);
+			positions_load(&w->positions, w->d.relid, count);
 		MemoryContextSwitchTo(old);
 		CommitTransactionCommand();
 	}
@@ -382,9 +247,9 @@ rewind_all(void)
 	w->in_transaction = false;
 	w->archive = NULL;
 	memset(&w->counts, 0, sizeof(w->counts));
-	letters_clear(&w->letters);
-	intake_clear(&w->intake);
-	foreach(lc, w->views)
+	letters_clear(&w->d.letters);
+	intake_clear(&w->d.intake);
+	foreach(lc, w->d.views)
 		viewfold_dropped(lfirst(lc));
 	positions_rewind(&w->positions);
 	positions_assign(&w->positions, w->consumer);
@@ -410,15 +275,15 @@ begin_fold(void)
 	MemoryContext old;
 
 	begin();
-	LockRelationOid(w->relid, AccessShareLock);
-	foreach(lc, w->views)
+	LockRelationOid(w->d.relid, AccessShareLock);
+	foreach(lc, w->d.views)
 		LockRelationOid(((ViewFold *) lfirst(lc))->state_table, RowExclusiveLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	current = catalog_stream(w->relid, &row) && row.generation == w->row.generation && !row.paused;
-	if (current && OidIsValid(w->row.archive))
+	current = definition_current(&w->d, &row);
+	if (current && OidIsValid(w->d.row.archive))
 	{
 		old = MemoryContextSwitchTo(TopTransactionContext);
-		w->archive = archive_open(w->stream, w->row.archive);
+		w->archive = archive_open(w->d.stream, w->d.row.archive);
 		MemoryContextSwitchTo(old);
 	}
 	PopActiveSnapshot();
@@ -434,7 +299,7 @@ begin_fold(void)
 static void
 count_rows(void)
 {
-	for (int i = 0; i < w->intake.batch.nrows; i++)
+	for (int i = 0; i < w->d.intake.batch.nrows; i++)
 	{
 		switch (w->taken[i])
 		{
@@ -460,15 +325,15 @@ fold_batch(void)
 	bool		clean = true;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	guard_enter(&guard, w->stream->owner, w->row.settings);
-	intake_decode(&w->intake, &w->positions, &w->letters, &w->counts);
+	guard_enter(&guard, w->d.stream->owner, w->d.row.settings);
+	intake_decode(&w->d.intake, &w->positions, &w->d.letters, &w->counts);
 	if (w->archive != NULL)
-		archive_write(w->archive, &w->intake, &w->letters, &w->counts);
+		archive_write(w->archive, &w->d.intake, &w->d.letters, &w->counts);
 	guard_leave(&guard);
-	memset(w->taken, ROW_FILTERED, w->intake.batch.nrows);
-	foreach(lc, w->views)
+	memset(w->taken, ROW_FILTERED, w->d.intake.batch.nrows);
+	foreach(lc, w->d.views)
 	{
-		if (clean && viewfold_run(lfirst(lc), &w->intake, w->taken, &w->letters) == VIEWFOLD_POISONED)
+		if (clean && viewfold_run(lfirst(lc), &w->d.intake, w->taken, &w->d.letters) == VIEWFOLD_POISONED)
 			clean = false;
 	}
 	count_rows();
@@ -480,7 +345,7 @@ static void
 flush(void)
 {
 	TimestampTz start = GetCurrentTimestamp();
-	FlushJob	job = {w->stream, w->row.generation, w->views, &w->positions, &w->letters, &w->counts};
+	FlushJob	job = {w->d.stream, w->d.row.generation, w->d.views, &w->positions, &w->d.letters, &w->counts};
 	FlushResult result;
 	ListCell   *lc;
 	bool		suspended = false;
@@ -504,9 +369,9 @@ flush(void)
 	MemoryContextSwitchTo(w->context);
 	w->in_transaction = false;
 	positions_stored(&w->positions);
-	letters_clear(&w->letters);
+	letters_clear(&w->d.letters);
 	memset(&w->counts, 0, sizeof(w->counts));
-	foreach(lc, w->views)
+	foreach(lc, w->d.views)
 	{
 		viewfold_stored(lfirst(lc));
 		suspended |= ((ViewFold *) lfirst(lc))->failure != NULL;
@@ -525,7 +390,7 @@ fold_size(void)
 	Size		size = 0;
 	ListCell   *lc;
 
-	foreach(lc, w->views)
+	foreach(lc, w->d.views)
 		size += fold_memory(((ViewFold *) lfirst(lc))->fold);
 	return size;
 }
@@ -535,13 +400,13 @@ static int64
 flush_due(bool queue_empty)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	int64		stretch = Min(10 * w->flush_cost, w->max_staleness);
+	int64		stretch = Min(10 * w->flush_cost, w->d.max_staleness);
 
 	if (w->careful > 0 || fold_size() > (Size) guc_work_mem_kb * 1024)
 		return 0;
 	if (queue_empty)
 		return w->last_flush_end + stretch - now;
-	return w->transaction_start + w->max_staleness - now;
+	return w->transaction_start + w->d.max_staleness - now;
 }
 
 /* Take a batch, if there is one, through to the folds. Returns the number of messages. */
@@ -554,8 +419,8 @@ take_batch(void)
 	/* the views are checked before messages are taken, so that those taken are folded for the right ones */
 	if (!w->in_transaction)
 	{
-		w->intake.nmessages = consumer_take(w->consumer, w->intake.messages, max, 0);
-		if (w->intake.nmessages == 0)
+		w->d.intake.nmessages = consumer_take(w->consumer, w->d.intake.messages, max, 0);
+		if (w->d.intake.nmessages == 0)
 			return 0;
 		if (!begin_fold())
 		{
@@ -564,13 +429,13 @@ take_batch(void)
 		}
 	}
 	else
-		w->intake.nmessages = consumer_take(w->consumer, w->intake.messages, max, 0);
-	if (w->intake.nmessages == 0)
+		w->d.intake.nmessages = consumer_take(w->consumer, w->d.intake.messages, max, 0);
+	if (w->d.intake.nmessages == 0)
 		return 0;
-	max = w->intake.nmessages;
+	max = w->d.intake.nmessages;
 	clean = fold_batch();
 	consumer_release(w->consumer);
-	intake_clear(&w->intake);
+	intake_clear(&w->d.intake);
 	if (w->careful > 0)
 		w->careful--;
 	if (!clean)
@@ -592,26 +457,26 @@ out_of_range(void)
 	int64		low;
 	int64		high;
 	Position   *p;
+	StreamRow	row;
+	WorkerError error;
 
 	if (!consumer_query_range(w->consumer, partition, &low, &high, METADATA_TIMEOUT_MS))
 		return;
-	if (!w->stream->on_gap_skip || offset > high)
-		stop(ERRCODE_DATA_EXCEPTION,
-			 psprintf("offset %lld of partition %d is gone: the log holds %lld to %lld", (long long) offset, partition, (long long) low,
-					  (long long) high),
-			 offset > high ? "The topic was truncated, or created anew. Drop the stream, drop or rename its archive, and create it and its views again." :
-			 psprintf("ALTER FOREIGN TABLE %s OPTIONS (ADD on_gap 'skip'), then SELECT streambatch.resume('%s'), goes on behind the gap.",
-					  w->stream->name, w->stream->name));
+	if (!w->d.stream->on_gap_skip || offset > high)
+	{
+		trouble_gap(w->d.stream, partition, offset, low, high, &error);
+		stop(&error);
+	}
 	rewind_all();
 	begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	p = &w->positions.items[partition];
-	if (catalog_lock_stream(w->relid, &w->row))
+	if (catalog_lock_stream(w->d.relid, &row))
 	{
-		positions_check(&w->positions, w->relid);
-		catalog_insert_gap(w->relid, partition, p->next_offset, low, "skip");
+		positions_check(&w->positions, w->d.relid);
+		catalog_insert_gap(w->d.relid, partition, p->next_offset, low, "skip");
 		p->next_offset = low;
-		positions_write(&w->positions, w->relid);
+		positions_write(&w->positions, w->d.relid);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -645,8 +510,7 @@ keep_house(void)
 	w->last_housekeeping = now;
 	begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	known = OidIsValid(get_extension_oid("pg_streambatch", true)) && catalog_stream(w->relid, &row) && !row.paused && row.generation == w->row.generation &&
-		SearchSysCacheExists1(RELOID, ObjectIdGetDatum(w->relid)) && (row.nviews > 0 || row.resumed);
+	known = definition_current(&w->d, &row);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	check_definition();
@@ -656,12 +520,12 @@ keep_house(void)
 		load();
 		return;
 	}
-	if (w->stream->event_time != 0 && positions_watermark(&w->positions, w->stream, &watermark) &&
+	if (w->d.stream->event_time != 0 && positions_watermark(&w->positions, w->d.stream, &watermark) &&
 		(!row.has_watermark || watermark > row.watermark) && begin_fold())
 		flush();
 	if (now - w->last_partitions > PARTITIONS_MS * INT64CONST(1000))
 	{
-		int			count = consumer_partition_count(w->consumer, METADATA_TIMEOUT_MS);
+		int			count = consumer_partition_count(w->consumer, 0);	/* as metadata told last: no waiting */
 
 		w->last_partitions = now;
 		if (count > w->positions.n)
@@ -743,9 +607,7 @@ streambatch_worker_main(Datum main_arg)
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
 	w = MemoryContextAllocZero(TopMemoryContext, sizeof(Worker));
 	w->slot = slot;
-	w->relid = relid;
 	w->context = AllocSetContextCreate(TopMemoryContext, "streambatch worker", ALLOCSET_DEFAULT_SIZES);
-	w->loaded = AllocSetContextCreate(w->context, "streambatch loaded", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(w->context);
 	/* positions go back together with what they stand for, so a commit need not wait for the disk */
 	set_option("synchronous_commit", "off");
@@ -756,19 +618,15 @@ streambatch_worker_main(Datum main_arg)
 	set_option("statement_timeout", "0");
 	set_option("idle_in_transaction_session_timeout", "0");
 
-	CacheRegisterSyscacheCallback(FOREIGNTABLEREL, on_definition_change, (Datum) 0);
-	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_definition_change, (Datum) 0);
-	CacheRegisterSyscacheCallback(USERMAPPINGOID, on_definition_change, (Datum) 0);
-	CacheRegisterRelcacheCallback(on_relation_change, ObjectIdGetDatum(relid));
+	definition_init(&w->d, relid);
 
 	PG_TRY();
 	{
 		load();
-		definition_changed = false;
-		pgstat_report_appname(psprintf("pg_streambatch %s", w->stream->name));
+		pgstat_report_appname(psprintf("pg_streambatch %s", w->d.stream->name));
 		begin();
 		MemoryContextSwitchTo(w->context);
-		w->consumer = consumer_open(w->stream, w->stream->owner, true);
+		w->consumer = consumer_open(w->d.stream, w->d.stream->owner, true);
 		CommitTransactionCommand();
 		MemoryContextSwitchTo(w->context);
 		load_positions();

@@ -1,0 +1,175 @@
+/*
+ * definition.c
+ *		What a stream's worker works by (see definition.h).
+ *
+ * The generation is read before the views: where a view is created or dropped in between, the generation is the older one, and the first flush
+ * finds it so. A view whose query cannot be analysed any more is suspended; the others go on.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/extension.h"
+#include "common/guard.h"
+#include "stream/definition.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+static bool changed;			/* the foreign table, its server or a user mapping was altered */
+
+static void
+on_catalog_change(Datum arg, int cache, uint32 hash)
+{
+	changed = true;
+}
+
+static void
+on_relation_change(Datum arg, Oid relid)
+{
+	if (relid == DatumGetObjectId(arg))
+		changed = true;
+}
+
+void
+definition_init(Definition *d, Oid relid)
+{
+	memset(d, 0, sizeof(*d));
+	d->relid = relid;
+	d->context = AllocSetContextCreate(CurrentMemoryContext, "streambatch definition", ALLOCSET_DEFAULT_SIZES);
+	CacheRegisterSyscacheCallback(FOREIGNTABLEREL, on_catalog_change, (Datum) 0);
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_catalog_change, (Datum) 0);
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, on_catalog_change, (Datum) 0);
+	CacheRegisterRelcacheCallback(on_relation_change, ObjectIdGetDatum(relid));
+}
+
+bool
+definition_changed(void)
+{
+	return changed;
+}
+
+static int64
+interval_usec(const Interval *interval)
+{
+	return interval->time + (interval->day + interval->month * INT64CONST(30)) * USECS_PER_DAY;
+}
+
+/* Open a view, or suspend it where its query cannot be analysed any more. */
+static void
+load_view(Definition *d, const ViewRow *row)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(old);
+	PG_TRY();
+	{
+		ViewFold   *vf = viewfold_open(row);
+
+		if (vf != NULL)
+			d->views = lappend(d->views, vf);
+		d->max_staleness = Min(d->max_staleness, interval_usec(&row->max_staleness));
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(old);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = owner;
+		letters_reject_error(error);
+		ereport(LOG, (errmsg("hybrid view \"%s\" is suspended: %s", get_rel_name(row->view), error->message)));
+		catalog_suspend_view(row->view, error->sqlerrcode, error->message);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = owner;
+}
+
+static void
+load_views(Definition *d)
+{
+	Guard		guard;
+	List	   *rows;
+	ListCell   *lc;
+	Bitmapset  *columns = NULL;
+
+	d->views = NIL;
+	d->max_staleness = USECS_PER_SEC;
+	guard_enter(&guard, InvalidOid, d->row.settings);
+	rows = catalog_views_of(d->relid);
+	foreach(lc, rows)
+	{
+		const ViewRow *row = lfirst(lc);
+
+		if (lc == list_head(rows))
+			d->max_staleness = interval_usec(&row->max_staleness);
+		if (!row->suspended)
+			load_view(d, row);
+	}
+	if (d->stream->event_time != 0)
+		columns = bms_add_member(columns, d->stream->event_time);
+	foreach(lc, d->views)
+		columns = viewfold_columns(lfirst(lc), columns);
+	intake_init(&d->intake, d->stream, OidIsValid(d->row.archive) ? NULL : columns);
+	guard_leave(&guard);
+}
+
+/* The row, if there is still something to run for. */
+static DefinitionResult
+load_row(Oid relid, StreamRow *row)
+{
+	if (!OidIsValid(get_extension_oid("pg_streambatch", true)) || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) ||
+		!catalog_stream(relid, row))
+		return DEFINITION_GONE;
+	if (row->paused)
+		return DEFINITION_PAUSED;
+	return row->nviews > 0 || row->resumed ? DEFINITION_LOADED : DEFINITION_GONE;
+}
+
+DefinitionResult
+definition_load(Definition *d)
+{
+	MemoryContext old;
+	ListCell   *lc;
+	DefinitionResult result;
+	bool		first = d->stream == NULL;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	foreach(lc, d->views)
+		viewfold_close(lfirst(lc));
+	d->views = NIL;
+	MemoryContextReset(d->context);
+	old = MemoryContextSwitchTo(d->context);
+	result = load_row(d->relid, &d->row);
+	if (result == DEFINITION_LOADED)
+	{
+		d->stream = stream_open(d->relid);
+		letters_init(&d->letters, d->context);
+		load_views(d);
+	}
+	MemoryContextSwitchTo(old);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	/* what was altered before the process looked for the first time is what it looked at */
+	if (first)
+		changed = false;
+	return result;
+}
+
+bool
+definition_current(const Definition *d, StreamRow *row)
+{
+	return load_row(d->relid, row) == DEFINITION_LOADED && row->generation == d->row.generation;
+}

@@ -361,6 +361,21 @@ SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at, r.from_time,
 COMMENT ON VIEW streambatch.refresh_history IS
     'runs of the batch layer: kind (history: by create_view; refresh), state (running, done, failed), cut, range, chunks, rows of states written';
 
+-- A run says "running" until its end is noted; it does run as long as its session holds the lock of the view's refresh.
+CREATE VIEW streambatch.stat_progress_refresh WITH (security_barrier) AS
+SELECT l.pid, r.id, r.view,
+       CASE WHEN r.chunks = 0 THEN 'planning' ELSE 'computing' END AS phase,
+       r.chunks_done, r.chunks AS chunks_total, r.rows, r.started_at,
+       CASE WHEN r.chunks_done > 0 THEN
+           r.started_at + (pg_catalog.clock_timestamp() - r.started_at) * (r.chunks::float8 / r.chunks_done) END AS expected_end
+  FROM streambatch._run r
+  JOIN pg_catalog.pg_locks l ON l.locktype = 'advisory' AND l.granted AND l.classid = r.view_id::oid AND l.objid = 0 AND l.objsubid = 3
+  JOIN pg_catalog.pg_database d ON d.oid = l.database AND d.datname = pg_catalog.current_database()
+ WHERE r.state = 'running'
+   AND (pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'));
+COMMENT ON VIEW streambatch.stat_progress_refresh IS
+    'refreshes that run at the moment: pid of the session, phase (planning, computing), chunks done and in all, rows of states written, expected end';
+
 CREATE VIEW streambatch.dead_letter WITH (security_barrier) AS
 SELECT d.stream, d.view, d.topic, d.kafka_partition, d.kafka_offset, d.kafka_timestamp, d.key, d.payload, d.sqlstate, d.message, d.detail, d.at
   FROM streambatch._dead_letter d
@@ -382,6 +397,6 @@ SELECT v.id AS view_id, s.flushed_at, s.watermark FROM streambatch._view v JOIN 
 COMMENT ON VIEW streambatch._batch_as_of IS 'internal: cut times of what the batch layers cover';
 COMMENT ON VIEW streambatch._stream_as_of IS 'internal: flush times and watermarks of the views'' streams';
 
-GRANT SELECT ON streambatch.stat_stream, streambatch.stat_partition, streambatch.stat_view, streambatch.refresh_history,
+GRANT SELECT ON streambatch.stat_stream, streambatch.stat_partition, streambatch.stat_view, streambatch.stat_progress_refresh, streambatch.refresh_history,
     streambatch.dead_letter, streambatch.gap, streambatch._batch_as_of, streambatch._stream_as_of TO PUBLIC;
 

@@ -128,6 +128,7 @@ compute_open(const ViewRow *view)
 	c->def = analyse_stored(view->id);
 	guard_leave(&guard);
 	stream_position_columns(stream, &partition, &offset);
+	c->archive = stream_row.archive;
 	c->source.relation = quote_qualified_identifier(get_namespace_name(get_rel_namespace(stream_row.archive)),
 													get_rel_name(stream_row.archive));
 	c->source.partition = quote_identifier(partition);
@@ -294,6 +295,25 @@ compute_between(const Computation *c, const Cut *from, const Cut *to, int64 epoc
 
 	fill(c, values, from, DT_NOBEGIN, DT_NOEND, epoch, to);
 	return compute(c, true, sql_between_cuts(&c->source), values);
+}
+
+void
+compute_summarise(const Computation *c)
+{
+	static const char *const sql =
+		"SELECT pg_catalog.brin_summarize_new_values(i.indexrelid) FROM pg_catalog.pg_index i "
+		"JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid JOIN pg_catalog.pg_am a ON a.oid = x.relam AND a.amname = 'brin' "
+		"WHERE i.indrelid = $1 AND i.indisvalid AND x.relkind = 'i'";
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(c->archive)};
+	Guard		guard;
+
+	guard_enter(&guard, guard_owner_of(c->archive), NULL);
+	SPI_connect();
+	if (SPI_execute_with_args(sql, 1, types, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not summarize the archive's indexes");
+	SPI_finish();
+	guard_leave(&guard);
 }
 
 bool

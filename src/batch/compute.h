@@ -13,6 +13,7 @@ typedef struct Computation
 	ViewRow		view;
 	ViewDef    *def;
 	Oid			owner;			/* the view's: everything here runs as them */
+	Oid			archive;
 	BatchSource source;
 	Datum		dead_partitions;	/* positions of the view's dead letters: int[], bigint[] */
 	Datum		dead_offsets;
@@ -43,6 +44,12 @@ extern int64 compute_history(const Computation *c, const Cut *cut, TimestampTz c
 
 /* Stream rows, of an epoch, of what the archive holds from one cut on below another. */
 extern int64 compute_between(const Computation *c, const Cut *from, const Cut *to, int64 epoch);
+
+/*
+ * Bring the archive's block range indexes up to date, so that a chunk reads the blocks of its panes and not the whole table: pages that
+ * were filled since the last vacuum are in no summary yet. As the archive's owner.
+ */
+extern void compute_summarise(const Computation *c);
 
 /* First and last event time in the range below the cut, and how many. False: none. */
 extern bool compute_extent(const Computation *c, const Cut *cut, TimestampTz from, TimestampTz to, TimestampTz *first, TimestampTz *last,

@@ -222,6 +222,7 @@ plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
 	{
 		run->id = catalog_begin_run(row->id, run->view, "refresh", run->closed_epoch, compute_cut_array(run->cut),
 									ranges.items[0].from, ranges.items[ranges.n - 1].to);
+		compute_summarise(run->c);
 		run->chunks = choose_chunks(run, ranges);
 		catalog_run_chunks(run->id, run->chunks.n);
 	}

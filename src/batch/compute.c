@@ -133,13 +133,19 @@ compute_open(const ViewRow *view)
 													get_rel_name(stream_row.archive));
 	c->source.partition = quote_identifier(partition);
 	c->source.offset = quote_identifier(offset);
-	c->source.leave_out = catalog_view_dead_letters(view->view, &c->dead_partitions, &c->dead_offsets) > 0;
+	compute_leave_out(c);
 	return c;
+}
+
+void
+compute_leave_out(Computation *c)
+{
+	c->source.leave_out = catalog_view_dead_letters(c->view.view, &c->dead_partitions, &c->dead_offsets) > 0;
 }
 
 /* Read the rows of a failed statement one by one until one raises; sets at_known where it was a row. */
 static void
-find_row(const Computation *c, const char *conditions, Datum *values)
+find_row(const Computation *c, const char *cut, const char *panes, Datum *values)
 {
 	MemoryContext old = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -155,7 +161,7 @@ find_row(const Computation *c, const char *conditions, Datum *values)
 
 		guard_enter(&guard, c->owner, c->view.settings);
 		SPI_connect();
-		plan = SPI_prepare(sql_compute_rows(c->def, &c->source, conditions), NPARAMS, types);
+		plan = SPI_prepare(sql_compute_rows(c->def, &c->source, cut, panes), NPARAMS, types);
 		portal = SPI_cursor_open(NULL, plan, values, NULL, true);
 		do
 		{
@@ -181,7 +187,7 @@ find_row(const Computation *c, const char *conditions, Datum *values)
 
 /* Run a computing statement in a subtransaction; an error of its rows names the row. */
 static int64
-compute(const Computation *c, bool into_stream, const char *conditions, Datum *values)
+compute(const Computation *c, bool into_stream, const char *cut, const char *panes, Datum *values)
 {
 	MemoryContext old = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -195,7 +201,7 @@ compute(const Computation *c, bool into_stream, const char *conditions, Datum *v
 
 		guard_enter(&guard, c->owner, c->view.settings);
 		SPI_connect();
-		rows = (int64) execute(sql_compute(c->def, c->view.id, &c->source, into_stream, conditions), values, false, 0);
+		rows = (int64) execute(sql_compute(c->def, c->view.id, &c->source, into_stream, cut, panes), values, false, 0);
 		SPI_finish();
 		guard_leave(&guard);
 		ReleaseCurrentSubTransaction();
@@ -214,7 +220,7 @@ compute(const Computation *c, bool into_stream, const char *conditions, Datum *v
 		return rows;
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION)
 	{
-		find_row(c, conditions, values);
+		find_row(c, cut, panes, values);
 		if (at_known)
 		{
 			error->detail = psprintf("The event at partition %d, offset %lld of the archive %s raises it.", at_partition,
@@ -225,21 +231,17 @@ compute(const Computation *c, bool into_stream, const char *conditions, Datum *v
 	ReThrowError(error);
 }
 
+/* The condition of panes in the range, or NULL; printed under the guard's search_path, as the statements are. */
 static char *
-both(const char *a, const char *b)
-{
-	return psprintf("%s AND %s", a, b);
-}
-
-/* Conditions are printed under the guard's search_path, as the statements are. */
-static char *
-condition(const Computation *c, char *(*print) (const ViewDef *))
+in_range(const Computation *c)
 {
 	Guard		guard;
 	char	   *result;
 
+	if (!c->def->has_window)
+		return NULL;
 	guard_enter(&guard, InvalidOid, c->view.settings);
-	result = print(c->def);
+	result = sql_in_range(c->def);
 	guard_leave(&guard);
 	return result;
 }
@@ -260,14 +262,11 @@ int64
 compute_chunk(const Computation *c, const Cut *cut, int64 closed_epoch, TimestampTz from, TimestampTz to)
 {
 	Datum		values[NPARAMS];
-	char	   *conditions = sql_below_cut(&c->source);
 	int64		rows;
 
-	if (c->def->has_window)
-		conditions = both(conditions, condition(c, sql_in_range));
 	fill(c, values, cut, from, to, closed_epoch, NULL);
 	clear(c, false, values);
-	rows = compute(c, false, conditions, values);
+	rows = compute(c, false, sql_below_cut(&c->source), in_range(c), values);
 	clear(c, true, values);
 	return rows;
 }
@@ -277,15 +276,14 @@ compute_history(const Computation *c, const Cut *cut, TimestampTz closed, int64 
 {
 	Datum		values[NPARAMS];
 	char	   *below = sql_below_cut(&c->source);
-	char	   *before;
+	char	   *before = in_range(c);
 	int64		rows;
 
 	fill(c, values, cut, DT_NOBEGIN, closed, epoch, NULL);
-	if (!c->def->has_window)
-		return compute(c, false, below, values);
-	before = condition(c, sql_in_range);
-	rows = compute(c, false, both(below, before), values);
-	return rows + compute(c, true, both(below, psprintf("(%s) IS NOT TRUE", before)), values);
+	rows = compute(c, false, below, before, values);
+	if (before != NULL)
+		rows += compute(c, true, below, psprintf("(%s) IS NOT TRUE", before), values);
+	return rows;
 }
 
 int64
@@ -294,7 +292,7 @@ compute_between(const Computation *c, const Cut *from, const Cut *to, int64 epoc
 	Datum		values[NPARAMS];
 
 	fill(c, values, from, DT_NOBEGIN, DT_NOEND, epoch, to);
-	return compute(c, true, sql_between_cuts(&c->source), values);
+	return compute(c, true, sql_between_cuts(&c->source), NULL, values);
 }
 
 void

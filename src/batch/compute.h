@@ -34,6 +34,12 @@ extern ArrayType *compute_cut_array(const Cut *cut);
 extern Computation *compute_open(const ViewRow *view);
 
 /*
+ * Note the view's dead letters of now, which are left out; compute_open() did it too. After a cut, for those that the worker's last flush before it
+ * has added. Current context.
+ */
+extern void compute_leave_out(Computation *c);
+
+/*
  * One chunk, in the caller's transaction: replace the batch rows of panes [from, to) by what the archive holds of them below the cut, and delete
  * their stream rows up to the epoch that the cut closed. Without window: everything. Returns the rows written. An error that a row raises names its position.
  */

@@ -216,8 +216,10 @@ static bool
 plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->context);
-	Ranges		ranges = choose_ranges(run, stream);
+	Ranges		ranges;
 
+	compute_leave_out(run->c);
+	ranges = choose_ranges(run, stream);
 	if (ranges.n > 0)
 	{
 		run->id = catalog_begin_run(row->id, run->view, "refresh", run->closed_epoch, compute_cut_array(run->cut),

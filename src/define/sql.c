@@ -172,22 +172,35 @@ sql_state_tables(const ViewDef *def, int32 id)
 	return result;
 }
 
-static void
-append_source(StringInfo buf, const BatchSource *source, const char *conditions, bool announce)
+/* Whether the window's argument may raise: anything but a column. Then it must not see rows that are left out, or lie behind the cut. */
+static bool
+range_may_raise(const ViewDef *def)
 {
-	if (!source->leave_out && !announce)
+	return def->has_window && !IsA(def->window.argument, Var);
+}
+
+static void
+append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut, const char *panes, bool announce)
+{
+	bool		outside = panes && range_may_raise(def);
+
+	if (!source->leave_out && !announce && !outside)
 	{
-		appendStringInfo(buf, " FROM %s event WHERE (%s)", source->relation, conditions);
+		appendStringInfo(buf, " FROM %s event WHERE (%s)", source->relation, cut);
+		if (panes)
+			appendStringInfo(buf, " AND (%s)", panes);
 		return;
 	}
 	/* OFFSET 0 keeps the planner from evaluating the view's expressions on rows that are left out */
-	appendStringInfo(buf, " FROM (SELECT * FROM %s event WHERE (%s)", source->relation, conditions);
+	appendStringInfo(buf, " FROM (SELECT * FROM %s event WHERE (%s)", source->relation, cut);
+	if (panes && !outside)
+		appendStringInfo(buf, " AND (%s)", panes);
 	if (source->leave_out)
 		appendStringInfo(buf, " AND NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5)) AS d (p, o) "
 						 "WHERE d.p = event.%s AND d.o = event.%s)", source->partition, source->offset);
 	if (announce)
 		appendStringInfo(buf, " AND streambatch._at(event.%s, event.%s)", source->partition, source->offset);
-	appendStringInfoString(buf, " OFFSET 0) event WHERE true");
+	appendStringInfo(buf, " OFFSET 0) event WHERE (%s)", outside ? panes : "true");
 }
 
 static void
@@ -198,7 +211,8 @@ append_where(StringInfo buf, const ViewDef *def)
 }
 
 char *
-sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream, const char *conditions)
+sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream, const char *cut,
+			const char *panes)
 {
 	StringInfoData buf;
 
@@ -217,7 +231,7 @@ sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_s
 		appendStringInfo(&buf, "%s%s", i + def->nkeys > 0 ? ", " : "", print(def, (Node *) def->states[i].aggref));
 	if (into_stream)
 		appendStringInfoString(&buf, ", $6");
-	append_source(&buf, source, conditions, false);
+	append_source(&buf, def, source, cut, panes, false);
 	append_where(&buf, def);
 	for (int i = 0; i < def->nkeys; i++)
 		appendStringInfo(&buf, "%s%d", i > 0 ? ", " : " GROUP BY ", i + 1);
@@ -225,7 +239,7 @@ sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_s
 }
 
 char *
-sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *conditions)
+sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut, const char *panes)
 {
 	StringInfoData buf;
 	FoldState  *states;
@@ -233,7 +247,7 @@ sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cond
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, "SELECT ");
 	append_columns(&buf, def, fold_columns(def, &states));
-	append_source(&buf, source, conditions, true);
+	append_source(&buf, def, source, cut, panes, true);
 	append_where(&buf, def);
 	return buf.data;
 }
@@ -287,7 +301,7 @@ sql_extent(const ViewDef *def, const BatchSource *source)
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "SELECT pg_catalog.min(%s), pg_catalog.max(%s), pg_catalog.count(*)", instant, instant);
-	append_source(&buf, source, psprintf("%s AND %s", sql_below_cut(source), sql_in_range(def)), false);
+	append_source(&buf, def, source, sql_below_cut(source), sql_in_range(def), false);
 	return buf.data;
 }
 

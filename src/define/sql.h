@@ -41,13 +41,14 @@ typedef struct BatchSource
 } BatchSource;
 
 /*
- * INSERT of states computed from the rows that pass the conditions. Conditions refer to the source as "event" and to parameters. into_stream:
- * into the stream layer, with the epoch $6 bigint; else into the batch layer.
+ * INSERT of states computed from the rows that pass the conditions, which refer to the source as "event" and to parameters: cut, of positions alone; panes, of
+ * the window's argument, or NULL, which is evaluated for no row that the cut or leave_out keeps away. into_stream: into the stream layer, with the epoch $6
+ * bigint; else into the batch layer.
  */
-extern char *sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream, const char *conditions);
+extern char *sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream, const char *cut, const char *panes);
 
 /* The rows of the same computation one by one, each announced to streambatch._at() before its expressions are evaluated. */
-extern char *sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *conditions);
+extern char *sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut, const char *panes);
 
 /*
  * Conditions: position below the cut $1 bigint[]; pane in [$2, $3) timestamptz, and no pane where $3 is infinity; position from the cut $1 on and

@@ -306,19 +306,15 @@ compute_past(const Creation *c, const StreamRow *stream, const Cut *before)
 	catalog_end_run(run, NULL);
 }
 
-/* A stream that has never been read: nothing is past, unless its worker starts right now. */
-static void
+/* Whether the stream has never been read, which the lock then keeps so. */
+static bool
 lock_unread(const Creation *c)
 {
 	StreamRow	locked;
 
 	if (!catalog_lock_stream(c->def->stream, &locked))
 		elog(ERROR, "stream %u has no row", c->def->stream);
-	if (compute_cut(c->def->stream)->n > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("the stream was started at the same moment"),
-				 errhint("Call create_view again.")));
+	return compute_cut(c->def->stream)->n == 0;
 }
 
 Datum
@@ -359,10 +355,9 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	catalog_insert_view(&c.row);
 	CommandCounterIncrement();
 	before = compute_cut(c.def->stream);
-	if (history && before->n > 0)
+	/* where the worker has begun at this very moment, all of the past lies behind the positions before */
+	if (history && (before->n > 0 || !lock_unread(&c)))
 		compute_past(&c, &stream, before);
-	else if (history)
-		lock_unread(&c);
 	catalog_raise_generation(c.def->stream);
 	if (!stream.paused)
 		streams_want_at_commit(c.def->stream);

@@ -61,12 +61,10 @@ explain_layers(ReturnSetInfo *rsinfo, const ViewRow *row)
 	if (catalog_stream(row->stream, &stream) && OidIsValid(stream.archive))
 	{
 		Computation *c = compute_open(row);
-		char	   *conditions = sql_below_cut(&c->source);
+		char	   *panes = def->has_window ? sql_in_range(def) : NULL;
 
-		if (def->has_window)
-			conditions = psprintf("%s AND %s", conditions, sql_in_range(def));
 		put_lines(rsinfo, "batch layer, for each chunk of a refresh:", sql_clear(def, row->id, false));
-		put_lines(rsinfo, "", sql_compute(def, row->id, &c->source, false, conditions));
+		put_lines(rsinfo, "", sql_compute(def, row->id, &c->source, false, sql_below_cut(&c->source), panes));
 		put_lines(rsinfo, "", sql_clear(def, row->id, true));
 	}
 	else

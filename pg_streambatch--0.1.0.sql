@@ -263,11 +263,9 @@ CREATE FUNCTION streambatch._on_drop()
     RETURNS event_trigger AS 'MODULE_PATHNAME', 'streambatch_on_drop' LANGUAGE C;
 COMMENT ON FUNCTION streambatch._on_drop() IS 'internal: rows go with the views and streams that they are of';
 REVOKE ALL ON FUNCTION streambatch._on_drop() FROM PUBLIC;
-CREATE EVENT TRIGGER streambatch_on_drop ON sql_drop
-    WHEN TAG IN ('DROP VIEW', 'DROP FOREIGN TABLE', 'DROP TABLE', 'DROP SERVER', 'DROP SCHEMA', 'DROP OWNED', 'DROP FOREIGN DATA WRAPPER',
-                 'DROP EXTENSION', 'DROP TYPE', 'DROP DOMAIN', 'DROP FUNCTION', 'DROP AGGREGATE', 'DROP COLLATION', 'DROP OPERATOR',
-                 'DROP CAST', 'ALTER FOREIGN TABLE')
-    EXECUTE FUNCTION streambatch._on_drop();
+-- Whatever the command: a CASCADE from anywhere can take a view along. Always: in sessions that replay changes too.
+CREATE EVENT TRIGGER streambatch_on_drop ON sql_drop EXECUTE FUNCTION streambatch._on_drop();
+ALTER EVENT TRIGGER streambatch_on_drop ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER streambatch_on_drop IS 'hybrid views and streams: their rows in the extension''s tables go with them';
 
 -- ------------------------------------------------------------------------------------------------------------------

@@ -123,7 +123,8 @@ compute_open(const ViewRow *view)
 	if (get_rel_name(stream_row.archive) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the archive of stream \"%s\" is gone", stream->name)));
+				 errmsg("the archive of stream \"%s\" is gone", stream->name),
+				 errhint("Drop the stream and its hybrid views, and create them again.")));
 	guard_enter(&guard, InvalidOid, view->settings);
 	c->def = analyse_stored(view->id);
 	guard_leave(&guard);

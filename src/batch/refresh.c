@@ -109,6 +109,11 @@ widen(Run *run)
 
 	if (run->has_to && to != run->to)
 		to += window->size;
+	/* the first and the last window of all reach beyond what a timestamp can be */
+	if (!TIMESTAMP_NOT_FINITE(from) && !IS_VALID_TIMESTAMP(from))
+		from = DT_NOBEGIN;
+	if (!TIMESTAMP_NOT_FINITE(to) && !IS_VALID_TIMESTAMP(to))
+		to = DT_NOEND;
 	if ((run->has_from && from != run->from) || (run->has_to && to != run->to))
 		ereport(NOTICE,
 				(errmsg("the range is widened to whole windows: from %s to %s",

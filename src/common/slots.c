@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_authid.h"
 #include "common/slots.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -17,6 +18,7 @@
 #include "storage/proc.h"
 #include "storage/procarray.h"
 #include "storage/shmem.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
@@ -414,6 +416,16 @@ slots_leave(int i, WorkerState state, uint64 requests)
 	LWLockRelease(lock);
 }
 
+/* As for the views over this function: its caller is whoever reads them. */
+static bool
+may_see(Oid stream)
+{
+	bool		missing = false;
+
+	return pg_class_aclcheck_ext(stream, GetUserId(), ACL_SELECT, &missing) == ACLCHECK_OK ||
+		has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
+}
+
 /* streambatch._workers(): the slots of this database */
 Datum
 streambatch_workers(PG_FUNCTION_ARGS)
@@ -430,7 +442,7 @@ streambatch_workers(PG_FUNCTION_ARGS)
 		LWLockAcquire(lock, LW_SHARED);
 		copy = table->slots[i];
 		LWLockRelease(lock);
-		if (copy.database != MyDatabaseId)
+		if (copy.database != MyDatabaseId || !may_see(copy.stream))
 			continue;
 		values[0] = ObjectIdGetDatum(copy.stream);
 		values[1] = CStringGetTextDatum(state_names[copy.state]);

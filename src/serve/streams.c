@@ -17,6 +17,7 @@
 #include "serve/streams.h"
 #include "source/consumer.h"
 #include "source/stream.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -165,6 +166,21 @@ check_archive(const Stream *stream, Oid archive, const char *partition, const ch
 		check_column(stream, archive, offset, INT8OID);
 }
 
+/* The worker writes the archive, and a refresh reads it, as the stream's owner would. */
+static void
+check_archive_privileges(const Stream *stream, Oid archive)
+{
+	if (pg_class_aclcheck(archive, stream->owner, ACL_INSERT) == ACLCHECK_OK &&
+		pg_class_aclcheck(archive, stream->owner, ACL_SELECT) == ACLCHECK_OK)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for table %s", stream->archive_name),
+			 errhint("The stream's owner reads and writes its archive: GRANT SELECT, INSERT ON %s TO %s.",
+					 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
+					 quote_identifier(GetUserNameFromId(stream->owner, false)))));
+}
+
 /* Events that an existing archive holds already are not read again: positions begin behind them. */
 static void
 adopt_positions(const Stream *stream, const char *partition, const char *offset)
@@ -219,7 +235,10 @@ streams_ensure(Oid relid, StreamRow *row)
 		archive = get_relname_relid(stream->archive_name, nsp);
 		existing = OidIsValid(archive);
 		if (existing)
+		{
 			check_archive(stream, archive, partition, offset);
+			check_archive_privileges(stream, archive);
+		}
 		else
 			create_archive(stream, partition, offset);
 		SPI_finish();

@@ -16,10 +16,12 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "common/compat.h"
+#include "common/guard.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "stream/archive.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -160,6 +162,7 @@ archive_open(const Stream *stream, Oid archive)
 	ArchiveWriter *w = palloc0(sizeof(ArchiveWriter));
 	const char *partition;
 	const char *offset;
+	Guard		guard;
 
 	stream_position_columns(stream, &partition, &offset);
 	w->stream = stream;
@@ -169,9 +172,15 @@ archive_open(const Stream *stream, Oid archive)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the archive of stream \"%s\" is gone", stream->name),
-				 errhint("Create the table %s again, or drop the stream.",
-						 quote_qualified_identifier(stream->archive_schema ? stream->archive_schema : "?",
-													stream->archive_name ? stream->archive_name : "?"))));
+				 errhint("Drop the stream and its hybrid views, and create them again.")));
+	/* multi-inserts ask nobody */
+	if (pg_class_aclcheck(archive, stream->owner, ACL_INSERT) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for table %s", RelationGetRelationName(w->rel)),
+				 errhint("The stream's owner writes its archive: GRANT INSERT ON %s TO %s.",
+						 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(w->rel)), RelationGetRelationName(w->rel)),
+						 quote_identifier(GetUserNameFromId(stream->owner, false)))));
 	w->plain = w->rel->rd_rel->relkind == RELKIND_RELATION && w->rel->trigdesc == NULL && map_columns(w, partition, offset);
 	if (!w->plain)
 	{
@@ -181,7 +190,10 @@ archive_open(const Stream *stream, Oid archive)
 	w->estate = CreateExecutorState();
 	w->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(w->result, w->rel, 0, NULL, 0);
+	/* constant folding may call what an index's expression or condition calls */
+	guard_enter(&guard, stream->owner, NULL);
 	ExecOpenIndices(w->result, false);
+	guard_leave(&guard);
 	w->slots = palloc(CHUNK * sizeof(TupleTableSlot *));
 	for (int i = 0; i < CHUNK; i++)
 		w->slots[i] = table_slot_create(w->rel, NULL);

@@ -13,6 +13,7 @@
 
 #include "access/table.h"
 #include "catalog/pg_type.h"
+#include "common/guard.h"
 #include "stream/flush.h"
 #include "stream/states.h"
 #include "utils/memutils.h"
@@ -42,11 +43,15 @@ write_view(ViewFold *vf, int64 epoch)
 
 	PG_TRY();
 	{
+		Guard		guard;
 		Relation	rel = table_open(vf->state_table, RowExclusiveLock);
 
+		/* the table is the view owner's, and so is what hangs on it */
+		guard_enter(&guard, vf->owner, vf->row.settings);
 		PushActiveSnapshot(GetTransactionSnapshot());
 		states_write(rel, vf->def, vf->fold, epoch, vf->append);
 		PopActiveSnapshot();
+		guard_leave(&guard);
 		table_close(rel, NoLock);
 	}
 	PG_CATCH();

@@ -14,6 +14,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_type.h"
 #include "common/compat.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -42,14 +43,17 @@ typedef struct Writer
 	Relation	index;
 } Writer;
 
-/* The attribute whose name is the column's. */
+/* The attribute whose name is the column's. The table's owner could have altered it: what is written must be of its type. */
 static AttrNumber
-attribute(Relation rel, const char *column)
+attribute(Relation rel, const char *column, Oid type)
 {
 	AttrNumber	att = get_attnum(RelationGetRelid(rel), column);
 
-	if (att == InvalidAttrNumber)
-		elog(ERROR, "state table \"%s\" has no column \"%s\"", RelationGetRelationName(rel), column);
+	if (att == InvalidAttrNumber || TupleDescAttr(RelationGetDescr(rel), att - 1)->atttypid != type)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("state table \"%s\" has lost its column \"%s\"", RelationGetRelationName(rel), column),
+				 errhint("Drop and create the hybrid view again.")));
 	return att;
 }
 
@@ -112,13 +116,13 @@ writer_open(Writer *w, Relation rel, const ViewDef *def, bool append)
 	compat_epq_init(&w->epq, w->estate);
 	w->found = table_slot_create(rel, NULL);
 	w->put = table_slot_create(rel, NULL);
-	w->epoch_att = attribute(rel, "epoch");
+	w->epoch_att = attribute(rel, "epoch", INT8OID);
 	w->key_atts = palloc((def->nkeys + 1) * sizeof(AttrNumber));
 	for (int i = 0; i < def->nkeys; i++)
-		w->key_atts[i] = attribute(rel, def->keys[i].column);
+		w->key_atts[i] = attribute(rel, def->keys[i].column, def->keys[i].type);
 	w->state_atts = palloc((def->nstates + 1) * sizeof(AttrNumber));
 	for (int i = 0; i < def->nstates; i++)
-		w->state_atts[i] = attribute(rel, psprintf("s%d", i + 1));
+		w->state_atts[i] = attribute(rel, psprintf("s%d", i + 1), def->states[i].type);
 	if (!append)
 		open_lookup(w);
 }

@@ -5,7 +5,7 @@
 #ifndef COMPUTE_H
 #define COMPUTE_H
 
-#include "common/catalog.h"
+#include "common/catalog_views.h"
 #include "define/sql.h"
 
 typedef struct Computation

@@ -5,7 +5,7 @@
 #ifndef VIEWFOLD_H
 #define VIEWFOLD_H
 
-#include "common/catalog.h"
+#include "common/catalog_views.h"
 #include "stream/fold.h"
 #include "stream/intake.h"
 

@@ -1,0 +1,81 @@
+/*
+ * statement.c
+ *		Fixed statements on the extension's own tables (see statement.h).
+ */
+#include "postgres.h"
+
+#include "catalog/pg_authid.h"
+#include "common/statement.h"
+#include "utils/snapmgr.h"
+
+/* Run a statement; its rows can be read with the get_ functions until statement_finish(). nulls as SPI wants them, or NULL. */
+void
+statement_run(StatementCall *call, Statement *statement, Datum *values, const char *nulls)
+{
+	int			rc;
+
+	call->caller = CurrentMemoryContext;
+	guard_enter(&call->guard, BOOTSTRAP_SUPERUSERID, NULL);
+	call->snapshot = !ActiveSnapshotSet();
+	if (call->snapshot)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	if (statement->plan == NULL)
+	{
+		SPIPlanPtr	plan = SPI_prepare(statement->sql, statement->nargs, statement->types);
+
+		if (plan == NULL)
+			elog(ERROR, "could not prepare \"%s\": %s", statement->sql, SPI_result_code_string(SPI_result));
+		SPI_keepplan(plan);
+		statement->plan = plan;
+	}
+	rc = SPI_execute_plan(statement->plan, values, nulls, false, 0);
+	if (rc < 0)
+		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(rc));
+	call->nrows = SPI_processed;
+}
+
+void
+statement_finish(StatementCall *call)
+{
+	SPI_finish();
+	if (call->snapshot)
+		PopActiveSnapshot();
+	guard_leave(&call->guard);
+}
+
+void
+statement_run_only(Statement *statement, Datum *values, const char *nulls)
+{
+	StatementCall call;
+
+	statement_run(&call, statement, values, nulls);
+	statement_finish(&call);
+}
+
+Datum
+statement_get(uint64 row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+}
+
+int64
+statement_get_int64(uint64 row, int column, int64 when_null)
+{
+	bool		isnull;
+	Datum		d = statement_get(row, column, &isnull);
+
+	return isnull ? when_null : DatumGetInt64(d);
+}
+
+ArrayType *
+statement_get_array(StatementCall *call, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		d = statement_get(row, column, &isnull);
+	MemoryContext old = MemoryContextSwitchTo(call->caller);
+	ArrayType  *result = isnull ? NULL : DatumGetArrayTypePCopy(d);
+
+	MemoryContextSwitchTo(old);
+	return result;
+}

@@ -219,6 +219,8 @@ compute(const Computation *c, bool into_stream, const char *cut, const char *pan
 	CurrentResourceOwner = owner;
 	if (error == NULL)
 		return rows;
+	/* in the user's terms, and not in those of the statement that was generated */
+	error->context = psprintf("computing hybrid view \"%s\" from its archive", get_rel_name(c->view.view));
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION)
 	{
 		find_row(c, cut, panes, values);

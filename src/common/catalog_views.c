@@ -136,7 +136,8 @@ void
 catalog_set_view_state(Oid view, const char *state)
 {
 	static Statement s = {
-		"UPDATE streambatch._view SET state = $2, error_sqlstate = NULL, error_message = NULL WHERE view = $1 AND state <> $2",
+		"UPDATE streambatch._view SET state = $2, error_sqlstate = NULL, error_message = NULL WHERE view = $1 AND state <> $2 "
+		"AND ($2 <> 'active' OR state = 'building')",
 		2, {REGCLASSOID, TEXTOID}
 	};
 	Datum		values[2] = {ObjectIdGetDatum(view), CStringGetTextDatum(state)};

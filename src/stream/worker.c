@@ -32,7 +32,7 @@
 #include "stream/archive.h"
 #include "stream/definition.h"
 #include "stream/flush.h"
-#include "stream/trouble.h"
+#include "stream/advice.h"
 #include "stream/worker.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -137,7 +137,7 @@ note_trouble(void)
 {
 	WorkerError error;
 
-	if (!trouble_describe(consumer_state(w->consumer), w->d.stream, &error))
+	if (!advice_for(consumer_state(w->consumer), w->d.stream, &error))
 		return true;
 	slots_set_state(w->slot, WORKER_RECONNECTING);
 	slots_set_error(w->slot, &error);
@@ -181,7 +181,7 @@ await_partitions(void)
 		{
 			WorkerError error;
 
-			trouble_no_topic(w->d.stream, &error);
+			advice_no_topic(w->d.stream, &error);
 			slots_set_state(w->slot, WORKER_RECONNECTING);
 			slots_set_error(w->slot, &error);
 		}
@@ -464,7 +464,7 @@ out_of_range(void)
 		return;
 	if (!w->d.stream->on_gap_skip || offset > high)
 	{
-		trouble_gap(w->d.stream, partition, offset, low, high, &error);
+		advice_gap(w->d.stream, partition, offset, low, high, &error);
 		stop(&error);
 	}
 	rewind_all();

@@ -1,10 +1,10 @@
 /*
- * trouble.c
- *		What stands between a worker and its topic (see trouble.h).
+ * advice.c
+ *		What stands between a worker and its topic, and what to do (see advice.h).
  */
 #include "postgres.h"
 
-#include "stream/trouble.h"
+#include "stream/advice.h"
 #include "utils/builtins.h"
 
 static void
@@ -17,21 +17,21 @@ fill(WorkerError *error, int sqlerrcode, const char *message, const char *hint)
 }
 
 void
-trouble_no_topic(const Stream *stream, WorkerError *error)
+advice_no_topic(const Stream *stream, WorkerError *error)
 {
 	fill(error, ERRCODE_UNDEFINED_OBJECT, psprintf("topic \"%s\" does not exist", stream->topic),
 		 "Create the topic, or correct the option topic of the stream.");
 }
 
 bool
-trouble_describe(const ConsumerState *state, const Stream *stream, WorkerError *error)
+advice_for(const ConsumerState *state, const Stream *stream, WorkerError *error)
 {
 	switch (state->trouble)
 	{
 		case CONSUMER_FINE:
 			return false;
 		case CONSUMER_UNKNOWN_TOPIC:
-			trouble_no_topic(stream, error);
+			advice_no_topic(stream, error);
 			break;
 		case CONSUMER_AUTH:
 			fill(error, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, state->message,
@@ -45,7 +45,7 @@ trouble_describe(const ConsumerState *state, const Stream *stream, WorkerError *
 }
 
 void
-trouble_gap(const Stream *stream, int32 partition, int64 offset, int64 low, int64 high, WorkerError *error)
+advice_gap(const Stream *stream, int32 partition, int64 offset, int64 low, int64 high, WorkerError *error)
 {
 	const char *name = quote_qualified_identifier(stream->schema, stream->name);
 

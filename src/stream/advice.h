@@ -1,0 +1,20 @@
+/*
+ * advice.h
+ *		What stands between a worker and its topic, in words for streambatch.stat_stream.
+ */
+#ifndef ADVICE_H
+#define ADVICE_H
+
+#include "common/slots.h"
+#include "source/consumer.h"
+
+/* Fill in error; false where nothing stands in the way. */
+extern bool advice_for(const ConsumerState *state, const Stream *stream, WorkerError *error);
+
+/* The broker answers, and knows no such topic. */
+extern void advice_no_topic(const Stream *stream, WorkerError *error);
+
+/* The log holds [low, high) of a partition, and the offset to be read is not in it. */
+extern void advice_gap(const Stream *stream, int32 partition, int64 offset, int64 low, int64 high, WorkerError *error);
+
+#endif							/* ADVICE_H */

@@ -170,7 +170,8 @@ catalog_forget_dropped(void)
 	static Statement affected = {
 		"WITH dropped AS (SELECT objid FROM pg_catalog.pg_event_trigger_dropped_objects() "
 		"  WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objsubid = 0) "
-		"SELECT s.stream::oid, s.stream::oid IN (SELECT objid FROM dropped), s.archive::text FROM streambatch._stream s "
+		"SELECT s.stream::oid, s.stream::oid IN (SELECT objid FROM dropped), "
+		"  (SELECT c.oid::pg_catalog.regclass::text FROM pg_catalog.pg_class c WHERE c.oid = s.archive) FROM streambatch._stream s "
 		"WHERE s.stream::oid IN (SELECT objid FROM dropped) "
 		"OR EXISTS (SELECT FROM streambatch._view v JOIN dropped d ON d.objid = v.view::oid WHERE v.stream = s.stream) "
 		"ORDER BY s.stream", 0, {0}

@@ -78,15 +78,13 @@ catalog_view(Oid view, ViewRow *row)
 	return found;
 }
 
-List *
-catalog_views_of(Oid stream)
+static List *
+list_views(Statement *statement, Datum *values)
 {
-	static Statement s = {VIEW_COLUMNS "WHERE stream = $1 ORDER BY id", 1, {REGCLASSOID}};
-	Datum		values[1] = {ObjectIdGetDatum(stream)};
 	StatementCall call;
 	List	   *result = NIL;
 
-	statement_run(&call, &s, values, NULL);
+	statement_run(&call, statement, values, NULL);
 	for (uint64 i = 0; i < call.nrows; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(call.caller);
@@ -98,6 +96,26 @@ catalog_views_of(Oid stream)
 	}
 	statement_finish(&call);
 	return result;
+}
+
+List *
+catalog_views_of(Oid stream)
+{
+	static Statement s = {VIEW_COLUMNS "WHERE stream = $1 ORDER BY id", 1, {REGCLASSOID}};
+	Datum		values[1] = {ObjectIdGetDatum(stream)};
+
+	return list_views(&s, values);
+}
+
+List *
+catalog_altered_views(void)
+{
+	static Statement s = {
+		VIEW_COLUMNS "WHERE view::oid IN (SELECT objid FROM pg_catalog.pg_event_trigger_ddl_commands() "
+		"WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass) ORDER BY id", 0, {0}
+	};
+
+	return list_views(&s, NULL);
 }
 
 int64

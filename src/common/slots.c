@@ -379,15 +379,23 @@ slots_set_state(int i, WorkerState state)
 {
 	Slot	   *slot = &table->slots[i];
 
-	if (slot->state == state && slot->failures == 0 && slot->error.sqlerrcode == 0)
+	if (slot->state == state)
 		return;
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	slot->state = state;
-	if (state == WORKER_STREAMING || state == WORKER_CATCHING_UP)
-	{
-		slot->failures = 0;
-		memset(&slot->error, 0, sizeof(slot->error));
-	}
+	LWLockRelease(lock);
+}
+
+void
+slots_note_success(int i)
+{
+	Slot	   *slot = &table->slots[i];
+
+	if (slot->failures == 0 && slot->error.sqlerrcode == 0)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot->failures = 0;
+	memset(&slot->error, 0, sizeof(slot->error));
 	LWLockRelease(lock);
 }
 

@@ -64,6 +64,8 @@ extern void slots_start_failed(int slot, const char *message, const char *hint);
 extern bool slots_attach(int slot, Oid *database, Oid *stream);	/* false: no longer wanted */
 extern uint64 slots_requests(int slot);
 extern void slots_set_state(int slot, WorkerState state);
+/* Something was stored, or there is nothing to store: whatever went wrong before is over, and the back-off begins anew. */
+extern void slots_note_success(int slot);
 extern void slots_set_error(int slot, const WorkerError *error);	/* NULL: clear */
 /* Leave: for good if nobody has asked since "requests" was noted; otherwise the launcher starts another. */
 extern void slots_leave(int slot, WorkerState state, uint64 requests);

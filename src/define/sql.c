@@ -235,6 +235,9 @@ sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_s
 	append_where(&buf, def);
 	for (int i = 0; i < def->nkeys; i++)
 		appendStringInfo(&buf, "%s%d", i > 0 ? ", " : " GROUP BY ", i + 1);
+	/* without keys there would be a row of no events */
+	if (def->nkeys == 0)
+		appendStringInfoString(&buf, " HAVING pg_catalog.count(*) > 0");
 	return buf.data;
 }
 

@@ -161,16 +161,21 @@ check_layers_columns(const Creation *c)
 }
 
 static void
-check_privileges(const Creation *c, const StreamRow *stream)
+check_privileges(const Creation *c, const StreamRow *stream, bool fresh)
 {
+	const char *role = quote_identifier(GetUserNameFromId(c->owner, false));
+
 	if (pg_class_aclcheck(c->def->stream, c->owner, ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(c->def->stream));
 	if (stream != NULL && OidIsValid(stream->archive) && pg_class_aclcheck(stream->archive, c->owner, ACL_SELECT) != ACLCHECK_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for table %s", get_rel_name(stream->archive)),
+				 /* an archive that this very call makes is not there to be granted once the call has failed */
+				 fresh ? errhint("The stream's owner makes the archive with SELECT streambatch.resume('%s'), and then GRANT SELECT ON %s TO %s.",
+								 get_rel_name(c->def->stream), quote_identifier(get_rel_name(stream->archive)), role) :
 				 errhint("The owner of a hybrid view reads the stream's archive: GRANT SELECT ON %s TO %s.",
-						 quote_identifier(get_rel_name(stream->archive)), quote_identifier(GetUserNameFromId(c->owner, false)))));
+						 quote_identifier(get_rel_name(stream->archive)), role)));
 }
 
 static void
@@ -324,6 +329,7 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	StreamRow	stream;
 	Cut		   *before;
 	bool		history;
+	bool		fresh;
 
 	for (int i = 0; i < 5; i++)
 	{
@@ -341,9 +347,10 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	parse_name(&c, PG_GETARG_TEXT_PP(0));
 	c.row.settings = guard_note_settings();
 	analyse(&c, PG_GETARG_TEXT_PP(1));
-	check_privileges(&c, NULL);
+	check_privileges(&c, NULL, false);
+	fresh = !catalog_stream(c.def->stream, &stream);
 	streams_ensure(c.def->stream, &stream);
-	check_privileges(&c, &stream);
+	check_privileges(&c, &stream, fresh);
 	streams_warn(c.def->stream);
 
 	c.row.id = catalog_next_view_id();

@@ -1,12 +1,14 @@
 /*
  * views.c
- *		Functions about hybrid views: which layer a session is served, explain(), and what a DROP takes along.
+ *		Functions about hybrid views: which layer a session is served, explain(), and what follows from a DROP or a new owner.
  */
 #include "postgres.h"
 
 #include "batch/compute.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
 #include "commands/event_trigger.h"
+#include "commands/tablecmds.h"
 #include "common/guard.h"
 #include "common/guc.h"
 #include "fmgr.h"
@@ -21,6 +23,7 @@
 PG_FUNCTION_INFO_V1(streambatch_serves);
 PG_FUNCTION_INFO_V1(streambatch_explain);
 PG_FUNCTION_INFO_V1(streambatch_on_drop);
+PG_FUNCTION_INFO_V1(streambatch_on_alter);
 
 /* streambatch._serves(layer): whether this session reads the layer; a condition that the planner evaluates once */
 Datum
@@ -110,5 +113,44 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 	streams = catalog_forget_dropped();
 	foreach(lc, streams)
 		streams_nudge_at_commit(lfirst_oid(lc));
+	PG_RETURN_NULL();
+}
+
+static void
+change_owner(Oid object, Oid owner)
+{
+	if (OidIsValid(object) && guard_owner_of(object) != owner)
+		ATExecChangeOwner(object, owner, false, AccessExclusiveLock);
+}
+
+/* Event trigger: what a view is made of belongs to the view's owner, whoever that becomes. */
+Datum
+streambatch_on_alter(PG_FUNCTION_ARGS)
+{
+	static const char *const objects[] = {"query", "stream", "batch", "merged"};
+	List	   *views;
+	ListCell   *lc;
+	Guard		guard;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("this function is called by an event trigger only")));
+	views = catalog_altered_views();
+	foreach(lc, views)
+	{
+		const ViewRow *row = lfirst(lc);
+		Oid			owner = guard_owner_of(row->view);
+		Oid			namespace = get_namespace_oid("streambatch_state", false);
+
+		guard_enter(&guard, BOOTSTRAP_SUPERUSERID, NULL);
+		for (int i = 0; i < lengthof(objects); i++)
+			change_owner(get_relname_relid(psprintf("%s_%d", objects[i], row->id), namespace), owner);
+		change_owner(get_relname_relid(psprintf("%s_layers", get_rel_name(row->view)), get_rel_namespace(row->view)), owner);
+		guard_leave(&guard);
+		/* its worker runs the view's query as its owner */
+		streams_want_at_commit(row->stream);
+		catalog_raise_generation(row->stream);
+	}
 	PG_RETURN_NULL();
 }

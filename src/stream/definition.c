@@ -21,10 +21,12 @@
 
 static bool changed;			/* the foreign table, its server or a user mapping was altered */
 
+/* arg: the hash of the row that concerns us; 0: any. A hash of 0 says that anything may have changed. */
 static void
 on_catalog_change(Datum arg, int cache, uint32 hash)
 {
-	changed = true;
+	if (arg == (Datum) 0 || hash == 0 || hash == DatumGetUInt32(arg))
+		changed = true;
 }
 
 static void
@@ -40,10 +42,19 @@ definition_init(Definition *d, Oid relid)
 	memset(d, 0, sizeof(*d));
 	d->relid = relid;
 	d->context = AllocSetContextCreate(CurrentMemoryContext, "streambatch definition", ALLOCSET_DEFAULT_SIZES);
-	CacheRegisterSyscacheCallback(FOREIGNTABLEREL, on_catalog_change, (Datum) 0);
-	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_catalog_change, (Datum) 0);
-	CacheRegisterSyscacheCallback(USERMAPPINGOID, on_catalog_change, (Datum) 0);
 	CacheRegisterRelcacheCallback(on_relation_change, ObjectIdGetDatum(relid));
+	/* a mapping that comes to be, for the owner or for PUBLIC, has no row to know it by */
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, on_catalog_change, (Datum) 0);
+}
+
+/* The rest needs the caches, and so a transaction. */
+static void
+watch(const Stream *stream)
+{
+	CacheRegisterSyscacheCallback(FOREIGNTABLEREL, on_catalog_change,
+								  UInt32GetDatum(GetSysCacheHashValue1(FOREIGNTABLEREL, ObjectIdGetDatum(stream->relid))));
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_catalog_change,
+								  UInt32GetDatum(GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(stream->serverid))));
 }
 
 bool
@@ -156,6 +167,8 @@ definition_load(Definition *d)
 	if (result == DEFINITION_LOADED)
 	{
 		d->stream = stream_open(d->relid);
+		if (first)
+			watch(d->stream);
 		letters_init(&d->letters, d->context);
 		load_views(d);
 	}

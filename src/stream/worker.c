@@ -380,6 +380,7 @@ flush(void)
 	pgstat_report_activity(STATE_IDLE, NULL);
 	w->last_flush_end = GetCurrentTimestamp();
 	w->flush_cost = w->last_flush_end - start;
+	slots_note_success(w->slot);
 	if (suspended)
 		load();
 }
@@ -492,8 +493,11 @@ report_state(void)
 		out_of_range();
 		return;
 	}
-	if (note_trouble())
-		slots_set_state(w->slot, positions_all_at_end(&w->positions) ? WORKER_STREAMING : WORKER_CATCHING_UP);
+	if (!note_trouble())
+		return;
+	if (positions_all_at_end(&w->positions))
+		slots_note_success(w->slot);
+	slots_set_state(w->slot, positions_all_at_end(&w->positions) ? WORKER_STREAMING : WORKER_CATCHING_UP);
 }
 
 /* Once a second, and when the latch was set: the catalog, partitions, and a watermark that moves without messages. */

@@ -1,6 +1,6 @@
 /*
  * views.c
- *		Functions about hybrid views: which layer a session is served, explain(), and what a DROP takes along.
+ *		Functions about hybrid views: which layer a session is served, explain(), and what a DROP or a new owner takes along.
  */
 #include "postgres.h"
 
@@ -21,6 +21,7 @@
 PG_FUNCTION_INFO_V1(streambatch_serves);
 PG_FUNCTION_INFO_V1(streambatch_explain);
 PG_FUNCTION_INFO_V1(streambatch_on_drop);
+PG_FUNCTION_INFO_V1(streambatch_on_alter);
 
 /* streambatch._serves(layer): whether this session reads the layer; a condition that the planner evaluates once */
 Datum
@@ -53,7 +54,7 @@ put_lines(ReturnSetInfo *rsinfo, const char *title, const char *sql)
 static void
 explain_layers(ReturnSetInfo *rsinfo, const ViewRow *row)
 {
-	ViewDef    *def = analyse_stored(row->id);
+	ViewDef    *def = analyse_stored(row->id, guard_owner_of(row->view));
 	FoldState  *states;
 	StreamRow	stream;
 
@@ -110,5 +111,17 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 	streams = catalog_forget_dropped();
 	foreach(lc, streams)
 		streams_nudge_at_commit(lfirst_oid(lc));
+	PG_RETURN_NULL();
+}
+
+/* Event trigger: a view's new owner owns all of it. */
+Datum
+streambatch_on_alter(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("this function is called by an event trigger only")));
+	catalog_follow_owners();
 	PG_RETURN_NULL();
 }

@@ -275,6 +275,46 @@ ALTER EVENT TRIGGER streambatch_on_alter ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER streambatch_on_alter IS 'hybrid views: what they are made of follows their owner';
 COMMENT ON EVENT TRIGGER streambatch_on_drop IS 'hybrid views and streams: their rows in the extension''s tables go with them';
 
+-- The objects in streambatch_state are not their users': only the right to delete from batch_<id> tells whose they are.
+CREATE FUNCTION streambatch._follow_owners()
+    RETURNS void AS $$
+DECLARE
+    v record;
+    former text;
+    objects text;
+BEGIN
+    FOR v IN
+        SELECT w.id, w.stream, c.relowner, c.relowner::regrole::text AS owner, b.relowner AS us, l.oid::regclass::text AS layers,
+               l.relowner AS layers_owner, ARRAY(SELECT a.grantee FROM aclexplode(b.relacl) a WHERE a.privilege_type = 'DELETE') AS users
+          FROM streambatch._view w
+          JOIN pg_class c ON c.oid = w.view
+          JOIN pg_class b ON b.relname = 'batch_' || w.id AND b.relnamespace = 'streambatch_state'::regnamespace
+          LEFT JOIN (pg_depend d JOIN pg_class l ON l.oid = d.objid AND l.relnamespace <> 'streambatch_state'::regnamespace)
+            ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = w.view AND d.deptype = 'i'
+    LOOP
+        CONTINUE WHEN v.layers_owner = v.relowner AND (v.relowner = v.us OR v.relowner = ANY (v.users));
+        objects := format('streambatch_state.stream_%1$s, streambatch_state.batch_%1$s, streambatch_state.merged_%1$s', v.id);
+        FOR former IN SELECT u::regrole FROM unnest(v.users) u WHERE u NOT IN (v.us, v.relowner) LOOP
+            EXECUTE format('REVOKE ALL ON %s FROM %s', objects, former);
+        END LOOP;
+        EXECUTE format('GRANT SELECT, INSERT, DELETE ON %s TO %s', objects, v.owner);
+        IF v.layers_owner <> v.relowner THEN
+            EXECUTE format('ALTER VIEW %s OWNER TO %s', v.layers, v.owner);
+            UPDATE streambatch._stream SET generation = generation + 1 WHERE stream = v.stream;
+        END IF;
+    END LOOP;
+END $$ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION streambatch._follow_owners() IS 'internal: what stands behind hybrid views follows their owners';
+REVOKE ALL ON FUNCTION streambatch._follow_owners() FROM PUBLIC;
+CREATE FUNCTION streambatch._on_alter()
+    RETURNS event_trigger AS 'MODULE_PATHNAME', 'streambatch_on_alter' LANGUAGE C;
+COMMENT ON FUNCTION streambatch._on_alter() IS 'internal: what stands behind hybrid views follows their owners';
+REVOKE ALL ON FUNCTION streambatch._on_alter() FROM PUBLIC;
+CREATE EVENT TRIGGER streambatch_on_alter ON ddl_command_end WHEN TAG IN ('ALTER VIEW', 'ALTER TABLE')
+    EXECUTE FUNCTION streambatch._on_alter();
+ALTER EVENT TRIGGER streambatch_on_alter ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER streambatch_on_alter IS 'hybrid views: what stands behind them follows their owners';
+
 -- ------------------------------------------------------------------------------------------------------------------
 -- Statistics
 -- ------------------------------------------------------------------------------------------------------------------

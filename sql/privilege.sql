@@ -191,15 +191,27 @@ SELECT streambatch.pause('hooks');
 CREATE INDEX ON hooks_archive ((privilege.noted(k, 'archive index')));
 CREATE INDEX ON hooks_archive (n) WHERE privilege.noted('x', 'archive index condition');
 ALTER TABLE hooks_archive ADD CHECK (privilege.noted(k, 'archive check'));
-DO $$
-DECLARE
-    s text;
+-- nothing can be hung on the states, nor can they be made something else
+SELECT format('streambatch_state.%%s_%s', max(id)) AS state FROM (SELECT substring(relname FROM '\d+$')::int AS id FROM pg_class
+    WHERE relnamespace = 'streambatch_state'::regnamespace AND relkind = 'r') i \gset
+CREATE FUNCTION attempt(command text, layer text, state text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-    SELECT c.oid::regclass::text INTO s FROM pg_class c
-     WHERE relname ~ '^stream_\d+$' AND pg_get_userbyid(relowner) = 'privilege_owner' ORDER BY length(relname) DESC, relname DESC LIMIT 1;
-    EXECUTE format('CREATE TRIGGER t BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION privilege.note_row(''state trigger'')', s);
-    EXECUTE format('ALTER TABLE %s ADD CHECK (privilege.noted(k1, ''state check''))', s);
+    EXECUTE format(command, format(state, layer));
+    RETURN 'done';
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN 'denied';
 END $$;
+SELECT command, layer, attempt(command, layer, :'state') FROM unnest(ARRAY[
+    'CREATE TRIGGER t BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION privilege.note_row(''state trigger'')',
+    'CREATE RULE "_RETURN" AS ON SELECT TO %s DO INSTEAD SELECT 1 AS k1',
+    'CREATE INDEX ON %s ((privilege.noted(k1, ''state index'')))',
+    'CREATE POLICY p ON %s USING (privilege.noted(k1, ''state policy''))',
+    'CREATE TABLE privilege.child () INHERITS (%s)',
+    'ALTER TABLE %s ADD CHECK (privilege.noted(k1, ''state check''))',
+    'ALTER TABLE %s DROP COLUMN k1',
+    'TRUNCATE %s']) command, unnest(ARRAY['stream', 'batch']) layer;
+SELECT layer, attempt('CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO %s DO INSTEAD SELECT 1 AS k1', layer, :'state')
+  FROM unnest(ARRAY['query', 'merged']) layer;
 RESET ROLE;
 TRUNCATE seen;
 SELECT streambatch.resume('hooks');
@@ -215,6 +227,36 @@ TRUNCATE seen;
 INSERT INTO events VALUES ('e', 1, '2025-02-14 04:50');
 SELECT streambatch.wait_for('hooks');
 SELECT DISTINCT what, who FROM seen ORDER BY 1, 2;
+
+-- ---- a new owner owns all of a view ----
+CREATE VIEW privilege.owners AS
+SELECT v.viewowner, l.viewowner AS layers_owner,
+       ARRAY(SELECT DISTINCT r.rolname FROM pg_class c, pg_roles r WHERE c.relnamespace = 'streambatch_state'::regnamespace
+                AND c.relname ~ ('_' || w.id || '$') AND NOT r.rolsuper AND r.rolname LIKE 'privilege%'
+                AND has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') ORDER BY 1) AS users
+  FROM pg_views v, pg_views l, streambatch._view w
+ WHERE v.viewname = 'own' AND v.schemaname = 'privilege' AND l.viewname = 'own_layers' AND l.schemaname = 'privilege' AND w.view = 'privilege.own'::regclass;
+SELECT * FROM owners;
+GRANT SELECT ON events, events_archive TO privilege_reader;
+ALTER VIEW own OWNER TO privilege_reader;
+SELECT * FROM owners;
+SET ROLE privilege_owner;
+INSERT INTO events VALUES ('f', 1, '2025-02-14 06:10');
+SELECT streambatch.wait_for('events');
+CALL streambatch.refresh('own');
+SET ROLE privilege_reader;
+SELECT c FROM own WHERE k = 'f';
+CALL streambatch.refresh('own', "to" => 'infinity');
+SELECT c, recommended FROM own_layers WHERE k = 'f';
+RESET ROLE;
+ALTER TABLE own OWNER TO postgres;
+SELECT * FROM owners;
+ALTER VIEW own OWNER TO privilege_reader;
+REASSIGN OWNED BY privilege_reader TO privilege_owner;
+SELECT * FROM owners;
+SET ROLE privilege_owner;
+SELECT c FROM own WHERE k = 'f';
+RESET ROLE;
 
 SET client_min_messages = error;
 DROP SCHEMA privilege CASCADE;

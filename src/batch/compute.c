@@ -126,7 +126,7 @@ compute_open(const ViewRow *view)
 				 errmsg("the archive of stream \"%s\" is gone", stream->name),
 				 errhint("Drop the stream and its hybrid views, and create them again.")));
 	guard_enter(&guard, InvalidOid, view->settings);
-	c->def = analyse_stored(view->id);
+	c->def = analyse_stored(view->id, c->owner);
 	guard_leave(&guard);
 	stream_position_columns(stream, &partition, &offset);
 	c->archive = stream_row.archive;

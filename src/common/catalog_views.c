@@ -155,6 +155,7 @@ catalog_set_view_state(Oid view, const char *state)
 {
 	static Statement s = {
 		"UPDATE streambatch._view SET state = $2, error_sqlstate = NULL, error_message = NULL WHERE view = $1 AND state <> $2 "
+		/* one that the worker has suspended again meanwhile is not whole */
 		"AND ($2 <> 'active' OR state = 'building')",
 		2, {REGCLASSOID, TEXTOID}
 	};
@@ -180,6 +181,14 @@ catalog_view_dead_letters(Oid view, Datum *partitions, Datum *offsets)
 	*offsets = PointerGetDatum(statement_get_array(&call, 0, 3));
 	statement_finish(&call);
 	return n;
+}
+
+void
+catalog_follow_owners(void)
+{
+	static Statement s = {"SELECT streambatch._follow_owners()", 0, {0}};
+
+	statement_run_only(&s, NULL, NULL);
 }
 
 List *

@@ -34,8 +34,14 @@ extern List *catalog_views_of(Oid stream);	/* of ViewRow *, in the order of thei
 extern int64 catalog_raise_epoch(Oid view); /* returns the epoch that it closed */
 extern void catalog_suspend_view(Oid view, int sqlerrcode, const char *message);
 /* Positions of a view's dead letters as int[] and bigint[]; returns their number. */
-extern void catalog_set_view_state(Oid view, const char *state);	/* building; or active, where it is building still */
+extern void catalog_set_view_state(Oid view, const char *state);	/* building, or from building active; clears the error */
 extern int64 catalog_view_dead_letters(Oid view, Datum *partitions, Datum *offsets);
+
+/*
+ * What stands behind hybrid views follows their owners: who owns a view owns its _layers, and may use its internal objects; who owned it may no
+ * more. Raises the generation of the streams concerned, so that workers run the views as who owns them now.
+ */
+extern void catalog_follow_owners(void);
 
 /* In an sql_drop event trigger: forget views and streams that are dropped. Returns the streams concerned, of Oids. */
 extern List *catalog_forget_dropped(void);

@@ -344,7 +344,7 @@ analyse_query(const Query *original)
 }
 
 ViewDef *
-analyse_stored(int32 view_id)
+analyse_stored(int32 view_id, Oid owner)
 {
 	char	   *name = psprintf("query_%d", view_id);
 	Oid			relid = get_relname_relid(name, get_namespace_oid("streambatch_state", false));
@@ -360,7 +360,7 @@ analyse_stored(int32 view_id)
 	rel = relation_open(relid, AccessShareLock);
 	/* whatever constant folding calls is called as the one who wrote it */
 	GetUserIdAndSecContext(&user, &sec_context);
-	SetUserIdAndSecContext(rel->rd_rel->relowner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	SetUserIdAndSecContext(owner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	def = analyse_query(get_view_query(rel));
 	SetUserIdAndSecContext(user, sec_context);
 	relation_close(rel, NoLock);

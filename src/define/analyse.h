@@ -44,8 +44,11 @@ typedef struct ViewDef
  */
 extern ViewDef *analyse_query(const Query *query);
 
-/* The same for the query kept as the view streambatch_state.query_<id>. Raises undefined_table where that is gone. */
-extern ViewDef *analyse_stored(int32 view_id);
+/*
+ * The same for the query kept as the view streambatch_state.query_<id>, as the hybrid view's owner, whom it may call functions as. Raises
+ * undefined_table where it is gone.
+ */
+extern ViewDef *analyse_stored(int32 view_id, Oid owner);
 
 /* Parse and analyse SQL text, which must be one SELECT, in the caller's settings. */
 extern Query *analyse_parse(const char *sql);

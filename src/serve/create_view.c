@@ -25,7 +25,6 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
-#include "commands/tablecmds.h"
 #include "common/compat.h"
 #include "common/guard.h"
 #include "executor/spi.h"
@@ -210,11 +209,13 @@ internal(const Creation *c, const char *what)
 	return get_relname_relid(psprintf("%s_%d", what, c->row.id), get_namespace_oid("streambatch_state", false));
 }
 
-/* The objects in streambatch_state, where only the extension creates anything; handed to the view's owner. */
+/*
+ * The objects in streambatch_state, where only the extension creates anything. They stay the bootstrap superuser's: an owner could hang code on
+ * them that others run, or make of a table something else while the worker writes it. catalog_follow_owners() lets the view's owner use them.
+ */
 static void
 create_internal(const Creation *c)
 {
-	static const char *const objects[] = {"query", "stream", "batch", "merged"};
 	Guard		guard;
 	ListCell   *lc;
 
@@ -225,8 +226,6 @@ create_internal(const Creation *c)
 		execute(lfirst(lc));
 	execute(sql_merged_view(c->def, c->row.id));
 	SPI_finish();
-	for (int i = 0; i < lengthof(objects); i++)
-		ATExecChangeOwner(internal(c, objects[i]), c->owner, false, AccessExclusiveLock);
 	CommandCounterIncrement();
 	guard_leave(&guard);
 }
@@ -360,6 +359,7 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	create_views(&c);
 	record_dependencies(&c);
 	catalog_insert_view(&c.row);
+	catalog_follow_owners();
 	CommandCounterIncrement();
 	before = compute_cut(c.def->stream);
 	/* where the worker has begun at this very moment, all of the past lies behind the positions before */

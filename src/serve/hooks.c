@@ -1,14 +1,19 @@
 /*
  * hooks.c
- *		DROP DATABASE and its like find no worker in their way (see hooks.h).
+ *		What utility commands need of us (see hooks.h).
  *
  * PostgreSQL refuses to drop, move or rename a database, or to copy it as a template, while somebody is connected to it. Workers are nobody's sessions: they
  * are stopped for the time of the command, and come back if the database is still there.
+ *
+ * REASSIGN OWNED gives views to new owners without calling event triggers.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
+#include "commands/extension.h"
+#include "common/catalog_views.h"
 #include "common/compat.h"
 #include "common/slots.h"
 #include "miscadmin.h"
@@ -63,6 +68,11 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, Proc
 	if (!OidIsValid(database) || database == MyDatabaseId || !compat_database_ownercheck(database, GetUserId()))
 	{
 		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
+		if (IsA(pstmt->utilityStmt, ReassignOwnedStmt) && OidIsValid(get_extension_oid("pg_streambatch", true)))
+		{
+			CommandCounterIncrement();
+			catalog_follow_owners();
+		}
 		return;
 	}
 	slots_hold_database(database);

@@ -1,6 +1,6 @@
 /*
  * hooks.h
- *		What utility commands must wait for: DROP DATABASE and its like must find no worker in their way.
+ *		Utility commands: DROP DATABASE and its like must find no worker in their way, REASSIGN OWNED takes a hybrid view as a whole.
  */
 #ifndef HOOKS_H
 #define HOOKS_H

@@ -1,6 +1,6 @@
 /*
  * views.c
- *		Functions about hybrid views: which layer a session is served, explain(), and what follows from a DROP or a new owner.
+ *		Functions about hybrid views: which layer a session is served, explain(), and what a DROP or a new owner takes along.
  */
 #include "postgres.h"
 
@@ -56,7 +56,7 @@ put_lines(ReturnSetInfo *rsinfo, const char *title, const char *sql)
 static void
 explain_layers(ReturnSetInfo *rsinfo, const ViewRow *row)
 {
-	ViewDef    *def = analyse_stored(row->id);
+	ViewDef    *def = analyse_stored(row->id, guard_owner_of(row->view));
 	FoldState  *states;
 	StreamRow	stream;
 
@@ -116,41 +116,14 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
-static void
-change_owner(Oid object, Oid owner)
-{
-	if (OidIsValid(object) && guard_owner_of(object) != owner)
-		ATExecChangeOwner(object, owner, false, AccessExclusiveLock);
-}
-
-/* Event trigger: what a view is made of belongs to the view's owner, whoever that becomes. */
+/* Event trigger: a view's new owner owns all of it. */
 Datum
 streambatch_on_alter(PG_FUNCTION_ARGS)
 {
-	static const char *const objects[] = {"query", "stream", "batch", "merged"};
-	List	   *views;
-	ListCell   *lc;
-	Guard		guard;
-
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("this function is called by an event trigger only")));
-	views = catalog_altered_views();
-	foreach(lc, views)
-	{
-		const ViewRow *row = lfirst(lc);
-		Oid			owner = guard_owner_of(row->view);
-		Oid			namespace = get_namespace_oid("streambatch_state", false);
-
-		guard_enter(&guard, BOOTSTRAP_SUPERUSERID, NULL);
-		for (int i = 0; i < lengthof(objects); i++)
-			change_owner(get_relname_relid(psprintf("%s_%d", objects[i], row->id), namespace), owner);
-		change_owner(get_relname_relid(psprintf("%s_layers", get_rel_name(row->view)), get_rel_namespace(row->view)), owner);
-		guard_leave(&guard);
-		/* its worker runs the view's query as its owner */
-		streams_want_at_commit(row->stream);
-		catalog_raise_generation(row->stream);
-	}
+	catalog_follow_owners();
 	PG_RETURN_NULL();
 }

@@ -60,7 +60,9 @@ viewfold_open(const ViewRow *row)
 		MemoryContextDelete(context);
 		return NULL;
 	}
-	vf->def = analyse_stored(row->id);
+	vf->def = analyse_stored(row->id, vf->owner);
+	if (vf->def->stream != row->stream)
+		elog(ERROR, "the query of hybrid view %d reads another stream", row->id);
 	vf->query = sql_fold(vf->def, &columns);
 	vf->fold = fold_create(vf->def, columns);
 	MemoryContextSwitchTo(old);

@@ -266,13 +266,6 @@ REVOKE ALL ON FUNCTION streambatch._on_drop() FROM PUBLIC;
 -- Whatever the command: a CASCADE from anywhere can take a view along. Always: in sessions that replay changes too.
 CREATE EVENT TRIGGER streambatch_on_drop ON sql_drop EXECUTE FUNCTION streambatch._on_drop();
 ALTER EVENT TRIGGER streambatch_on_drop ENABLE ALWAYS;
-CREATE FUNCTION streambatch._on_alter()
-    RETURNS event_trigger AS 'MODULE_PATHNAME', 'streambatch_on_alter' LANGUAGE C;
-COMMENT ON FUNCTION streambatch._on_alter() IS 'internal: what a view is made of follows its owner';
-REVOKE ALL ON FUNCTION streambatch._on_alter() FROM PUBLIC;
-CREATE EVENT TRIGGER streambatch_on_alter ON ddl_command_end WHEN TAG IN ('ALTER VIEW', 'ALTER TABLE') EXECUTE FUNCTION streambatch._on_alter();
-ALTER EVENT TRIGGER streambatch_on_alter ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER streambatch_on_alter IS 'hybrid views: what they are made of follows their owner';
 COMMENT ON EVENT TRIGGER streambatch_on_drop IS 'hybrid views and streams: their rows in the extension''s tables go with them';
 
 -- The objects in streambatch_state are not their users': only the right to delete from batch_<id> tells whose they are.

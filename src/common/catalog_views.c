@@ -107,17 +107,6 @@ catalog_views_of(Oid stream)
 	return list_views(&s, values);
 }
 
-List *
-catalog_altered_views(void)
-{
-	static Statement s = {
-		VIEW_COLUMNS "WHERE view::oid IN (SELECT objid FROM pg_catalog.pg_event_trigger_ddl_commands() "
-		"WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass) ORDER BY id", 0, {0}
-	};
-
-	return list_views(&s, NULL);
-}
-
 int64
 catalog_raise_epoch(Oid view)
 {

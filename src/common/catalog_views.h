@@ -46,9 +46,6 @@ extern void catalog_follow_owners(void);
 /* In an sql_drop event trigger: forget views and streams that are dropped. Returns the streams concerned, of Oids. */
 extern List *catalog_forget_dropped(void);
 
-/* In a ddl_command_end event trigger: the hybrid views among what was altered, of ViewRow *. */
-extern List *catalog_altered_views(void);
-
 /* Batch layer */
 extern Coverage *catalog_coverage(int32 view_id, int *n);
 extern void catalog_cover(int32 view_id, TimestampTz from, TimestampTz to, int64 cut_epoch, TimestampTz cut_at);

@@ -6,9 +6,7 @@
 
 #include "batch/compute.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_authid.h"
 #include "commands/event_trigger.h"
-#include "commands/tablecmds.h"
 #include "common/guard.h"
 #include "common/guc.h"
 #include "fmgr.h"

@@ -8,19 +8,22 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "batch/compute.h"
 #include "catalog/pg_type.h"
+#include "common/attempt.h"
 #include "common/guard.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "source/stream.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #define NPARAMS 7
+
+static const Oid parameter_types[NPARAMS] = {
+	INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4ARRAYOID, INT8ARRAYOID, INT8OID, INT8ARRAYOID
+};
 
 static int32 at_partition;
 static int64 at_offset;
@@ -90,8 +93,7 @@ fill(const Computation *c, Datum *values, const Cut *cut, TimestampTz from, Time
 static uint64
 execute(const char *sql, Datum *values, bool read_only, long limit)
 {
-	Oid			types[NPARAMS] = {INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4ARRAYOID, INT8ARRAYOID, INT8OID, INT8ARRAYOID};
-	int			rc = SPI_execute_with_args(sql, NPARAMS, types, values, NULL, read_only, limit);
+	int			rc = SPI_execute_with_args(sql, NPARAMS, (Oid *) parameter_types, values, NULL, read_only, limit);
 
 	if (rc < 0)
 		elog(ERROR, "could not run \"%s\": %s", sql, SPI_result_code_string(rc));
@@ -144,87 +146,70 @@ compute_leave_out(Computation *c)
 	c->source.leave_out = catalog_view_dead_letters(c->view.view, &c->dead_partitions, &c->dead_offsets) > 0;
 }
 
-/* Read the rows of a failed statement one by one until one raises; sets at_known where it was a row. */
-static void
-find_row(const Computation *c, const char *cut, const char *panes, Datum *values)
+/* A computing statement: what it is of, and how many rows it wrote. */
+typedef struct ComputeJob
 {
-	MemoryContext old = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	const Computation *c;
+	bool		into_stream;
+	const char *cut;
+	const char *panes;
+	Datum	   *values;
+	int64		rows;
+} ComputeJob;
 
-	at_known = false;
-	BeginInternalSubTransaction(NULL);
-	PG_TRY();
-	{
-		Guard		guard;
-		Portal		portal;
-		SPIPlanPtr	plan;
-		Oid			types[NPARAMS] = {INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4ARRAYOID, INT8ARRAYOID, INT8OID, INT8ARRAYOID};
+/* Read the rows of a failed statement one by one, until one raises. */
+static void
+read_rows(void *arg)
+{
+	const ComputeJob *job = arg;
+	const Computation *c = job->c;
+	Guard		guard;
+	Portal		portal;
+	SPIPlanPtr	plan;
 
-		guard_enter(&guard, c->owner, c->view.settings);
-		SPI_connect();
-		plan = SPI_prepare(sql_compute_rows(c->def, &c->source, cut, panes), NPARAMS, types);
-		portal = SPI_cursor_open(NULL, plan, values, NULL, true);
-		do
-		{
-			SPI_cursor_fetch(portal, true, 1000);
-			SPI_freetuptable(SPI_tuptable);
-		} while (SPI_processed > 0);
-		/* no row raises by itself: it is the aggregate that does */
-		at_known = false;
-		SPI_finish();
-		guard_leave(&guard);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
+	guard_enter(&guard, c->owner, c->view.settings);
+	SPI_connect();
+	plan = SPI_prepare(sql_compute_rows(c->def, &c->source, job->cut, job->panes), NPARAMS, (Oid *) parameter_types);
+	portal = SPI_cursor_open(NULL, plan, job->values, NULL, true);
+	do
 	{
-		MemoryContextSwitchTo(old);
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(old);
-	CurrentResourceOwner = owner;
+		SPI_cursor_fetch(portal, true, 1000);
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0);
+	SPI_finish();
+	guard_leave(&guard);
 }
 
-/* Run a computing statement in a subtransaction; an error of its rows names the row. */
+static void
+write_states(void *arg)
+{
+	ComputeJob *job = arg;
+	const Computation *c = job->c;
+	Guard		guard;
+
+	guard_enter(&guard, c->owner, c->view.settings);
+	SPI_connect();
+	job->rows = (int64) execute(sql_compute(c->def, c->view.id, &c->source, job->into_stream, job->cut, job->panes), job->values, false, 0);
+	SPI_finish();
+	guard_leave(&guard);
+}
+
+/* Run a computing statement; an error of its rows names the row. */
 static int64
 compute(const Computation *c, bool into_stream, const char *cut, const char *panes, Datum *values)
 {
-	MemoryContext old = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile int64 rows = 0;
-	ErrorData  *volatile error = NULL;
+	ComputeJob	job = {c, into_stream, cut, panes, values, 0};
+	ErrorData  *error = attempt(write_states, &job, CurrentMemoryContext);
 
-	BeginInternalSubTransaction(NULL);
-	PG_TRY();
-	{
-		Guard		guard;
-
-		guard_enter(&guard, c->owner, c->view.settings);
-		SPI_connect();
-		rows = (int64) execute(sql_compute(c->def, c->view.id, &c->source, into_stream, cut, panes), values, false, 0);
-		SPI_finish();
-		guard_leave(&guard);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(old);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(old);
-	CurrentResourceOwner = owner;
 	if (error == NULL)
-		return rows;
+		return job.rows;
 	/* in the user's terms, and not in those of the statement that was generated */
 	error->context = psprintf("computing hybrid view \"%s\" from its archive", get_rel_name(c->view.view));
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION)
 	{
-		find_row(c, cut, panes, values);
-		if (at_known)
+		at_known = false;
+		/* where no row raises by itself, it is the aggregate that does */
+		if (attempt(read_rows, &job, CurrentMemoryContext) != NULL && at_known)
 		{
 			error->detail = psprintf("The event at partition %d, offset %lld of the archive %s raises it.", at_partition,
 									 (long long) at_offset, c->source.relation);

@@ -21,6 +21,7 @@
 #include "access/xact.h"
 #include "batch/compute.h"
 #include "batch/ranges.h"
+#include "common/attempt.h"
 #include "common/compat.h"
 #include "common/guc.h"
 #include "executor/spi.h"
@@ -34,7 +35,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 /* The fourth field of an advisory lock's tag: user-level functions use 1 and 2. */
@@ -238,37 +238,34 @@ plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
 	return ranges.n > 0;
 }
 
-/* Step 2, one chunk, in a subtransaction, so that a failure can still be noted. */
-static void
-refresh_chunk(Run *run, const Coverage *chunk)
+typedef struct ChunkJob
 {
-	MemoryContext old = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	const Run  *run;
+	const Coverage *chunk;
+} ChunkJob;
 
-	BeginInternalSubTransaction(NULL);
-	PG_TRY();
-	{
-		ViewRow		row;
-		int64		rows;
+static void
+compute_and_cover(void *arg)
+{
+	const ChunkJob *job = arg;
+	const Run  *run = job->run;
+	ViewRow		row;
+	int64		rows;
 
-		if (!catalog_view(run->view, &row))
-			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the hybrid view was dropped while it was refreshed")));
-		rows = compute_chunk(run->c, run->cut, run->closed_epoch, chunk->from, chunk->to);
-		catalog_cover(run->c->view.id, chunk->from, chunk->to, run->closed_epoch, run->cut_at);
-		catalog_run_progress(run->id, rows);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(run->context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(old);
-	CurrentResourceOwner = owner;
+	if (!catalog_view(run->view, &row))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the hybrid view was dropped while it was refreshed")));
+	rows = compute_chunk(run->c, run->cut, run->closed_epoch, job->chunk->from, job->chunk->to);
+	catalog_cover(run->c->view.id, job->chunk->from, job->chunk->to, run->closed_epoch, run->cut_at);
+	catalog_run_progress(run->id, rows);
+}
+
+/* Step 2, one chunk; a failure is noted before it is raised. */
+static void
+refresh_chunk(const Run *run, const Coverage *chunk)
+{
+	ChunkJob	job = {run, chunk};
+	ErrorData  *error = attempt(compute_and_cover, &job, run->context);
+
 	if (error == NULL)
 		return;
 	catalog_end_run(run->id, error->message);

@@ -15,6 +15,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "common/attempt.h"
 #include "common/compat.h"
 #include "common/guard.h"
 #include "executor/executor.h"
@@ -26,7 +27,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 
 #define CHUNK 1000				/* rows of one multi-insert */
 
@@ -286,44 +286,43 @@ write_any(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
 	SPI_finish();
 }
 
-/* Write rows [from, to) in one subtransaction: NULL, or the error that row current_row raised. */
+typedef struct WriteJob
+{
+	ArchiveWriter *w;
+	const MicroBatch *batch;
+	int			from;
+	int			to;
+} WriteJob;
+
+static void
+write_rows(void *arg)
+{
+	const WriteJob *job = arg;
+
+	MemoryContextSwitchTo(job->w->context);
+	if (job->w->plain)
+		write_plain(job->w, job->batch, job->from, job->to);
+	else
+		write_any(job->w, job->batch, job->from, job->to);
+}
+
+/* Write rows [from, to): NULL, or the error that row current_row raised, with none of them written. */
 static ErrorData *
 try_write(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
 {
-	MemoryContext old = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	WriteJob	job = {w, batch, from, to};
+	ErrorData  *error;
 
 	if (from >= to)
 		return NULL;
 	current_row = -1;
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(w->context);
-	PG_TRY();
-	{
-		if (w->plain)
-			write_plain(w, batch, from, to);
-		else
-			write_any(w, batch, from, to);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(old);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(old);
-	CurrentResourceOwner = owner;
-	if (error != NULL)
-	{
-		letters_reject_error(error);
-		/* an error of the table, not of a row: nothing can be archived */
-		if (current_row < from || current_row >= to)
-			ReThrowError(error);
-	}
+	error = attempt(write_rows, &job, CurrentMemoryContext);
+	if (error == NULL)
+		return NULL;
+	letters_reject_error(error);
+	/* an error of the table, not of a row: nothing can be archived */
+	if (current_row < from || current_row >= to)
+		ReThrowError(error);
 	return error;
 }
 

@@ -9,12 +9,12 @@
 
 #include "access/xact.h"
 #include "commands/extension.h"
+#include "common/attempt.h"
 #include "common/guard.h"
 #include "stream/definition.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -69,41 +69,40 @@ interval_usec(const Interval *interval)
 	return interval->time + (interval->day + interval->month * INT64CONST(30)) * USECS_PER_DAY;
 }
 
+typedef struct ViewJob
+{
+	Definition *d;
+	const ViewRow *row;
+	ViewFold   *vf;
+} ViewJob;
+
+static void
+open_view(void *arg)
+{
+	ViewJob    *job = arg;
+
+	MemoryContextSwitchTo(job->d->context);
+	job->vf = viewfold_open(job->row);
+}
+
 /* Open a view, or suspend it where its query cannot be analysed any more. */
 static void
 load_view(Definition *d, const ViewRow *row)
 {
-	MemoryContext old = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	ViewJob		job = {d, row, NULL};
+	ErrorData  *error = attempt(open_view, &job, d->context);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(old);
-	PG_TRY();
+	if (error != NULL)
 	{
-		ViewFold   *vf = viewfold_open(row);
-
-		if (vf != NULL)
-			d->views = lappend(d->views, vf);
-		d->max_staleness = Min(d->max_staleness, interval_usec(&row->max_staleness));
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(old);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(old);
-		CurrentResourceOwner = owner;
 		letters_reject_error(error);
 		ereport(LOG, (errmsg("hybrid view \"%s\" is suspended: %s", get_rel_name(row->view), error->message)));
 		catalog_suspend_view(row->view, error->sqlerrcode, error->message);
+		return;
 	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(old);
-	CurrentResourceOwner = owner;
+	/* one that is just being dropped has nothing to open */
+	if (job.vf != NULL)
+		d->views = lappend(d->views, job.vf);
+	d->max_staleness = Min(d->max_staleness, interval_usec(&row->max_staleness));
 }
 
 static void

@@ -7,12 +7,11 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/attempt.h"
 #include "stream/intake.h"
 #include "utils/date.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 void
@@ -88,55 +87,55 @@ decode_one(Intake *intake, int m, Positions *positions, TimestampTz now)
 	batch->nrows++;
 }
 
+typedef struct DecodeJob
+{
+	Intake	   *intake;
+	Positions  *positions;
+	StreamCounts *counts;
+	TimestampTz now;
+	int			m;				/* the message at hand */
+} DecodeJob;
+
+static void
+decode_rest(void *arg)
+{
+	DecodeJob  *job = arg;
+	Intake	   *intake = job->intake;
+
+	MemoryContextSwitchTo(intake->context);
+	for (; job->m < intake->nmessages; job->m++)
+	{
+		const Message *message = &intake->messages[job->m];
+
+		positions_took(job->positions, message);
+		job->counts->received++;
+		if (message->broken != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("message cannot be read: %s", message->broken)));
+		else if (message->payload == NULL)
+			job->counts->skipped++;
+		else
+			decode_one(intake, job->m, job->positions, job->now);
+	}
+}
+
 void
 intake_decode(Intake *intake, Positions *positions, Letters *letters, StreamCounts *counts)
 {
-	MemoryContext old = MemoryContextSwitchTo(intake->context);
-	ResourceOwner owner = CurrentResourceOwner;
-	TimestampTz now = GetCurrentTimestamp();
-	volatile int m = 0;
+	DecodeJob	job = {intake, positions, counts, GetCurrentTimestamp(), 0};
 
-	while (m < intake->nmessages)
+	while (job.m < intake->nmessages)
 	{
-		BeginInternalSubTransaction(NULL);
-		MemoryContextSwitchTo(intake->context);
-		PG_TRY();
-		{
-			for (; m < intake->nmessages; m++)
-			{
-				positions_took(positions, &intake->messages[m]);
-				counts->received++;
-				if (intake->messages[m].broken != NULL)
-					ereport(ERROR,
-							(errcode(ERRCODE_DATA_CORRUPTED),
-							 errmsg("message cannot be read: %s", intake->messages[m].broken)));
-				else if (intake->messages[m].payload == NULL)
-					counts->skipped++;
-				else
-					decode_one(intake, m, positions, now);
-			}
-			ReleaseCurrentSubTransaction();
-			MemoryContextSwitchTo(intake->context);
-			CurrentResourceOwner = owner;
-		}
-		PG_CATCH();
-		{
-			ErrorData  *error;
+		ErrorData  *error = attempt(decode_rest, &job, intake->context);
 
-			MemoryContextSwitchTo(intake->context);
-			error = CopyErrorData();
-			FlushErrorState();
-			RollbackAndReleaseCurrentSubTransaction();
-			MemoryContextSwitchTo(intake->context);
-			CurrentResourceOwner = owner;
-			letters_reject_error(error);
-			letters_add(letters, &intake->messages[m], InvalidOid, error);
-			counts->dead++;
-			m++;
-		}
-		PG_END_TRY();
+		if (error == NULL)
+			break;
+		letters_reject_error(error);
+		letters_add(letters, &intake->messages[job.m], InvalidOid, error);
+		counts->dead++;
+		job.m++;
 	}
-	MemoryContextSwitchTo(old);
 }
 
 void

@@ -13,8 +13,8 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
+#include "common/attempt.h"
 #include "common/guard.h"
 #include "executor/spi.h"
 #include "nodes/nodeFuncs.h"
@@ -22,7 +22,6 @@
 #include "tcop/dest.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 struct BadRow
 {
@@ -34,7 +33,7 @@ struct BadRow
 typedef struct FoldReceiver
 {
 	DestReceiver pub;
-	Fold	   *fold;
+	ViewFold   *vf;
 	const int  *cursor;
 	char	   *taken;
 	bool		folding;
@@ -102,7 +101,7 @@ receive(TupleTableSlot *slot, DestReceiver *self)
 	FoldReceiver *receiver = (FoldReceiver *) self;
 
 	receiver->folding = true;
-	fold_row(receiver->fold, slot);
+	fold_row(receiver->vf->fold, slot);
 	receiver->folding = false;
 	receiver->taken[*receiver->cursor - 1] = ROW_FOLDED;
 	return true;
@@ -133,43 +132,25 @@ plan_of(ViewFold *vf)
 	return vf->plan;
 }
 
-/* Run the query from the row at *cursor on, in a subtransaction; NULL, or the error that ended it. */
-static ErrorData *
-run_query(ViewFold *vf, FoldReceiver *receiver)
+/* The query, from the row at *cursor on. */
+static void
+run_query(void *arg)
 {
-	MemoryContext old = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	FoldReceiver *receiver = arg;
+	ViewFold   *vf = receiver->vf;
+	SPIExecuteOptions options = {0};
+	Guard		guard;
+	int			rc;
 
-	BeginInternalSubTransaction(NULL);
-	PG_TRY();
-	{
-		SPIExecuteOptions options = {0};
-		Guard		guard;
-		int			rc;
-
-		guard_enter(&guard, vf->owner, vf->row.settings);
-		SPI_connect();
-		options.read_only = true;
-		options.dest = (DestReceiver *) receiver;
-		rc = SPI_execute_plan_extended(plan_of(vf), &options);
-		if (rc < 0)
-			elog(ERROR, "could not run \"%s\": %s", vf->query, SPI_result_code_string(rc));
-		SPI_finish();
-		guard_leave(&guard);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(vf->context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(old);
-	CurrentResourceOwner = owner;
-	return error;
+	guard_enter(&guard, vf->owner, vf->row.settings);
+	SPI_connect();
+	options.read_only = true;
+	options.dest = (DestReceiver *) receiver;
+	rc = SPI_execute_plan_extended(plan_of(vf), &options);
+	if (rc < 0)
+		elog(ERROR, "could not run \"%s\": %s", vf->query, SPI_result_code_string(rc));
+	SPI_finish();
+	guard_leave(&guard);
 }
 
 static void
@@ -214,7 +195,7 @@ viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
 	int			cursor = 0;
 	ViewFoldResult result = VIEWFOLD_DONE;
 	FoldReceiver receiver = {
-		{receive, receiver_startup, receiver_nothing, receiver_nothing, DestNone}, vf->fold, &cursor, taken, false
+		{receive, receiver_startup, receiver_nothing, receiver_nothing, DestNone}, vf, &cursor, taken, false
 	};
 
 	if (vf->failure != NULL)
@@ -224,7 +205,7 @@ viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
 	while (cursor < batch->nrows)
 	{
 		int			start = cursor;
-		ErrorData  *error = run_query(vf, &receiver);
+		ErrorData  *error = attempt(run_query, &receiver, vf->context);
 
 		if (error == NULL)
 			break;

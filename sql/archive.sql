@@ -23,12 +23,12 @@ CREATE FOREIGN TABLE with_metadata (k text, p int OPTIONS (metadata 'partition')
     SERVER archive_kafka OPTIONS (topic 'archive');
 CREATE FOREIGN TABLE qualified (k text) SERVER archive_kafka OPTIONS (topic 'archive', archive 'archive_elsewhere.kept');
 CREATE FOREIGN TABLE quoted (k text) SERVER archive_kafka OPTIONS (topic 'archive', archive '"Odd name"');
-CREATE FOREIGN TABLE a_name_of_a_stream_that_is_as_long_as_the_name_of_a_table_can_be (k text) SERVER archive_kafka OPTIONS (topic 'archive');
+CREATE FOREIGN TABLE a_name_of_a_stream_that_is_as_long_as_the_name_of_a_table_can_b (k text) SERVER archive_kafka OPTIONS (topic 'archive');
 INSERT INTO with_metadata (k, p, key) VALUES ('a', 0, 'x'), ('b', 1, NULL), ('c', 1, 'y');
 SELECT count(streambatch.resume(s)) FROM unnest(ARRAY['plain', 'with_metadata', 'qualified', 'quoted',
-    'a_name_of_a_stream_that_is_as_long_as_the_name_of_a_table_can_be']::regclass[]) s;
+    'a_name_of_a_stream_that_is_as_long_as_the_name_of_a_table_can_b']::regclass[]) s;
 SELECT streambatch.wait_for(s) FROM unnest(ARRAY['plain', 'with_metadata', 'qualified', 'quoted',
-    'a_name_of_a_stream_that_is_as_long_as_the_name_of_a_table_can_be']::regclass[]) s;
+    'a_name_of_a_stream_that_is_as_long_as_the_name_of_a_table_can_b']::regclass[]) s;
 SELECT stream, archive, columns(archive) FROM streambatch.stat_stream WHERE archive IS NOT NULL AND stream::text !~ '\.' ORDER BY stream::text COLLATE "C";
 SELECT indexdef FROM pg_indexes WHERE schemaname = 'archive' ORDER BY 1;
 SELECT * FROM archive_elsewhere.kept ORDER BY kafka_partition, kafka_offset;
@@ -38,7 +38,7 @@ SELECT count(*) FROM plain_archive;
 SELECT kafka_partition, kafka_offset, view, sqlstate, message FROM streambatch.dead_letter WHERE stream = 'plain'::regclass ORDER BY 1, 2;
 -- dropping the stream leaves the archive; a stream by the same name goes on behind it
 DROP FOREIGN TABLE quoted;
-DROP FOREIGN TABLE a_name_of_a_stream_that_is_as_long_as_the_name_of_a_table_can_be, qualified;
+DROP FOREIGN TABLE a_name_of_a_stream_that_is_as_long_as_the_name_of_a_table_can_b, qualified;
 CREATE FOREIGN TABLE again (k text) SERVER archive_kafka OPTIONS (topic 'archive', archive 'archive_elsewhere.kept');
 SELECT streambatch.create_view('again_count', 'SELECT k, count(*) FROM again GROUP BY k');
 INSERT INTO with_metadata (k, p) VALUES ('a', 0), ('d', 1);
@@ -89,10 +89,12 @@ SELECT a || E'\n  ' || try(a) FROM unnest(ARRAY['a_view', 'no_offset', 'no_colum
     'a.b.c', '', 'pg_temp.t', 'none', 'None', '"none"', 'with_metadata_archive']) a;
 \pset tuples_only off
 \pset format aligned
--- one archive, one stream
+-- one archive, one stream; and no stream into a stream
 CREATE FOREIGN TABLE sharing (k text, p int OPTIONS (metadata 'partition'), "Offset" bigint OPTIONS (metadata 'offset'), key text OPTIONS (metadata 'key'),
     at timestamptz OPTIONS (metadata 'timestamp'), headers jsonb OPTIONS (metadata 'headers'), topic text OPTIONS (metadata 'topic'))
     SERVER archive_kafka OPTIONS (topic 'found', archive 'with_metadata_archive');
+SELECT streambatch.resume('sharing');
+ALTER FOREIGN TABLE sharing OPTIONS (SET archive 'sharing');
 SELECT streambatch.resume('sharing');
 
 -- ---- its own rules hold: NOT NULL, CHECK, unique; row triggers fire; partitions, columns of its own ----
@@ -139,11 +141,49 @@ SELECT * FROM parted_count ORDER BY k;
 SELECT kafka_offset, sqlstate, message FROM streambatch.dead_letter WHERE stream = 'parted'::regclass ORDER BY kafka_offset;
 CALL streambatch.refresh('parted_count');
 SELECT k, c, recommended FROM parted_count_layers ORDER BY k;
--- columns that come later: NULL, until the worker reads the definition again
+-- a column that comes to the archive is its own; one that comes to the stream stops it until the archive has it too
 ALTER TABLE parts ADD COLUMN more int;
 INSERT INTO parted VALUES ('a', 6);
 SELECT streambatch.wait_for('parted');
 SELECT * FROM parts WHERE n = 6;
+CREATE FUNCTION await_error(stream regclass) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    m text;
+BEGIN
+    FOR i IN 1 .. 600 LOOP
+        SELECT error_sqlstate || ' ' || error_message || ' | ' || error_hint INTO m FROM streambatch.stat_stream s WHERE s.stream = await_error.stream;
+        EXIT WHEN m IS NOT NULL;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+    RETURN m;
+END $$;
+ALTER FOREIGN TABLE parted ADD COLUMN later numeric(5, 1);
+INSERT INTO parted VALUES ('a', 7, 7.7);
+SELECT await_error('parted');
+ALTER TABLE parts ADD COLUMN later numeric(5, 1);
+SELECT streambatch.wait_for('parted');
+SELECT n, later FROM parts WHERE n > 5 ORDER BY n;
+ALTER FOREIGN TABLE parted RENAME COLUMN k TO kind;
+INSERT INTO parted VALUES ('a', 8, 8.8);
+SELECT await_error('parted');
+ALTER TABLE parts RENAME COLUMN k TO kind;
+SELECT streambatch.wait_for('parted');
+SELECT * FROM parted_count ORDER BY k;
+CALL streambatch.refresh('parted_count');
+SELECT * FROM parted_count ORDER BY k;
+-- names and schemas may change
+ALTER FOREIGN TABLE parted RENAME TO parted_now;
+ALTER FOREIGN TABLE parted_now SET SCHEMA archive_elsewhere;
+ALTER TABLE parts SET SCHEMA archive_elsewhere;
+ALTER TABLE archive_elsewhere.parts RENAME TO parts_now;
+ALTER VIEW parted_count SET SCHEMA archive_elsewhere;
+ALTER VIEW archive_elsewhere.parted_count RENAME TO counted;
+INSERT INTO archive_elsewhere.parted_now VALUES ('a', 9, 9.9);
+SELECT streambatch.wait_for('archive_elsewhere.parted_now');
+SELECT * FROM archive_elsewhere.counted ORDER BY k;
+CALL streambatch.refresh('archive_elsewhere.counted');
+SELECT * FROM archive_elsewhere.counted ORDER BY k;
+SELECT stream, archive FROM streambatch.stat_stream WHERE stream = 'archive_elsewhere.parted_now'::regclass;
 
 -- ---- none ----
 CREATE FOREIGN TABLE none (k text) SERVER archive_kafka OPTIONS (topic 'archive', archive 'none');

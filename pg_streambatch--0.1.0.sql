@@ -46,7 +46,7 @@ COMMENT ON FUNCTION streambatch.decode(anyelement, bytea, bytea) IS
 CREATE TABLE streambatch._stream (
     stream      regclass PRIMARY KEY,
     generation  bigint NOT NULL DEFAULT 0,      -- raised whenever the set of views changes
-    archive     regclass,                       -- NULL: archive 'none'
+    archive     regclass UNIQUE,                -- NULL: archive 'none'
     resumed     boolean NOT NULL DEFAULT false, -- runs for its archive alone
     paused      boolean NOT NULL DEFAULT false, -- by pause()
     started     boolean NOT NULL DEFAULT false, -- its first positions are noted: later partitions begin at their beginning

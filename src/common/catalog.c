@@ -63,6 +63,22 @@ catalog_lock_stream(Oid stream, StreamRow *row)
 	return catalog_stream(stream, row);
 }
 
+Oid
+catalog_stream_of_archive(Oid archive)
+{
+	static Statement s = {"SELECT stream::oid FROM streambatch._stream WHERE archive = $1", 1, {REGCLASSOID}};
+	Datum		values[1] = {ObjectIdGetDatum(archive)};
+	StatementCall call;
+	bool		isnull;
+	Oid			stream = InvalidOid;
+
+	statement_run(&call, &s, values, NULL);
+	if (call.nrows > 0)
+		stream = DatumGetObjectId(statement_get(0, 1, &isnull));
+	statement_finish(&call);
+	return stream;
+}
+
 void
 catalog_insert_stream(Oid stream, Oid archive, ArrayType *settings)
 {

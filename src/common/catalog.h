@@ -61,6 +61,8 @@ typedef struct DeadLetter
 /* Streams */
 extern bool catalog_stream(Oid stream, StreamRow *row);
 extern bool catalog_lock_stream(Oid stream, StreamRow *row);
+/* The stream that keeps its events in this table; InvalidOid: none. */
+extern Oid	catalog_stream_of_archive(Oid archive);
 extern void catalog_insert_stream(Oid stream, Oid archive, ArrayType *settings);
 extern void catalog_raise_generation(Oid stream);
 extern void catalog_set_paused(Oid stream, bool paused, bool resumed);

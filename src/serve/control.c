@@ -156,12 +156,25 @@ reached(Oid relid, const int64 *ends, int n)
 	return result;
 }
 
+/* Now and the timeout; a month counts 30 days, and more than can be counted is a century. */
+static TimestampTz
+deadline_after(const Interval *timeout)
+{
+	int64		days = timeout->time / USECS_PER_DAY + timeout->day + timeout->month * INT64CONST(30);
+
+	if (days > 36525)
+		return GetCurrentTimestamp() + 36525 * USECS_PER_DAY;
+	if (days < 0)
+		return GetCurrentTimestamp();
+	return GetCurrentTimestamp() + days * USECS_PER_DAY + timeout->time % USECS_PER_DAY;
+}
+
 Datum
 streambatch_wait_for(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
 	Interval   *timeout = PG_GETARG_INTERVAL_P(1);
-	TimestampTz deadline = GetCurrentTimestamp() + timeout->time + timeout->day * USECS_PER_DAY;
+	TimestampTz deadline = deadline_after(timeout);
 	Stream	   *stream = stream_open(relid);
 	int64	   *ends;
 	int			n;

@@ -152,9 +152,14 @@ static void
 check_archive(const Stream *stream, Oid archive, const char *partition, const char *offset)
 {
 	char		kind = get_rel_relkind(archive);
+	Oid			other = catalog_stream_of_archive(archive);
 
 	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_FOREIGN_TABLE)
 		refuse_archive(stream, "It is not a table.");
+	if (stream_is_stream(archive))
+		refuse_archive(stream, "It is a stream itself.");
+	if (OidIsValid(other))
+		refuse_archive(stream, psprintf("It is the archive of stream \"%s\".", get_rel_name(other) ? get_rel_name(other) : "?"));
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
 		if (!stream->columns[i].dropped)

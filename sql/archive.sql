@@ -1,0 +1,199 @@
+-- Archives: made or found, what fits, what they refuse, and what becomes of them when the stream goes.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS pg_streambatch;
+CREATE SCHEMA archive;
+CREATE SCHEMA archive_elsewhere;
+SET search_path = archive;
+RESET client_min_messages;
+SET timezone = 'UTC';
+SET datestyle = 'ISO, DMY';
+\getenv broker STREAMBATCH_BROKER
+\! test/broker/broker-command create archive 2
+CREATE SERVER archive_kafka FOREIGN DATA WRAPPER streambatch_kafka OPTIONS ("bootstrap.servers" :'broker');
+CREATE FUNCTION columns(t regclass) RETURNS text LANGUAGE sql AS $$
+SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' not null' ELSE '' END ||
+                  CASE WHEN attcollation NOT IN (0, 100) THEN ' collate ' || attcollation::regcollation ELSE '' END, ', ' ORDER BY attnum)
+  FROM pg_attribute WHERE attrelid = t AND attnum > 0 AND NOT attisdropped $$;
+
+-- ---- made: the stream's columns, and the position ----
+CREATE FOREIGN TABLE plain (k text COLLATE "C", n numeric(10, 2), v varchar(5), tags text[], ts timestamptz NOT NULL) SERVER archive_kafka
+    OPTIONS (topic 'archive', event_time 'ts');
+CREATE FOREIGN TABLE with_metadata (k text, p int OPTIONS (metadata 'partition'), "Offset" bigint OPTIONS (metadata 'offset'), key text OPTIONS (metadata 'key'),
+    at timestamptz OPTIONS (metadata 'timestamp'), headers jsonb OPTIONS (metadata 'headers'), topic text OPTIONS (metadata 'topic'))
+    SERVER archive_kafka OPTIONS (topic 'archive');
+CREATE FOREIGN TABLE qualified (k text) SERVER archive_kafka OPTIONS (topic 'archive', archive 'archive_elsewhere.kept');
+CREATE FOREIGN TABLE quoted (k text) SERVER archive_kafka OPTIONS (topic 'archive', archive '"Odd name"');
+CREATE FOREIGN TABLE a_name_of_a_stream_that_is_as_long_as_the_name_of_a_table_can_b (k text) SERVER archive_kafka OPTIONS (topic 'archive');
+INSERT INTO with_metadata (k, p, key) VALUES ('a', 0, 'x'), ('b', 1, NULL), ('c', 1, 'y');
+SELECT count(streambatch.resume(s)) FROM unnest(ARRAY['plain', 'with_metadata', 'qualified', 'quoted',
+    'a_name_of_a_stream_that_is_as_long_as_the_name_of_a_table_can_b']::regclass[]) s;
+SELECT streambatch.wait_for(s) FROM unnest(ARRAY['plain', 'with_metadata', 'qualified', 'quoted',
+    'a_name_of_a_stream_that_is_as_long_as_the_name_of_a_table_can_b']::regclass[]) s;
+SELECT stream, archive, columns(archive) FROM streambatch.stat_stream WHERE archive IS NOT NULL AND stream::text !~ '\.' ORDER BY stream::text COLLATE "C";
+SELECT indexdef FROM pg_indexes WHERE schemaname = 'archive' ORDER BY 1;
+SELECT * FROM archive_elsewhere.kept ORDER BY kafka_partition, kafka_offset;
+SELECT k, p, "Offset", key, at IS NOT NULL AS at, headers, topic FROM with_metadata_archive ORDER BY p, "Offset";
+-- ts is missing: those messages are no events
+SELECT count(*) FROM plain_archive;
+SELECT kafka_partition, kafka_offset, view, sqlstate, message FROM streambatch.dead_letter WHERE stream = 'plain'::regclass ORDER BY 1, 2;
+-- dropping the stream leaves the archive; a stream by the same name goes on behind it
+DROP FOREIGN TABLE quoted;
+DROP FOREIGN TABLE a_name_of_a_stream_that_is_as_long_as_the_name_of_a_table_can_b, qualified;
+CREATE FOREIGN TABLE again (k text) SERVER archive_kafka OPTIONS (topic 'archive', archive 'archive_elsewhere.kept');
+SELECT streambatch.create_view('again_count', 'SELECT k, count(*) FROM again GROUP BY k');
+INSERT INTO with_metadata (k, p) VALUES ('a', 0), ('d', 1);
+SELECT streambatch.wait_for('again');
+SELECT * FROM again_count ORDER BY k;
+SELECT * FROM archive_elsewhere.kept ORDER BY kafka_partition, kafka_offset;
+SELECT received, folded FROM streambatch.stat_stream WHERE stream = 'again'::regclass;
+DROP VIEW again_count;
+DROP FOREIGN TABLE again;
+
+-- ---- found: what fits ----
+CREATE TABLE found (id bigserial, n int, kafka_offset bigint, at timestamptz DEFAULT '2025-01-01', k text, twice int GENERATED ALWAYS AS (n * 2) STORED,
+                    kafka_partition int, PRIMARY KEY (kafka_partition, kafka_offset));
+CREATE FOREIGN TABLE finds (k text, n int) SERVER archive_kafka OPTIONS (topic 'found', archive 'found');
+\! test/broker/broker-command create found 1
+INSERT INTO finds VALUES ('a', 1), ('b', 2);
+SELECT streambatch.create_view('finds_count', 'SELECT k, sum(n) AS s FROM finds GROUP BY k');
+SELECT streambatch.wait_for('finds');
+SELECT * FROM found ORDER BY id;
+SELECT * FROM finds_count ORDER BY k;
+CALL streambatch.refresh('finds_count');
+SELECT * FROM finds_count ORDER BY k;
+DROP VIEW finds_count;
+DROP FOREIGN TABLE finds;
+-- what does not
+CREATE VIEW a_view AS SELECT 'a'::text AS k;
+CREATE TABLE no_offset (k text, kafka_partition int);
+CREATE TABLE no_column (kafka_partition int, kafka_offset bigint);
+CREATE TABLE other_type (k int, kafka_partition int, kafka_offset bigint);
+CREATE TABLE other_offset (k text, kafka_partition int, kafka_offset int);
+CREATE SEQUENCE a_sequence;
+CREATE FUNCTION try(archive text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    d text; h text;
+BEGIN
+    EXECUTE format('CREATE FOREIGN TABLE tried (k text) SERVER archive_kafka OPTIONS (topic ''archive'', archive %L)', archive);
+    PERFORM streambatch.create_view('tried_count', 'SELECT count(*) FROM tried');
+    RAISE SQLSTATE 'ZZZZZ';
+EXCEPTION WHEN SQLSTATE 'ZZZZZ' THEN
+    RETURN 'accepted';
+WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS d = PG_EXCEPTION_DETAIL, h = PG_EXCEPTION_HINT;
+    RETURN SQLSTATE || ' ' || SQLERRM || CASE WHEN d <> '' THEN E'\n  DETAIL: ' || d ELSE '' END || CASE WHEN h <> '' THEN E'\n  HINT: ' || h ELSE '' END;
+END $$;
+\pset format unaligned
+\pset tuples_only on
+SELECT a || E'\n  ' || try(a) FROM unnest(ARRAY['a_view', 'no_offset', 'no_column', 'other_type', 'other_offset', 'a_sequence', 'nowhere.archive', 'with_metadata',
+    'a.b.c', '', 'pg_temp.t', 'none', 'None', '"none"', 'with_metadata_archive']) a;
+\pset tuples_only off
+\pset format aligned
+-- one archive, one stream; and no stream into a stream
+CREATE FOREIGN TABLE sharing (k text, p int OPTIONS (metadata 'partition'), "Offset" bigint OPTIONS (metadata 'offset'), key text OPTIONS (metadata 'key'),
+    at timestamptz OPTIONS (metadata 'timestamp'), headers jsonb OPTIONS (metadata 'headers'), topic text OPTIONS (metadata 'topic'))
+    SERVER archive_kafka OPTIONS (topic 'found', archive 'with_metadata_archive');
+SELECT streambatch.resume('sharing');
+ALTER FOREIGN TABLE sharing OPTIONS (SET archive 'sharing');
+SELECT streambatch.resume('sharing');
+
+-- ---- its own rules hold: NOT NULL, CHECK, unique; row triggers fire; partitions, columns of its own ----
+\! test/broker/broker-command create rules 1
+CREATE TABLE rules_log (k text);
+CREATE TABLE strict (k text NOT NULL, n int CHECK (n > 0), kafka_partition int, kafka_offset bigint, UNIQUE (k));
+CREATE FOREIGN TABLE rules (k text, n int) SERVER archive_kafka OPTIONS (topic 'rules', archive 'strict');
+SELECT streambatch.create_view('rules_count', 'SELECT count(*) AS c, sum(n) AS s FROM rules');
+INSERT INTO rules VALUES ('a', 1), (NULL, 2), ('b', -1), ('a', 3), ('c', 4), ('d', NULL);
+SELECT streambatch.wait_for('rules');
+SELECT k, n, kafka_offset FROM strict ORDER BY kafka_offset;
+SELECT * FROM rules_count;
+SELECT view, kafka_offset, sqlstate, message, detail FROM streambatch.dead_letter WHERE stream = 'rules'::regclass ORDER BY kafka_offset;
+SELECT received, folded, filtered, dead FROM streambatch.stat_stream WHERE stream = 'rules'::regclass;
+-- a trigger that changes rows, one that refuses them, and one that leaves them out
+CREATE FUNCTION rules_trigger() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO archive.rules_log VALUES (NEW.k);
+    IF NEW.k = 'refused' THEN
+        RAISE EXCEPTION 'not this one' USING ERRCODE = 'P0001';
+    END IF;
+    NEW.n := NEW.n + 100;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER t BEFORE INSERT ON strict FOR EACH ROW EXECUTE FUNCTION rules_trigger();
+INSERT INTO rules VALUES ('e', 5), ('refused', 6), ('f', 7);
+SELECT streambatch.wait_for('rules');
+SELECT k, n, kafka_offset FROM strict WHERE kafka_offset > 5 ORDER BY kafka_offset;
+SELECT * FROM rules_log ORDER BY k;
+SELECT view, kafka_offset, sqlstate, message FROM streambatch.dead_letter WHERE stream = 'rules'::regclass AND kafka_offset > 5;
+SELECT * FROM rules_count;
+DROP FOREIGN TABLE rules CASCADE;
+-- partitioned, with a partition missing
+CREATE TABLE parts (k text, n int, kafka_partition int, kafka_offset bigint, note text DEFAULT 'own') PARTITION BY LIST (k);
+CREATE TABLE parts_a PARTITION OF parts FOR VALUES IN ('a');
+CREATE TABLE parts_b PARTITION OF parts (CHECK (n < 4)) FOR VALUES IN ('b');
+CREATE FOREIGN TABLE parted (k text, n int) SERVER archive_kafka OPTIONS (topic 'parts', archive 'parts');
+\! test/broker/broker-command create parts 1
+SELECT streambatch.create_view('parted_count', 'SELECT k, count(*) AS c FROM parted GROUP BY k');
+INSERT INTO parted VALUES ('a', 1), ('b', 2), ('c', 3), ('b', 4), ('a', 5);
+SELECT streambatch.wait_for('parted');
+SELECT tableoid::regclass, k, n, kafka_offset, note FROM parts ORDER BY kafka_offset;
+SELECT * FROM parted_count ORDER BY k;
+SELECT kafka_offset, sqlstate, message FROM streambatch.dead_letter WHERE stream = 'parted'::regclass ORDER BY kafka_offset;
+CALL streambatch.refresh('parted_count');
+SELECT k, c, recommended FROM parted_count_layers ORDER BY k;
+-- a column that comes to the archive is its own; one that comes to the stream stops it until the archive has it too
+ALTER TABLE parts ADD COLUMN more int;
+INSERT INTO parted VALUES ('a', 6);
+SELECT streambatch.wait_for('parted');
+SELECT * FROM parts WHERE n = 6;
+CREATE FUNCTION await_error(stream regclass) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    m text;
+BEGIN
+    FOR i IN 1 .. 600 LOOP
+        SELECT error_sqlstate || ' ' || error_message || ' | ' || error_hint INTO m FROM streambatch.stat_stream s WHERE s.stream = await_error.stream;
+        EXIT WHEN m IS NOT NULL;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+    RETURN m;
+END $$;
+ALTER FOREIGN TABLE parted ADD COLUMN later numeric(5, 1);
+INSERT INTO parted VALUES ('a', 7, 7.7);
+SELECT await_error('parted');
+ALTER TABLE parts ADD COLUMN later numeric(5, 1);
+SELECT streambatch.wait_for('parted');
+SELECT n, later FROM parts WHERE n > 5 ORDER BY n;
+ALTER FOREIGN TABLE parted RENAME COLUMN k TO kind;
+INSERT INTO parted VALUES ('a', 8, 8.8);
+SELECT await_error('parted');
+ALTER TABLE parts RENAME COLUMN k TO kind;
+SELECT streambatch.wait_for('parted');
+SELECT * FROM parted_count ORDER BY k;
+CALL streambatch.refresh('parted_count');
+SELECT * FROM parted_count ORDER BY k;
+-- names and schemas may change
+ALTER FOREIGN TABLE parted RENAME TO parted_now;
+ALTER FOREIGN TABLE parted_now SET SCHEMA archive_elsewhere;
+ALTER TABLE parts SET SCHEMA archive_elsewhere;
+ALTER TABLE archive_elsewhere.parts RENAME TO parts_now;
+ALTER VIEW parted_count SET SCHEMA archive_elsewhere;
+ALTER VIEW archive_elsewhere.parted_count RENAME TO counted;
+INSERT INTO archive_elsewhere.parted_now VALUES ('a', 9, 9.9);
+SELECT streambatch.wait_for('archive_elsewhere.parted_now');
+SELECT * FROM archive_elsewhere.counted ORDER BY k;
+CALL streambatch.refresh('archive_elsewhere.counted');
+SELECT * FROM archive_elsewhere.counted ORDER BY k;
+SELECT stream, archive FROM streambatch.stat_stream WHERE stream = 'archive_elsewhere.parted_now'::regclass;
+
+-- ---- none ----
+CREATE FOREIGN TABLE none (k text) SERVER archive_kafka OPTIONS (topic 'archive', archive 'none');
+SELECT streambatch.create_view('none_count', 'SELECT count(*) AS c FROM none');
+SELECT streambatch.wait_for('none');
+SELECT c > 0 AS counted FROM none_count;
+SELECT to_regclass('none_archive'), (SELECT archive FROM streambatch.stat_stream WHERE stream = 'none'::regclass);
+SET client_min_messages = warning;
+DROP FOREIGN TABLE none CASCADE;
+
+DROP SCHEMA archive CASCADE;
+DROP SCHEMA archive_elsewhere CASCADE;
+DROP SERVER archive_kafka;

@@ -24,6 +24,7 @@
 #include "common/attempt.h"
 #include "common/compat.h"
 #include "common/guc.h"
+#include "common/locks.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -35,6 +36,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /* The fourth field of an advisory lock's tag: user-level functions use 1 and 2. */
@@ -80,6 +82,17 @@ next_transaction(void)
 	SPI_commit();
 	XactIsoLevel = XACT_READ_COMMITTED;
 	EnsurePortalSnapshotExists();
+}
+
+/* Keep the view, and the stream that its expressions are about, for this transaction: a DROP waits for its end, or is waited for here. */
+static void
+hold_view(const Run *run, Oid stream)
+{
+	locks_take(list_make2_oid(stream, run->view), AccessShareLock);
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(run->view)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the hybrid view was dropped while it was refreshed")));
 }
 
 static void
@@ -223,6 +236,7 @@ plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
 	MemoryContext old = MemoryContextSwitchTo(run->context);
 	Ranges		ranges;
 
+	hold_view(run, row->stream);
 	compute_leave_out(run->c);
 	ranges = choose_ranges(run, stream);
 	if (ranges.n > 0)
@@ -249,11 +263,10 @@ compute_and_cover(void *arg)
 {
 	const ChunkJob *job = arg;
 	const Run  *run = job->run;
-	ViewRow		row;
 	int64		rows;
 
-	if (!catalog_view(run->view, &row))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the hybrid view was dropped while it was refreshed")));
+	CHECK_FOR_INTERRUPTS();
+	hold_view(run, run->c->view.stream);
 	rows = compute_chunk(run->c, run->cut, run->closed_epoch, job->chunk->from, job->chunk->to);
 	catalog_cover(run->c->view.id, job->chunk->from, job->chunk->to, run->closed_epoch, run->cut_at);
 	catalog_run_progress(run->id, rows);
@@ -280,6 +293,7 @@ refresh(Run *run, ViewRow *row)
 	MemoryContext old;
 
 	next_transaction();
+	hold_view(run, row->stream);
 	old = MemoryContextSwitchTo(run->context);
 	run->c = compute_open(row);
 	MemoryContextSwitchTo(old);
@@ -295,7 +309,6 @@ refresh(Run *run, ViewRow *row)
 	}
 	for (int i = 0; i < run->chunks.n; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
 		refresh_chunk(run, &run->chunks.items[i]);
 		next_transaction();
 	}

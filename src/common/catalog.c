@@ -6,10 +6,12 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "common/catalog.h"
 #include "common/statement.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 static bool
@@ -139,6 +141,18 @@ catalog_flushed(Oid stream, const StreamCounts *counts, bool has_watermark, Time
 	};
 
 	statement_run_only(&s, values, has_watermark ? NULL : "      n");
+}
+
+List *
+catalog_flushed_tables(void)
+{
+	static const char *const names[] = {"_stream", "_view", "_progress", "_dead_letter"};
+	Oid			schema = get_namespace_oid("streambatch", true);
+	List	   *result = NIL;
+
+	for (int i = 0; OidIsValid(schema) && i < lengthof(names); i++)
+		result = lappend_oid(result, get_relname_relid(names[i], schema));
+	return result;
 }
 
 List *

@@ -68,6 +68,8 @@ extern void catalog_raise_generation(Oid stream);
 extern void catalog_set_paused(Oid stream, bool paused, bool resumed);
 extern void catalog_set_started(Oid stream);
 extern void catalog_flushed(Oid stream, const StreamCounts *counts, bool has_watermark, TimestampTz watermark);
+/* The tables that a flush writes, of Oids; fewer where the extension is being dropped. */
+extern List *catalog_flushed_tables(void);
 extern List *catalog_runnable_streams(void);	/* of Oids */
 extern ProgressRow *catalog_progress(Oid stream, int *n);
 extern void catalog_put_progress(Oid stream, const ProgressRow *rows, int n);

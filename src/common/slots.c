@@ -247,7 +247,6 @@ slots_hold_database(Oid database)
 	}
 }
 
-/* Let workers of the database start again: after its command failed, or when there is nothing left to start in it. */
 void
 slots_release_database(Oid database)
 {
@@ -267,6 +266,20 @@ slots_release_database(Oid database)
 	launcher = table->launcher;
 	LWLockRelease(lock);
 	wake(launcher);
+}
+
+void
+slots_forget_database(Oid database)
+{
+	if (table == NULL)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_SLOTS; i++)
+	{
+		if (table->slots[i].database == database && table->slots[i].pid == 0)
+			memset(&table->slots[i], 0, sizeof(Slot));
+	}
+	LWLockRelease(lock);
 }
 
 void

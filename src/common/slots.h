@@ -52,7 +52,10 @@ extern void slots_nudge(Oid database, Oid stream);
 extern bool slots_get(Oid database, Oid stream, Slot *copy);
 /* Stop all workers of a database and start none until released; waits until they are gone. */
 extern void slots_hold_database(Oid database);
+/* Let them start again: its command is over, or has failed. */
 extern void slots_release_database(Oid database);
+/* The database is gone: its streams need no worker any more. */
+extern void slots_forget_database(Oid database);
 
 /* The launcher. */
 extern void slots_set_launcher(pid_t pid);

@@ -79,6 +79,8 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, Proc
 	PG_TRY();
 	{
 		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
+		if (IsA(pstmt->utilityStmt, DropdbStmt))
+			slots_forget_database(database);
 	}
 	PG_FINALLY();
 	{

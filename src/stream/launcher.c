@@ -31,6 +31,8 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#define SCAN_RETRY_MS 5000
+
 static void
 describe(BackgroundWorker *worker, const char *type, const char *function, Datum arg)
 {
@@ -90,8 +92,8 @@ list_databases(MemoryContext context)
 	return result;
 }
 
-/* Look into a database: wait for its scanner, one at a time so as to take one worker slot only. */
-static void
+/* Look into a database: wait for its scanner, one at a time so as to take one worker slot only. False: there is none. */
+static bool
 scan_database(Oid database)
 {
 	BackgroundWorker worker;
@@ -100,16 +102,29 @@ scan_database(Oid database)
 	describe(&worker, "pg_streambatch scanner", "streambatch_scanner_main", ObjectIdGetDatum(database));
 	worker.bgw_notify_pid = MyProcPid;
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-	{
-		ereport(WARNING,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("no worker slot is left to look for streams in database %u", database),
-				 errhint("Raise max_worker_processes.")));
-		return;
-	}
+		return false;
 	if (WaitForBackgroundWorkerShutdown(handle) == BGWH_POSTMASTER_DIED)
 		proc_exit(1);
 	pfree(handle);
+	return true;
+}
+
+/* Look into databases; those that are left are to be looked into later. */
+static List *
+scan_databases(List *databases)
+{
+	static bool told = false;
+
+	while (databases != NIL && scan_database(linitial_oid(databases)))
+		databases = list_delete_first(databases);
+	if (databases != NIL && !told)
+		ereport(WARNING,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("no worker slot is left to look for streams in database %u", linitial_oid(databases)),
+				 errdetail("Its streams do not run until there is one."),
+				 errhint("Raise max_worker_processes.")));
+	told = databases != NIL;
+	return databases;
 }
 
 static void
@@ -131,7 +146,6 @@ void
 streambatch_launcher_main(Datum main_arg)
 {
 	List	   *databases = NIL;
-	ListCell   *lc;
 
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -141,16 +155,17 @@ streambatch_launcher_main(Datum main_arg)
 	slots_set_launcher(MyProcPid);
 	if (guc_autostart)
 		databases = list_databases(TopMemoryContext);
-	foreach(lc, databases)
-		scan_database(lfirst_oid(lc));
 	for (;;)
 	{
 		long		wait_ms;
 		Oid			database;
 		int			slot;
 
+		databases = scan_databases(databases);
 		while ((slot = slots_next_wanted(&wait_ms, &database)) >= 0)
 			start_worker(slot);
+		if (databases != NIL)
+			wait_ms = Min(wait_ms, SCAN_RETRY_MS);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait_ms, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();

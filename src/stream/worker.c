@@ -21,6 +21,7 @@
 #include "access/xact.h"
 #include "common/guard.h"
 #include "common/guc.h"
+#include "common/locks.h"
 #include "common/slots.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -28,7 +29,6 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/lmgr.h"
 #include "stream/archive.h"
 #include "stream/definition.h"
 #include "stream/flush.h"
@@ -270,14 +270,16 @@ static bool
 begin_fold(void)
 {
 	StreamRow	row;
+	List	   *relations;
 	ListCell   *lc;
 	bool		current;
 	MemoryContext old;
 
 	begin();
-	LockRelationOid(w->d.relid, AccessShareLock);
+	relations = list_make2_oid(w->d.relid, w->d.row.archive);
 	foreach(lc, w->d.views)
-		LockRelationOid(((ViewFold *) lfirst(lc))->state_table, RowExclusiveLock);
+		relations = lappend_oid(relations, ((ViewFold *) lfirst(lc))->state_table);
+	locks_take(list_concat(relations, catalog_flushed_tables()), RowExclusiveLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	current = definition_current(&w->d, &row);
 	if (current && OidIsValid(w->d.row.archive))

@@ -25,19 +25,19 @@ my $server_gone = qr/terminat|server closed|recovery mode|starting up|shutting d
 # allowed: further messages of errors that are no failure
 sub new
 {
-    my ($class, $node, $allowed) = @_;
+    my ($class, $node, $allowed, $database) = @_;
 
-    return bless { node => $node, allowed => $allowed, running => [], done => 0, failed => [] }, $class;
+    return bless { node => $node, database => $database // 'postgres', allowed => $allowed, running => [], done => 0, failed => [] }, $class;
 }
 
 sub start
 {
     my ($self, @statements) = @_;
     my ($out, $err) = ('', '');
-    my @command = ('psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $self->{node}->connstr('postgres'), map { ('-c', $_) } @statements);
+    my @command = ('psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $self->{node}->connstr($self->{database}), map { ('-c', $_) } @statements);
 
     push @{ $self->{running} },
-      { statements => "@statements", err => \$err, run => IPC::Run::start(\@command, '<', \'', '>', \$out, '2>', \$err) };
+      { statement => $statements[0], err => \$err, run => IPC::Run::start(\@command, '<', \'', '>', \$out, '2>', \$err) };
     return;
 }
 
@@ -75,7 +75,7 @@ sub _end
     $one->{ended} = 1;
     if ($one->{run}->finish) { $self->{done}++; return; }
     my $err = ${ $one->{err} };
-    croak "$one->{statements}: $err" unless $err =~ $server_gone || $self->{allowed} && $err =~ $self->{allowed};
+    croak "$one->{statement}: $err" unless $err =~ $server_gone || $self->{allowed} && $err =~ $self->{allowed};
     return;
 }
 

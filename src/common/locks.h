@@ -1,0 +1,17 @@
+/*
+ * locks.h
+ *		Table locks that cannot be half of a deadlock.
+ */
+#ifndef LOCKS_H
+#define LOCKS_H
+
+#include "nodes/pg_list.h"
+#include "storage/lockdefs.h"
+
+/*
+ * Lock relations until the end of the transaction, which should hold no other lock that a DROP could wait for. It never waits for one of them while it
+ * holds another. Relations may be gone: whoever needs them looks afterwards. InvalidOid is passed over.
+ */
+extern void locks_take(const List *relations, LOCKMODE mode);
+
+#endif							/* LOCKS_H */

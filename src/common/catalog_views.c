@@ -181,6 +181,30 @@ catalog_follow_owners(void)
 }
 
 List *
+catalog_dropped_views(void)
+{
+	static Statement s = {
+		"SELECT v.id FROM streambatch._view v JOIN pg_catalog.pg_event_trigger_dropped_objects() d ON d.objid = v.view::oid "
+		"WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0", 0, {0}
+	};
+	StatementCall call;
+	List	   *result = NIL;
+
+	statement_run(&call, &s, NULL, NULL);
+	for (uint64 i = 0; i < call.nrows; i++)
+	{
+		bool		isnull;
+		int32		id = DatumGetInt32(statement_get(i, 1, &isnull));
+		MemoryContext old = MemoryContextSwitchTo(call.caller);
+
+		result = lappend_int(result, id);
+		MemoryContextSwitchTo(old);
+	}
+	statement_finish(&call);
+	return result;
+}
+
+List *
 catalog_forget_dropped(void)
 {
 	static Statement affected = {

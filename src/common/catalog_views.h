@@ -43,7 +43,8 @@ extern int64 catalog_view_dead_letters(Oid view, Datum *partitions, Datum *offse
  */
 extern void catalog_follow_owners(void);
 
-/* In an sql_drop event trigger: forget views and streams that are dropped. Returns the streams concerned, of Oids. */
+/* In an sql_drop event trigger: the ids of views that are dropped; forget them and streams. The latter returns the streams concerned, of Oids. */
+extern List *catalog_dropped_views(void);
 extern List *catalog_forget_dropped(void);
 
 /* Batch layer */

@@ -5,7 +5,10 @@
 #include "postgres.h"
 
 #include "batch/compute.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
 #include "commands/event_trigger.h"
 #include "common/guard.h"
 #include "common/guc.h"
@@ -13,6 +16,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "serve/streams.h"
+#include "source/stream.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -91,10 +95,38 @@ streambatch_explain(PG_FUNCTION_ARGS)
 	if (pg_class_aclcheck(view, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(view));
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	(void) stream_open(row.stream); /* locked before the view's objects */
 	guard_enter(&guard, InvalidOid, row.settings);
 	explain_layers((ReturnSetInfo *) fcinfo->resultinfo, &row);
 	guard_leave(&guard);
 	return (Datum) 0;
+}
+
+/* The states of dropped views, and what merges them. */
+static void
+drop_internal(List *views)
+{
+	static const char *const objects[] = {"merged", "stream", "batch"};
+	Oid			nsp = get_namespace_oid("streambatch_state", false);
+	ObjectAddresses *addresses = new_object_addresses();
+	ListCell   *lc;
+
+	foreach(lc, views)
+	{
+		for (int i = 0; i < lengthof(objects); i++)
+		{
+			Oid			relid = get_relname_relid(psprintf("%s_%d", objects[i], lfirst_int(lc)), nsp);
+			ObjectAddress address;
+
+			/* DROP … CASCADE may have begun with them */
+			if (!OidIsValid(relid))
+				continue;
+			ObjectAddressSet(address, RelationRelationId, relid);
+			add_exact_object_address(&address, addresses);
+		}
+	}
+	performMultipleDeletions(addresses, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	free_object_addresses(addresses);
 }
 
 /* Event trigger: rows go with the views and streams that they are of; workers are told. */
@@ -108,6 +140,8 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("this function is called by an event trigger only")));
+	/* tables before rows, as the worker locks them */
+	drop_internal(catalog_dropped_views());
 	streams = catalog_forget_dropped();
 	foreach(lc, streams)
 		streams_nudge_at_commit(lfirst_oid(lc));

@@ -75,7 +75,8 @@ stream_open(Oid relid)
 	stream->schema = get_namespace_name(RelationGetNamespace(rel));
 	stream->name = pstrdup(RelationGetRelationName(rel));
 	stream->desc = CreateTupleDescCopy(RelationGetDescr(rel));
-	relation_close(rel, AccessShareLock);
+	/* kept: what depends on a stream is locked after it, by a DROP as well */
+	relation_close(rel, NoLock);
 
 	read_columns(stream);
 	read_options(stream, table->options);

@@ -76,7 +76,10 @@ typedef struct Stream
 	StreamTimeUnit time_unit;
 } Stream;
 
-/* The stream behind a foreign table, allocated in the current context. Raises wrong_object_type for any other relation. */
+/*
+ * The stream behind a foreign table, allocated in the current context. Raises wrong_object_type for any other relation. The table stays locked
+ * (AccessShareLock) until the end of the transaction: lock it before the objects of its views, as a DROP with CASCADE does.
+ */
 extern Stream *stream_open(Oid relid);
 
 /* True where relid is a foreign table of the wrapper streambatch_kafka. */

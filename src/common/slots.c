@@ -270,6 +270,18 @@ slots_release_database(Oid database)
 }
 
 void
+slots_forget_database(Oid database)
+{
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_SLOTS; i++)
+	{
+		if (table->slots[i].database == database && table->slots[i].pid == 0)
+			memset(&table->slots[i], 0, sizeof(Slot));
+	}
+	LWLockRelease(lock);
+}
+
+void
 slots_set_launcher(pid_t pid)
 {
 	LWLockAcquire(lock, LW_EXCLUSIVE);

@@ -53,6 +53,8 @@ extern bool slots_get(Oid database, Oid stream, Slot *copy);
 /* Stop all workers of a database and start none until released; waits until they are gone. */
 extern void slots_hold_database(Oid database);
 extern void slots_release_database(Oid database);
+/* The database is gone: nobody wants its workers. */
+extern void slots_forget_database(Oid database);
 
 /* The launcher. */
 extern void slots_set_launcher(pid_t pid);

@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "serve/hooks.h"
+#include "storage/ipc.h"
 #include "tcop/utility.h"
 
 static ProcessUtility_hook_type previous = NULL;
@@ -57,6 +58,12 @@ concerned_database(Node *statement)
 }
 
 static void
+release_database(int code, Datum database)
+{
+	slots_release_database(DatumGetObjectId(database));
+}
+
+static void
 process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, ProcessUtilityContext context, ParamListInfo params,
 				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
@@ -75,16 +82,16 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, Proc
 		}
 		return;
 	}
-	slots_hold_database(database);
-	PG_TRY();
+	/* however it ends: cancelled while it waits, or with its session */
+	PG_ENSURE_ERROR_CLEANUP(release_database, ObjectIdGetDatum(database));
 	{
+		slots_hold_database(database);
 		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
 	}
-	PG_FINALLY();
-	{
-		slots_release_database(database);
-	}
-	PG_END_TRY();
+	PG_END_ENSURE_ERROR_CLEANUP(release_database, ObjectIdGetDatum(database));
+	if (IsA(pstmt->utilityStmt, DropdbStmt))
+		slots_forget_database(database);
+	slots_release_database(database);
 }
 
 void

@@ -232,11 +232,11 @@ streams_ensure(Oid relid, StreamRow *row)
 		return;
 	stream = stream_open(relid);
 	settings = guard_note_settings();
-	stream_position_columns(stream, &partition, &offset);
 	if (stream->archive_name != NULL)
 	{
 		Oid			nsp = get_namespace_oid(stream->archive_schema, false);
 
+		stream_position_columns(stream, &partition, &offset);
 		guard_enter(&guard, stream->owner, NULL);
 		SPI_connect();
 		archive = get_relname_relid(stream->archive_name, nsp);

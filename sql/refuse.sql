@@ -212,10 +212,19 @@ CREATE FOREIGN TABLE wrong_meta (id bigint, o int OPTIONS (metadata 'offset')) S
 CREATE FOREIGN TABLE wrong_raw (id bigint, b bytea) SERVER refuse_kafka OPTIONS (topic 'refuse', format 'raw');
 CREATE FOREIGN TABLE wrong_archive (id bigint) SERVER refuse_kafka OPTIONS (topic 'refuse', archive 'nowhere.archive');
 CREATE FOREIGN TABLE in_archive_view (id bigint) SERVER refuse_kafka OPTIONS (topic 'refuse', archive 'over_events');
+CREATE FOREIGN TABLE archived (id bigint) SERVER refuse_kafka OPTIONS (topic 'refuse');
+SELECT streambatch.pause('archived');
+CREATE FOREIGN TABLE in_archive_of_other (id bigint) SERVER refuse_kafka OPTIONS (topic 'refuse2', archive 'archived_archive');
+CREATE UNLOGGED TABLE unlogged (id bigint, kafka_partition int, kafka_offset bigint);
+CREATE FOREIGN TABLE in_unlogged (id bigint) SERVER refuse_kafka OPTIONS (topic 'refuse', archive 'unlogged');
+CREATE FOREIGN TABLE like_position (id bigint, kafka_offset bigint) SERVER refuse_kafka OPTIONS (topic 'refuse');
+CREATE FOREIGN TABLE like_position_kept (id bigint, kafka_offset bigint) SERVER refuse_kafka OPTIONS (topic 'refuse', archive 'none');
 CREATE FOREIGN TABLE no_columns () SERVER refuse_kafka OPTIONS (topic 'refuse');
 SELECT q || E'\n  ' || try(q) FROM unnest(ARRAY[
     'SELECT count(*) FROM wrong_time', 'SELECT count(*) FROM wrong_type', 'SELECT count(*) FROM wrong_meta', 'SELECT count(*) FROM wrong_raw',
-    'SELECT count(*) FROM wrong_archive', 'SELECT count(*) FROM in_archive_view', 'SELECT count(*) FROM no_columns']) q;
+    'SELECT count(*) FROM wrong_archive', 'SELECT count(*) FROM in_archive_view',
+    'SELECT count(*) FROM in_archive_of_other', 'SELECT count(*) FROM in_unlogged',
+    'SELECT count(*) FROM like_position', 'SELECT count(*) FROM like_position_kept', 'SELECT count(*) FROM no_columns']) q;
 
 -- ---- taken after all: the edges of what is refused ----
 SELECT q || E'\n  ' || try(q) FROM unnest(ARRAY[

@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "serve/hooks.h"
+#include "storage/ipc.h"
 #include "tcop/utility.h"
 
 static ProcessUtility_hook_type previous = NULL;
@@ -57,36 +58,43 @@ concerned_database(Node *statement)
 }
 
 static void
+release_database(int code, Datum database)
+{
+	slots_release_database(DatumGetObjectId(database));
+}
+
+static void
 process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, ProcessUtilityContext context, ParamListInfo params,
 				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
 	const char *name = slots_available() ? concerned_database(pstmt->utilityStmt) : NULL;
 	Oid			database = name ? get_database_oid(name, true) : InvalidOid;
 	ProcessUtility_hook_type run = previous ? previous : standard_ProcessUtility;
+	/* asked before: a command may free its own tree */
+	bool		reassigns = IsA(pstmt->utilityStmt, ReassignOwnedStmt);
+	bool		drops = IsA(pstmt->utilityStmt, DropdbStmt);
 
 	/* who may not do it will be told so; their attempt stops no worker */
 	if (!OidIsValid(database) || database == MyDatabaseId || !compat_database_ownercheck(database, GetUserId()))
 	{
 		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
-		if (IsA(pstmt->utilityStmt, ReassignOwnedStmt) && OidIsValid(get_extension_oid("pg_streambatch", true)))
+		if (reassigns && OidIsValid(get_extension_oid("pg_streambatch", true)))
 		{
 			CommandCounterIncrement();
 			catalog_follow_owners();
 		}
 		return;
 	}
-	slots_hold_database(database);
-	PG_TRY();
+	/* however it ends: cancelled while it waits, or with its session */
+	PG_ENSURE_ERROR_CLEANUP(release_database, ObjectIdGetDatum(database));
 	{
+		slots_hold_database(database);
 		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
-		if (IsA(pstmt->utilityStmt, DropdbStmt))
+		if (drops)
 			slots_forget_database(database);
 	}
-	PG_FINALLY();
-	{
-		slots_release_database(database);
-	}
-	PG_END_TRY();
+	PG_END_ENSURE_ERROR_CLEANUP(release_database, ObjectIdGetDatum(database));
+	slots_release_database(database);
 }
 
 void

@@ -160,6 +160,8 @@ check_archive(const Stream *stream, Oid archive, const char *partition, const ch
 		refuse_archive(stream, "It is a stream itself.");
 	if (OidIsValid(other))
 		refuse_archive(stream, psprintf("It is the archive of stream \"%s\".", get_rel_name(other) ? get_rel_name(other) : "?"));
+	if (get_rel_persistence(archive) != RELPERSISTENCE_PERMANENT)
+		refuse_archive(stream, "It is unlogged or temporary: a crash would empty it, and positions would stand behind what is lost.");
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
 		if (!stream->columns[i].dropped)
@@ -230,11 +232,11 @@ streams_ensure(Oid relid, StreamRow *row)
 		return;
 	stream = stream_open(relid);
 	settings = guard_note_settings();
-	stream_position_columns(stream, &partition, &offset);
 	if (stream->archive_name != NULL)
 	{
 		Oid			nsp = get_namespace_oid(stream->archive_schema, false);
 
+		stream_position_columns(stream, &partition, &offset);
 		guard_enter(&guard, stream->owner, NULL);
 		SPI_connect();
 		archive = get_relname_relid(stream->archive_name, nsp);

@@ -48,6 +48,7 @@ static void read_options(Stream *stream, List *options);
 static AttrNumber find_event_time(const Stream *stream, const char *name);
 static void read_archive(Stream *stream, const char *value);
 static StreamTimeUnit read_time_unit(const char *value);
+static const char *position_column(const Stream *stream, StreamMeta meta, const char *metadata, const char *name);
 
 Stream *
 stream_open(Oid relid)
@@ -281,12 +282,30 @@ read_time_unit(const char *value)
 	return strcmp(value, "us") == 0 ? UNIT_US : UNIT_NS;
 }
 
+/* The name of an archive's column for a part of the position. A field of the payload by that name would be taken for it. */
+static const char *
+position_column(const Stream *stream, StreamMeta meta, const char *metadata, const char *name)
+{
+	AttrNumber	att = stream_meta_column(stream, meta);
+
+	if (att != 0)
+		return stream->columns[att - 1].name;
+	for (int i = 0; i < stream->desc->natts; i++)
+	{
+		if (stream->columns[i].dropped || strcmp(stream->columns[i].name, name) != 0)
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_COLUMN),
+				 errmsg("column \"%s\" of stream \"%s\" has the name of a column of its archive", name, stream->name),
+				 errhint("Make it the message's %s with the column option metadata '%s', or give it another name and the option path '%s'.",
+						 metadata, metadata, name)));
+	}
+	return name;
+}
+
 void
 stream_position_columns(const Stream *stream, const char **partition, const char **offset)
 {
-	AttrNumber	p = stream_meta_column(stream, META_PARTITION);
-	AttrNumber	o = stream_meta_column(stream, META_OFFSET);
-
-	*partition = p != 0 ? stream->columns[p - 1].name : "kafka_partition";
-	*offset = o != 0 ? stream->columns[o - 1].name : "kafka_offset";
+	*partition = position_column(stream, META_PARTITION, "partition", "kafka_partition");
+	*offset = position_column(stream, META_OFFSET, "offset", "kafka_offset");
 }

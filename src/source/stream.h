@@ -88,7 +88,10 @@ extern bool stream_is_stream(Oid relid);
 /* The first column with this metadata role, or 0. */
 extern AttrNumber stream_meta_column(const Stream *stream, StreamMeta meta);
 
-/* The names of the archive's columns for a message's position: the stream's own metadata columns, or kafka_partition and kafka_offset. */
+/*
+ * The names of the archive's columns for a message's position: the stream's own metadata columns, or kafka_partition and kafka_offset.
+ * Raises duplicate_column where the payload has a field by such a name.
+ */
 extern void stream_position_columns(const Stream *stream, const char **partition, const char **offset);
 
 #endif							/* STREAMBATCH_STREAM_H */

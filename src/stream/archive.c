@@ -3,7 +3,7 @@
  *		Appending events to the archive (see archive.h).
  *
  * Two ways. A plain table whose columns are the stream's and the position, without triggers, takes multi-inserts as COPY makes them. Anything else
- * (partitioned, foreign, triggers, generated columns, columns of its own) takes INSERT … SELECT from the stream, whose foreign scan returns the
+ * (partitioned, a partition, foreign, triggers, generated columns, columns of its own) takes INSERT … SELECT from the stream, whose foreign scan returns the
  * micro-batch. Either way one subtransaction holds the batch; where a row is refused, those before it are written again without it and the
  * rest goes on behind it, so that each refused row costs one more insert of the rows between it and the refused row before.
  */
@@ -204,7 +204,8 @@ archive_open(const Stream *stream, Oid archive)
 						 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(w->rel)), RelationGetRelationName(w->rel)),
 						 quote_identifier(GetUserNameFromId(stream->owner, false)))));
 	check_columns(w);
-	w->plain = w->rel->rd_rel->relkind == RELKIND_RELATION && w->rel->trigdesc == NULL && map_columns(w, partition, offset);
+	w->plain = w->rel->rd_rel->relkind == RELKIND_RELATION && !w->rel->rd_rel->relispartition && w->rel->trigdesc == NULL &&
+		map_columns(w, partition, offset);
 	if (!w->plain)
 	{
 		w->insert = insert_statement(w, partition, offset);

@@ -18,6 +18,9 @@
 #include "stream/states.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#define REPORT_MS 10000
 
 static int64
 epoch_of(List *rows, int32 view_id)
@@ -68,18 +71,25 @@ write_view(ViewFold *vf, int64 epoch)
 	return done;
 }
 
+/* One line each REPORT_MS at most, however many there are: they can be read in streambatch.dead_letter. */
 static void
 report_dead_letters(const FlushJob *job)
 {
+	static TimestampTz reported = 0;
+	static unsigned long unreported = 0;
 	const DeadLetter *first = &job->letters->items[0];
+	TimestampTz now = GetCurrentTimestamp();
 
-	if (job->letters->n == 0)
+	unreported += job->letters->n;
+	if (job->letters->n == 0 || !TimestampDifferenceExceeds(reported, now, REPORT_MS))
 		return;
 	ereport(LOG,
-			(errmsg_plural("stream \"%s\": %d message became a dead letter", "stream \"%s\": %d messages became dead letters",
-						   job->letters->n, job->stream->name, job->letters->n),
-			 errdetail("The first one, at partition %d offset %lld: %s", first->partition, (long long) first->offset,
+			(errmsg_plural("stream \"%s\": %lu message became a dead letter", "stream \"%s\": %lu messages became dead letters",
+						   unreported, job->stream->name, unreported),
+			 errdetail("The latest, at partition %d offset %lld: %s", first->partition, (long long) first->offset,
 					   first->message)));
+	reported = now;
+	unreported = 0;
 }
 
 FlushResult

@@ -22,6 +22,12 @@ letters_clear(Letters *letters)
 	letters->n = letters->allocated = 0;
 }
 
+Size
+letters_memory(const Letters *letters)
+{
+	return MemoryContextMemAllocated(letters->context, true);
+}
+
 static bytea *
 copy_bytes(const char *data, size_t len)
 {

@@ -18,6 +18,7 @@ typedef struct Letters
 
 extern void letters_init(Letters *letters, MemoryContext parent);
 extern void letters_clear(Letters *letters);
+extern Size letters_memory(const Letters *letters);
 
 /* A message that error keeps out of the stream (view InvalidOid) or out of a view. Copies all it needs. */
 extern void letters_add(Letters *letters, const Message *message, Oid view, const ErrorData *error);

@@ -9,7 +9,8 @@
  *   the next row.
  * - inside a transition function: the group may be half-changed. The row is noted, the caller drops everything since the last flush and
  *   reads the log again; when the row comes back it is left out, and becomes the dead letter.
- * - before any row: the query itself fails (a column is gone, a privilege). The view is suspended; others go on.
+ * - before any row: the query itself fails (a privilege is gone). The view is suspended; others go on. Unless it only names things by names that
+ *   they have no more: then it is printed anew.
  */
 #include "postgres.h"
 
@@ -117,9 +118,33 @@ receiver_nothing(DestReceiver *self)
 {
 }
 
+/* Print the query anew: true where something that it names has been renamed meanwhile. */
+static bool
+renamed(ViewFold *vf)
+{
+	MemoryContext old = MemoryContextSwitchTo(vf->context);
+	FoldState  *columns;
+	Guard		guard;
+	char	   *query;
+	bool		result;
+
+	guard_enter(&guard, InvalidOid, vf->row.settings);
+	query = sql_fold(vf->def, &columns);
+	guard_leave(&guard);
+	MemoryContextSwitchTo(old);
+	result = strcmp(query, vf->query) != 0;
+	if (result)
+		viewfold_close(vf);
+	vf->query = query;
+	return result;
+}
+
 static SPIPlanPtr
 plan_of(ViewFold *vf)
 {
+	/* planned anew from the old text, it could find something else under an old name */
+	if (vf->plan != NULL && !SPI_plan_is_valid(vf->plan))
+		(void) renamed(vf);
 	if (vf->plan == NULL)
 	{
 		SPIPlanPtr	plan = SPI_prepare(vf->query, 0, NULL);
@@ -218,6 +243,8 @@ viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
 		}
 		if (cursor == start)
 		{
+			if (renamed(vf))
+				continue;
 			vf->failure = error;
 			break;
 		}

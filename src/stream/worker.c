@@ -12,7 +12,7 @@
  * ones; whatever goes wrong, the transaction is aborted and reading goes back to what is stored. A crash at any instant does the same.
  *
  * Cadence: a flush is due once ten times the last flush's duration have passed since it ended (so that flushing costs at most about a tenth), and the queue
- * is empty or max_staleness is reached, or when the folds outgrow streambatch.work_mem.
+ * is empty or max_staleness is reached, or when the folds and dead letters outgrow streambatch.work_mem.
  *
  * Memory: "worker" for the process; the definition's for what follows from catalog and foreign table (definition.h); the intake's rows per batch.
  */
@@ -390,7 +390,7 @@ flush(void)
 static Size
 fold_size(void)
 {
-	Size		size = 0;
+	Size		size = letters_memory(&w->d.letters);
 	ListCell   *lc;
 
 	foreach(lc, w->d.views)

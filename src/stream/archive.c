@@ -4,8 +4,9 @@
  *
  * Two ways. A plain table whose columns are the stream's and the position, without triggers, takes multi-inserts as COPY makes them. Anything else
  * (partitioned, a partition, foreign, triggers, generated columns, columns of its own) takes INSERT … SELECT from the stream, whose foreign scan returns the
- * micro-batch. Either way one subtransaction holds the batch; where a row is refused, those before it are written again without it and the
- * rest goes on behind it, so that each refused row costs one more insert of the rows between it and the refused row before.
+ * micro-batch. Either way one subtransaction holds the batch. Where a row of a plain table is refused, those before it are written again without it and
+ * the rest goes on behind it, so that each refused row costs one more insert of the rows between it and the refused row before. In any other table the
+ * error may come after all rows, from a trigger: the batch is halved until the row is alone.
  */
 #include "postgres.h"
 
@@ -310,6 +311,15 @@ write_any(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
 	SPI_finish();
 }
 
+/* What becomes of rows that the archive refuses. */
+typedef struct Refusal
+{
+	Intake	   *intake;
+	Letters    *letters;
+	StreamCounts *counts;
+	bool	   *rows;			/* those refused; NULL: none */
+} Refusal;
+
 typedef struct WriteJob
 {
 	ArchiveWriter *w;
@@ -350,37 +360,74 @@ try_write(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
 	return error;
 }
 
-void
-archive_write(ArchiveWriter *w, Intake *intake, Letters *letters, StreamCounts *counts)
+/* The row that the archive refused is a dead letter. */
+static void
+refuse(Refusal *r, int row, ErrorData *error)
 {
-	MicroBatch *batch = &intake->batch;
-	int			nrows = batch->nrows;
-	int			from = 0;
-	bool	   *refused = NULL;
+	if (r->rows == NULL)
+		r->rows = palloc0(r->intake->batch.nrows * sizeof(bool));
+	r->rows[row] = true;
+	letters_add(r->letters, &r->intake->messages[r->intake->message_of[row]], InvalidOid, error);
+	r->counts->dead++;
+	FreeErrorData(error);
+}
 
-	while (from < nrows)
+/* Each error is of the row at hand. */
+static void
+write_all_plain(ArchiveWriter *w, Refusal *r)
+{
+	const MicroBatch *batch = &r->intake->batch;
+	int			from = 0;
+
+	while (from < batch->nrows)
 	{
-		ErrorData  *error = try_write(w, batch, from, nrows);
+		ErrorData  *error = try_write(w, batch, from, batch->nrows);
 		int			row = current_row;
 
 		if (error == NULL)
 			break;
-		if (refused == NULL)
-			refused = palloc0(nrows * sizeof(bool));
-		refused[row] = true;
-		letters_add(letters, &intake->messages[intake->message_of[row]], InvalidOid, error);
-		counts->dead++;
-		FreeErrorData(error);
+		refuse(r, row, error);
 		/* those before it were good; they raise again only if something else is wrong */
 		error = try_write(w, batch, from, row);
 		if (error != NULL)
 			ReThrowError(error);
 		from = row + 1;
 	}
-	if (refused != NULL)
+}
+
+/* What comes after the rows (a foreign key, an AFTER trigger) does not tell which one it is about: halve, until it is alone. */
+static void
+write_all_any(ArchiveWriter *w, Refusal *r, int from, int to)
+{
+	ErrorData  *error = try_write(w, &r->intake->batch, from, to);
+	int			middle = from + (to - from) / 2;
+
+	if (error == NULL)
+		return;
+	if (to - from == 1)
 	{
-		intake_remove(intake, refused);
-		pfree(refused);
+		refuse(r, from, error);
+		return;
+	}
+	FreeErrorData(error);
+	CHECK_FOR_INTERRUPTS();
+	write_all_any(w, r, from, middle);
+	write_all_any(w, r, middle, to);
+}
+
+void
+archive_write(ArchiveWriter *w, Intake *intake, Letters *letters, StreamCounts *counts)
+{
+	Refusal		r = {intake, letters, counts, NULL};
+
+	if (w->plain)
+		write_all_plain(w, &r);
+	else
+		write_all_any(w, &r, 0, intake->batch.nrows);
+	if (r.rows != NULL)
+	{
+		intake_remove(intake, r.rows);
+		pfree(r.rows);
 	}
 	MemoryContextReset(w->context);
 }

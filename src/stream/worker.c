@@ -326,6 +326,8 @@ fold_batch(void)
 	ListCell   *lc;
 	bool		clean = true;
 
+	/* what it leaves behind goes with the transaction */
+	MemoryContextSwitchTo(TopTransactionContext);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	guard_enter(&guard, w->d.stream->owner, w->d.row.settings);
 	intake_decode(&w->d.intake, &w->positions, &w->d.letters, &w->counts);
@@ -340,6 +342,7 @@ fold_batch(void)
 	}
 	count_rows();
 	PopActiveSnapshot();
+	MemoryContextSwitchTo(w->context);
 	return clean;
 }
 
@@ -356,6 +359,8 @@ flush(void)
 	if (w->archive != NULL)
 		archive_close(w->archive);
 	w->archive = NULL;
+	/* what it leaves behind goes with the transaction */
+	MemoryContextSwitchTo(TopTransactionContext);
 	result = flush_write(&job);
 	if (result == FLUSH_STALE)
 	{

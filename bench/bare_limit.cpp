@@ -4,9 +4,10 @@
  *
  * Usage: bare_limit BOOTSTRAP TOPIC
  *
- * Reads a topic of bench/produce from its beginning to its present end and keeps, per user_id and tumbling window of 10 seconds,
- * count, sum, min, max and avg of amount: what the view of bench/run keeps. Prints one line of KEY=VALUE: events, groups, total (the sum
- * of amount, to compare results), seconds, cpu_seconds (all threads), and the most resident memory in kB.
+ * Reads a topic of bench/produce from its beginning to its present end and keeps, per user_id and tumbling
+ * window of 10 seconds, count, sum, min, max and avg of amount: what the view of bench/run keeps. Prints one
+ * line of KEY=VALUE: events, groups, total (the sum of amount, to compare results), seconds, cpu_seconds (all
+ * threads), and the most resident memory in kB.
  */
 #include <sys/resource.h>
 
@@ -140,7 +141,10 @@ die(const char *what)
 rd_kafka_t *
 connect_to(const char *bootstrap)
 {
-	/* before 2.2 librdkafka stops fetching for a second when its queue is full: so the queue holds a second of full speed */
+	/*
+	 * before 2.2 librdkafka stops fetching for a second when its queue is full: so the queue holds a second
+	 * of full speed
+	 */
 	static const char *const properties[][2] = {
 		{"group.id", "bare_limit"},
 		{"enable.auto.commit", "false"},

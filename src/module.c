@@ -13,14 +13,17 @@
 
 PG_MODULE_MAGIC;
 
-void		_PG_init(void);
+void _PG_init(void);
 
 void
 _PG_init(void)
 {
 	guc_define();
 	hooks_install();
-	/* without preload there is no shared memory and no worker: streams can be read, views can be defined and refreshed */
+	/*
+	 * without preload there is no shared memory and no worker: streams can be read, views can be defined and
+	 * refreshed
+	 */
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	slots_request_shmem();

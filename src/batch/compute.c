@@ -2,9 +2,10 @@
  * compute.c
  *		Exact states computed from the archive (see compute.h).
  *
- * The statements come from define/sql.c and take the same parameters: $1 the cut, $2 and $3 the range, $4 and $5 the positions of the view's dead letters,
- * $6 an epoch, $7 a later cut. They run as the view's owner under the settings noted with the view. When one raises, the same rows are read
- * one by one, each announced before its expressions are evaluated, so that the error can name the row.
+ * The statements come from define/sql.c and take the same parameters: $1 the cut, $2 and $3 the range, $4 and
+ * $5 the positions of the view's dead letters, $6 an epoch, $7 a later cut. They run as the view's owner
+ * under the settings noted with the view. When one raises, the same rows are read one by one, each announced
+ * before its expressions are evaluated, so that the error can name the row.
  */
 #include "postgres.h"
 
@@ -21,9 +22,8 @@
 
 #define NPARAMS 7
 
-static const Oid parameter_types[NPARAMS] = {
-	INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4ARRAYOID, INT8ARRAYOID, INT8OID, INT8ARRAYOID
-};
+static const Oid parameter_types[NPARAMS] = {INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4ARRAYOID,
+											 INT8ARRAYOID, INT8OID,		   INT8ARRAYOID};
 
 static int32 at_partition;
 static int64 at_offset;
@@ -47,8 +47,8 @@ streambatch_at(PG_FUNCTION_ARGS)
 Cut *
 compute_cut(Oid stream)
 {
-	Cut		   *cut = palloc(sizeof(Cut));
-	int			n;
+	Cut *cut = palloc(sizeof(Cut));
+	int n;
 	ProgressRow *rows = catalog_progress(stream, &n);
 
 	/* rows come in the order of partitions */
@@ -64,10 +64,10 @@ compute_cut(Oid stream)
 ArrayType *
 compute_cut_array(const Cut *cut)
 {
-	Datum	   *elems = palloc((cut->n + 1) * sizeof(Datum));
-	bool	   *nulls = palloc((cut->n + 1) * sizeof(bool));
-	int			dims[1] = {cut->n};
-	int			lbs[1] = {1};
+	Datum *elems = palloc((cut->n + 1) * sizeof(Datum));
+	bool *nulls = palloc((cut->n + 1) * sizeof(bool));
+	int dims[1] = {cut->n};
+	int lbs[1] = {1};
 
 	for (int i = 0; i < cut->n; i++)
 	{
@@ -79,7 +79,8 @@ compute_cut_array(const Cut *cut)
 
 /* Statement parameters, filled as far as a statement needs them. */
 static void
-fill(const Computation *c, Datum *values, const Cut *cut, TimestampTz from, TimestampTz to, int64 epoch, const Cut *later)
+fill(const Computation *c, Datum *values, const Cut *cut, TimestampTz from, TimestampTz to, int64 epoch,
+	 const Cut *later)
 {
 	values[0] = PointerGetDatum(compute_cut_array(cut));
 	values[1] = TimestampTzGetDatum(from);
@@ -93,7 +94,7 @@ fill(const Computation *c, Datum *values, const Cut *cut, TimestampTz from, Time
 static uint64
 execute(const char *sql, Datum *values, bool read_only, long limit)
 {
-	int			rc = SPI_execute_with_args(sql, NPARAMS, (Oid *) parameter_types, values, NULL, read_only, limit);
+	int rc = SPI_execute_with_args(sql, NPARAMS, (Oid *) parameter_types, values, NULL, read_only, limit);
 
 	if (rc < 0)
 		elog(ERROR, "could not run \"%s\": %s", sql, SPI_result_code_string(rc));
@@ -104,11 +105,11 @@ Computation *
 compute_open(const ViewRow *view)
 {
 	Computation *c = palloc0(sizeof(Computation));
-	StreamRow	stream_row;
-	Stream	   *stream;
+	StreamRow stream_row;
+	Stream *stream;
 	const char *partition;
 	const char *offset;
-	Guard		guard;
+	Guard guard;
 
 	c->view = *view;
 	c->owner = guard_owner_of(view->view);
@@ -118,15 +119,16 @@ compute_open(const ViewRow *view)
 		elog(ERROR, "stream %u has no row", view->stream);
 	stream = stream_open(view->stream);
 	if (!OidIsValid(stream_row.archive))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("stream \"%s\" has no archive to compute from", stream->name),
-				 errhint("Create the stream without archive 'none'; the archive then keeps every event for refreshes.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("stream \"%s\" has no archive to compute from", stream->name),
+			 errhint(
+				 "Create the stream without archive 'none'; the archive then keeps every event for refreshes.")));
 	if (get_rel_name(stream_row.archive) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the archive of stream \"%s\" is gone", stream->name),
-				 errhint("Drop the stream and its hybrid views, and create them again.")));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("the archive of stream \"%s\" is gone", stream->name),
+						errhint("Drop the stream and its hybrid views, and create them again.")));
 	guard_enter(&guard, InvalidOid, view->settings);
 	c->def = analyse_stored(view->id, c->owner);
 	guard_leave(&guard);
@@ -150,11 +152,11 @@ compute_leave_out(Computation *c)
 typedef struct ComputeJob
 {
 	const Computation *c;
-	bool		into_stream;
+	bool into_stream;
 	const char *cut;
 	const char *panes;
-	Datum	   *values;
-	int64		rows;
+	Datum *values;
+	int64 rows;
 } ComputeJob;
 
 /* Read the rows of a failed statement one by one, until one raises. */
@@ -163,13 +165,14 @@ read_rows(void *arg)
 {
 	const ComputeJob *job = arg;
 	const Computation *c = job->c;
-	Guard		guard;
-	Portal		portal;
-	SPIPlanPtr	plan;
+	Guard guard;
+	Portal portal;
+	SPIPlanPtr plan;
 
 	guard_enter(&guard, c->owner, c->view.settings);
 	SPI_connect();
-	plan = SPI_prepare(sql_compute_rows(c->def, &c->source, job->cut, job->panes), NPARAMS, (Oid *) parameter_types);
+	plan = SPI_prepare(sql_compute_rows(c->def, &c->source, job->cut, job->panes), NPARAMS,
+					   (Oid *) parameter_types);
 	portal = SPI_cursor_open(NULL, plan, job->values, NULL, true);
 	do
 	{
@@ -185,11 +188,13 @@ write_states(void *arg)
 {
 	ComputeJob *job = arg;
 	const Computation *c = job->c;
-	Guard		guard;
+	Guard guard;
 
 	guard_enter(&guard, c->owner, c->view.settings);
 	SPI_connect();
-	job->rows = (int64) execute(sql_compute(c->def, c->view.id, &c->source, job->into_stream, job->cut, job->panes), job->values, false, 0);
+	job->rows =
+		(int64) execute(sql_compute(c->def, c->view.id, &c->source, job->into_stream, job->cut, job->panes),
+						job->values, false, 0);
 	SPI_finish();
 	guard_leave(&guard);
 }
@@ -198,8 +203,8 @@ write_states(void *arg)
 static int64
 compute(const Computation *c, bool into_stream, const char *cut, const char *panes, Datum *values)
 {
-	ComputeJob	job = {c, into_stream, cut, panes, values, 0};
-	ErrorData  *error = attempt(write_states, &job, CurrentMemoryContext);
+	ComputeJob job = {c, into_stream, cut, panes, values, 0};
+	ErrorData *error = attempt(write_states, &job, CurrentMemoryContext);
 
 	if (error == NULL)
 		return job.rows;
@@ -211,20 +216,22 @@ compute(const Computation *c, bool into_stream, const char *cut, const char *pan
 		/* where no row raises by itself, it is the aggregate that does */
 		if (attempt(read_rows, &job, CurrentMemoryContext) != NULL && at_known)
 		{
-			error->detail = psprintf("The event at partition %d, offset %lld of the archive %s raises it.", at_partition,
-									 (long long) at_offset, c->source.relation);
+			error->detail = psprintf("The event at partition %d, offset %lld of the archive %s raises it.",
+									 at_partition, (long long) at_offset, c->source.relation);
 			error->hint = "Guard the expression in the view's query, or delete the event from the archive.";
 		}
 	}
 	ReThrowError(error);
 }
 
-/* The condition of panes in the range, or NULL; printed under the guard's search_path, as the statements are. */
+/*
+ * The condition of panes in the range, or NULL; printed under the guard's search_path, as the statements are.
+ */
 static char *
 in_range(const Computation *c)
 {
-	Guard		guard;
-	char	   *result;
+	Guard guard;
+	char *result;
 
 	if (!c->def->has_window)
 		return NULL;
@@ -237,7 +244,7 @@ in_range(const Computation *c)
 static void
 clear(const Computation *c, bool stream, Datum *values)
 {
-	Guard		guard;
+	Guard guard;
 
 	guard_enter(&guard, c->owner, c->view.settings);
 	SPI_connect();
@@ -249,8 +256,8 @@ clear(const Computation *c, bool stream, Datum *values)
 int64
 compute_chunk(const Computation *c, const Cut *cut, int64 closed_epoch, TimestampTz from, TimestampTz to)
 {
-	Datum		values[NPARAMS];
-	int64		rows;
+	Datum values[NPARAMS];
+	int64 rows;
 
 	fill(c, values, cut, from, to, closed_epoch, NULL);
 	clear(c, false, values);
@@ -262,10 +269,10 @@ compute_chunk(const Computation *c, const Cut *cut, int64 closed_epoch, Timestam
 int64
 compute_history(const Computation *c, const Cut *cut, TimestampTz closed, int64 epoch)
 {
-	Datum		values[NPARAMS];
-	char	   *below = sql_below_cut(&c->source);
-	char	   *before = in_range(c);
-	int64		rows;
+	Datum values[NPARAMS];
+	char *below = sql_below_cut(&c->source);
+	char *before = in_range(c);
+	int64 rows;
 
 	fill(c, values, cut, DT_NOBEGIN, closed, epoch, NULL);
 	rows = compute(c, false, below, before, values);
@@ -277,7 +284,7 @@ compute_history(const Computation *c, const Cut *cut, TimestampTz closed, int64 
 int64
 compute_between(const Computation *c, const Cut *from, const Cut *to, int64 epoch)
 {
-	Datum		values[NPARAMS];
+	Datum values[NPARAMS];
 
 	fill(c, values, from, DT_NOBEGIN, DT_NOEND, epoch, to);
 	return compute(c, true, sql_between_cuts(&c->source), NULL, values);
@@ -290,9 +297,9 @@ compute_summarise(const Computation *c)
 		"SELECT pg_catalog.brin_summarize_new_values(i.indexrelid) FROM pg_catalog.pg_index i "
 		"JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid JOIN pg_catalog.pg_am a ON a.oid = x.relam AND a.amname = 'brin' "
 		"WHERE i.indrelid = $1 AND i.indisvalid AND x.relkind = 'i'";
-	Oid			types[1] = {OIDOID};
-	Datum		values[1] = {ObjectIdGetDatum(c->archive)};
-	Guard		guard;
+	Oid types[1] = {OIDOID};
+	Datum values[1] = {ObjectIdGetDatum(c->archive)};
+	Guard guard;
 
 	guard_enter(&guard, guard_owner_of(c->archive), NULL);
 	SPI_connect();
@@ -303,12 +310,12 @@ compute_summarise(const Computation *c)
 }
 
 bool
-compute_extent(const Computation *c, const Cut *cut, TimestampTz from, TimestampTz to, TimestampTz *first, TimestampTz *last,
-			   int64 *count)
+compute_extent(const Computation *c, const Cut *cut, TimestampTz from, TimestampTz to, TimestampTz *first,
+			   TimestampTz *last, int64 *count)
 {
-	Datum		values[NPARAMS];
-	Guard		guard;
-	bool		isnull;
+	Datum values[NPARAMS];
+	Guard guard;
+	bool isnull;
 
 	fill(c, values, cut, from, to, 0, NULL);
 	guard_enter(&guard, c->owner, c->view.settings);
@@ -326,11 +333,11 @@ TimestampTz *
 compute_changed_panes(const Computation *c, int64 closed_epoch, TimestampTz before, int *n)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	Datum		values[NPARAMS];
-	Guard		guard;
-	Cut			none = {0, NULL};
+	Datum values[NPARAMS];
+	Guard guard;
+	Cut none = {0, NULL};
 	TimestampTz *panes;
-	bool		isnull;
+	bool isnull;
 
 	fill(c, values, &none, DT_NOBEGIN, before, closed_epoch, NULL);
 	guard_enter(&guard, c->owner, c->view.settings);
@@ -338,7 +345,8 @@ compute_changed_panes(const Computation *c, int64 closed_epoch, TimestampTz befo
 	*n = (int) execute(sql_changed_panes(c->def, c->view.id), values, true, 0);
 	panes = MemoryContextAllocHuge(caller, (*n + 1) * sizeof(TimestampTz));
 	for (int i = 0; i < *n; i++)
-		panes[i] = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		panes[i] =
+			DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
 	guard_leave(&guard);
 	return panes;

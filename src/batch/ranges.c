@@ -25,7 +25,7 @@ append(Ranges *ranges, TimestampTz from, TimestampTz to)
 Ranges
 ranges_uncovered(TimestampTz from, TimestampTz to, const Coverage *covered, int ncovered)
 {
-	Ranges		result = {0, palloc((ncovered + 1) * sizeof(Coverage))};
+	Ranges result = {0, palloc((ncovered + 1) * sizeof(Coverage))};
 
 	for (int i = 0; i < ncovered && from < to; i++)
 	{
@@ -41,8 +41,8 @@ ranges_uncovered(TimestampTz from, TimestampTz to, const Coverage *covered, int 
 Ranges
 ranges_add(Ranges ranges, TimestampTz from, TimestampTz to)
 {
-	Ranges		result = {0, palloc((ranges.n + 1) * sizeof(Coverage))};
-	int			i = 0;
+	Ranges result = {0, palloc((ranges.n + 1) * sizeof(Coverage))};
+	int i = 0;
 
 	while (i < ranges.n && ranges.items[i].from <= from)
 	{

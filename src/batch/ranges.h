@@ -9,8 +9,8 @@
 
 typedef struct Ranges
 {
-	int			n;
-	Coverage   *items;
+	int n;
+	Coverage *items;
 } Ranges;
 
 /* [from, to) without what is covered. Current context. */
@@ -19,4 +19,4 @@ extern Ranges ranges_uncovered(TimestampTz from, TimestampTz to, const Coverage 
 /* The same set with [from, to) in it. Current context. */
 extern Ranges ranges_add(Ranges ranges, TimestampTz from, TimestampTz to);
 
-#endif							/* RANGES_H */
+#endif /* RANGES_H */

@@ -2,19 +2,22 @@
  * refresh.c
  *		CALL streambatch.refresh(view, from, to, full): the batch layer's work.
  *
- * 1. The cut, one transaction: lock the stream's row (the worker waits for an instant), note the positions, raise the view's epoch e to e + 1, note the
- *    run. From here on the worker writes rows of epoch e + 1.
- * 2. For each chunk of panes one transaction: compute_chunk() replaces the chunk's batch rows by what the archive holds below the cut and deletes the
- *    chunk's stream rows of epochs up to e; the coverage is noted. Readers see all of it or nothing.
+ * 1. The cut, one transaction: lock the stream's row (the worker waits for an instant), note the positions,
+ *    raise the view's epoch e to e + 1, note the run. From here on the worker writes rows of epoch e + 1.
+ * 2. For each chunk of panes one transaction: compute_chunk() replaces the chunk's batch rows by what the
+ *    archive holds below the cut and deletes the chunk's stream rows of epochs up to e; the coverage is
+ *    noted. Readers see all of it or nothing.
  *
- * A session-level lock keeps a second refresh of the view away: it says so and leaves. A crash between chunks leaves every finished chunk finished:
- * the next refresh takes a cut of its own, later than all before it, and computes what is not covered; so no pane is ever taken back to an
- * earlier cut.
+ * A session-level lock keeps a second refresh of the view away: it says so and leaves. A crash between chunks
+ * leaves every finished chunk finished: the next refresh takes a cut of its own, later than all before it,
+ * and computes what is not covered; so no pane is ever taken back to an earlier cut.
  *
- * A view that was suspended, because its query failed, has missed events. Its refresh computes every pane, open ones too, whatever range was asked for,
- * and has the worker fold it again from the cut on; the view is "building" until that is done.
+ * A view that was suspended, because its query failed, has missed events. Its refresh computes every pane,
+ * open ones too, whatever range was asked for, and has the worker fold it again from the cut on; the view is
+ * "building" until that is done.
  *
- * Each transaction is READ COMMITTED whatever the session's default: after the lock, statements must see what its last holder committed.
+ * Each transaction is READ COMMITTED whatever the session's default: after the lock, statements must see what
+ * its last holder committed.
  */
 #include "postgres.h"
 
@@ -41,25 +44,28 @@
 
 /* The fourth field of an advisory lock's tag: user-level functions use 1 and 2. */
 #define REFRESH_LOCK 3
-/* More separate ranges than this are refreshed as one: a transaction for each would cost more than the gaps between them. */
+/*
+ * More separate ranges than this are refreshed as one: a transaction for each would cost more than the gaps
+ * between them.
+ */
 #define MAX_RANGES 64
 
 typedef struct Run
 {
-	Oid			view;
-	MemoryContext context;		/* survives the transactions */
+	Oid view;
+	MemoryContext context; /* survives the transactions */
 	Computation *c;
-	Cut		   *cut;
+	Cut *cut;
 	TimestampTz cut_at;
-	int64		closed_epoch;
-	int64		id;
-	Ranges		chunks;
+	int64 closed_epoch;
+	int64 id;
+	Ranges chunks;
 	/* what was asked for */
-	bool		has_from;
+	bool has_from;
 	TimestampTz from;
-	bool		has_to;
+	bool has_to;
 	TimestampTz to;
-	bool		full;
+	bool full;
 } Run;
 
 PG_FUNCTION_INFO_V1(streambatch_refresh);
@@ -67,7 +73,7 @@ PG_FUNCTION_INFO_V1(streambatch_refresh);
 static bool
 lock_view(const ViewRow *row, bool lock)
 {
-	LOCKTAG		tag;
+	LOCKTAG tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, row->id, 0, REFRESH_LOCK);
 	if (lock)
@@ -84,15 +90,17 @@ next_transaction(void)
 	EnsurePortalSnapshotExists();
 }
 
-/* Keep the view, and the stream that its expressions are about, for this transaction: a DROP waits for its end, or is waited for here. */
+/*
+ * Keep the view, and the stream that its expressions are about, for this transaction: a DROP waits for its
+ * end, or is waited for here.
+ */
 static void
 hold_view(const Run *run, Oid stream)
 {
 	locks_take(list_make2_oid(stream, run->view), AccessShareLock);
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(run->view)))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the hybrid view was dropped while it was refreshed")));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("the hybrid view was dropped while it was refreshed")));
 }
 
 static void
@@ -106,10 +114,9 @@ check_arguments(const ViewRow *row, const Run *run, const ViewDef *def)
 				 errmsg("hybrid view \"%s\" has no window, so that no range of it can be refreshed", name),
 				 errhint("CALL streambatch.refresh('%s') refreshes all of it.", name)));
 	if (run->has_from && run->has_to && run->from > run->to)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the range to refresh ends before it begins"),
-				 errhint("Give the earlier time first.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the range to refresh ends before it begins"),
+						errhint("Give the earlier time first.")));
 }
 
 /* A range that cuts a pane is widened to whole panes. */
@@ -128,10 +135,9 @@ widen(Run *run)
 	if (!TIMESTAMP_NOT_FINITE(to) && !IS_VALID_TIMESTAMP(to))
 		to = DT_NOEND;
 	if ((run->has_from && from != run->from) || (run->has_to && to != run->to))
-		ereport(NOTICE,
-				(errmsg("the range is widened to whole windows: from %s to %s",
-						run->has_from ? pstrdup(timestamptz_to_str(from)) : "-infinity",
-						run->has_to ? pstrdup(timestamptz_to_str(to)) : "the watermark")));
+		ereport(NOTICE, (errmsg("the range is widened to whole windows: from %s to %s",
+								run->has_from ? pstrdup(timestamptz_to_str(from)) : "-infinity",
+								run->has_to ? pstrdup(timestamptz_to_str(to)) : "the watermark")));
 	run->from = from;
 	run->to = to;
 }
@@ -141,11 +147,11 @@ static Ranges
 choose_ranges(Run *run, const StreamRow *stream)
 {
 	const StreamWindow *window = &run->c->def->window;
-	Ranges		ranges = {0, palloc(sizeof(Coverage))};
+	Ranges ranges = {0, palloc(sizeof(Coverage))};
 	TimestampTz to;
-	Coverage   *covered;
+	Coverage *covered;
 	TimestampTz *changed;
-	int			n;
+	int n;
 
 	if (!run->c->def->has_window || run->c->view.incomplete)
 		return ranges_add(ranges, DT_NOBEGIN, DT_NOEND);
@@ -165,7 +171,7 @@ choose_ranges(Run *run, const StreamRow *stream)
 	for (int i = 0; i < n; i++)
 		ranges = ranges_add(ranges, changed[i], changed[i] + window->size);
 	if (ranges.n > MAX_RANGES)
-		ranges = ranges_add((Ranges) {0, ranges.items}, ranges.items[0].from, ranges.items[ranges.n - 1].to);
+		ranges = ranges_add((Ranges){0, ranges.items}, ranges.items[0].from, ranges.items[ranges.n - 1].to);
 	return ranges;
 }
 
@@ -174,27 +180,29 @@ static Ranges
 choose_chunks(const Run *run, Ranges ranges)
 {
 	const StreamWindow *window = &run->c->def->window;
-	List	   *bounds = NIL;
-	Ranges		chunks = {0, NULL};
-	ListCell   *lc;
+	List *bounds = NIL;
+	Ranges chunks = {0, NULL};
+	ListCell *lc;
 
 	for (int i = 0; i < ranges.n; i++)
 	{
-		Coverage   *range = &ranges.items[i];
+		Coverage *range = &ranges.items[i];
 		TimestampTz first;
 		TimestampTz last;
-		int64		count;
-		int64		pieces = 1;
+		int64 count;
+		int64 pieces = 1;
 		TimestampTz from = range->from;
 
-		if (run->c->def->has_window && compute_extent(run->c, run->cut, range->from, range->to, &first, &last, &count))
+		if (run->c->def->has_window &&
+			compute_extent(run->c, run->cut, range->from, range->to, &first, &last, &count))
 			pieces = (count + guc_refresh_chunk_rows - 1) / guc_refresh_chunk_rows;
 		for (int64 p = 1; p <= pieces; p++)
 		{
-			Coverage   *chunk = palloc(sizeof(Coverage));
+			Coverage *chunk = palloc(sizeof(Coverage));
 
 			chunk->from = from;
-			chunk->to = p == pieces ? range->to : window_pane_start(window, first + (last - first) / pieces * p);
+			chunk->to =
+				p == pieces ? range->to : window_pane_start(window, first + (last - first) / pieces * p);
 			if (chunk->to <= from)
 				continue;
 			from = chunk->to;
@@ -202,7 +210,7 @@ choose_chunks(const Run *run, Ranges ranges)
 		}
 	}
 	chunks.items = palloc((list_length(bounds) + 1) * sizeof(Coverage));
-	foreach(lc, bounds)
+	foreach (lc, bounds)
 		chunks.items[chunks.n++] = *(Coverage *) lfirst(lc);
 	return chunks;
 }
@@ -214,7 +222,8 @@ take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 	MemoryContext old = MemoryContextSwitchTo(run->context);
 
 	if (!catalog_lock_stream(row->stream, stream))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the stream of the hybrid view was dropped")));
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the stream of the hybrid view was dropped")));
 	run->cut = compute_cut(row->stream);
 	run->cut_at = GetCurrentTimestamp();
 	run->closed_epoch = catalog_raise_epoch(run->view);
@@ -234,15 +243,16 @@ static bool
 plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->context);
-	Ranges		ranges;
+	Ranges ranges;
 
 	hold_view(run, row->stream);
 	compute_leave_out(run->c);
 	ranges = choose_ranges(run, stream);
 	if (ranges.n > 0)
 	{
-		run->id = catalog_begin_run(row->id, run->view, "refresh", run->closed_epoch, compute_cut_array(run->cut),
-									ranges.items[0].from, ranges.items[ranges.n - 1].to);
+		run->id =
+			catalog_begin_run(row->id, run->view, "refresh", run->closed_epoch, compute_cut_array(run->cut),
+							  ranges.items[0].from, ranges.items[ranges.n - 1].to);
 		compute_summarise(run->c);
 		run->chunks = choose_chunks(run, ranges);
 		catalog_run_chunks(run->id, run->chunks.n);
@@ -254,7 +264,7 @@ plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
 
 typedef struct ChunkJob
 {
-	const Run  *run;
+	const Run *run;
 	const Coverage *chunk;
 } ChunkJob;
 
@@ -262,8 +272,8 @@ static void
 compute_and_cover(void *arg)
 {
 	const ChunkJob *job = arg;
-	const Run  *run = job->run;
-	int64		rows;
+	const Run *run = job->run;
+	int64 rows;
 
 	CHECK_FOR_INTERRUPTS();
 	hold_view(run, run->c->view.stream);
@@ -276,8 +286,8 @@ compute_and_cover(void *arg)
 static void
 refresh_chunk(const Run *run, const Coverage *chunk)
 {
-	ChunkJob	job = {run, chunk};
-	ErrorData  *error = attempt(compute_and_cover, &job, run->context);
+	ChunkJob job = {run, chunk};
+	ErrorData *error = attempt(compute_and_cover, &job, run->context);
 
 	if (error == NULL)
 		return;
@@ -289,7 +299,7 @@ refresh_chunk(const Run *run, const Coverage *chunk)
 static void
 refresh(Run *run, ViewRow *row)
 {
-	StreamRow	stream;
+	StreamRow stream;
 	MemoryContext old;
 
 	next_transaction();
@@ -303,8 +313,9 @@ refresh(Run *run, ViewRow *row)
 	{
 		ereport(NOTICE,
 				(errmsg("hybrid view \"%s\" has no window to refresh", get_rel_name(run->view)),
-				 run->full || run->has_from || run->has_to ? errdetail("No window of the range has ended before the watermark.") :
-				 errdetail("Every window that has ended is covered already, and none has changed.")));
+				 run->full || run->has_from || run->has_to
+					 ? errdetail("No window of the range has ended before the watermark.")
+					 : errdetail("Every window that has ended is covered already, and none has changed.")));
 		return;
 	}
 	for (int i = 0; i < run->chunks.n; i++)
@@ -322,18 +333,15 @@ Datum
 streambatch_refresh(PG_FUNCTION_ARGS)
 {
 	CallContext *call = (CallContext *) fcinfo->context;
-	ViewRow		row;
-	Run			run = {0};
+	ViewRow row;
+	Run run = {0};
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(3))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("view and full must not be null")));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("view and full must not be null")));
 	if (call == NULL || !IsA(call, CallContext) || call->atomic)
-		ereport(ERROR,
-				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg("refresh cannot run inside a transaction block or a function"),
-				 errhint("CALL streambatch.refresh(…) by itself: it commits as it goes.")));
+		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+						errmsg("refresh cannot run inside a transaction block or a function"),
+						errhint("CALL streambatch.refresh(…) by itself: it commits as it goes.")));
 	run.view = PG_GETARG_OID(0);
 	run.has_from = !PG_ARGISNULL(1) && !TIMESTAMP_IS_NOBEGIN(PG_GETARG_TIMESTAMPTZ(1));
 	run.has_to = !PG_ARGISNULL(2);
@@ -349,9 +357,8 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(run.view));
 	if (!lock_view(&row, true))
 	{
-		ereport(NOTICE,
-				(errmsg("another refresh of hybrid view \"%s\" is running", get_rel_name(run.view)),
-				 errdetail("This one leaves the work to it.")));
+		ereport(NOTICE, (errmsg("another refresh of hybrid view \"%s\" is running", get_rel_name(run.view)),
+						 errdetail("This one leaves the work to it.")));
 		PG_RETURN_VOID();
 	}
 	run.context = AllocSetContextCreate(TopMemoryContext, "streambatch refresh", ALLOCSET_DEFAULT_SIZES);

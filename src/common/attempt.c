@@ -10,11 +10,11 @@
 #include "utils/resowner.h"
 
 ErrorData *
-attempt(void (*body) (void *arg), void *arg, MemoryContext context)
+attempt(void (*body)(void *arg), void *arg, MemoryContext context)
 {
 	MemoryContext old = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	ErrorData *volatile error = NULL;
 
 	BeginInternalSubTransaction(NULL);
 	PG_TRY();

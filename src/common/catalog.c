@@ -2,7 +2,8 @@
  * catalog.c
  *		The extension's own tables, row by row (see catalog.h).
  *
- * Whoever holds the stream's lock reads what its last holder committed, because each statement has a snapshot of its own (statement.h).
+ * Whoever holds the stream's lock reads what its last holder committed, because each statement has a snapshot
+ * of its own (statement.h).
  */
 #include "postgres.h"
 
@@ -18,9 +19,9 @@ static bool
 read_stream(Statement *statement, Oid stream, StreamRow *row)
 {
 	StatementCall call;
-	Datum		values[1] = {ObjectIdGetDatum(stream)};
-	bool		isnull;
-	bool		found;
+	Datum values[1] = {ObjectIdGetDatum(stream)};
+	bool isnull;
+	bool found;
 
 	statement_run(&call, statement, values, NULL);
 	found = call.nrows == 1;
@@ -42,9 +43,9 @@ read_stream(Statement *statement, Oid stream, StreamRow *row)
 	return found;
 }
 
-#define STREAM_COLUMNS \
-	"SELECT s.generation, s.archive, s.resumed, s.paused, s.started, s.watermark, s.settings, " \
-	"  (SELECT count(*)::int FROM streambatch._view v WHERE v.stream = s.stream) " \
+#define STREAM_COLUMNS                                                                                       \
+	"SELECT s.generation, s.archive, s.resumed, s.paused, s.started, s.watermark, s.settings, "              \
+	"  (SELECT count(*)::int FROM streambatch._view v WHERE v.stream = s.stream) "                           \
 	"FROM streambatch._stream s WHERE s.stream = $1"
 
 bool
@@ -58,8 +59,9 @@ catalog_stream(Oid stream, StreamRow *row)
 bool
 catalog_lock_stream(Oid stream, StreamRow *row)
 {
-	static Statement lock = {"SELECT FROM streambatch._stream WHERE stream = $1 FOR NO KEY UPDATE", 1, {REGCLASSOID}};
-	Datum		values[1] = {ObjectIdGetDatum(stream)};
+	static Statement lock = {
+		"SELECT FROM streambatch._stream WHERE stream = $1 FOR NO KEY UPDATE", 1, {REGCLASSOID}};
+	Datum values[1] = {ObjectIdGetDatum(stream)};
 
 	statement_run_only(&lock, values, NULL);
 	return catalog_stream(stream, row);
@@ -69,10 +71,10 @@ Oid
 catalog_stream_of_archive(Oid archive)
 {
 	static Statement s = {"SELECT stream::oid FROM streambatch._stream WHERE archive = $1", 1, {REGCLASSOID}};
-	Datum		values[1] = {ObjectIdGetDatum(archive)};
+	Datum values[1] = {ObjectIdGetDatum(archive)};
 	StatementCall call;
-	bool		isnull;
-	Oid			stream = InvalidOid;
+	bool isnull;
+	Oid stream = InvalidOid;
 
 	statement_run(&call, &s, values, NULL);
 	if (call.nrows > 0)
@@ -84,11 +86,10 @@ catalog_stream_of_archive(Oid archive)
 void
 catalog_insert_stream(Oid stream, Oid archive, ArrayType *settings)
 {
-	static Statement s = {
-		"INSERT INTO streambatch._stream (stream, archive, settings) VALUES ($1, $2, $3)",
-		3, {REGCLASSOID, REGCLASSOID, TEXTARRAYOID}
-	};
-	Datum		values[3] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(archive), PointerGetDatum(settings)};
+	static Statement s = {"INSERT INTO streambatch._stream (stream, archive, settings) VALUES ($1, $2, $3)",
+						  3,
+						  {REGCLASSOID, REGCLASSOID, TEXTARRAYOID}};
+	Datum values[3] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(archive), PointerGetDatum(settings)};
 
 	statement_run_only(&s, values, OidIsValid(archive) ? NULL : " n ");
 }
@@ -97,9 +98,8 @@ void
 catalog_raise_generation(Oid stream)
 {
 	static Statement s = {
-		"UPDATE streambatch._stream SET generation = generation + 1 WHERE stream = $1", 1, {REGCLASSOID}
-	};
-	Datum		values[1] = {ObjectIdGetDatum(stream)};
+		"UPDATE streambatch._stream SET generation = generation + 1 WHERE stream = $1", 1, {REGCLASSOID}};
+	Datum values[1] = {ObjectIdGetDatum(stream)};
 
 	statement_run_only(&s, values, NULL);
 }
@@ -109,9 +109,9 @@ catalog_set_paused(Oid stream, bool paused, bool resumed)
 {
 	static Statement s = {
 		"UPDATE streambatch._stream SET paused = $2, resumed = resumed OR $3 WHERE stream = $1",
-		3, {REGCLASSOID, BOOLOID, BOOLOID}
-	};
-	Datum		values[3] = {ObjectIdGetDatum(stream), BoolGetDatum(paused), BoolGetDatum(resumed)};
+		3,
+		{REGCLASSOID, BOOLOID, BOOLOID}};
+	Datum values[3] = {ObjectIdGetDatum(stream), BoolGetDatum(paused), BoolGetDatum(resumed)};
 
 	statement_run_only(&s, values, NULL);
 }
@@ -119,8 +119,9 @@ catalog_set_paused(Oid stream, bool paused, bool resumed)
 void
 catalog_set_started(Oid stream)
 {
-	static Statement s = {"UPDATE streambatch._stream SET started = true WHERE stream = $1", 1, {REGCLASSOID}};
-	Datum		values[1] = {ObjectIdGetDatum(stream)};
+	static Statement s = {
+		"UPDATE streambatch._stream SET started = true WHERE stream = $1", 1, {REGCLASSOID}};
+	Datum values[1] = {ObjectIdGetDatum(stream)};
 
 	statement_run_only(&s, values, NULL);
 }
@@ -132,13 +133,12 @@ catalog_flushed(Oid stream, const StreamCounts *counts, bool has_watermark, Time
 		"UPDATE streambatch._stream SET received = received + $2, folded = folded + $3, filtered = filtered + $4, "
 		"  dead = dead + $5, skipped = skipped + $6, watermark = greatest(watermark, $7), flushes = flushes + 1, "
 		"  flushed_at = clock_timestamp() WHERE stream = $1",
-		7, {REGCLASSOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID}
-	};
-	Datum		values[7] = {
-		ObjectIdGetDatum(stream), Int64GetDatum(counts->received), Int64GetDatum(counts->folded),
-		Int64GetDatum(counts->filtered), Int64GetDatum(counts->dead), Int64GetDatum(counts->skipped),
-		TimestampTzGetDatum(watermark)
-	};
+		7,
+		{REGCLASSOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID}};
+	Datum values[7] = {ObjectIdGetDatum(stream),	  Int64GetDatum(counts->received),
+					   Int64GetDatum(counts->folded), Int64GetDatum(counts->filtered),
+					   Int64GetDatum(counts->dead),	  Int64GetDatum(counts->skipped),
+					   TimestampTzGetDatum(watermark)};
 
 	statement_run_only(&s, values, has_watermark ? NULL : "      n");
 }
@@ -147,8 +147,8 @@ List *
 catalog_flushed_tables(void)
 {
 	static const char *const names[] = {"_stream", "_view", "_progress", "_dead_letter"};
-	Oid			schema = get_namespace_oid("streambatch", true);
-	List	   *result = NIL;
+	Oid schema = get_namespace_oid("streambatch", true);
+	List *result = NIL;
 
 	for (int i = 0; OidIsValid(schema) && i < lengthof(names); i++)
 		result = lappend_oid(result, get_relname_relid(names[i], schema));
@@ -161,16 +161,17 @@ catalog_runnable_streams(void)
 	static Statement s = {
 		"SELECT s.stream::oid FROM streambatch._stream s WHERE NOT s.paused "
 		"AND EXISTS (SELECT FROM pg_catalog.pg_foreign_table f WHERE f.ftrelid = s.stream) "
-		"AND (s.resumed OR EXISTS (SELECT FROM streambatch._view v WHERE v.stream = s.stream))", 0, {0}
-	};
+		"AND (s.resumed OR EXISTS (SELECT FROM streambatch._view v WHERE v.stream = s.stream))",
+		0,
+		{0}};
 	StatementCall call;
-	List	   *result = NIL;
+	List *result = NIL;
 
 	statement_run(&call, &s, NULL, NULL);
 	for (uint64 i = 0; i < call.nrows; i++)
 	{
-		bool		isnull;
-		Oid			stream = DatumGetObjectId(statement_get(i, 1, &isnull));
+		bool isnull;
+		Oid stream = DatumGetObjectId(statement_get(i, 1, &isnull));
 		MemoryContext old = MemoryContextSwitchTo(call.caller);
 
 		result = lappend_oid(result, stream);
@@ -185,9 +186,10 @@ catalog_progress(Oid stream, int *n)
 {
 	static Statement s = {
 		"SELECT kafka_partition, next_offset, log_end, max_event_time FROM streambatch._progress WHERE stream = $1 "
-		"ORDER BY kafka_partition", 1, {REGCLASSOID}
-	};
-	Datum		values[1] = {ObjectIdGetDatum(stream)};
+		"ORDER BY kafka_partition",
+		1,
+		{REGCLASSOID}};
+	Datum values[1] = {ObjectIdGetDatum(stream)};
 	StatementCall call;
 	ProgressRow *rows;
 
@@ -196,7 +198,7 @@ catalog_progress(Oid stream, int *n)
 	rows = MemoryContextAllocZero(call.caller, (*n + 1) * sizeof(ProgressRow));
 	for (int i = 0; i < *n; i++)
 	{
-		bool		isnull;
+		bool isnull;
 
 		rows[i].partition = DatumGetInt32(statement_get(i, 1, &isnull));
 		rows[i].next_offset = statement_get_int64(i, 2, 0);
@@ -217,13 +219,13 @@ catalog_put_progress(Oid stream, const ProgressRow *rows, int n)
 		"  pg_catalog.unnest($4), pg_catalog.unnest($5)) AS t (a, b, c, d) ORDER BY t.a "
 		"ON CONFLICT (stream, kafka_partition) DO UPDATE SET next_offset = excluded.next_offset, "
 		"  log_end = coalesce(excluded.log_end, p.log_end), max_event_time = excluded.max_event_time",
-		5, {REGCLASSOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID}
-	};
-	Datum	   *columns = palloc(4 * n * sizeof(Datum));
-	bool	   *nulls = palloc(n * sizeof(bool));
-	int			dims[1] = {n};
-	int			lbs[1] = {1};
-	Datum		values[5];
+		5,
+		{REGCLASSOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID}};
+	Datum *columns = palloc(4 * n * sizeof(Datum));
+	bool *nulls = palloc(n * sizeof(bool));
+	int dims[1] = {n};
+	int lbs[1] = {1};
+	Datum values[5];
 
 	for (int i = 0; i < n; i++)
 	{
@@ -235,10 +237,12 @@ catalog_put_progress(Oid stream, const ProgressRow *rows, int n)
 	}
 	values[0] = ObjectIdGetDatum(stream);
 	values[1] = PointerGetDatum(construct_array(columns, n, INT4OID, 4, true, TYPALIGN_INT));
-	values[2] = PointerGetDatum(construct_array(columns + n, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[3] = PointerGetDatum(construct_array(columns + 2 * n, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[4] = PointerGetDatum(construct_md_array(columns + 3 * n, nulls, 1, dims, lbs, TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL,
-												   TYPALIGN_DOUBLE));
+	values[2] =
+		PointerGetDatum(construct_array(columns + n, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[3] =
+		PointerGetDatum(construct_array(columns + 2 * n, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[4] = PointerGetDatum(construct_md_array(columns + 3 * n, nulls, 1, dims, lbs, TIMESTAMPTZOID, 8,
+												   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	statement_run_only(&s, values, NULL);
 }
 
@@ -247,11 +251,10 @@ catalog_insert_gap(Oid stream, int32 partition, int64 from, int64 to, const char
 {
 	static Statement s = {
 		"INSERT INTO streambatch._gap VALUES ($1, $2, $3, $4, pg_catalog.clock_timestamp(), $5)",
-		5, {REGCLASSOID, INT4OID, INT8OID, INT8OID, TEXTOID}
-	};
-	Datum		values[5] = {
-		ObjectIdGetDatum(stream), Int32GetDatum(partition), Int64GetDatum(from), Int64GetDatum(to), CStringGetTextDatum(action)
-	};
+		5,
+		{REGCLASSOID, INT4OID, INT8OID, INT8OID, TEXTOID}};
+	Datum values[5] = {ObjectIdGetDatum(stream), Int32GetDatum(partition), Int64GetDatum(from),
+					   Int64GetDatum(to), CStringGetTextDatum(action)};
 
 	statement_run_only(&s, values, NULL);
 }
@@ -262,20 +265,25 @@ catalog_insert_dead_letters(Oid stream, const char *topic, const DeadLetter *let
 	static Statement s = {
 		"INSERT INTO streambatch._dead_letter (stream, view, topic, kafka_partition, kafka_offset, kafka_timestamp, key, payload, "
 		"  sqlstate, message, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-		11, {
-			REGCLASSOID, REGCLASSOID, TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, BYTEAOID, BYTEAOID, TEXTOID, TEXTOID, TEXTOID
-		}
-	};
+		11,
+		{REGCLASSOID, REGCLASSOID, TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, BYTEAOID, BYTEAOID, TEXTOID,
+		 TEXTOID, TEXTOID}};
 
 	for (int i = 0; i < n; i++)
 	{
 		const DeadLetter *l = &letters[i];
-		char		nulls[12] = "           ";
-		Datum		values[11] = {
-			ObjectIdGetDatum(stream), ObjectIdGetDatum(l->view), CStringGetTextDatum(topic), Int32GetDatum(l->partition),
-			Int64GetDatum(l->offset), TimestampTzGetDatum(l->timestamp), PointerGetDatum(l->key), PointerGetDatum(l->payload),
-			CStringGetTextDatum(unpack_sql_state(l->sqlerrcode)), CStringGetTextDatum(l->message), (Datum) 0
-		};
+		char nulls[12] = "           ";
+		Datum values[11] = {ObjectIdGetDatum(stream),
+							ObjectIdGetDatum(l->view),
+							CStringGetTextDatum(topic),
+							Int32GetDatum(l->partition),
+							Int64GetDatum(l->offset),
+							TimestampTzGetDatum(l->timestamp),
+							PointerGetDatum(l->key),
+							PointerGetDatum(l->payload),
+							CStringGetTextDatum(unpack_sql_state(l->sqlerrcode)),
+							CStringGetTextDatum(l->message),
+							(Datum) 0};
 
 		if (l->detail != NULL)
 			values[10] = CStringGetTextDatum(l->detail);

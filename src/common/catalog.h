@@ -2,9 +2,10 @@
  * catalog.h
  *		The extension's own tables, row by row. catalog.c is the only file that knows their names.
  *
- * Everything is read and written as the bootstrap superuser: permission is the caller's affair. Results are allocated in the current
- * context. A function with "lock" in its name takes the stream's row FOR NO KEY UPDATE, the one lock of the cut protocol: whoever holds it
- * reads, by a later statement and so a later snapshot, positions, views and epochs that nobody can change until it commits.
+ * Everything is read and written as the bootstrap superuser: permission is the caller's affair. Results are
+ * allocated in the current context. A function with "lock" in its name takes the stream's row FOR NO KEY
+ * UPDATE, the one lock of the cut protocol: whoever holds it reads, by a later statement and so a later
+ * snapshot, positions, views and epochs that nobody can change until it commits.
  */
 #ifndef STREAMBATCH_CATALOG_H
 #define STREAMBATCH_CATALOG_H
@@ -15,65 +16,66 @@
 
 typedef struct StreamRow
 {
-	int64		generation;
-	Oid			archive;		/* InvalidOid: none */
-	bool		resumed;
-	bool		paused;
-	bool		started;
-	bool		has_watermark;
+	int64 generation;
+	Oid archive; /* InvalidOid: none */
+	bool resumed;
+	bool paused;
+	bool started;
+	bool has_watermark;
 	TimestampTz watermark;
-	ArrayType  *settings;
-	int			nviews;
+	ArrayType *settings;
+	int nviews;
 } StreamRow;
 
 typedef struct ProgressRow
 {
-	int32		partition;
-	int64		next_offset;
-	int64		log_end;		/* -1: not known */
-	bool		has_event_time;
+	int32 partition;
+	int64 next_offset;
+	int64 log_end; /* -1: not known */
+	bool has_event_time;
 	TimestampTz max_event_time;
 } ProgressRow;
 
 typedef struct StreamCounts
 {
-	int64		received;
-	int64		folded;
-	int64		filtered;
-	int64		dead;
-	int64		skipped;
+	int64 received;
+	int64 folded;
+	int64 filtered;
+	int64 dead;
+	int64 skipped;
 } StreamCounts;
 
 typedef struct DeadLetter
 {
-	Oid			view;			/* InvalidOid: of the stream */
-	int32		partition;
-	int64		offset;
-	bool		has_timestamp;
+	Oid view; /* InvalidOid: of the stream */
+	int32 partition;
+	int64 offset;
+	bool has_timestamp;
 	TimestampTz timestamp;
-	bytea	   *key;			/* NULL: none */
-	bytea	   *payload;
-	int			sqlerrcode;
+	bytea *key; /* NULL: none */
+	bytea *payload;
+	int sqlerrcode;
 	const char *message;
-	const char *detail;			/* NULL: none */
+	const char *detail; /* NULL: none */
 } DeadLetter;
 
 /* Streams */
 extern bool catalog_stream(Oid stream, StreamRow *row);
 extern bool catalog_lock_stream(Oid stream, StreamRow *row);
 /* The stream that keeps its events in this table; InvalidOid: none. */
-extern Oid	catalog_stream_of_archive(Oid archive);
+extern Oid catalog_stream_of_archive(Oid archive);
 extern void catalog_insert_stream(Oid stream, Oid archive, ArrayType *settings);
 extern void catalog_raise_generation(Oid stream);
 extern void catalog_set_paused(Oid stream, bool paused, bool resumed);
 extern void catalog_set_started(Oid stream);
-extern void catalog_flushed(Oid stream, const StreamCounts *counts, bool has_watermark, TimestampTz watermark);
+extern void catalog_flushed(Oid stream, const StreamCounts *counts, bool has_watermark,
+							TimestampTz watermark);
 /* The tables that a flush writes, of Oids; fewer where the extension is being dropped. */
 extern List *catalog_flushed_tables(void);
-extern List *catalog_runnable_streams(void);	/* of Oids */
+extern List *catalog_runnable_streams(void); /* of Oids */
 extern ProgressRow *catalog_progress(Oid stream, int *n);
 extern void catalog_put_progress(Oid stream, const ProgressRow *rows, int n);
 extern void catalog_insert_gap(Oid stream, int32 partition, int64 from, int64 to, const char *action);
 extern void catalog_insert_dead_letters(Oid stream, const char *topic, const DeadLetter *letters, int n);
 
-#endif							/* STREAMBATCH_CATALOG_H */
+#endif /* STREAMBATCH_CATALOG_H */

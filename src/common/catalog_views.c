@@ -17,8 +17,8 @@ catalog_next_view_id(void)
 {
 	static Statement s = {"SELECT pg_catalog.nextval('streambatch._view_id')::int", 0, {0}};
 	StatementCall call;
-	bool		isnull;
-	int32		id;
+	bool isnull;
+	int32 id;
 
 	statement_run(&call, &s, NULL, NULL);
 	id = DatumGetInt32(statement_get(0, 1, &isnull));
@@ -32,24 +32,27 @@ catalog_insert_view(const ViewRow *row)
 	static Statement s = {
 		"INSERT INTO streambatch._view (view, id, stream, epoch, max_staleness, allowed_lateness, settings) "
 		"VALUES ($1, $2, $3, $4, $5, $6, $7)",
-		7, {REGCLASSOID, INT4OID, REGCLASSOID, INT8OID, INTERVALOID, INTERVALOID, TEXTARRAYOID}
-	};
-	Datum		values[7] = {
-		ObjectIdGetDatum(row->view), Int32GetDatum(row->id), ObjectIdGetDatum(row->stream), Int64GetDatum(row->epoch),
-		IntervalPGetDatum(&row->max_staleness), IntervalPGetDatum(&row->allowed_lateness), PointerGetDatum(row->settings)
-	};
+		7,
+		{REGCLASSOID, INT4OID, REGCLASSOID, INT8OID, INTERVALOID, INTERVALOID, TEXTARRAYOID}};
+	Datum values[7] = {ObjectIdGetDatum(row->view),
+					   Int32GetDatum(row->id),
+					   ObjectIdGetDatum(row->stream),
+					   Int64GetDatum(row->epoch),
+					   IntervalPGetDatum(&row->max_staleness),
+					   IntervalPGetDatum(&row->allowed_lateness),
+					   PointerGetDatum(row->settings)};
 
 	statement_run_only(&s, values, NULL);
 }
 
-#define VIEW_COLUMNS \
+#define VIEW_COLUMNS                                                                                                      \
 	"SELECT view::oid, id, stream::oid, epoch, max_staleness, allowed_lateness, state = 'suspended', state <> 'active', " \
 	"  settings FROM streambatch._view "
 
 static void
 get_view(StatementCall *call, uint64 i, ViewRow *row)
 {
-	bool		isnull;
+	bool isnull;
 
 	row->view = DatumGetObjectId(statement_get(i, 1, &isnull));
 	row->id = DatumGetInt32(statement_get(i, 2, &isnull));
@@ -66,9 +69,9 @@ bool
 catalog_view(Oid view, ViewRow *row)
 {
 	static Statement s = {VIEW_COLUMNS "WHERE view = $1", 1, {REGCLASSOID}};
-	Datum		values[1] = {ObjectIdGetDatum(view)};
+	Datum values[1] = {ObjectIdGetDatum(view)};
 	StatementCall call;
-	bool		found;
+	bool found;
 
 	statement_run(&call, &s, values, NULL);
 	found = call.nrows == 1;
@@ -82,13 +85,13 @@ static List *
 list_views(Statement *statement, Datum *values)
 {
 	StatementCall call;
-	List	   *result = NIL;
+	List *result = NIL;
 
 	statement_run(&call, statement, values, NULL);
 	for (uint64 i = 0; i < call.nrows; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(call.caller);
-		ViewRow    *row = palloc(sizeof(ViewRow));
+		ViewRow *row = palloc(sizeof(ViewRow));
 
 		result = lappend(result, row);
 		MemoryContextSwitchTo(old);
@@ -102,7 +105,7 @@ List *
 catalog_views_of(Oid stream)
 {
 	static Statement s = {VIEW_COLUMNS "WHERE stream = $1 ORDER BY id", 1, {REGCLASSOID}};
-	Datum		values[1] = {ObjectIdGetDatum(stream)};
+	Datum values[1] = {ObjectIdGetDatum(stream)};
 
 	return list_views(&s, values);
 }
@@ -111,11 +114,12 @@ int64
 catalog_raise_epoch(Oid view)
 {
 	static Statement s = {
-		"UPDATE streambatch._view SET epoch = epoch + 1 WHERE view = $1 RETURNING epoch - 1", 1, {REGCLASSOID}
-	};
-	Datum		values[1] = {ObjectIdGetDatum(view)};
+		"UPDATE streambatch._view SET epoch = epoch + 1 WHERE view = $1 RETURNING epoch - 1",
+		1,
+		{REGCLASSOID}};
+	Datum values[1] = {ObjectIdGetDatum(view)};
 	StatementCall call;
-	int64		closed;
+	int64 closed;
 
 	statement_run(&call, &s, values, NULL);
 	if (call.nrows != 1)
@@ -130,11 +134,10 @@ catalog_suspend_view(Oid view, int sqlerrcode, const char *message)
 {
 	static Statement s = {
 		"UPDATE streambatch._view SET state = 'suspended', error_sqlstate = $2, error_message = $3 WHERE view = $1",
-		3, {REGCLASSOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[3] = {
-		ObjectIdGetDatum(view), CStringGetTextDatum(unpack_sql_state(sqlerrcode)), CStringGetTextDatum(message)
-	};
+		3,
+		{REGCLASSOID, TEXTOID, TEXTOID}};
+	Datum values[3] = {ObjectIdGetDatum(view), CStringGetTextDatum(unpack_sql_state(sqlerrcode)),
+					   CStringGetTextDatum(message)};
 
 	statement_run_only(&s, values, NULL);
 }
@@ -146,9 +149,9 @@ catalog_set_view_state(Oid view, const char *state)
 		"UPDATE streambatch._view SET state = $2, error_sqlstate = NULL, error_message = NULL WHERE view = $1 AND state <> $2 "
 		/* one that the worker has suspended again meanwhile is not whole */
 		"AND ($2 <> 'active' OR state = 'building')",
-		2, {REGCLASSOID, TEXTOID}
-	};
-	Datum		values[2] = {ObjectIdGetDatum(view), CStringGetTextDatum(state)};
+		2,
+		{REGCLASSOID, TEXTOID}};
+	Datum values[2] = {ObjectIdGetDatum(view), CStringGetTextDatum(state)};
 
 	statement_run_only(&s, values, NULL);
 }
@@ -158,11 +161,12 @@ catalog_view_dead_letters(Oid view, Datum *partitions, Datum *offsets)
 {
 	static Statement s = {
 		"SELECT pg_catalog.count(*), coalesce(pg_catalog.array_agg(kafka_partition), '{}'), "
-		"  coalesce(pg_catalog.array_agg(kafka_offset), '{}') FROM streambatch._dead_letter WHERE view = $1", 1, {REGCLASSOID}
-	};
-	Datum		values[1] = {ObjectIdGetDatum(view)};
+		"  coalesce(pg_catalog.array_agg(kafka_offset), '{}') FROM streambatch._dead_letter WHERE view = $1",
+		1,
+		{REGCLASSOID}};
+	Datum values[1] = {ObjectIdGetDatum(view)};
 	StatementCall call;
-	int64		n;
+	int64 n;
 
 	statement_run(&call, &s, values, NULL);
 	n = statement_get_int64(0, 1, 0);
@@ -185,16 +189,17 @@ catalog_dropped_views(void)
 {
 	static Statement s = {
 		"SELECT v.id FROM streambatch._view v JOIN pg_catalog.pg_event_trigger_dropped_objects() d ON d.objid = v.view::oid "
-		"WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0", 0, {0}
-	};
+		"WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0",
+		0,
+		{0}};
 	StatementCall call;
-	List	   *result = NIL;
+	List *result = NIL;
 
 	statement_run(&call, &s, NULL, NULL);
 	for (uint64 i = 0; i < call.nrows; i++)
 	{
-		bool		isnull;
-		int32		id = DatumGetInt32(statement_get(i, 1, &isnull));
+		bool isnull;
+		int32 id = DatumGetInt32(statement_get(i, 1, &isnull));
 		MemoryContext old = MemoryContextSwitchTo(call.caller);
 
 		result = lappend_int(result, id);
@@ -214,16 +219,18 @@ catalog_forget_dropped(void)
 		"  (SELECT c.oid::pg_catalog.regclass::text FROM pg_catalog.pg_class c WHERE c.oid = s.archive) FROM streambatch._stream s "
 		"WHERE s.stream::oid IN (SELECT objid FROM dropped) "
 		"OR EXISTS (SELECT FROM streambatch._view v JOIN dropped d ON d.objid = v.view::oid WHERE v.stream = s.stream) "
-		"ORDER BY s.stream", 0, {0}
-	};
+		"ORDER BY s.stream",
+		0,
+		{0}};
 	static Statement forget[] = {
-#define DROPPED "(SELECT objid FROM pg_catalog.pg_event_trigger_dropped_objects() " \
+#define DROPPED                                                                                              \
+	"(SELECT objid FROM pg_catalog.pg_event_trigger_dropped_objects() "                                      \
 	"WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objsubid = 0)"
 		{"DELETE FROM streambatch._coverage c USING streambatch._view v WHERE v.id = c.view_id AND v.view::oid IN " DROPPED},
 		{"DELETE FROM streambatch._run WHERE view::oid IN " DROPPED},
 		{"DELETE FROM streambatch._dead_letter WHERE view::oid IN " DROPPED " OR stream::oid IN " DROPPED},
 		{"UPDATE streambatch._stream SET generation = generation + 1 WHERE stream IN "
-		"(SELECT stream FROM streambatch._view WHERE view::oid IN " DROPPED ")"},
+		 "(SELECT stream FROM streambatch._view WHERE view::oid IN " DROPPED ")"},
 		{"DELETE FROM streambatch._view WHERE view::oid IN " DROPPED},
 		{"DELETE FROM streambatch._progress WHERE stream::oid IN " DROPPED},
 		{"DELETE FROM streambatch._gap WHERE stream::oid IN " DROPPED},
@@ -231,17 +238,17 @@ catalog_forget_dropped(void)
 #undef DROPPED
 	};
 	StatementCall call;
-	List	   *result = NIL;
+	List *result = NIL;
 
 	statement_run(&call, &affected, NULL, NULL);
 	for (uint64 i = 0; i < call.nrows; i++)
 	{
-		bool		isnull;
-		bool		gone = DatumGetBool(statement_get(i, 2, &isnull));
-		Datum		archive = statement_get(i, 3, &isnull);
+		bool isnull;
+		bool gone = DatumGetBool(statement_get(i, 2, &isnull));
+		Datum archive = statement_get(i, 3, &isnull);
 		MemoryContext old = MemoryContextSwitchTo(call.caller);
 
-		result = lappend_oid(result, DatumGetObjectId(statement_get(i, 1, &(bool) {false})));
+		result = lappend_oid(result, DatumGetObjectId(statement_get(i, 1, &(bool){false})));
 		if (gone && !isnull)
 			ereport(NOTICE,
 					(errmsg("the archive %s of the dropped stream is left", TextDatumGetCString(archive)),
@@ -260,11 +267,12 @@ Coverage *
 catalog_coverage(int32 view_id, int *n)
 {
 	static Statement s = {
-		"SELECT from_time, to_time FROM streambatch._coverage WHERE view_id = $1 ORDER BY from_time", 1, {INT4OID}
-	};
-	Datum		values[1] = {Int32GetDatum(view_id)};
+		"SELECT from_time, to_time FROM streambatch._coverage WHERE view_id = $1 ORDER BY from_time",
+		1,
+		{INT4OID}};
+	Datum values[1] = {Int32GetDatum(view_id)};
 	StatementCall call;
-	Coverage   *rows;
+	Coverage *rows;
 
 	statement_run(&call, &s, values, NULL);
 	*n = (int) call.nrows;
@@ -284,27 +292,26 @@ catalog_cover(int32 view_id, TimestampTz from, TimestampTz to, int64 cut_epoch, 
 {
 	static Statement split = {
 		"INSERT INTO streambatch._coverage SELECT view_id, $3, to_time, cut_epoch, cut_at FROM streambatch._coverage "
-		"WHERE view_id = $1 AND from_time < $2 AND to_time > $3", 3, {INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
-	};
+		"WHERE view_id = $1 AND from_time < $2 AND to_time > $3",
+		3,
+		{INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
 	static Statement trim_end = {
 		"UPDATE streambatch._coverage SET to_time = $2 WHERE view_id = $1 AND from_time < $2 AND to_time > $2",
-		2, {INT4OID, TIMESTAMPTZOID}
-	};
+		2,
+		{INT4OID, TIMESTAMPTZOID}};
 	static Statement trim_start = {
 		"WITH gone AS (DELETE FROM streambatch._coverage WHERE view_id = $1 AND from_time >= $2 AND from_time < $3 RETURNING *) "
 		"INSERT INTO streambatch._coverage SELECT view_id, $3, to_time, cut_epoch, cut_at FROM gone WHERE to_time > $3",
-		3, {INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
-	};
+		3,
+		{INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
 	static Statement put = {
 		"WITH before AS (DELETE FROM streambatch._coverage WHERE view_id = $1 AND to_time = $2 AND cut_epoch = $4 RETURNING from_time) "
 		"INSERT INTO streambatch._coverage VALUES ($1, coalesce((SELECT from_time FROM before), $2), $3, $4, $5)",
-		5, {INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID}
-	};
-	Datum		range[3] = {Int32GetDatum(view_id), TimestampTzGetDatum(from), TimestampTzGetDatum(to)};
-	Datum		row[5] = {
-		Int32GetDatum(view_id), TimestampTzGetDatum(from), TimestampTzGetDatum(to), Int64GetDatum(cut_epoch),
-		TimestampTzGetDatum(cut_at)
-	};
+		5,
+		{INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID}};
+	Datum range[3] = {Int32GetDatum(view_id), TimestampTzGetDatum(from), TimestampTzGetDatum(to)};
+	Datum row[5] = {Int32GetDatum(view_id), TimestampTzGetDatum(from), TimestampTzGetDatum(to),
+					Int64GetDatum(cut_epoch), TimestampTzGetDatum(cut_at)};
 
 	statement_run_only(&split, range, NULL);
 	statement_run_only(&trim_end, range, NULL);
@@ -313,19 +320,19 @@ catalog_cover(int32 view_id, TimestampTz from, TimestampTz to, int64 cut_epoch, 
 }
 
 int64
-catalog_begin_run(int32 view_id, Oid view, const char *kind, int64 cut_epoch, ArrayType *cut, TimestampTz from, TimestampTz to)
+catalog_begin_run(int32 view_id, Oid view, const char *kind, int64 cut_epoch, ArrayType *cut,
+				  TimestampTz from, TimestampTz to)
 {
 	static Statement s = {
 		"INSERT INTO streambatch._run (view_id, view, kind, state, cut_epoch, cut, cut_at, from_time, to_time, started_at) "
 		"VALUES ($1, $2, $3, 'running', $4, $5, pg_catalog.clock_timestamp(), $6, $7, pg_catalog.clock_timestamp()) RETURNING id",
-		7, {INT4OID, REGCLASSOID, TEXTOID, INT8OID, INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
-	};
-	Datum		values[7] = {
-		Int32GetDatum(view_id), ObjectIdGetDatum(view), CStringGetTextDatum(kind), Int64GetDatum(cut_epoch), PointerGetDatum(cut),
-		TimestampTzGetDatum(from), TimestampTzGetDatum(to)
-	};
+		7,
+		{INT4OID, REGCLASSOID, TEXTOID, INT8OID, INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
+	Datum values[7] = {Int32GetDatum(view_id),	 ObjectIdGetDatum(view), CStringGetTextDatum(kind),
+					   Int64GetDatum(cut_epoch), PointerGetDatum(cut),	 TimestampTzGetDatum(from),
+					   TimestampTzGetDatum(to)};
 	StatementCall call;
-	int64		id;
+	int64 id;
 
 	statement_run(&call, &s, values, NULL);
 	id = statement_get_int64(0, 1, 0);
@@ -337,7 +344,7 @@ void
 catalog_run_chunks(int64 run, int chunks)
 {
 	static Statement s = {"UPDATE streambatch._run SET chunks = $2 WHERE id = $1", 2, {INT8OID, INT4OID}};
-	Datum		values[2] = {Int64GetDatum(run), Int32GetDatum(chunks)};
+	Datum values[2] = {Int64GetDatum(run), Int32GetDatum(chunks)};
 
 	statement_run_only(&s, values, NULL);
 }
@@ -346,9 +353,10 @@ void
 catalog_run_progress(int64 run, int64 rows)
 {
 	static Statement s = {
-		"UPDATE streambatch._run SET chunks_done = chunks_done + 1, rows = rows + $2 WHERE id = $1", 2, {INT8OID, INT8OID}
-	};
-	Datum		values[2] = {Int64GetDatum(run), Int64GetDatum(rows)};
+		"UPDATE streambatch._run SET chunks_done = chunks_done + 1, rows = rows + $2 WHERE id = $1",
+		2,
+		{INT8OID, INT8OID}};
+	Datum values[2] = {Int64GetDatum(run), Int64GetDatum(rows)};
 
 	statement_run_only(&s, values, NULL);
 }
@@ -358,9 +366,10 @@ catalog_end_run(int64 run, const char *error)
 {
 	static Statement s = {
 		"UPDATE streambatch._run SET state = CASE WHEN $2 IS NULL THEN 'done' ELSE 'failed' END, error = $2, "
-		"  ended_at = pg_catalog.clock_timestamp() WHERE id = $1", 2, {INT8OID, TEXTOID}
-	};
-	Datum		values[2] = {Int64GetDatum(run), error ? CStringGetTextDatum(error) : (Datum) 0};
+		"  ended_at = pg_catalog.clock_timestamp() WHERE id = $1",
+		2,
+		{INT8OID, TEXTOID}};
+	Datum values[2] = {Int64GetDatum(run), error ? CStringGetTextDatum(error) : (Datum) 0};
 
 	statement_run_only(&s, values, error ? NULL : " n");
 }
@@ -371,9 +380,10 @@ catalog_fail_abandoned_runs(int32 view_id)
 {
 	static Statement s = {
 		"UPDATE streambatch._run SET state = 'failed', error = 'interrupted', ended_at = pg_catalog.clock_timestamp() "
-		"WHERE view_id = $1 AND state = 'running'", 1, {INT4OID}
-	};
-	Datum		values[1] = {Int32GetDatum(view_id)};
+		"WHERE view_id = $1 AND state = 'running'",
+		1,
+		{INT4OID}};
+	Datum values[1] = {Int32GetDatum(view_id)};
 
 	statement_run_only(&s, values, NULL);
 }

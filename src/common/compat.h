@@ -28,16 +28,20 @@
 #define compat_namespace_aclcheck(nspid, role, mode) object_aclcheck(NamespaceRelationId, nspid, role, mode)
 #endif
 
-/* 18 (0f5738202b): BuildTupleHashTableExt() became BuildTupleHashTable() and asks for the input slot's operations. */
+/*
+ * 18 (0f5738202b): BuildTupleHashTableExt() became BuildTupleHashTable() and asks for the input slot's
+ * operations.
+ */
 #if PG_VERSION_NUM < 180000
-#define compat_build_hash_table(desc, ops, n, cols, eq, hash, coll, nbuckets, meta, table, temp) \
+#define compat_build_hash_table(desc, ops, n, cols, eq, hash, coll, nbuckets, meta, table, temp)             \
 	BuildTupleHashTableExt(NULL, desc, n, cols, eq, hash, coll, nbuckets, 0, meta, table, temp, false)
 #define compat_entry_additional(table, entry) ((entry)->additional)
 #define compat_entry_set_additional(table, entry, value) ((entry)->additional = (value))
 #define compat_entry_tuple(entry) ((entry)->firstTuple)
 #else
-#define compat_build_hash_table(desc, ops, n, cols, eq, hash, coll, nbuckets, meta, table, temp) \
-	BuildTupleHashTable(NULL, desc, ops, n, cols, eq, hash, coll, nbuckets, sizeof(void *), meta, table, temp, false)
+#define compat_build_hash_table(desc, ops, n, cols, eq, hash, coll, nbuckets, meta, table, temp)             \
+	BuildTupleHashTable(NULL, desc, ops, n, cols, eq, hash, coll, nbuckets, sizeof(void *), meta, table,     \
+						temp, false)
 #define compat_entry_additional(table, entry) (*(void **) TupleHashEntryGetAdditional(table, entry))
 #define compat_entry_set_additional(table, entry, value) (compat_entry_additional(table, entry) = (value))
 #define compat_entry_tuple(entry) TupleHashEntryGetTuple(entry)
@@ -45,9 +49,11 @@
 
 /* 16 (19d8e2308b): ExecInsertIndexTuples() can be told to insert into summarizing indexes only. */
 #if PG_VERSION_NUM < 160000
-#define compat_insert_index_tuples(result, slot, estate) ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL)
+#define compat_insert_index_tuples(result, slot, estate)                                                     \
+	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL)
 #else
-#define compat_insert_index_tuples(result, slot, estate) ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false)
+#define compat_insert_index_tuples(result, slot, estate)                                                     \
+	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false)
 #endif
 
 /* 16 (f5ea27786f): EvalPlanQualInit() took over EvalPlanQualInitExt()'s list of result relations. */
@@ -61,23 +67,31 @@
 #if PG_VERSION_NUM < 180000
 #define compat_index_beginscan(heap, index, snapshot, nkeys) index_beginscan(heap, index, snapshot, nkeys, 0)
 #else
-#define compat_index_beginscan(heap, index, snapshot, nkeys) index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#define compat_index_beginscan(heap, index, snapshot, nkeys)                                                 \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
 #endif
 
-/* 16 (a61b1f7482): the role whose rights a foreign scan or modification uses moved out of the range table entry. */
+/*
+ * 16 (a61b1f7482): the role whose rights a foreign scan or modification uses moved out of the range table
+ * entry.
+ */
 #if PG_VERSION_NUM < 160000
 #include "parser/parsetree.h"
 #define compat_role_or_me(role) (OidIsValid(role) ? (role) : GetUserId())
-#define compat_scan_role(node) \
-	compat_role_or_me(exec_rt_fetch(((Scan *) (node)->ss.ps.plan)->scanrelid, (node)->ss.ps.state)->checkAsUser)
-#define compat_result_rti(result) \
-	((result)->ri_RootResultRelInfo != NULL ? (result)->ri_RootResultRelInfo->ri_RangeTableIndex : (result)->ri_RangeTableIndex)
-#define compat_result_role(result, estate) \
+#define compat_scan_role(node)                                                                               \
+	compat_role_or_me(                                                                                       \
+		exec_rt_fetch(((Scan *) (node)->ss.ps.plan)->scanrelid, (node)->ss.ps.state)->checkAsUser)
+#define compat_result_rti(result)                                                                            \
+	((result)->ri_RootResultRelInfo != NULL ? (result)->ri_RootResultRelInfo->ri_RangeTableIndex             \
+											: (result)->ri_RangeTableIndex)
+#define compat_result_role(result, estate)                                                                   \
 	compat_role_or_me(exec_rt_fetch(compat_result_rti(result), estate)->checkAsUser)
 #else
-#define compat_scan_role(node) \
-	(OidIsValid(((ForeignScan *) (node)->ss.ps.plan)->checkAsUser) ? ((ForeignScan *) (node)->ss.ps.plan)->checkAsUser : GetUserId())
+#define compat_scan_role(node)                                                                               \
+	(OidIsValid(((ForeignScan *) (node)->ss.ps.plan)->checkAsUser)                                           \
+		 ? ((ForeignScan *) (node)->ss.ps.plan)->checkAsUser                                                 \
+		 : GetUserId())
 #define compat_result_role(result, estate) ExecGetResultRelCheckAsUser(result, estate)
 #endif
 
-#endif							/* STREAMBATCH_COMPAT_H */
+#endif /* STREAMBATCH_COMPAT_H */

@@ -14,10 +14,17 @@
 #include "utils/syscache.h"
 
 /* What the text conversions of PostgreSQL's types and the meaning of naive timestamps depend on. */
-static const char *const noted[] = {
-	"TimeZone", "DateStyle", "IntervalStyle", "bytea_output", "lc_monetary", "lc_numeric", "lc_time", "default_text_search_config",
-	"timezone_abbreviations", "xmlbinary", "xmloption"
-};
+static const char *const noted[] = {"TimeZone",
+									"DateStyle",
+									"IntervalStyle",
+									"bytea_output",
+									"lc_monetary",
+									"lc_numeric",
+									"lc_time",
+									"default_text_search_config",
+									"timezone_abbreviations",
+									"xmlbinary",
+									"xmloption"};
 
 static void
 set_local(const char *name, const char *value)
@@ -40,15 +47,16 @@ guard_enter(Guard *guard, Oid role, ArrayType *settings)
 	set_local("extra_float_digits", "1");
 	if (settings != NULL)
 	{
-		Datum	   *elems;
-		int			n;
+		Datum *elems;
+		int n;
 
 		deconstruct_array(settings, TEXTOID, -1, false, TYPALIGN_INT, &elems, NULL, &n);
 		for (int i = 0; i + 1 < n; i += 2)
 			set_local(TextDatumGetCString(elems[i]), TextDatumGetCString(elems[i + 1]));
 	}
 	if (OidIsValid(role))
-		SetUserIdAndSecContext(role, guard->sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+		SetUserIdAndSecContext(role, guard->sec_context | SECURITY_LOCAL_USERID_CHANGE |
+										 SECURITY_RESTRICTED_OPERATION);
 }
 
 void
@@ -61,8 +69,8 @@ guard_leave(const Guard *guard)
 Oid
 guard_owner_of(Oid relid)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner = InvalidOid;
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid owner = InvalidOid;
 
 	if (HeapTupleIsValid(tuple))
 	{
@@ -75,7 +83,7 @@ guard_owner_of(Oid relid)
 ArrayType *
 guard_note_settings(void)
 {
-	Datum		elems[2 * lengthof(noted)];
+	Datum elems[2 * lengthof(noted)];
 
 	for (int i = 0; i < lengthof(noted); i++)
 	{

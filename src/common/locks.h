@@ -9,9 +9,10 @@
 #include "storage/lockdefs.h"
 
 /*
- * Lock relations until the end of the transaction, which should hold no other lock that a DROP could wait for. It never waits for one of them while it
- * holds another. Relations may be gone: whoever needs them looks afterwards. InvalidOid is passed over.
+ * Lock relations until the end of the transaction, which should hold no other lock that a DROP could wait
+ * for. It never waits for one of them while it holds another. Relations may be gone: whoever needs them looks
+ * afterwards. InvalidOid is passed over.
  */
 extern void locks_take(const List *relations, LOCKMODE mode);
 
-#endif							/* LOCKS_H */
+#endif /* LOCKS_H */

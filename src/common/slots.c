@@ -2,9 +2,10 @@
  * slots.c
  *		Shared memory of launcher, workers and sessions (see slots.h).
  *
- * A worker's life: slots_want() marks the slot; the launcher registers a dynamic background worker with the slot's number; it attaches (pid set),
- * works, and leaves (pid cleared by its exit callback, however it exits short of a crash, after which the postmaster makes shared memory anew).
- * An error exit keeps the slot wanted: the launcher starts the next worker after a back-off of 1, 2, 4 … 60 seconds.
+ * A worker's life: slots_want() marks the slot; the launcher registers a dynamic background worker with the
+ * slot's number; it attaches (pid set), works, and leaves (pid cleared by its exit callback, however it exits
+ * short of a crash, after which the postmaster makes shared memory anew). An error exit keeps the slot
+ * wanted: the launcher starts the next worker after a back-off of 1, 2, 4 … 60 seconds.
  */
 #include "postgres.h"
 
@@ -29,22 +30,21 @@
 
 typedef struct SlotTable
 {
-	pid_t		launcher;
-	Oid			held[MAX_HOLDS];
-	Slot		slots[MAX_SLOTS];
+	pid_t launcher;
+	Oid held[MAX_HOLDS];
+	Slot slots[MAX_SLOTS];
 } SlotTable;
 
 static SlotTable *table = NULL;
 static LWLock *lock = NULL;
-static int	my_slot = -1;
+static int my_slot = -1;
 static shmem_startup_hook_type previous_startup = NULL;
 static shmem_request_hook_type previous_request = NULL;
 
 PG_FUNCTION_INFO_V1(streambatch_workers);
 
-static const char *const state_names[] = {
-	"stopped", "starting", "catching up", "streaming", "paused", "reconnecting", "error"
-};
+static const char *const state_names[] = {"stopped", "starting",	 "catching up", "streaming",
+										  "paused",	 "reconnecting", "error"};
 
 static void
 request(void)
@@ -58,7 +58,7 @@ request(void)
 static void
 startup(void)
 {
-	bool		found;
+	bool found;
 
 	if (previous_startup)
 		previous_startup();
@@ -88,7 +88,7 @@ slots_available(void)
 static void
 wake(pid_t pid)
 {
-	PGPROC	   *proc = pid != 0 ? BackendPidGetProc(pid) : NULL;
+	PGPROC *proc = pid != 0 ? BackendPidGetProc(pid) : NULL;
 
 	if (proc != NULL)
 		SetLatch(&proc->procLatch);
@@ -137,8 +137,8 @@ is_held(Oid database)
 void
 slots_want(Oid database, Oid stream)
 {
-	Slot	   *slot;
-	pid_t		pid = 0;
+	Slot *slot;
+	pid_t pid = 0;
 
 	if (table == NULL)
 		return;
@@ -162,17 +162,16 @@ slots_want(Oid database, Oid stream)
 	}
 	LWLockRelease(lock);
 	if (slot == NULL)
-		ereport(WARNING,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("no more than %d streams can have a worker in one server", MAX_SLOTS)));
+		ereport(WARNING, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+						  errmsg("no more than %d streams can have a worker in one server", MAX_SLOTS)));
 	wake(pid);
 }
 
 void
 slots_nudge(Oid database, Oid stream)
 {
-	Slot	   *slot;
-	pid_t		pid = 0;
+	Slot *slot;
+	pid_t pid = 0;
 
 	if (table == NULL)
 		return;
@@ -190,7 +189,7 @@ slots_nudge(Oid database, Oid stream)
 bool
 slots_get(Oid database, Oid stream, Slot *copy)
 {
-	Slot	   *slot;
+	Slot *slot;
 
 	if (table == NULL)
 		return false;
@@ -206,12 +205,12 @@ slots_get(Oid database, Oid stream, Slot *copy)
 static bool
 stop_workers(Oid database)
 {
-	bool		none = true;
+	bool none = true;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	for (int i = 0; i < MAX_SLOTS; i++)
 	{
-		Slot	   *slot = &table->slots[i];
+		Slot *slot = &table->slots[i];
 
 		if (slot->database != database || slot->pid == 0)
 			continue;
@@ -225,7 +224,7 @@ stop_workers(Oid database)
 void
 slots_hold_database(Oid database)
 {
-	bool		held = false;
+	bool held = false;
 
 	if (table == NULL)
 		return;
@@ -250,7 +249,7 @@ slots_hold_database(Oid database)
 void
 slots_release_database(Oid database)
 {
-	pid_t		launcher;
+	pid_t launcher;
 
 	if (table == NULL)
 		return;
@@ -294,13 +293,13 @@ int
 slots_next_wanted(long *wait_ms, Oid *database)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	int			result = -1;
+	int result = -1;
 
 	*wait_ms = 60000;
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	for (int i = 0; i < MAX_SLOTS && result < 0; i++)
 	{
-		Slot	   *slot = &table->slots[i];
+		Slot *slot = &table->slots[i];
 
 		if (slot->database == InvalidOid || !slot->wanted || slot->pid != 0 || is_held(slot->database))
 			continue;
@@ -321,7 +320,7 @@ slots_next_wanted(long *wait_ms, Oid *database)
 void
 slots_start_failed(int i, const char *message, const char *hint)
 {
-	Slot	   *slot = &table->slots[i];
+	Slot *slot = &table->slots[i];
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	slot->state = WORKER_ERROR;
@@ -334,14 +333,14 @@ slots_start_failed(int i, const char *message, const char *hint)
 static void
 detach(int code, Datum arg)
 {
-	Slot	   *slot = &table->slots[my_slot];
-	pid_t		launcher;
+	Slot *slot = &table->slots[my_slot];
+	pid_t launcher;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	slot->pid = 0;
 	if (slot->wanted)
 	{
-		int			delay = Min(1 << Min(slot->failures, 6), 60);
+		int delay = Min(1 << Min(slot->failures, 6), 60);
 
 		slot->failures++;
 		slot->next_start = GetCurrentTimestamp() + (code == 0 ? 0 : delay) * USECS_PER_SEC;
@@ -354,8 +353,8 @@ detach(int code, Datum arg)
 bool
 slots_attach(int i, Oid *database, Oid *stream)
 {
-	Slot	   *slot = &table->slots[i];
-	bool		wanted;
+	Slot *slot = &table->slots[i];
+	bool wanted;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	wanted = slot->database != InvalidOid && slot->wanted && slot->pid == 0 && !is_held(slot->database);
@@ -379,7 +378,7 @@ slots_attach(int i, Oid *database, Oid *stream)
 uint64
 slots_requests(int i)
 {
-	uint64		requests;
+	uint64 requests;
 
 	LWLockAcquire(lock, LW_SHARED);
 	requests = table->slots[i].requests;
@@ -390,7 +389,7 @@ slots_requests(int i)
 void
 slots_set_state(int i, WorkerState state)
 {
-	Slot	   *slot = &table->slots[i];
+	Slot *slot = &table->slots[i];
 
 	if (slot->state == state)
 		return;
@@ -402,7 +401,7 @@ slots_set_state(int i, WorkerState state)
 void
 slots_note_success(int i)
 {
-	Slot	   *slot = &table->slots[i];
+	Slot *slot = &table->slots[i];
 
 	if (slot->failures == 0 && slot->error.sqlerrcode == 0)
 		return;
@@ -415,7 +414,7 @@ slots_note_success(int i)
 void
 slots_set_error(int i, const WorkerError *error)
 {
-	Slot	   *slot = &table->slots[i];
+	Slot *slot = &table->slots[i];
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	if (error)
@@ -428,7 +427,7 @@ slots_set_error(int i, const WorkerError *error)
 void
 slots_leave(int i, WorkerState state, uint64 requests)
 {
-	Slot	   *slot = &table->slots[i];
+	Slot *slot = &table->slots[i];
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	slot->state = state;
@@ -441,10 +440,10 @@ slots_leave(int i, WorkerState state, uint64 requests)
 static bool
 may_see(Oid stream)
 {
-	bool		missing = false;
+	bool missing = false;
 
 	return pg_class_aclcheck_ext(stream, GetUserId(), ACL_SELECT, &missing) == ACLCHECK_OK ||
-		has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
+		   has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
 }
 
 /* streambatch._workers(): the slots of this database */
@@ -456,9 +455,9 @@ streambatch_workers(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; table != NULL && i < MAX_SLOTS; i++)
 	{
-		Slot		copy;
-		Datum		values[6];
-		bool		nulls[6] = {0};
+		Slot copy;
+		Datum values[6];
+		bool nulls[6] = {0};
 
 		LWLockAcquire(lock, LW_SHARED);
 		copy = table->slots[i];

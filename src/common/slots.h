@@ -2,8 +2,8 @@
  * slots.h
  *		Shared memory: one slot per stream that has, wants or had a worker in this server's lifetime.
  *
- * What a worker is doing is kept here and not in a table, so that it can be told when nothing can be written. One LWLock guards all
- * slots; it is held for copying only.
+ * What a worker is doing is kept here and not in a table, so that it can be told when nothing can be written.
+ * One LWLock guards all slots; it is held for copying only.
  */
 #ifndef SLOTS_H
 #define SLOTS_H
@@ -23,21 +23,21 @@ typedef enum WorkerState
 
 typedef struct WorkerError
 {
-	int			sqlerrcode;		/* 0: none */
-	char		message[512];
-	char		hint[256];
+	int sqlerrcode; /* 0: none */
+	char message[512];
+	char hint[256];
 } WorkerError;
 
 typedef struct Slot
 {
-	Oid			database;		/* InvalidOid: free */
-	Oid			stream;
+	Oid database; /* InvalidOid: free */
+	Oid stream;
 	WorkerState state;
-	pid_t		pid;			/* of the worker; 0: none */
-	bool		wanted;			/* the launcher starts a worker when there is none */
-	uint64		requests;		/* raised by every wish of a session; a worker that leaves compares it */
-	TimestampTz next_start;		/* back-off after an error */
-	int			failures;
+	pid_t pid;				/* of the worker; 0: none */
+	bool wanted;			/* the launcher starts a worker when there is none */
+	uint64 requests;		/* raised by every wish of a session; a worker that leaves compares it */
+	TimestampTz next_start; /* back-off after an error */
+	int failures;
 	WorkerError error;
 } Slot;
 
@@ -45,7 +45,9 @@ typedef struct Slot
 extern void slots_request_shmem(void);
 extern bool slots_available(void);
 
-/* Sessions. A worker for the stream is wanted; it starts, or looks at its catalog row again, soon after this. */
+/*
+ * Sessions. A worker for the stream is wanted; it starts, or looks at its catalog row again, soon after this.
+ */
 extern void slots_want(Oid database, Oid stream);
 /* The worker that runs, if one does, should look at its catalog row. */
 extern void slots_nudge(Oid database, Oid stream);
@@ -60,17 +62,20 @@ extern void slots_forget_database(Oid database);
 /* The launcher. */
 extern void slots_set_launcher(pid_t pid);
 /* The next slot that wants a worker now; *wait: how long until one will. -1: none. */
-extern int	slots_next_wanted(long *wait_ms, Oid *database);
+extern int slots_next_wanted(long *wait_ms, Oid *database);
 extern void slots_start_failed(int slot, const char *message, const char *hint);
 
 /* The worker. */
-extern bool slots_attach(int slot, Oid *database, Oid *stream);	/* false: no longer wanted */
+extern bool slots_attach(int slot, Oid *database, Oid *stream); /* false: no longer wanted */
 extern uint64 slots_requests(int slot);
 extern void slots_set_state(int slot, WorkerState state);
-/* Something was stored, or there is nothing to store: whatever went wrong before is over, and the back-off begins anew. */
+/*
+ * Something was stored, or there is nothing to store: whatever went wrong before is over, and the back-off
+ * begins anew.
+ */
 extern void slots_note_success(int slot);
-extern void slots_set_error(int slot, const WorkerError *error);	/* NULL: clear */
+extern void slots_set_error(int slot, const WorkerError *error); /* NULL: clear */
 /* Leave: for good if nobody has asked since "requests" was noted; otherwise the launcher starts another. */
 extern void slots_leave(int slot, WorkerState state, uint64 requests);
 
-#endif							/* SLOTS_H */
+#endif /* SLOTS_H */

@@ -8,11 +8,14 @@
 #include "common/statement.h"
 #include "utils/snapmgr.h"
 
-/* Run a statement; its rows can be read with the get_ functions until statement_finish(). nulls as SPI wants them, or NULL. */
+/*
+ * Run a statement; its rows can be read with the get_ functions until statement_finish(). nulls as SPI wants
+ * them, or NULL.
+ */
 void
 statement_run(StatementCall *call, Statement *statement, Datum *values, const char *nulls)
 {
-	int			rc;
+	int rc;
 
 	call->caller = CurrentMemoryContext;
 	guard_enter(&call->guard, BOOTSTRAP_SUPERUSERID, NULL);
@@ -22,7 +25,7 @@ statement_run(StatementCall *call, Statement *statement, Datum *values, const ch
 	SPI_connect();
 	if (statement->plan == NULL)
 	{
-		SPIPlanPtr	plan = SPI_prepare(statement->sql, statement->nargs, statement->types);
+		SPIPlanPtr plan = SPI_prepare(statement->sql, statement->nargs, statement->types);
 
 		if (plan == NULL)
 			elog(ERROR, "could not prepare \"%s\": %s", statement->sql, SPI_result_code_string(SPI_result));
@@ -62,8 +65,8 @@ statement_get(uint64 row, int column, bool *isnull)
 int64
 statement_get_int64(uint64 row, int column, int64 when_null)
 {
-	bool		isnull;
-	Datum		d = statement_get(row, column, &isnull);
+	bool isnull;
+	Datum d = statement_get(row, column, &isnull);
 
 	return isnull ? when_null : DatumGetInt64(d);
 }
@@ -71,10 +74,10 @@ statement_get_int64(uint64 row, int column, int64 when_null)
 ArrayType *
 statement_get_array(StatementCall *call, uint64 row, int column)
 {
-	bool		isnull;
-	Datum		d = statement_get(row, column, &isnull);
+	bool isnull;
+	Datum d = statement_get(row, column, &isnull);
 	MemoryContext old = MemoryContextSwitchTo(call->caller);
-	ArrayType  *result = isnull ? NULL : DatumGetArrayTypePCopy(d);
+	ArrayType *result = isnull ? NULL : DatumGetArrayTypePCopy(d);
 
 	MemoryContextSwitchTo(old);
 	return result;

@@ -2,8 +2,9 @@
  * statement.h
  *		Fixed statements on the extension's own tables, planned once per session.
  *
- * They run as the bootstrap superuser, in a security-restricted operation, under the guard's search_path: permission is the caller's affair, and
- * nothing that a user creates can stand in for what is meant. In READ COMMITTED each has a snapshot of its own.
+ * They run as the bootstrap superuser, in a security-restricted operation, under the guard's search_path:
+ * permission is the caller's affair, and nothing that a user creates can stand in for what is meant. In READ
+ * COMMITTED each has a snapshot of its own.
  */
 #ifndef STREAMBATCH_STATEMENT_H
 #define STREAMBATCH_STATEMENT_H
@@ -17,20 +18,23 @@
 typedef struct Statement
 {
 	const char *sql;
-	int			nargs;
-	Oid			types[STATEMENT_MAX_ARGS];
-	SPIPlanPtr	plan;			/* kept for the session */
+	int nargs;
+	Oid types[STATEMENT_MAX_ARGS];
+	SPIPlanPtr plan; /* kept for the session */
 } Statement;
 
 typedef struct StatementCall
 {
-	Guard		guard;
+	Guard guard;
 	MemoryContext caller;
-	uint64		nrows;
-	bool		snapshot;		/* we pushed one: SPI wants an outer one */
+	uint64 nrows;
+	bool snapshot; /* we pushed one: SPI wants an outer one */
 } StatementCall;
 
-/* Run a statement; its rows can be read with the functions below until statement_finish(). nulls as SPI wants them, or NULL. */
+/*
+ * Run a statement; its rows can be read with the functions below until statement_finish(). nulls as SPI wants
+ * them, or NULL.
+ */
 extern void statement_run(StatementCall *call, Statement *statement, Datum *values, const char *nulls);
 extern void statement_finish(StatementCall *call);
 extern void statement_run_only(Statement *statement, Datum *values, const char *nulls);
@@ -40,4 +44,4 @@ extern Datum statement_get(uint64 row, int column, bool *isnull);
 extern int64 statement_get_int64(uint64 row, int column, int64 when_null);
 extern ArrayType *statement_get_array(StatementCall *call, uint64 row, int column);
 
-#endif							/* STREAMBATCH_STATEMENT_H */
+#endif /* STREAMBATCH_STATEMENT_H */

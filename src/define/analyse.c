@@ -2,12 +2,14 @@
  * analyse.c
  *		A hybrid view's query taken apart (see analyse.h).
  *
- * Shape first: one SELECT over one stream, with nothing that has no meaning for a result that is kept (ORDER BY, LIMIT, volatile functions,
- * the clock). Then the grouping keys, among them the window; then every aggregate, as the rules say. For
+ * Shape first: one SELECT over one stream, with nothing that has no meaning for a result that is kept (ORDER
+ * BY, LIMIT, volatile functions, the clock). Then the grouping keys, among them the window; then every
+ * aggregate, as the rules say. For
  *
  *		SELECT user_id, streambatch.tumble(ts, '10 s'), avg(amount) FROM events GROUP BY 1, 2
  *
- * the keys are k1 = user_id and pane = tumble(ts, '10 s'), the states s1 = sum(amount) and s2 = count(amount), the one result s1 / s2.
+ * the keys are k1 = user_id and pane = tumble(ts, '10 s'), the states s1 = sum(amount) and s2 =
+ * count(amount), the one result s1 / s2.
  */
 #include "postgres.h"
 
@@ -39,26 +41,22 @@ static void
 refuse(const char *message, const char *hint)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s", message),
-			 hint ? errhint("%s", hint) : 0));
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", message), hint ? errhint("%s", hint) : 0));
 }
 
 Query *
 analyse_parse(const char *sql)
 {
-	List	   *raw = pg_parse_query(sql);
-	Query	   *query;
+	List *raw = pg_parse_query(sql);
+	Query *query;
 
 	if (list_length(raw) != 1 || !IsA(linitial_node(RawStmt, raw)->stmt, SelectStmt))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the query of a hybrid view must be one SELECT")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the query of a hybrid view must be one SELECT")));
 	query = parse_analyze_fixedparams(linitial_node(RawStmt, raw), sql, NULL, 0, NULL);
 	if (query->commandType != CMD_SELECT || query->utilityStmt != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the query of a hybrid view must be one SELECT")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the query of a hybrid view must be one SELECT")));
 	return query;
 }
 
@@ -111,28 +109,39 @@ check_shape(const Query *query)
 {
 	(void) window_check_available((Node *) unconstify(Query *, query), NULL);
 	if (query->setOperations != NULL)
-		refuse("UNION, INTERSECT and EXCEPT are not supported in a hybrid view", "Create one view for each query, and combine them in a view on top.");
+		refuse("UNION, INTERSECT and EXCEPT are not supported in a hybrid view",
+			   "Create one view for each query, and combine them in a view on top.");
 	if (query->cteList != NIL)
 		refuse("WITH is not supported in a hybrid view", "Write the query without common table expressions.");
 	if (query->hasWindowFuncs)
-		refuse("window functions (OVER) are not supported in a hybrid view", "Use them in a query on the hybrid view.");
+		refuse("window functions (OVER) are not supported in a hybrid view",
+			   "Use them in a query on the hybrid view.");
 	if (query->limitCount != NULL || query->limitOffset != NULL)
-		refuse("LIMIT and OFFSET are not supported in a hybrid view", "Use them in a query on the hybrid view.");
+		refuse("LIMIT and OFFSET are not supported in a hybrid view",
+			   "Use them in a query on the hybrid view.");
 	if (query->rowMarks != NIL)
-		refuse("FOR UPDATE and FOR SHARE are not supported in a hybrid view", "Leave them out: events are not locked.");
+		refuse("FOR UPDATE and FOR SHARE are not supported in a hybrid view",
+			   "Leave them out: events are not locked.");
 	if (query->hasSubLinks)
-		refuse("subqueries in expressions are not available in a hybrid view yet", "Filter by expressions over the stream's columns.");
+		refuse("subqueries in expressions are not available in a hybrid view yet",
+			   "Filter by expressions over the stream's columns.");
 	if (query->distinctClause != NIL)
-		refuse("SELECT DISTINCT is not available in a hybrid view yet", "Use GROUP BY over the same expressions.");
-	if (query->groupingSets != NIL || grouping_walker((Node *) query->targetList, NULL) || grouping_walker(query->havingQual, NULL))
-		refuse("GROUPING SETS, ROLLUP, CUBE and GROUPING are not supported in a hybrid view", "Create one view for each set of grouping keys.");
+		refuse("SELECT DISTINCT is not available in a hybrid view yet",
+			   "Use GROUP BY over the same expressions.");
+	if (query->groupingSets != NIL || grouping_walker((Node *) query->targetList, NULL) ||
+		grouping_walker(query->havingQual, NULL))
+		refuse("GROUPING SETS, ROLLUP, CUBE and GROUPING are not supported in a hybrid view",
+			   "Create one view for each set of grouping keys.");
 	if (query->hasTargetSRFs)
-		refuse("set-returning functions are not available in the select list of a hybrid view", "Use them in a query on the hybrid view.");
+		refuse("set-returning functions are not available in the select list of a hybrid view",
+			   "Use them in a query on the hybrid view.");
 	if (!query->hasAggs && query->groupClause == NIL)
-		refuse("a hybrid view needs an aggregate or GROUP BY", "Read the stream itself, or its archive, for single events.");
+		refuse("a hybrid view needs an aggregate or GROUP BY",
+			   "Read the stream itself, or its archive, for single events.");
 	if (unrepeatable_walker((Node *) unconstify(Query *, query), NULL))
-		refuse("volatile functions and the clock are not supported in a hybrid view",
-			   "Its result would depend on when it is computed; compare with the clock in a query on the view.");
+		refuse(
+			"volatile functions and the clock are not supported in a hybrid view",
+			"Its result would depend on when it is computed; compare with the clock in a query on the view.");
 }
 
 /* The one stream that the query reads; sets its place in the range table. */
@@ -142,22 +151,27 @@ find_stream(const Query *query, int *varno)
 	RangeTblEntry *rte;
 
 	if (query->jointree->fromlist == NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("a hybrid view reads a stream"),
-				 errhint("Name a stream in FROM: a foreign table of a server of the foreign data wrapper streambatch_kafka.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("a hybrid view reads a stream"),
+			 errhint(
+				 "Name a stream in FROM: a foreign table of a server of the foreign data wrapper streambatch_kafka.")));
 	if (list_length(query->jointree->fromlist) != 1 || !IsA(linitial(query->jointree->fromlist), RangeTblRef))
-		refuse("joins are not available in a hybrid view yet", "Aggregate the stream alone, and join in a query on the hybrid view.");
+		refuse("joins are not available in a hybrid view yet",
+			   "Aggregate the stream alone, and join in a query on the hybrid view.");
 	*varno = linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex;
 	rte = rt_fetch(*varno, query->rtable);
 	if (rte->rtekind == RTE_SUBQUERY)
-		refuse("subqueries and views in FROM are not available in a hybrid view yet", "Name the stream itself in FROM.");
+		refuse("subqueries and views in FROM are not available in a hybrid view yet",
+			   "Name the stream itself in FROM.");
 	if (rte->rtekind != RTE_RELATION || !stream_is_stream(rte->relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 rte->rtekind == RTE_RELATION ? errmsg("\"%s\" is not a stream", get_rel_name(rte->relid)) :
-				 errmsg("a hybrid view reads a stream"),
-				 errhint("A stream is a foreign table of a server of the foreign data wrapper streambatch_kafka.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 rte->rtekind == RTE_RELATION ? errmsg("\"%s\" is not a stream", get_rel_name(rte->relid))
+										  : errmsg("a hybrid view reads a stream"),
+			 errhint(
+				 "A stream is a foreign table of a server of the foreign data wrapper streambatch_kafka.")));
 	if (rte->tablesample != NULL)
 		refuse("TABLESAMPLE is not supported in a hybrid view", NULL);
 	return rte->relid;
@@ -177,8 +191,8 @@ system_column_walker(Node *node, void *context)
 static bool
 window_walker(Node *node, ViewDef *def)
 {
-	StreamWindow	found;
-	WindowEdge	edge;
+	StreamWindow found;
+	WindowEdge edge;
 
 	if (node == NULL)
 		return false;
@@ -188,7 +202,7 @@ window_walker(Node *node, ViewDef *def)
 			refuse("a hybrid view groups by one window", "Create one hybrid view for each window.");
 		if (!def->has_window)
 		{
-			Node	   *start = window_start_call(&found, node);
+			Node *start = window_start_call(&found, node);
 
 			def->has_window = true;
 			def->window = found;
@@ -214,7 +228,8 @@ fill_key(KeyDef *key, Node *expr, const char *column, bool grouped)
 static void
 check_key_type(const KeyDef *key)
 {
-	TypeCacheEntry *type = lookup_type_cache(key->type, TYPECACHE_HASH_PROC | TYPECACHE_LT_OPR | TYPECACHE_EQ_OPR);
+	TypeCacheEntry *type =
+		lookup_type_cache(key->type, TYPECACHE_HASH_PROC | TYPECACHE_LT_OPR | TYPECACHE_EQ_OPR);
 
 	if (!OidIsValid(type->hash_proc) || !OidIsValid(type->lt_opr))
 		refuse(psprintf("type %s cannot be a grouping key of a hybrid view", format_type_be(key->type)),
@@ -227,20 +242,20 @@ check_key_type(const KeyDef *key)
 static void
 collect_keys(ViewDef *def)
 {
-	int			ngroup = list_length(def->query->groupClause);
-	int			number = 0;
-	Node	   *start = NULL;
-	ListCell   *lc;
+	int ngroup = list_length(def->query->groupClause);
+	int number = 0;
+	Node *start = NULL;
+	ListCell *lc;
 
 	def->keys = palloc0((ngroup + 1) * sizeof(KeyDef));
 	def->pane = -1;
-	foreach(lc, def->query->groupClause)
+	foreach (lc, def->query->groupClause)
 		(void) window_walker(get_sortgroupclause_expr(lfirst(lc), def->query->targetList), def);
 	start = def->keys[0].expr;
-	foreach(lc, def->query->groupClause)
+	foreach (lc, def->query->groupClause)
 	{
-		Node	   *expr = get_sortgroupclause_expr(lfirst(lc), def->query->targetList);
-		bool		known = false;
+		Node *expr = get_sortgroupclause_expr(lfirst(lc), def->query->targetList);
+		bool known = false;
 
 		for (int i = 0; i < def->nkeys; i++)
 			known |= equal(def->keys[i].expr, expr);
@@ -260,9 +275,8 @@ collect_keys(ViewDef *def)
 		fill_key(&def->keys[def->nkeys++], start, "pane", false);
 	}
 	if (def->nkeys > ANALYSE_MAX_KEYS)
-		ereport(ERROR,
-				(errcode(ERRCODE_TOO_MANY_COLUMNS),
-				 errmsg("a hybrid view can have %d grouping keys at most", ANALYSE_MAX_KEYS)));
+		ereport(ERROR, (errcode(ERRCODE_TOO_MANY_COLUMNS),
+						errmsg("a hybrid view can have %d grouping keys at most", ANALYSE_MAX_KEYS)));
 	for (int i = 0; i < def->nkeys; i++)
 		check_key_type(&def->keys[i]);
 }
@@ -275,7 +289,8 @@ add_state(ViewDef *def, const StateDef *state)
 		if (equal(def->states[i].aggref, state->aggref))
 			return i;
 	}
-	def->states = def->states ? repalloc(def->states, (def->nstates + 1) * sizeof(StateDef)) : palloc(sizeof(StateDef));
+	def->states =
+		def->states ? repalloc(def->states, (def->nstates + 1) * sizeof(StateDef)) : palloc(sizeof(StateDef));
 	def->states[def->nstates] = *state;
 	return def->nstates++;
 }
@@ -283,9 +298,9 @@ add_state(ViewDef *def, const StateDef *state)
 static bool
 aggregate_walker(Node *node, ViewDef *def)
 {
-	StateDef	parts[RULE_MAX_PARTS];
-	ResultDef  *result;
-	int			nparts;
+	StateDef parts[RULE_MAX_PARTS];
+	ResultDef *result;
+	int nparts;
 
 	if (node == NULL)
 		return false;
@@ -296,7 +311,8 @@ aggregate_walker(Node *node, ViewDef *def)
 		if (equal(def->results[i].aggref, node))
 			return false;
 	}
-	def->results = def->results ? repalloc(def->results, (def->nresults + 1) * sizeof(ResultDef)) : palloc(sizeof(ResultDef));
+	def->results = def->results ? repalloc(def->results, (def->nresults + 1) * sizeof(ResultDef))
+								: palloc(sizeof(ResultDef));
 	result = &def->results[def->nresults++];
 	result->aggref = (Aggref *) node;
 	result->states[0] = result->states[1] = -1;
@@ -309,9 +325,9 @@ aggregate_walker(Node *node, ViewDef *def)
 ViewDef *
 analyse_query(const Query *original)
 {
-	ViewDef    *def = palloc0(sizeof(ViewDef));
-	int			varno;
-	Stream	   *stream;
+	ViewDef *def = palloc0(sizeof(ViewDef));
+	int varno;
+	Stream *stream;
 
 	def->query = copyObject(unconstify(Query *, original));
 	check_shape(def->query);
@@ -324,19 +340,23 @@ analyse_query(const Query *original)
 	ChangeVarNodes((Node *) def->query->targetList, varno, 1, 0);
 	ChangeVarNodes(def->query->jointree->quals, varno, 1, 0);
 	ChangeVarNodes(def->query->havingQual, varno, 1, 0);
-	if (system_column_walker((Node *) def->query->targetList, NULL) || system_column_walker(def->query->jointree->quals, NULL) ||
+	if (system_column_walker((Node *) def->query->targetList, NULL) ||
+		system_column_walker(def->query->jointree->quals, NULL) ||
 		system_column_walker(def->query->havingQual, NULL))
-		refuse("system columns and whole rows are not supported in a hybrid view", "Name the stream's columns.");
+		refuse("system columns and whole rows are not supported in a hybrid view",
+			   "Name the stream's columns.");
 	collect_keys(def);
 	if (def->has_window)
 	{
 		stream = stream_open(def->stream);
 		if (stream->event_time == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("stream \"%s\" has no event time, which a window needs", stream->name),
-					 errhint("ALTER FOREIGN TABLE %s OPTIONS (ADD event_time '…') names the column of the event time.",
-							 quote_qualified_identifier(stream->schema, stream->name))));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("stream \"%s\" has no event time, which a window needs", stream->name),
+				 errhint(
+					 "ALTER FOREIGN TABLE %s OPTIONS (ADD event_time '…') names the column of the event time.",
+					 quote_qualified_identifier(stream->schema, stream->name))));
 	}
 	(void) aggregate_walker((Node *) def->query->targetList, def);
 	(void) aggregate_walker(def->query->havingQual, def);
@@ -346,17 +366,16 @@ analyse_query(const Query *original)
 ViewDef *
 analyse_stored(int32 view_id, Oid owner)
 {
-	char	   *name = psprintf("query_%d", view_id);
-	Oid			relid = get_relname_relid(name, get_namespace_oid("streambatch_state", false));
-	Relation	rel;
-	ViewDef    *def;
-	Oid			user;
-	int			sec_context;
+	char *name = psprintf("query_%d", view_id);
+	Oid relid = get_relname_relid(name, get_namespace_oid("streambatch_state", false));
+	Relation rel;
+	ViewDef *def;
+	Oid user;
+	int sec_context;
 
 	if (!OidIsValid(relid))
 		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the query of hybrid view %d is gone", view_id)));
+				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the query of hybrid view %d is gone", view_id)));
 	rel = relation_open(relid, AccessShareLock);
 	/* whatever constant folding calls is called as the one who wrote it */
 	GetUserIdAndSecContext(&user, &sec_context);

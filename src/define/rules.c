@@ -2,10 +2,11 @@
  * rules.c
  *		One table of rules for aggregates (see rules.h).
  *
- * Every state here is the value of an aggregate over some of the rows, in a plain readable column. count and sum add up, min and max are
- * their own combination; avg is kept as a sum and a count, which is what PostgreSQL's own avg divides (numeric_avg, int8_avg, interval_avg),
- * so that its value is the same to the last digit. sum(bigint) and sum(numeric) have an internal transition state; their stored state is
- * the numeric sum.
+ * Every state here is the value of an aggregate over some of the rows, in a plain readable column. count and
+ * sum add up, min and max are their own combination; avg is kept as a sum and a count, which is what
+ * PostgreSQL's own avg divides (numeric_avg, int8_avg, interval_avg), so that its value is the same to the
+ * last digit. sum(bigint) and sum(numeric) have an internal transition state; their stored state is the
+ * numeric sum.
  */
 #include "postgres.h"
 
@@ -26,13 +27,14 @@
 
 typedef struct Rule
 {
-	const char *name;			/* aggregate in pg_catalog */
-	Oid			argument;		/* its argument's type; InvalidOid: any */
-	const char *parts[RULE_MAX_PARTS];	/* aggregates over the same argument; NULL, NULL: itself */
-	Oid			cast;			/* cast the argument for the parts */
-	const char *combine;		/* function of two states in pg_catalog; NULL: the aggregate's own combine function */
-	const char *merge;			/* merging aggregate; NULL: the aggregate itself */
-	const char *value;			/* from merged states; NULL: the state is the value */
+	const char *name;				   /* aggregate in pg_catalog */
+	Oid argument;					   /* its argument's type; InvalidOid: any */
+	const char *parts[RULE_MAX_PARTS]; /* aggregates over the same argument; NULL, NULL: itself */
+	Oid cast;						   /* cast the argument for the parts */
+	const char
+		*combine;	   /* function of two states in pg_catalog; NULL: the aggregate's own combine function */
+	const char *merge; /* merging aggregate; NULL: the aggregate itself */
+	const char *value; /* from merged states; NULL: the state is the value */
 } Rule;
 
 #define ADD_BIGINT "int8pl", "streambatch._sum(%s)"
@@ -66,28 +68,28 @@ find_rule(const char *name, Oid argument)
 {
 	for (int i = 0; i < lengthof(rules); i++)
 	{
-		if (strcmp(rules[i].name, name) == 0 && (!OidIsValid(rules[i].argument) || rules[i].argument == argument))
+		if (strcmp(rules[i].name, name) == 0 &&
+			(!OidIsValid(rules[i].argument) || rules[i].argument == argument))
 			return &rules[i];
 	}
 	return NULL;
 }
 
-static void pg_attribute_noreturn()
+static void
+pg_attribute_noreturn()
 
-refuse(const char *what, const char *reason, const char *hint)
+	refuse(const char *what, const char *reason, const char *hint)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s cannot be used in a hybrid view", what),
-			 errdetail("%s", reason),
-			 errhint("%s", hint)));
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s cannot be used in a hybrid view", what),
+			 errdetail("%s", reason), errhint("%s", hint)));
 }
 
 static Oid
 combine_function(Oid aggfnoid)
 {
-	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggfnoid));
-	Oid			result;
+	HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggfnoid));
+	Oid result;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for aggregate %u", aggfnoid);
@@ -100,7 +102,7 @@ combine_function(Oid aggfnoid)
 static Oid
 binary_function(const char *name, Oid type)
 {
-	Oid			types[2] = {type, type};
+	Oid types[2] = {type, type};
 
 	return LookupFuncName(list_make2(makeString("pg_catalog"), makeString(pstrdup(name))), 2, types, false);
 }
@@ -109,48 +111,51 @@ binary_function(const char *name, Oid type)
 static Aggref *
 part_aggregate(const Aggref *whole, const char *name, Oid cast)
 {
-	Aggref	   *part = copyObject((Aggref *) whole);
+	Aggref *part = copyObject((Aggref *) whole);
 	TargetEntry *arg = linitial_node(TargetEntry, part->args);
-	Oid			type;
-	Oid			declared;
+	Oid type;
+	Oid declared;
 
 	if (OidIsValid(cast))
-		arg->expr = (Expr *) coerce_to_target_type(NULL, (Node *) arg->expr, exprType((Node *) arg->expr), cast, -1,
-												   COERCION_EXPLICIT, COERCE_EXPLICIT_CAST, -1);
+		arg->expr = (Expr *) coerce_to_target_type(NULL, (Node *) arg->expr, exprType((Node *) arg->expr),
+												   cast, -1, COERCION_EXPLICIT, COERCE_EXPLICIT_CAST, -1);
 	type = exprType((Node *) arg->expr);
 	declared = strcmp(name, "count") == 0 ? ANYOID : type;
-	part->aggfnoid = LookupFuncName(list_make2(makeString("pg_catalog"), makeString(pstrdup(name))), 1, &declared, false);
+	part->aggfnoid =
+		LookupFuncName(list_make2(makeString("pg_catalog"), makeString(pstrdup(name))), 1, &declared, false);
 	part->aggargtypes = list_make1_oid(type);
 	part->aggtype = get_func_rettype(part->aggfnoid);
-	part->aggtranstype = InvalidOid;	/* left to the planner, as the parser does */
+	part->aggtranstype = InvalidOid; /* left to the planner, as the parser does */
 	return part;
 }
 
 static void
 fill_state(StateDef *state, Aggref *aggref)
 {
-	char	   *name = get_func_name(aggref->aggfnoid);
-	Oid			argument = aggref->aggargtypes == NIL ? InvalidOid : linitial_oid(aggref->aggargtypes);
+	char *name = get_func_name(aggref->aggfnoid);
+	Oid argument = aggref->aggargtypes == NIL ? InvalidOid : linitial_oid(aggref->aggargtypes);
 	const Rule *rule = find_rule(name, argument);
 
 	Assert(rule != NULL && rule->parts[0] == NULL);
 	state->aggref = aggref;
 	state->type = aggref->aggtype;
 	state->collation = aggref->aggcollid;
-	state->combine = rule->combine ? binary_function(rule->combine, aggref->aggtype) : combine_function(aggref->aggfnoid);
+	state->combine =
+		rule->combine ? binary_function(rule->combine, aggref->aggtype) : combine_function(aggref->aggfnoid);
 	state->merge = rule->merge ? rule->merge : psprintf("pg_catalog.%s(%%s)", name);
 }
 
 void
 rule_apply(const Aggref *aggref, const char **value, StateDef *parts, int *nparts)
 {
-	char	   *name = get_func_name(aggref->aggfnoid);
-	char	   *what = psprintf("aggregate %s", format_procedure(aggref->aggfnoid));
-	Oid			argument = aggref->aggargtypes == NIL ? InvalidOid : linitial_oid(aggref->aggargtypes);
+	char *name = get_func_name(aggref->aggfnoid);
+	char *what = psprintf("aggregate %s", format_procedure(aggref->aggfnoid));
+	Oid argument = aggref->aggargtypes == NIL ? InvalidOid : linitial_oid(aggref->aggargtypes);
 	const Rule *rule = NULL;
 
 	if (aggref->aggdistinct != NIL)
-		refuse(psprintf("%s with DISTINCT", what), "Its partial results cannot be combined exactly; this is not available yet.",
+		refuse(psprintf("%s with DISTINCT", what),
+			   "Its partial results cannot be combined exactly; this is not available yet.",
 			   "Make the expression a grouping key and aggregate the view in a query on top.");
 	if (aggref->aggorder != NIL || aggref->aggkind != AGGKIND_NORMAL)
 		refuse(psprintf("ordered %s", what), "Partial results in no promised order cannot be combined.",

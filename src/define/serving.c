@@ -7,7 +7,8 @@
  *		merged_1:	SELECT u.k1, u.pane, sum(u.s1) / nullif(_sum(u.s2), 0) AS a1 FROM (batch_1 UNION ALL stream_1) u GROUP BY u.k1, u.pane
  *		the view:	SELECT m.k1 AS user_id, m.pane AS window_start, m.a1 AS avg FROM merged_1 m
  *
- * Conditions on keys and window reach the indexes of both branches, because PostgreSQL pushes conditions on grouping keys down.
+ * Conditions on keys and window reach the indexes of both branches, because PostgreSQL pushes conditions on
+ * grouping keys down.
  */
 #include "postgres.h"
 
@@ -22,7 +23,7 @@
 static Node *
 merged_mutator(Node *node, const ViewDef *def)
 {
-	int			attno = 0;
+	int attno = 0;
 
 	if (node == NULL)
 		return NULL;
@@ -32,12 +33,14 @@ merged_mutator(Node *node, const ViewDef *def)
 			continue;
 		attno++;
 		if (equal(def->keys[i].expr, node))
-			return (Node *) makeVar(1, attno, def->keys[i].type, def->keys[i].typmod, def->keys[i].collation, 0);
+			return (Node *) makeVar(1, attno, def->keys[i].type, def->keys[i].typmod, def->keys[i].collation,
+									0);
 	}
 	for (int i = 0; i < def->nresults; i++)
 	{
 		if (equal(def->results[i].aggref, node))
-			return (Node *) makeVar(1, attno + 1 + i, exprType(node), exprTypmod(node), exprCollation(node), 0);
+			return (Node *) makeVar(1, attno + 1 + i, exprType(node), exprTypmod(node), exprCollation(node),
+									0);
 	}
 	return expression_tree_mutator(node, merged_mutator, (void *) def);
 }
@@ -65,7 +68,8 @@ append_union(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 	appendStringInfoString(buf, " FROM (");
 	for (int layer = 0; layer < 2; layer++)
 	{
-		appendStringInfo(buf, "%sSELECT %s AS batch", layer > 0 ? " UNION ALL " : "", layer == 0 ? "true" : "false");
+		appendStringInfo(buf, "%sSELECT %s AS batch", layer > 0 ? " UNION ALL " : "",
+						 layer == 0 ? "true" : "false");
 		for (int i = 0; i < def->nkeys; i++)
 			appendStringInfo(buf, ", %s", def->keys[i].column);
 		for (int i = 0; i < def->nstates; i++)
@@ -80,7 +84,7 @@ append_union(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 static void
 append_keys(StringInfo buf, const ViewDef *def, const char *before)
 {
-	bool		first = true;
+	bool first = true;
 
 	for (int i = 0; i < def->nkeys; i++)
 	{
@@ -98,11 +102,11 @@ append_results(StringInfo buf, const ViewDef *def, bool comma, const char *prefi
 	for (int i = 0; i < def->nresults; i++)
 	{
 		const ResultDef *result = &def->results[i];
-		char	   *merged[2] = {"", ""};
+		char *merged[2] = {"", ""};
 
 		for (int p = 0; p < 2 && result->states[p] >= 0; p++)
 		{
-			char	   *column = psprintf("u.s%d", result->states[p] + 1);
+			char *column = psprintf("u.s%d", result->states[p] + 1);
 
 			merged[p] = psprintf(def->states[result->states[p]].merge, column);
 			if (condition != NULL)
@@ -125,7 +129,7 @@ char *
 sql_merged_view(const ViewDef *def, int32 id)
 {
 	StringInfoData buf;
-	bool		any_key = def->query->groupClause != NIL;
+	bool any_key = def->query->groupClause != NIL;
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "CREATE VIEW streambatch_state.merged_%d AS SELECT ", id);
@@ -140,19 +144,19 @@ char *
 sql_serving_view(const ViewDef *def, int32 id, const char *name, Oid merged)
 {
 	StringInfoData buf;
-	ListCell   *lc;
-	bool		first = true;
+	ListCell *lc;
+	bool first = true;
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "CREATE VIEW %s AS SELECT ", name);
-	foreach(lc, def->query->targetList)
+	foreach (lc, def->query->targetList)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
 
 		if (tle->resjunk)
 			continue;
-		appendStringInfo(&buf, "%s%s AS %s", first ? "" : ", ", print_merged(def, (Node *) tle->expr, "m", merged),
-						 quote_identifier(tle->resname));
+		appendStringInfo(&buf, "%s%s AS %s", first ? "" : ", ",
+						 print_merged(def, (Node *) tle->expr, "m", merged), quote_identifier(tle->resname));
 		first = false;
 	}
 	appendStringInfo(&buf, " FROM streambatch_state.merged_%d m", id);
@@ -165,7 +169,7 @@ sql_serving_view(const ViewDef *def, int32 id, const char *name, Oid merged)
 static void
 append_layer(StringInfo buf, const ViewDef *def, const char *alias)
 {
-	bool		first = true;
+	bool first = true;
 
 	appendStringInfoString(buf, ", LATERAL (SELECT ");
 	for (int i = 0; i < def->nkeys; i++)
@@ -186,25 +190,30 @@ append_layer(StringInfo buf, const ViewDef *def, const char *alias)
 static void
 append_outputs(StringInfo buf, const ViewDef *def, Oid merged)
 {
-	ListCell   *lc;
+	ListCell *lc;
 	const char *sep = "";
 
 	/* the keys, then each output in its three versions */
 	for (int keys = 1; keys >= 0; keys--)
 	{
-		foreach(lc, def->query->targetList)
+		foreach (lc, def->query->targetList)
 		{
 			TargetEntry *tle = lfirst_node(TargetEntry, lc);
-			Node	   *expr = (Node *) tle->expr;
+			Node *expr = (Node *) tle->expr;
 
 			if (tle->resjunk || keys == (int) aggregate_inside(expr, NULL))
 				continue;
 			if (!keys)
-				appendStringInfo(buf, "%sCASE WHEN m.of_stream > 0 THEN %s END AS %s, CASE WHEN m.of_batch > 0 THEN %s END AS %s",
-								 sep, print_merged(def, expr, "s", merged), quote_identifier(psprintf("stream_%s", tle->resname)),
-								 print_merged(def, expr, "b", merged), quote_identifier(psprintf("batch_%s", tle->resname)));
+				appendStringInfo(
+					buf,
+					"%sCASE WHEN m.of_stream > 0 THEN %s END AS %s, CASE WHEN m.of_batch > 0 THEN %s END AS %s",
+					sep, print_merged(def, expr, "s", merged),
+					quote_identifier(psprintf("stream_%s", tle->resname)),
+					print_merged(def, expr, "b", merged),
+					quote_identifier(psprintf("batch_%s", tle->resname)));
 			sep = keys ? sep : ", ";
-			appendStringInfo(buf, "%s%s AS %s", sep, print_merged(def, expr, "m", merged), quote_identifier(tle->resname));
+			appendStringInfo(buf, "%s%s AS %s", sep, print_merged(def, expr, "m", merged),
+							 quote_identifier(tle->resname));
 			sep = ", ";
 		}
 	}
@@ -214,17 +223,22 @@ char *
 sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, Oid stream, const char *lateness)
 {
 	StringInfoData buf;
-	char	   *pane = def->pane >= 0 ? window_to_instant_sql(&def->window, "m.last_pane") : NULL;
+	char *pane = def->pane >= 0 ? window_to_instant_sql(&def->window, "m.last_pane") : NULL;
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "CREATE VIEW %s AS SELECT ", name);
 	append_outputs(&buf, def, merged);
-	appendStringInfo(&buf, ", CASE WHEN m.of_stream > 0 THEN a.flushed_at END AS stream_as_of, CASE WHEN m.of_batch > 0 THEN "
-					 "(SELECT pg_catalog.max(c.cut_at) FROM streambatch._batch_as_of c WHERE c.view_id = %d", id);
+	appendStringInfo(
+		&buf,
+		", CASE WHEN m.of_stream > 0 THEN a.flushed_at END AS stream_as_of, CASE WHEN m.of_batch > 0 THEN "
+		"(SELECT pg_catalog.max(c.cut_at) FROM streambatch._batch_as_of c WHERE c.view_id = %d",
+		id);
 	if (pane)
 		appendStringInfo(&buf, " AND c.from_time <= %s AND c.to_time > %s", pane, pane);
-	appendStringInfoString(&buf, ") END AS batch_as_of, CASE WHEN m.of_batch = 0 THEN 'stream' WHEN m.of_stream = 0 THEN 'batch' "
-						   "ELSE 'merged' END AS recommended, true AS exact, ");
+	appendStringInfoString(
+		&buf,
+		") END AS batch_as_of, CASE WHEN m.of_batch = 0 THEN 'stream' WHEN m.of_stream = 0 THEN 'batch' "
+		"ELSE 'merged' END AS recommended, true AS exact, ");
 	if (pane)
 		appendStringInfo(&buf, "coalesce(%s + %s <= a.watermark, false) AS closed", pane, lateness);
 	else
@@ -234,7 +248,8 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, Oid 
 	append_results(&buf, def, def->query->groupClause != NIL, "", NULL);
 	append_results(&buf, def, true, "b", "u.batch");
 	append_results(&buf, def, true, "s", "NOT u.batch");
-	appendStringInfo(&buf, "%spg_catalog.count(*) FILTER (WHERE u.batch) AS of_batch, "
+	appendStringInfo(&buf,
+					 "%spg_catalog.count(*) FILTER (WHERE u.batch) AS of_batch, "
 					 "pg_catalog.count(*) FILTER (WHERE NOT u.batch) AS of_stream",
 					 def->query->groupClause != NIL || def->nresults > 0 ? ", " : "");
 	if (pane)

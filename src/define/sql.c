@@ -2,7 +2,8 @@
  * sql.c
  *		The SQL of the stream and batch layers (see sql.h); serving.c has that of the serving views.
  *
- * Example: for SELECT user_id, tumble(ts, '10 s'), avg(amount) FROM events WHERE amount > 0 GROUP BY 1, 2 the fold query is
+ * Example: for SELECT user_id, tumble(ts, '10 s'), avg(amount) FROM events WHERE amount > 0 GROUP BY 1, 2 the
+ * fold query is
  *
  *		SELECT event.user_id, streambatch.tumble(event.ts, …), event.amount FROM public.events event WHERE event.amount > 0
  *
@@ -36,9 +37,9 @@ relation_name(Oid relid)
 static int
 column_of(List **columns, Node *expr)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, *columns)
+	foreach (lc, *columns)
 	{
 		if (equal(lfirst(lc), expr))
 			return foreach_current_index(lc);
@@ -51,20 +52,20 @@ column_of(List **columns, Node *expr)
 static List *
 fold_columns(const ViewDef *def, FoldState **states)
 {
-	List	   *columns = NIL;
+	List *columns = NIL;
 
 	*states = palloc0((def->nstates + 1) * sizeof(FoldState));
 	for (int i = 0; i < def->nkeys; i++)
 		columns = lappend(columns, def->keys[i].expr);
 	for (int i = 0; i < def->nstates; i++)
 	{
-		Aggref	   *aggref = def->states[i].aggref;
-		FoldState  *state = &(*states)[i];
-		ListCell   *lc;
+		Aggref *aggref = def->states[i].aggref;
+		FoldState *state = &(*states)[i];
+		ListCell *lc;
 
 		state->filter = aggref->aggfilter ? column_of(&columns, (Node *) aggref->aggfilter) : -1;
 		state->args = palloc((list_length(aggref->args) + 1) * sizeof(int));
-		foreach(lc, aggref->args)
+		foreach (lc, aggref->args)
 			state->args[state->nargs++] = column_of(&columns, (Node *) lfirst_node(TargetEntry, lc)->expr);
 	}
 	return columns;
@@ -73,9 +74,9 @@ fold_columns(const ViewDef *def, FoldState **states)
 static void
 append_columns(StringInfo buf, const ViewDef *def, List *columns)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, columns)
+	foreach (lc, columns)
 		appendStringInfo(buf, "%s%s", foreach_current_index(lc) > 0 ? ", " : "", print(def, lfirst(lc)));
 }
 
@@ -96,8 +97,9 @@ sql_fold(const ViewDef *def, FoldState **states)
 static void
 append_definition(StringInfo buf, const char *column, Oid type, int32 typmod, Oid collation)
 {
-	appendStringInfo(buf, "%s %s", column,
-					 format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+	appendStringInfo(
+		buf, "%s %s", column,
+		format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
 	if (OidIsValid(collation))
 		appendStringInfo(buf, " COLLATE %s", generate_collation_name(collation));
 }
@@ -134,7 +136,7 @@ static char *
 create_index(const ViewDef *def, int32 id, bool stream)
 {
 	StringInfoData buf;
-	int			n = 0;
+	int n = 0;
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "CREATE INDEX ON streambatch_state.%s_%d (", stream ? "stream" : "batch", id);
@@ -154,25 +156,30 @@ create_index(const ViewDef *def, int32 id, bool stream)
 List *
 sql_state_tables(const ViewDef *def, int32 id)
 {
-	List	   *result = NIL;
+	List *result = NIL;
 
 	for (int stream = 0; stream <= 1; stream++)
 	{
-		char	   *index = create_index(def, id, stream);
+		char *index = create_index(def, id, stream);
 
 		result = lappend(result, create_table(def, id, stream));
 		if (index != NULL)
 			result = lappend(result, index);
 		/* so that a publication of all tables does not stop the worker; it costs nothing without one */
-		result = lappend(result, psprintf("ALTER TABLE streambatch_state.%s_%d REPLICA IDENTITY FULL", stream ? "stream" : "batch", id));
+		result = lappend(result, psprintf("ALTER TABLE streambatch_state.%s_%d REPLICA IDENTITY FULL",
+										  stream ? "stream" : "batch", id));
 		/* for chunks of a refresh, and for readers that ask for a time and no key */
 		if (def->pane >= 0 && def->nkeys > 1)
-			result = lappend(result, psprintf("CREATE INDEX ON streambatch_state.%s_%d (pane)", stream ? "stream" : "batch", id));
+			result = lappend(result, psprintf("CREATE INDEX ON streambatch_state.%s_%d (pane)",
+											  stream ? "stream" : "batch", id));
 	}
 	return result;
 }
 
-/* Whether the window's argument may raise: anything but a column. Then it must not see rows that are left out, or lie behind the cut. */
+/*
+ * Whether the window's argument may raise: anything but a column. Then it must not see rows that are left
+ * out, or lie behind the cut.
+ */
 static bool
 range_may_raise(const ViewDef *def)
 {
@@ -180,9 +187,10 @@ range_may_raise(const ViewDef *def)
 }
 
 static void
-append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut, const char *panes, bool announce)
+append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut,
+			  const char *panes, bool announce)
 {
-	bool		outside = panes && range_may_raise(def);
+	bool outside = panes && range_may_raise(def);
 
 	if (!source->leave_out && !announce && !outside)
 	{
@@ -196,8 +204,11 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	if (panes && !outside)
 		appendStringInfo(buf, " AND (%s)", panes);
 	if (source->leave_out)
-		appendStringInfo(buf, " AND NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5)) AS d (p, o) "
-						 "WHERE d.p = event.%s AND d.o = event.%s)", source->partition, source->offset);
+		appendStringInfo(
+			buf,
+			" AND NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5)) AS d (p, o) "
+			"WHERE d.p = event.%s AND d.o = event.%s)",
+			source->partition, source->offset);
 	if (announce)
 		appendStringInfo(buf, " AND streambatch._at(event.%s, event.%s)", source->partition, source->offset);
 	appendStringInfo(buf, " OFFSET 0) event WHERE (%s)", outside ? panes : "true");
@@ -228,7 +239,8 @@ sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_s
 	for (int i = 0; i < def->nkeys; i++)
 		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", print(def, def->keys[i].expr));
 	for (int i = 0; i < def->nstates; i++)
-		appendStringInfo(&buf, "%s%s", i + def->nkeys > 0 ? ", " : "", print(def, (Node *) def->states[i].aggref));
+		appendStringInfo(&buf, "%s%s", i + def->nkeys > 0 ? ", " : "",
+						 print(def, (Node *) def->states[i].aggref));
 	if (into_stream)
 		appendStringInfoString(&buf, ", $6");
 	append_source(&buf, def, source, cut, panes, false);
@@ -245,7 +257,7 @@ char *
 sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut, const char *panes)
 {
 	StringInfoData buf;
-	FoldState  *states;
+	FoldState *states;
 
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, "SELECT ");
@@ -258,7 +270,8 @@ sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut,
 char *
 sql_below_cut(const BatchSource *source)
 {
-	return psprintf("coalesce(event.%s < ($1)[event.%s + 1], event.%s IS NULL)", source->offset, source->partition, source->partition);
+	return psprintf("coalesce(event.%s < ($1)[event.%s + 1], event.%s IS NULL)", source->offset,
+					source->partition, source->partition);
 }
 
 char *
@@ -268,11 +281,15 @@ sql_between_cuts(const BatchSource *source)
 					source->offset, source->partition, source->offset, source->partition);
 }
 
-/* A time without end has the events of no time in it, too; the parameter being a constant, the planner drops what does not apply. */
+/*
+ * A time without end has the events of no time in it, too; the parameter being a constant, the planner drops
+ * what does not apply.
+ */
 static char *
 range_condition(const ViewDef *def, const char *time)
 {
-	return psprintf("(%s >= %s AND %s < %s OR $3 = 'infinity' AND %s IS NULL)", time, window_from_instant_sql(&def->window, "$2"), time,
+	return psprintf("(%s >= %s AND %s < %s OR $3 = 'infinity' AND %s IS NULL)", time,
+					window_from_instant_sql(&def->window, "$2"), time,
 					window_from_instant_sql(&def->window, "$3"), time);
 }
 
@@ -298,12 +315,13 @@ sql_clear(const ViewDef *def, int32 id, bool stream)
 char *
 sql_extent(const ViewDef *def, const BatchSource *source)
 {
-	char	   *argument = psprintf("(%s)", print(def, def->window.argument));
-	char	   *instant = window_to_instant_sql(&def->window, argument);
+	char *argument = psprintf("(%s)", print(def, def->window.argument));
+	char *instant = window_to_instant_sql(&def->window, argument);
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "SELECT pg_catalog.min(%s), pg_catalog.max(%s), pg_catalog.count(*)", instant, instant);
+	appendStringInfo(&buf, "SELECT pg_catalog.min(%s), pg_catalog.max(%s), pg_catalog.count(*)", instant,
+					 instant);
 	append_source(&buf, def, source, sql_below_cut(source), sql_in_range(def), false);
 	return buf.data;
 }
@@ -311,6 +329,7 @@ sql_extent(const ViewDef *def, const BatchSource *source)
 char *
 sql_changed_panes(const ViewDef *def, int32 id)
 {
-	return psprintf("SELECT DISTINCT %s FROM streambatch_state.stream_%d WHERE epoch <= $6 AND pane < %s ORDER BY 1",
-					window_to_instant_sql(&def->window, "pane"), id, window_from_instant_sql(&def->window, "$3"));
+	return psprintf(
+		"SELECT DISTINCT %s FROM streambatch_state.stream_%d WHERE epoch <= $6 AND pane < %s ORDER BY 1",
+		window_to_instant_sql(&def->window, "pane"), id, window_from_instant_sql(&def->window, "$3"));
 }

@@ -2,8 +2,8 @@
  * sql.h
  *		The SQL that each layer of a hybrid view runs, generated from its definition.
  *
- * Callers hold a guard (common/guard.h) while text is generated and while it is run: names are printed for that search_path. All results are
- * allocated in the current context.
+ * Callers hold a guard (common/guard.h) while text is generated and while it is run: names are printed for
+ * that search_path. All results are allocated in the current context.
  */
 #ifndef SQL_H
 #define SQL_H
@@ -13,12 +13,15 @@
 /* Where the arguments of a state's transition function stand in a row of the fold query. */
 typedef struct FoldState
 {
-	int			filter;			/* column of its FILTER condition; -1: none */
-	int			nargs;
-	int		   *args;			/* columns */
+	int filter; /* column of its FILTER condition; -1: none */
+	int nargs;
+	int *args; /* columns */
 } FoldState;
 
-/* The query that the worker folds: a row of keys and aggregate arguments for each event that passes WHERE. The keys come first. */
+/*
+ * The query that the worker folds: a row of keys and aggregate arguments for each event that passes WHERE.
+ * The keys come first.
+ */
 extern char *sql_fold(const ViewDef *def, FoldState **states);
 
 /* DDL: the state tables and their indexes; a list of char *. */
@@ -29,40 +32,53 @@ extern char *sql_merged_view(const ViewDef *def, int32 id);
 
 /* DDL: the views that users read, over the merged view (whose oid is needed to print expressions over it). */
 extern char *sql_serving_view(const ViewDef *def, int32 id, const char *name, Oid merged);
-extern char *sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, Oid stream, const char *lateness);
+extern char *sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, Oid stream,
+							 const char *lateness);
 
 /* Where batch computation reads events from. */
 typedef struct BatchSource
 {
-	const char *relation;		/* qualified and quoted */
-	const char *partition;		/* its columns for positions, quoted */
+	const char *relation;  /* qualified and quoted */
+	const char *partition; /* its columns for positions, quoted */
 	const char *offset;
-	bool		leave_out;		/* rows listed in $4 int[] (partitions) and $5 bigint[] (offsets) are left out */
+	bool leave_out; /* rows listed in $4 int[] (partitions) and $5 bigint[] (offsets) are left out */
 } BatchSource;
 
 /*
- * INSERT of states computed from the rows that pass the conditions, which refer to the source as "event" and to parameters: cut, of positions alone; panes, of
- * the window's argument, or NULL, which is evaluated for no row that the cut or leave_out keeps away. into_stream: into the stream layer, with the epoch $6
- * bigint; else into the batch layer.
+ * INSERT of states computed from the rows that pass the conditions, which refer to the source as "event" and
+ * to parameters: cut, of positions alone; panes, of the window's argument, or NULL, which is evaluated for no
+ * row that the cut or leave_out keeps away. into_stream: into the stream layer, with the epoch $6 bigint;
+ * else into the batch layer.
  */
-extern char *sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream, const char *cut, const char *panes);
-
-/* The rows of the same computation one by one, each announced to streambatch._at() before its expressions are evaluated. */
-extern char *sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut, const char *panes);
+extern char *sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream,
+						 const char *cut, const char *panes);
 
 /*
- * Conditions: position below the cut $1 bigint[]; pane in [$2, $3) timestamptz, and no pane where $3 is infinity; position from the cut $1 on and
- * below the cut $7 bigint[].
+ * The rows of the same computation one by one, each announced to streambatch._at() before its expressions are
+ * evaluated.
+ */
+extern char *sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut,
+							  const char *panes);
+
+/*
+ * Conditions: position below the cut $1 bigint[]; pane in [$2, $3) timestamptz, and no pane where $3 is
+ * infinity; position from the cut $1 on and below the cut $7 bigint[].
  */
 extern char *sql_below_cut(const BatchSource *source);
 extern char *sql_between_cuts(const BatchSource *source);
 extern char *sql_in_range(const ViewDef *def);
 
-/* DELETE of the rows of a layer in panes [$2, $3): of the stream layer up to the epoch $6; parameters as in sql_compute(). */
+/*
+ * DELETE of the rows of a layer in panes [$2, $3): of the stream layer up to the epoch $6; parameters as in
+ * sql_compute().
+ */
 extern char *sql_clear(const ViewDef *def, int32 id, bool stream);
 
-/* First and last time and number of the events below the cut $1 in [$2, $3); panes of stream rows up to epoch $6 before $3. */
+/*
+ * First and last time and number of the events below the cut $1 in [$2, $3); panes of stream rows up to epoch
+ * $6 before $3.
+ */
 extern char *sql_extent(const ViewDef *def, const BatchSource *source);
 extern char *sql_changed_panes(const ViewDef *def, int32 id);
 
-#endif							/* SQL_H */
+#endif /* SQL_H */

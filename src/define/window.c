@@ -2,9 +2,9 @@
  * window.c
  *		Window functions: the SQL functions themselves, and how they are recognised in a query (see window.h).
  *
- * A tumbling window [start, start + size) is a pane of its own. Arithmetic is on microseconds since 2000-01-01 00:00: of UTC for
- * timestamptz, of the clock for timestamp and date, so that nothing depends on the session. Rounding is towards minus infinity, as in
- * date_bin(). The default origin is Monday 2000-01-03.
+ * A tumbling window [start, start + size) is a pane of its own. Arithmetic is on microseconds since
+ * 2000-01-01 00:00: of UTC for timestamptz, of the clock for timestamp and date, so that nothing depends on
+ * the session. Rounding is towards minus infinity, as in date_bin(). The default origin is Monday 2000-01-03.
  */
 #include "postgres.h"
 
@@ -30,10 +30,10 @@
 typedef struct WindowFunction
 {
 	const char *name;
-	WindowKind	kind;
-	WindowEdge	edge;
-	const char *start;			/* its twin that gives the start */
-	bool		available;		/* a view may use it */
+	WindowKind kind;
+	WindowEdge edge;
+	const char *start; /* its twin that gives the start */
+	bool available;	   /* a view may use it */
 } WindowFunction;
 
 static const WindowFunction window_functions[] = {
@@ -59,44 +59,42 @@ PG_FUNCTION_INFO_V1(streambatch_window_unavailable);
 static int64
 fixed_size(const Interval *size, bool whole_days)
 {
-	int64		result;
+	int64 result;
 
 	if ((size->month != 0) + (size->day != 0) + (size->time != 0) > 1)
 		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("window size mixes months, days and hours"),
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("window size mixes months, days and hours"),
 				 errhint("Use one kind of unit, for example '36 hours' or '2 days'.")));
-	if (size->month < 0 || size->day < 0 || size->time < 0 || (size->month == 0 && size->day == 0 && size->time == 0))
+	if (size->month < 0 || size->day < 0 || size->time < 0 ||
+		(size->month == 0 && size->day == 0 && size->time == 0))
 		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("window size must be greater than zero")));
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("window size must be greater than zero")));
 	if (size->month != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("windows of months and years are not available yet"),
-				 errhint("Use a fixed length of up to weeks, for example '1 day', and group by it in a view on top.")));
-	if (pg_mul_s64_overflow(size->day, USECS_PER_DAY, &result) || pg_add_s64_overflow(result, size->time, &result))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("window size is too large")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("windows of months and years are not available yet"),
+			 errhint(
+				 "Use a fixed length of up to weeks, for example '1 day', and group by it in a view on top.")));
+	if (pg_mul_s64_overflow(size->day, USECS_PER_DAY, &result) ||
+		pg_add_s64_overflow(result, size->time, &result))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("window size is too large")));
 	if (whole_days && result % USECS_PER_DAY != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("windows over a date need a size of whole days"),
-				 errhint("Cast the date to timestamp for shorter windows.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("windows over a date need a size of whole days"),
+						errhint("Cast the date to timestamp for shorter windows.")));
 	return result;
 }
 
 static void
 check_zone(text *zone)
 {
-	char	   *name = text_to_cstring(zone);
+	char *name = text_to_cstring(zone);
 
 	if (pg_strcasecmp(name, "UTC") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("windows in time zone \"%s\" are not available yet", name),
-				 errhint("Use time_zone => 'UTC'.")));
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("windows in time zone \"%s\" are not available yet", name),
+						errhint("Use time_zone => 'UTC'.")));
 	pfree(name);
 }
 
@@ -104,14 +102,13 @@ check_zone(text *zone)
 static int64
 tumble(int64 time, int64 size, int64 origin)
 {
-	int64		since;
-	int64		rest;
-	int64		start;
+	int64 since;
+	int64 rest;
+	int64 start;
 
 	if (TIMESTAMP_NOT_FINITE(time) || TIMESTAMP_NOT_FINITE(origin))
 		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("infinity belongs to no window")));
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("infinity belongs to no window")));
 	if (pg_sub_s64_overflow(time, origin, &since))
 		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
 	rest = since % size;
@@ -125,7 +122,7 @@ tumble(int64 time, int64 size, int64 origin)
 static int64
 edge_of(int64 start, int64 size, WindowEdge edge)
 {
-	int64		end;
+	int64 end;
 
 	if (edge == WINDOW_START)
 		return start;
@@ -137,8 +134,8 @@ edge_of(int64 start, int64 size, WindowEdge edge)
 static Datum
 tumble_timestamp(FunctionCallInfo fcinfo, WindowEdge edge)
 {
-	int64		size;
-	int64		origin;
+	int64 size;
+	int64 origin;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3))
 		PG_RETURN_NULL();
@@ -151,9 +148,9 @@ tumble_timestamp(FunctionCallInfo fcinfo, WindowEdge edge)
 static Datum
 tumble_date(FunctionCallInfo fcinfo, WindowEdge edge)
 {
-	DateADT		date;
-	int64		size;
-	int64		origin = DEFAULT_ORIGIN;
+	DateADT date;
+	int64 size;
+	int64 origin = DEFAULT_ORIGIN;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3))
 		PG_RETURN_NULL();
@@ -162,7 +159,8 @@ tumble_date(FunctionCallInfo fcinfo, WindowEdge edge)
 	check_zone(PG_GETARG_TEXT_PP(3));
 	if (!PG_ARGISNULL(2))
 		origin = date2timestamp_opt_overflow(PG_GETARG_DATEADT(2), NULL);
-	PG_RETURN_DATEADT(edge_of(tumble(date2timestamp_opt_overflow(date, NULL), size, origin), size, edge) / USECS_PER_DAY);
+	PG_RETURN_DATEADT(edge_of(tumble(date2timestamp_opt_overflow(date, NULL), size, origin), size, edge) /
+					  USECS_PER_DAY);
 }
 
 Datum
@@ -201,14 +199,13 @@ streambatch_tumble_end_date(PG_FUNCTION_ARGS)
 	return tumble_date(fcinfo, WINDOW_END);
 }
 
-static void pg_attribute_noreturn()
+static void
+pg_attribute_noreturn()
 
-refuse_unavailable(const char *function)
+	refuse_unavailable(const char *function)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s() is not available yet", function),
-			 errhint("Use streambatch.tumble(ts, size), and add up its windows in a view on top.")));
+	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s() is not available yet", function),
+					errhint("Use streambatch.tumble(ts, size), and add up its windows in a view on top.")));
 }
 
 /* hop(), cumulate() and session(): named, so that the error can say what to do instead. */
@@ -221,8 +218,8 @@ streambatch_window_unavailable(PG_FUNCTION_ARGS)
 static const WindowFunction *
 find_function(Oid funcid)
 {
-	Oid			nsp = get_namespace_oid("streambatch", true);
-	char	   *name;
+	Oid nsp = get_namespace_oid("streambatch", true);
+	char *name;
 
 	if (!OidIsValid(nsp) || get_func_namespace(funcid) != nsp)
 		return NULL;
@@ -258,8 +255,8 @@ normalise_mutator(Node *node, void *context)
 	node = node ? expression_tree_mutator(node, normalise_mutator, context) : NULL;
 	if (node != NULL && IsA(node, FuncExpr) && find_function(((FuncExpr *) node)->funcid) != NULL)
 	{
-		FuncExpr   *call = (FuncExpr *) node;
-		HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
+		FuncExpr *call = (FuncExpr *) node;
+		HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
 
 		if (!HeapTupleIsValid(tuple))
 			elog(ERROR, "cache lookup failed for function %u", call->funcid);
@@ -281,12 +278,11 @@ window_normalise(Node *expr)
 static Const *
 constant_argument(List *args, int i, const char *function)
 {
-	Node	   *arg = list_nth(args, i);
+	Node *arg = list_nth(args, i);
 
 	if (!IsA(arg, Const))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("size, origin and time zone of %s() must be constants", function)));
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("size, origin and time zone of %s() must be constants", function)));
 	return (Const *) arg;
 }
 
@@ -294,10 +290,10 @@ bool
 window_recognise(Node *expr, StreamWindow *def, WindowEdge *edge)
 {
 	const WindowFunction *function;
-	FuncExpr   *call;
-	Const	   *size;
-	Const	   *origin;
-	Const	   *zone;
+	FuncExpr *call;
+	Const *size;
+	Const *origin;
+	Const *zone;
 
 	if (!IsA(expr, FuncExpr))
 		return false;
@@ -311,9 +307,8 @@ window_recognise(Node *expr, StreamWindow *def, WindowEdge *edge)
 	origin = constant_argument(call->args, 2, function->name);
 	zone = constant_argument(call->args, 3, function->name);
 	if (size->constisnull || zone->constisnull)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("size and time zone of %s() must not be null", function->name)));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("size and time zone of %s() must not be null", function->name)));
 	check_zone(DatumGetTextPP(zone->constvalue));
 	def->kind = function->kind;
 	def->type = call->funcresulttype;
@@ -325,11 +320,13 @@ window_recognise(Node *expr, StreamWindow *def, WindowEdge *edge)
 		def->origin = date2timestamp_opt_overflow(DatumGetDateADT(origin->constvalue), NULL);
 	else
 		def->origin = DatumGetInt64(origin->constvalue);
-	/* an origin is a place on the time line: any one of its windows' starts says the same, and those near zero cannot overflow */
+	/*
+	 * an origin is a place on the time line: any one of its windows' starts says the same, and those near
+	 * zero cannot overflow
+	 */
 	if (TIMESTAMP_NOT_FINITE(def->origin))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("origin of %s() must be finite", function->name)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("origin of %s() must be finite", function->name)));
 	*edge = function->edge;
 	return true;
 }
@@ -354,17 +351,17 @@ bool
 window_equal(const StreamWindow *a, const StreamWindow *b)
 {
 	return a->kind == b->kind && a->type == b->type && a->size == b->size && a->origin == b->origin &&
-		equal(a->argument, b->argument);
+		   equal(a->argument, b->argument);
 }
 
 Node *
 window_start_call(const StreamWindow *def, Node *call)
 {
-	FuncExpr   *start = copyObject((FuncExpr *) call);
+	FuncExpr *start = copyObject((FuncExpr *) call);
 	const WindowFunction *function = find_function(start->funcid);
-	Oid		   *types;
-	int			ntypes;
-	List	   *name = list_make2(makeString("streambatch"), makeString(pstrdup(function->start)));
+	Oid *types;
+	int ntypes;
+	List *name = list_make2(makeString("streambatch"), makeString(pstrdup(function->start)));
 
 	(void) get_func_signature(start->funcid, &types, &ntypes);
 	start->funcid = LookupFuncName(name, ntypes, types, false);
@@ -374,7 +371,7 @@ window_start_call(const StreamWindow *def, Node *call)
 TimestampTz
 window_pane_start(const StreamWindow *def, TimestampTz instant)
 {
-	int64		rest;
+	int64 rest;
 
 	if (TIMESTAMP_NOT_FINITE(instant))
 		return instant;

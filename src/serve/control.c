@@ -2,8 +2,8 @@
  * control.c
  *		What users say to a stream: pause, resume, wait_for.
  *
- * pause and resume write the stream's row; the worker reads it when the transaction has committed. wait_for compares the positions that are stored, and so
- * visible in the views, with the log's ends as of the call.
+ * pause and resume write the stream's row; the worker reads it when the transaction has committed. wait_for
+ * compares the positions that are stored, and so visible in the views, with the log's ends as of the call.
  */
 #include "postgres.h"
 
@@ -32,7 +32,7 @@ PG_FUNCTION_INFO_V1(streambatch_wait_for);
 static void
 check_owner(Oid relid)
 {
-	(void) stream_open(relid);	/* says what is wrong with anything that is no stream */
+	(void) stream_open(relid); /* says what is wrong with anything that is no stream */
 	if (!compat_class_ownercheck(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_TABLE, get_rel_name(relid));
 }
@@ -40,8 +40,8 @@ check_owner(Oid relid)
 Datum
 streambatch_pause(PG_FUNCTION_ARGS)
 {
-	Oid			relid = PG_GETARG_OID(0);
-	StreamRow	row;
+	Oid relid = PG_GETARG_OID(0);
+	StreamRow row;
 
 	check_owner(relid);
 	streams_ensure(relid, &row);
@@ -55,19 +55,20 @@ streambatch_pause(PG_FUNCTION_ARGS)
 Datum
 streambatch_resume(PG_FUNCTION_ARGS)
 {
-	Oid			relid = PG_GETARG_OID(0);
-	StreamRow	row;
-	Slot		slot;
-	bool		archive_alone;
+	Oid relid = PG_GETARG_OID(0);
+	StreamRow row;
+	Slot slot;
+	bool archive_alone;
 
 	check_owner(relid);
 	streams_ensure(relid, &row);
 	archive_alone = row.nviews == 0;
 	if (archive_alone && !OidIsValid(row.archive))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("stream \"%s\" has neither a hybrid view nor an archive", get_rel_name(relid)),
-				 errhint("Create a hybrid view over it with streambatch.create_view(), or give it an archive.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("stream \"%s\" has neither a hybrid view nor an archive", get_rel_name(relid)),
+			 errhint("Create a hybrid view over it with streambatch.create_view(), or give it an archive.")));
 	if (!row.paused && slots_get(MyDatabaseId, relid, &slot) && slot.pid != 0 && slot.state != WORKER_ERROR)
 		ereport(NOTICE, (errmsg("stream \"%s\" is running already", get_rel_name(relid))));
 	catalog_set_paused(relid, false, archive_alone);
@@ -80,59 +81,55 @@ streambatch_resume(PG_FUNCTION_ARGS)
 static void
 check_running(Oid relid)
 {
-	StreamRow	row;
-	Slot		slot;
+	StreamRow row;
+	Slot slot;
 	const char *name = get_rel_name(relid);
 
 	if (!catalog_stream(relid, &row) || (row.nviews == 0 && !row.resumed))
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("stream \"%s\" is stopped", name),
-				 errhint("It starts with its first hybrid view, or with SELECT streambatch.resume('%s').", name)));
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("stream \"%s\" is stopped", name),
+				 errhint("It starts with its first hybrid view, or with SELECT streambatch.resume('%s').",
+						 name)));
 	if (row.paused)
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("stream \"%s\" is paused", name),
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("stream \"%s\" is paused", name),
 				 errhint("SELECT streambatch.resume('%s').", name)));
 	if (!slots_available())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("stream \"%s\" has no worker, because pg_streambatch is not preloaded", name),
-				 errhint("Add pg_streambatch to shared_preload_libraries and restart the server.")));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("stream \"%s\" has no worker, because pg_streambatch is not preloaded", name),
+						errhint("Add pg_streambatch to shared_preload_libraries and restart the server.")));
 	if (slots_get(MyDatabaseId, relid, &slot) && slot.state == WORKER_ERROR && !slot.wanted)
-		ereport(ERROR,
-				(errcode(slot.error.sqlerrcode),
-				 errmsg("stream \"%s\" has stopped: %s", name, slot.error.message),
-				 errhint("%s", slot.error.hint)));
+		ereport(ERROR, (errcode(slot.error.sqlerrcode),
+						errmsg("stream \"%s\" has stopped: %s", name, slot.error.message),
+						errhint("%s", slot.error.hint)));
 }
 
 /* The log's ends; raises where no broker tells. */
 static int64 *
 log_ends(const Stream *stream, int timeout_ms, int *n)
 {
-	Consumer   *consumer = consumer_open(stream, stream->owner, false);
-	int64	   *ends;
+	Consumer *consumer = consumer_open(stream, stream->owner, false);
+	int64 *ends;
 
 	*n = consumer_partition_count(consumer, timeout_ms);
 	if (*n == 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("topic \"%s\" does not exist", stream->topic),
+				(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("topic \"%s\" does not exist", stream->topic),
 				 errhint("Create the topic, or correct the option topic of the stream.")));
 	ends = palloc(Max(*n, 1) * sizeof(int64));
 	for (int i = 0; i < *n; i++)
 	{
-		int64		low;
+		int64 low;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!consumer_query_range(consumer, i, &low, &ends[i], timeout_ms))
 			*n = -1;
 	}
 	if (*n < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONNECTION_FAILURE),
-				 errmsg("no broker of stream \"%s\" tells how far the log goes: %s", stream->name, consumer_state(consumer)->message),
-				 errhint("streambatch.stat_stream shows the state of the stream.")));
+		ereport(ERROR, (errcode(ERRCODE_CONNECTION_FAILURE),
+						errmsg("no broker of stream \"%s\" tells how far the log goes: %s", stream->name,
+							   consumer_state(consumer)->message),
+						errhint("streambatch.stat_stream shows the state of the stream.")));
 	consumer_close(consumer);
 	return ends;
 }
@@ -140,10 +137,10 @@ log_ends(const Stream *stream, int timeout_ms, int *n)
 static bool
 reached(Oid relid, const int64 *ends, int n)
 {
-	int			nrows;
+	int nrows;
 	ProgressRow *rows = catalog_progress(relid, &nrows);
-	int			r = 0;
-	bool		result = true;
+	int r = 0;
+	bool result = true;
 
 	for (int i = 0; i < n && result; i++)
 	{
@@ -160,7 +157,7 @@ reached(Oid relid, const int64 *ends, int n)
 static TimestampTz
 deadline_after(const Interval *timeout)
 {
-	int64		days = timeout->time / USECS_PER_DAY + timeout->day + timeout->month * INT64CONST(30);
+	int64 days = timeout->time / USECS_PER_DAY + timeout->day + timeout->month * INT64CONST(30);
 
 	if (days > 36525)
 		return GetCurrentTimestamp() + 36525 * USECS_PER_DAY;
@@ -172,12 +169,12 @@ deadline_after(const Interval *timeout)
 Datum
 streambatch_wait_for(PG_FUNCTION_ARGS)
 {
-	Oid			relid = PG_GETARG_OID(0);
-	Interval   *timeout = PG_GETARG_INTERVAL_P(1);
+	Oid relid = PG_GETARG_OID(0);
+	Interval *timeout = PG_GETARG_INTERVAL_P(1);
 	TimestampTz deadline = deadline_after(timeout);
-	Stream	   *stream = stream_open(relid);
-	int64	   *ends;
-	int			n;
+	Stream *stream = stream_open(relid);
+	int64 *ends;
+	int n;
 
 	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, stream->name);
@@ -187,7 +184,8 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 	{
 		if (GetCurrentTimestamp() >= deadline)
 			PG_RETURN_BOOL(false);
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL_MS, PG_WAIT_EXTENSION);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL_MS,
+						 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		check_running(relid);

@@ -9,13 +9,14 @@
  *		streambatch_state.stream_1, batch_1	the states of both layers
  *		streambatch_state.merged_1			both, merged per group
  *
- * query_1 and v_layers depend on v internally: DROP VIEW v takes them along, and dropping the stream with CASCADE takes v. The rest goes by the
- * event trigger streambatch_on_drop, for v depends on it.
+ * query_1 and v_layers depend on v internally: DROP VIEW v takes them along, and dropping the stream with
+ * CASCADE takes v. The rest goes by the event trigger streambatch_on_drop, for v depends on it.
  *
- * History, for a stream that has been read before: the batch layer is computed from the archive below the positions C0 that this transaction sees, without
- * any lock, for panes that have ended; panes still open go into the stream layer. Then, under the stream's lock, the events between C0 and the present
- * positions C1 are added, and the generation is raised. The worker's next flush finds another generation, and what it folds from C1 on it folds
- * for this view too: each event is counted once.
+ * History, for a stream that has been read before: the batch layer is computed from the archive below the
+ * positions C0 that this transaction sees, without any lock, for panes that have ended; panes still open go
+ * into the stream layer. Then, under the stream's lock, the events between C0 and the present positions C1
+ * are added, and the generation is raised. The worker's next flush finds another generation, and what it
+ * folds from C1 on it folds for this view too: each event is counted once.
  */
 #include "postgres.h"
 
@@ -40,54 +41,51 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
-/* Of max_staleness and allowed_lateness: what is longer is a slip, and would overflow when it is added to a time. */
+/*
+ * Of max_staleness and allowed_lateness: what is longer is a slip, and would overflow when it is added to a
+ * time.
+ */
 #define MAX_DELAY_DAYS 36525
 
 PG_FUNCTION_INFO_V1(streambatch_create_view);
 
 typedef struct Creation
 {
-	char	   *name;			/* qualified and quoted */
-	char	   *layers;
-	Oid			namespace;
-	char	   *relname;
-	Oid			owner;
-	ViewRow		row;
-	Query	   *query;
-	ViewDef    *def;
-	char	   *definition;		/* the query, printed with every name qualified */
+	char *name; /* qualified and quoted */
+	char *layers;
+	Oid namespace;
+	char *relname;
+	Oid owner;
+	ViewRow row;
+	Query *query;
+	ViewDef *def;
+	char *definition; /* the query, printed with every name qualified */
 } Creation;
 
 static void
 parse_name(Creation *c, text *name)
 {
-	RangeVar   *rv = makeRangeVarFromNameList(textToQualifiedNameList(name));
-	char	   *layers;
-	Oid			existing;
+	RangeVar *rv = makeRangeVarFromNameList(textToQualifiedNameList(name));
+	char *layers;
+	Oid existing;
 
 	/* checks CREATE on the schema */
 	c->namespace = RangeVarGetAndCheckCreationNamespace(rv, NoLock, &existing);
 	if (OidIsValid(existing))
 		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_TABLE),
-				 errmsg("relation \"%s\" already exists", rv->relname),
+				(errcode(ERRCODE_DUPLICATE_TABLE), errmsg("relation \"%s\" already exists", rv->relname),
 				 errhint("Choose another name, or DROP VIEW %s first.", quote_identifier(rv->relname))));
 	if (rv->relpersistence == RELPERSISTENCE_TEMP || isTempNamespace(c->namespace))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a hybrid view cannot be temporary")));
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a hybrid view cannot be temporary")));
 	c->relname = rv->relname;
 	layers = psprintf("%s_layers", rv->relname);
 	if (strlen(layers) >= NAMEDATALEN)
-		ereport(ERROR,
-				(errcode(ERRCODE_NAME_TOO_LONG),
-				 errmsg("name \"%s\" is too long for a hybrid view", rv->relname),
-				 errhint("\"%s\" must fit %d bytes.", layers, NAMEDATALEN - 1)));
+		ereport(ERROR, (errcode(ERRCODE_NAME_TOO_LONG),
+						errmsg("name \"%s\" is too long for a hybrid view", rv->relname),
+						errhint("\"%s\" must fit %d bytes.", layers, NAMEDATALEN - 1)));
 	if (OidIsValid(get_relname_relid(layers, c->namespace)))
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_TABLE),
-				 errmsg("relation \"%s\" already exists", layers),
-				 errhint("A hybrid view comes with a second view whose name ends in _layers.")));
+		ereport(ERROR, (errcode(ERRCODE_DUPLICATE_TABLE), errmsg("relation \"%s\" already exists", layers),
+						errhint("A hybrid view comes with a second view whose name ends in _layers.")));
 	c->name = quote_qualified_identifier(get_namespace_name(c->namespace), rv->relname);
 	c->layers = quote_qualified_identifier(get_namespace_name(c->namespace), layers);
 }
@@ -96,34 +94,30 @@ static void
 check_interval(const Interval *interval, const char *name)
 {
 	if (interval->time < 0 || interval->day < 0 || interval->month < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must not be negative", name)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must not be negative", name)));
 	if (interval->time / USECS_PER_DAY + interval->day + interval->month * INT64CONST(30) > MAX_DELAY_DAYS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must not be longer than %d days", name, MAX_DELAY_DAYS)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s must not be longer than %d days", name, MAX_DELAY_DAYS)));
 }
 
 static void
 check_duplicate_columns(const Query *query)
 {
-	ListCell   *a;
-	ListCell   *b;
+	ListCell *a;
+	ListCell *b;
 
-	foreach(a, query->targetList)
+	foreach (a, query->targetList)
 	{
-		foreach(b, query->targetList)
+		foreach (b, query->targetList)
 		{
 			const TargetEntry *x = lfirst(a);
 			const TargetEntry *y = lfirst(b);
 
 			if (x == y || x->resjunk || y->resjunk || strcmp(x->resname, y->resname) != 0)
 				continue;
-			ereport(ERROR,
-					(errcode(ERRCODE_DUPLICATE_COLUMN),
-					 errmsg("column \"%s\" specified more than once", x->resname),
-					 errhint("Give each output column a name of its own with AS.")));
+			ereport(ERROR, (errcode(ERRCODE_DUPLICATE_COLUMN),
+							errmsg("column \"%s\" specified more than once", x->resname),
+							errhint("Give each output column a name of its own with AS.")));
 		}
 	}
 }
@@ -133,12 +127,12 @@ static void
 check_layers_columns(const Creation *c)
 {
 	static const char *const own[] = {"stream_as_of", "batch_as_of", "recommended", "exact", "closed"};
-	List	   *taken = NIL;
-	ListCell   *lc;
+	List *taken = NIL;
+	ListCell *lc;
 
 	for (int i = 0; i < lengthof(own); i++)
 		taken = lappend(taken, makeString(pstrdup(own[i])));
-	foreach(lc, c->query->targetList)
+	foreach (lc, c->query->targetList)
 	{
 		const TargetEntry *tle = lfirst(lc);
 
@@ -147,16 +141,15 @@ check_layers_columns(const Creation *c)
 		taken = lappend(taken, makeString(psprintf("stream_%s", tle->resname)));
 		taken = lappend(taken, makeString(psprintf("batch_%s", tle->resname)));
 	}
-	foreach(lc, c->query->targetList)
+	foreach (lc, c->query->targetList)
 	{
 		const TargetEntry *tle = lfirst(lc);
 
 		if (!tle->resjunk && list_member(taken, makeString(tle->resname)))
-			ereport(ERROR,
-					(errcode(ERRCODE_DUPLICATE_COLUMN),
-					 errmsg("column \"%s\" cannot be a column of a hybrid view", tle->resname),
-					 errdetail("The view %s has a column of its own by that name.", c->layers),
-					 errhint("Give the output column another name with AS.")));
+			ereport(ERROR, (errcode(ERRCODE_DUPLICATE_COLUMN),
+							errmsg("column \"%s\" cannot be a column of a hybrid view", tle->resname),
+							errdetail("The view %s has a column of its own by that name.", c->layers),
+							errhint("Give the output column another name with AS.")));
 	}
 }
 
@@ -167,21 +160,25 @@ check_privileges(const Creation *c, const StreamRow *stream, bool fresh)
 
 	if (pg_class_aclcheck(c->def->stream, c->owner, ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(c->def->stream));
-	if (stream != NULL && OidIsValid(stream->archive) && pg_class_aclcheck(stream->archive, c->owner, ACL_SELECT) != ACLCHECK_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for table %s", get_rel_name(stream->archive)),
-				 /* an archive that this very call makes is not there to be granted once the call has failed */
-				 fresh ? errhint("The stream's owner makes the archive with SELECT streambatch.resume('%s'), and then GRANT SELECT ON %s TO %s.",
-								 get_rel_name(c->def->stream), quote_identifier(get_rel_name(stream->archive)), role) :
-				 errhint("The owner of a hybrid view reads the stream's archive: GRANT SELECT ON %s TO %s.",
-						 quote_identifier(get_rel_name(stream->archive)), role)));
+	if (stream != NULL && OidIsValid(stream->archive) &&
+		pg_class_aclcheck(stream->archive, c->owner, ACL_SELECT) != ACLCHECK_OK)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for table %s", get_rel_name(stream->archive)),
+			 /* an archive that this very call makes is not there to be granted once the call has failed */
+			 fresh
+				 ? errhint(
+					   "The stream's owner makes the archive with SELECT streambatch.resume('%s'), and then GRANT SELECT ON %s TO %s.",
+					   get_rel_name(c->def->stream), quote_identifier(get_rel_name(stream->archive)), role)
+				 : errhint("The owner of a hybrid view reads the stream's archive: GRANT SELECT ON %s TO %s.",
+						   quote_identifier(get_rel_name(stream->archive)), role)));
 }
 
 static void
 analyse(Creation *c, text *sql)
 {
-	Guard		guard;
+	Guard guard;
 
 	c->query = analyse_parse(text_to_cstring(sql));
 	check_duplicate_columns(c->query);
@@ -198,7 +195,7 @@ analyse(Creation *c, text *sql)
 static void
 execute(const char *sql)
 {
-	int			rc = SPI_execute(sql, false, 0);
+	int rc = SPI_execute(sql, false, 0);
 
 	if (rc < 0)
 		elog(ERROR, "could not run \"%s\": %s", sql, SPI_result_code_string(rc));
@@ -207,23 +204,25 @@ execute(const char *sql)
 static Oid
 internal(const Creation *c, const char *what)
 {
-	return get_relname_relid(psprintf("%s_%d", what, c->row.id), get_namespace_oid("streambatch_state", false));
+	return get_relname_relid(psprintf("%s_%d", what, c->row.id),
+							 get_namespace_oid("streambatch_state", false));
 }
 
 /*
- * The objects in streambatch_state, where only the extension creates anything. They stay the bootstrap superuser's: an owner could hang code on
- * them that others run, or make of a table something else while the worker writes it. catalog_follow_owners() lets the view's owner use them.
+ * The objects in streambatch_state, where only the extension creates anything. They stay the bootstrap
+ * superuser's: an owner could hang code on them that others run, or make of a table something else while the
+ * worker writes it. catalog_follow_owners() lets the view's owner use them.
  */
 static void
 create_internal(const Creation *c)
 {
-	Guard		guard;
-	ListCell   *lc;
+	Guard guard;
+	ListCell *lc;
 
 	guard_enter(&guard, BOOTSTRAP_SUPERUSERID, c->row.settings);
 	SPI_connect();
 	execute(psprintf("CREATE VIEW streambatch_state.query_%d AS %s", c->row.id, c->definition));
-	foreach(lc, sql_state_tables(c->def, c->row.id))
+	foreach (lc, sql_state_tables(c->def, c->row.id))
 		execute(lfirst(lc));
 	execute(sql_merged_view(c->def, c->row.id));
 	SPI_finish();
@@ -235,7 +234,7 @@ create_internal(const Creation *c)
 static char *
 closing_delay(const Creation *c)
 {
-	Interval	delay = c->row.allowed_lateness;
+	Interval delay = c->row.allowed_lateness;
 
 	if (c->def->has_window)
 		delay.time += c->def->window.size;
@@ -247,8 +246,8 @@ closing_delay(const Creation *c)
 static void
 create_views(Creation *c)
 {
-	Guard		guard;
-	Oid			merged = internal(c, "merged");
+	Guard guard;
+	Oid merged = internal(c, "merged");
 
 	guard_enter(&guard, c->owner, c->row.settings);
 	SPI_connect();
@@ -271,8 +270,8 @@ depend(Oid part, Oid view)
 }
 
 /*
- * Not of the tables and the merge, on which the view depends: in a circle, DROP TYPE … CASCADE of a key's type ends in an error. The event
- * trigger drops them.
+ * Not of the tables and the merge, on which the view depends: in a circle, DROP TYPE … CASCADE of a key's
+ * type ends in an error. The event trigger drops them.
  */
 static void
 record_dependencies(const Creation *c)
@@ -288,15 +287,18 @@ compute_past(const Creation *c, const StreamRow *stream, const Cut *before)
 	Computation *computation;
 	TimestampTz closed = DT_NOEND;
 	TimestampTz started = GetCurrentTimestamp();
-	int64		rows;
-	int64		run;
-	StreamRow	locked;
+	int64 rows;
+	int64 run;
+	StreamRow locked;
 
 	if (!OidIsValid(stream->archive))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("stream \"%s\" has no archive to compute the view's history from", get_rel_name(c->def->stream)),
-				 errhint("Call create_view(…, history => false) to count from the stream's present position on.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("stream \"%s\" has no archive to compute the view's history from",
+					get_rel_name(c->def->stream)),
+			 errhint(
+				 "Call create_view(…, history => false) to count from the stream's present position on.")));
 	computation = compute_open(&c->row);
 	if (c->def->has_window)
 		closed = stream->has_watermark ? window_pane_start(&c->def->window, stream->watermark) : DT_NOBEGIN;
@@ -304,7 +306,8 @@ compute_past(const Creation *c, const StreamRow *stream, const Cut *before)
 	if (!catalog_lock_stream(c->def->stream, &locked))
 		elog(ERROR, "stream %u has no row", c->def->stream);
 	rows += compute_between(computation, before, compute_cut(c->def->stream), 1);
-	run = catalog_begin_run(c->row.id, c->row.view, "history", 0, compute_cut_array(before), DT_NOBEGIN, closed);
+	run = catalog_begin_run(c->row.id, c->row.view, "history", 0, compute_cut_array(before), DT_NOBEGIN,
+							closed);
 	if (closed != DT_NOBEGIN)
 		catalog_cover(c->row.id, DT_NOBEGIN, closed, 0, started);
 	catalog_run_chunks(run, 1);
@@ -316,7 +319,7 @@ compute_past(const Creation *c, const StreamRow *stream, const Cut *before)
 static bool
 lock_unread(const Creation *c)
 {
-	StreamRow	locked;
+	StreamRow locked;
 
 	if (!catalog_lock_stream(c->def->stream, &locked))
 		elog(ERROR, "stream %u has no row", c->def->stream);
@@ -326,18 +329,17 @@ lock_unread(const Creation *c)
 Datum
 streambatch_create_view(PG_FUNCTION_ARGS)
 {
-	Creation	c = {0};
-	StreamRow	stream;
-	Cut		   *before;
-	bool		history;
-	bool		fresh;
+	Creation c = {0};
+	StreamRow stream;
+	Cut *before;
+	bool history;
+	bool fresh;
 
 	for (int i = 0; i < 5; i++)
 	{
 		if (PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("arguments of create_view must not be null")));
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("arguments of create_view must not be null")));
 	}
 	c.owner = GetUserId();
 	c.row.max_staleness = *PG_GETARG_INTERVAL_P(2);

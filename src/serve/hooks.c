@@ -2,8 +2,9 @@
  * hooks.c
  *		What utility commands need of us (see hooks.h).
  *
- * PostgreSQL refuses to drop, move or rename a database, or to copy it as a template, while somebody is connected to it. Workers are nobody's sessions: they
- * are stopped for the time of the command, and come back if the database is still there.
+ * PostgreSQL refuses to drop, move or rename a database, or to copy it as a template, while somebody is
+ * connected to it. Workers are nobody's sessions: they are stopped for the time of the command, and come back
+ * if the database is still there.
  *
  * REASSIGN OWNED gives views to new owners without calling event triggers.
  */
@@ -28,25 +29,27 @@ static ProcessUtility_hook_type previous = NULL;
 static const char *
 concerned_database(Node *statement)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 	switch (nodeTag(statement))
 	{
 		case T_DropdbStmt:
 			return ((DropdbStmt *) statement)->dbname;
 		case T_RenameStmt:
-			return ((RenameStmt *) statement)->renameType == OBJECT_DATABASE ? ((RenameStmt *) statement)->subname : NULL;
+			return ((RenameStmt *) statement)->renameType == OBJECT_DATABASE
+					   ? ((RenameStmt *) statement)->subname
+					   : NULL;
 		case T_AlterDatabaseStmt:
-			foreach(lc, ((AlterDatabaseStmt *) statement)->options)
+			foreach (lc, ((AlterDatabaseStmt *) statement)->options)
 			{
 				if (strcmp(lfirst_node(DefElem, lc)->defname, "tablespace") == 0)
 					return ((AlterDatabaseStmt *) statement)->dbname;
 			}
 			return NULL;
 		case T_CreatedbStmt:
-			foreach(lc, ((CreatedbStmt *) statement)->options)
+			foreach (lc, ((CreatedbStmt *) statement)->options)
 			{
-				DefElem    *option = lfirst_node(DefElem, lc);
+				DefElem *option = lfirst_node(DefElem, lc);
 
 				if (strcmp(option->defname, "template") == 0 && option->arg != NULL)
 					return defGetString(option);
@@ -64,18 +67,19 @@ release_database(int code, Datum database)
 }
 
 static void
-process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, ProcessUtilityContext context, ParamListInfo params,
-				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, ProcessUtilityContext context,
+				ParamListInfo params, QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
 	const char *name = slots_available() ? concerned_database(pstmt->utilityStmt) : NULL;
-	Oid			database = name ? get_database_oid(name, true) : InvalidOid;
+	Oid database = name ? get_database_oid(name, true) : InvalidOid;
 	ProcessUtility_hook_type run = previous ? previous : standard_ProcessUtility;
 	/* asked before: a command may free its own tree */
-	bool		reassigns = IsA(pstmt->utilityStmt, ReassignOwnedStmt);
-	bool		drops = IsA(pstmt->utilityStmt, DropdbStmt);
+	bool reassigns = IsA(pstmt->utilityStmt, ReassignOwnedStmt);
+	bool drops = IsA(pstmt->utilityStmt, DropdbStmt);
 
 	/* who may not do it will be told so; their attempt stops no worker */
-	if (!OidIsValid(database) || database == MyDatabaseId || !compat_database_ownercheck(database, GetUserId()))
+	if (!OidIsValid(database) || database == MyDatabaseId ||
+		!compat_database_ownercheck(database, GetUserId()))
 	{
 		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
 		if (reassigns && OidIsValid(get_extension_oid("pg_streambatch", true)))

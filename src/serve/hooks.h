@@ -8,4 +8,4 @@
 /* Called from _PG_init. */
 extern void hooks_install(void);
 
-#endif							/* HOOKS_H */
+#endif /* HOOKS_H */

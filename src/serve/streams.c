@@ -28,26 +28,26 @@
 
 typedef struct Wish
 {
-	Oid			stream;
-	bool		want;
+	Oid stream;
+	bool want;
 } Wish;
 
-static List *wishes = NIL;		/* of Wish *, in TopMemoryContext */
+static List *wishes = NIL; /* of Wish *, in TopMemoryContext */
 static bool registered = false;
 
 static void
 at_end(XactEvent event, void *arg)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
 		return;
-	foreach(lc, wishes)
+	foreach (lc, wishes)
 	{
 		const Wish *wish = lfirst(lc);
 
 		if (event == XACT_EVENT_COMMIT)
-			(wish->want ? slots_want : slots_nudge) (MyDatabaseId, wish->stream);
+			(wish->want ? slots_want : slots_nudge)(MyDatabaseId, wish->stream);
 	}
 	list_free_deep(wishes);
 	wishes = NIL;
@@ -57,7 +57,7 @@ static void
 wish_at_commit(Oid relid, bool want)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-	Wish	   *wish = palloc(sizeof(Wish));
+	Wish *wish = palloc(sizeof(Wish));
 
 	wish->stream = relid;
 	wish->want = want;
@@ -86,7 +86,8 @@ archive_ddl(const Stream *stream, const char *partition, const char *offset)
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "CREATE TABLE %s (", quote_qualified_identifier(stream->archive_schema, stream->archive_name));
+	appendStringInfo(&buf, "CREATE TABLE %s (",
+					 quote_qualified_identifier(stream->archive_schema, stream->archive_name));
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
 		const StreamColumn *column = &stream->columns[i];
@@ -94,7 +95,8 @@ archive_ddl(const Stream *stream, const char *partition, const char *offset)
 		if (column->dropped)
 			continue;
 		appendStringInfo(&buf, "%s %s%s%s, ", quote_identifier(column->name),
-						 format_type_extended(column->type, column->typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY),
+						 format_type_extended(column->type, column->typmod,
+											  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY),
 						 OidIsValid(column->collation) ? " COLLATE " : "",
 						 OidIsValid(column->collation) ? generate_collation_name(column->collation) : "");
 	}
@@ -102,7 +104,7 @@ archive_ddl(const Stream *stream, const char *partition, const char *offset)
 		appendStringInfo(&buf, "%s pg_catalog.int4, ", quote_identifier(partition));
 	if (stream_meta_column(stream, META_OFFSET) == 0)
 		appendStringInfo(&buf, "%s pg_catalog.int8, ", quote_identifier(offset));
-	buf.len -= 2;				/* the last comma */
+	buf.len -= 2; /* the last comma */
 	appendStringInfoChar(&buf, ')');
 	return buf.data;
 }
@@ -114,7 +116,10 @@ execute(const char *sql)
 		elog(ERROR, "could not run \"%s\"", sql);
 }
 
-/* Events arrive about in the order of their times: a block range index finds a refresh's chunk at next to no cost for each event. */
+/*
+ * Events arrive about in the order of their times: a block range index finds a refresh's chunk at next to no
+ * cost for each event.
+ */
 static void
 create_archive(const Stream *stream, const char *partition, const char *offset)
 {
@@ -128,40 +133,44 @@ create_archive(const Stream *stream, const char *partition, const char *offset)
 static void
 refuse_archive(const Stream *stream, const char *problem)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_DATATYPE_MISMATCH),
-			 errmsg("table \"%s\" cannot be the archive of stream \"%s\"", stream->archive_name, stream->name),
-			 errdetail("%s", problem),
-			 errhint("Name another table with OPTIONS (ADD archive '…'), or have this one dropped or changed.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_DATATYPE_MISMATCH),
+		 errmsg("table \"%s\" cannot be the archive of stream \"%s\"", stream->archive_name, stream->name),
+		 errdetail("%s", problem),
+		 errhint("Name another table with OPTIONS (ADD archive '…'), or have this one dropped or changed.")));
 }
 
 static void
 check_column(const Stream *stream, Oid archive, const char *name, Oid type)
 {
-	AttrNumber	att = get_attnum(archive, name);
+	AttrNumber att = get_attnum(archive, name);
 
 	if (att == InvalidAttrNumber)
 		refuse_archive(stream, psprintf("It has no column \"%s\".", name));
 	if (get_atttype(archive, att) != type)
-		refuse_archive(stream, psprintf("Its column \"%s\" is of type %s, not %s.", name, format_type_be(get_atttype(archive, att)),
-										format_type_be(type)));
+		refuse_archive(stream, psprintf("Its column \"%s\" is of type %s, not %s.", name,
+										format_type_be(get_atttype(archive, att)), format_type_be(type)));
 }
 
 /* An existing table serves if it has every column of the stream, and the position. */
 static void
 check_archive(const Stream *stream, Oid archive, const char *partition, const char *offset)
 {
-	char		kind = get_rel_relkind(archive);
-	Oid			other = catalog_stream_of_archive(archive);
+	char kind = get_rel_relkind(archive);
+	Oid other = catalog_stream_of_archive(archive);
 
 	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_FOREIGN_TABLE)
 		refuse_archive(stream, "It is not a table.");
 	if (stream_is_stream(archive))
 		refuse_archive(stream, "It is a stream itself.");
 	if (OidIsValid(other))
-		refuse_archive(stream, psprintf("It is the archive of stream \"%s\".", get_rel_name(other) ? get_rel_name(other) : "?"));
+		refuse_archive(stream, psprintf("It is the archive of stream \"%s\".",
+										get_rel_name(other) ? get_rel_name(other) : "?"));
 	if (get_rel_persistence(archive) != RELPERSISTENCE_PERMANENT)
-		refuse_archive(stream, "It is unlogged or temporary: a crash would empty it, and positions would stand behind what is lost.");
+		refuse_archive(
+			stream,
+			"It is unlogged or temporary: a crash would empty it, and positions would stand behind what is lost.");
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
 		if (!stream->columns[i].dropped)
@@ -194,39 +203,42 @@ adopt_positions(const Stream *stream, const char *partition, const char *offset)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ProgressRow *rows;
-	int			n;
-	bool		isnull;
+	int n;
+	bool isnull;
 
-	execute(psprintf("SELECT %s::pg_catalog.int4, pg_catalog.max(%s) + 1 FROM %s WHERE %s IS NOT NULL AND %s IS NOT NULL GROUP BY 1",
-					 quote_identifier(partition), quote_identifier(offset),
-					 quote_qualified_identifier(stream->archive_schema, stream->archive_name), quote_identifier(partition),
-					 quote_identifier(offset)));
+	execute(psprintf(
+		"SELECT %s::pg_catalog.int4, pg_catalog.max(%s) + 1 FROM %s WHERE %s IS NOT NULL AND %s IS NOT NULL GROUP BY 1",
+		quote_identifier(partition), quote_identifier(offset),
+		quote_qualified_identifier(stream->archive_schema, stream->archive_name), quote_identifier(partition),
+		quote_identifier(offset)));
 	n = (int) SPI_processed;
 	rows = MemoryContextAllocZero(caller, (n + 1) * sizeof(ProgressRow));
 	for (int i = 0; i < n; i++)
 	{
-		rows[i].partition = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
-		rows[i].next_offset = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
+		rows[i].partition =
+			DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		rows[i].next_offset =
+			DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
 		rows[i].log_end = -1;
 	}
 	if (n == 0)
 		return;
 	catalog_put_progress(stream->relid, rows, n);
 	catalog_set_started(stream->relid);
-	ereport(NOTICE,
-			(errmsg("stream \"%s\" goes on behind the events that its archive \"%s\" holds", stream->name, stream->archive_name)));
+	ereport(NOTICE, (errmsg("stream \"%s\" goes on behind the events that its archive \"%s\" holds",
+							stream->name, stream->archive_name)));
 }
 
 void
 streams_ensure(Oid relid, StreamRow *row)
 {
-	Stream	   *stream;
-	Oid			archive = InvalidOid;
+	Stream *stream;
+	Oid archive = InvalidOid;
 	const char *partition;
 	const char *offset;
-	Guard		guard;
-	bool		existing = false;
-	ArrayType  *settings;
+	Guard guard;
+	bool existing = false;
+	ArrayType *settings;
 
 	if (catalog_stream(relid, row))
 		return;
@@ -234,7 +246,7 @@ streams_ensure(Oid relid, StreamRow *row)
 	settings = guard_note_settings();
 	if (stream->archive_name != NULL)
 	{
-		Oid			nsp = get_namespace_oid(stream->archive_schema, false);
+		Oid nsp = get_namespace_oid(stream->archive_schema, false);
 
 		stream_position_columns(stream, &partition, &offset);
 		guard_enter(&guard, stream->owner, NULL);
@@ -268,12 +280,12 @@ streams_ensure(Oid relid, StreamRow *row)
 void
 streams_warn(Oid relid)
 {
-	Stream	   *stream = stream_open(relid);
-	Slot		slot;
+	Stream *stream = stream_open(relid);
+	Slot slot;
 	MemoryContext context;
 	MemoryContext old;
-	Consumer   *consumer;
-	int			partitions;
+	Consumer *consumer;
+	int partitions;
 
 	if (!slots_available())
 	{
@@ -291,16 +303,17 @@ streams_warn(Oid relid)
 	consumer = consumer_open(stream, stream->owner, false);
 	partitions = consumer_partition_count(consumer, BROKER_TIMEOUT_MS);
 	if (partitions < 0)
-		ereport(WARNING,
-				(errcode(ERRCODE_CONNECTION_FAILURE),
-				 errmsg("no broker of stream \"%s\" answers: %s", stream->name, consumer_state(consumer)->message),
-				 errhint("The worker keeps trying; streambatch.stat_stream shows its state.")));
+		ereport(WARNING, (errcode(ERRCODE_CONNECTION_FAILURE),
+						  errmsg("no broker of stream \"%s\" answers: %s", stream->name,
+								 consumer_state(consumer)->message),
+						  errhint("The worker keeps trying; streambatch.stat_stream shows its state.")));
 	else if (partitions == 0)
-		ereport(WARNING,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("topic \"%s\" does not exist", stream->topic),
-				 errhint("Create the topic, or correct the option: ALTER FOREIGN TABLE %s OPTIONS (SET topic '…').",
-						 quote_qualified_identifier(stream->schema, stream->name))));
+		ereport(
+			WARNING,
+			(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("topic \"%s\" does not exist", stream->topic),
+			 errhint(
+				 "Create the topic, or correct the option: ALTER FOREIGN TABLE %s OPTIONS (SET topic '…').",
+				 quote_qualified_identifier(stream->schema, stream->name))));
 	consumer_close(consumer);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

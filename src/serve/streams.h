@@ -8,8 +8,8 @@
 #include "common/catalog.h"
 
 /*
- * Make sure that a stream has its row and its archive (created as its owner, or an existing table that fits). Raises where the archive's
- * name is taken by something that does not fit.
+ * Make sure that a stream has its row and its archive (created as its owner, or an existing table that fits).
+ * Raises where the archive's name is taken by something that does not fit.
  */
 extern void streams_ensure(Oid relid, StreamRow *row);
 
@@ -20,4 +20,4 @@ extern void streams_nudge_at_commit(Oid relid);
 /* Warn where no worker can run, or the broker does not know the topic. */
 extern void streams_warn(Oid relid);
 
-#endif							/* STREAMS_H */
+#endif /* STREAMS_H */

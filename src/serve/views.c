@@ -27,12 +27,15 @@ PG_FUNCTION_INFO_V1(streambatch_explain);
 PG_FUNCTION_INFO_V1(streambatch_on_drop);
 PG_FUNCTION_INFO_V1(streambatch_on_alter);
 
-/* streambatch._serves(layer): whether this session reads the layer; a condition that the planner evaluates once */
+/*
+ * streambatch._serves(layer): whether this session reads the layer; a condition that the planner evaluates
+ * once
+ */
 Datum
 streambatch_serves(PG_FUNCTION_ARGS)
 {
-	char	   *layer = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	bool		batch = strcmp(layer, "batch") == 0;
+	char *layer = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	bool batch = strcmp(layer, "batch") == 0;
 
 	PG_RETURN_BOOL(guc_serve == SERVE_MERGED || guc_serve == (batch ? SERVE_BATCH : SERVE_STREAM));
 }
@@ -40,11 +43,11 @@ streambatch_serves(PG_FUNCTION_ARGS)
 static void
 put_lines(ReturnSetInfo *rsinfo, const char *title, const char *sql)
 {
-	char	   *copy = pstrdup(sql);
-	char	   *line;
-	char	   *rest = copy;
-	Datum		value = CStringGetTextDatum(title);
-	bool		null = false;
+	char *copy = pstrdup(sql);
+	char *line;
+	char *rest = copy;
+	Datum value = CStringGetTextDatum(title);
+	bool null = false;
 
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &null);
 	while ((line = strsep(&rest, "\n")) != NULL)
@@ -58,15 +61,15 @@ put_lines(ReturnSetInfo *rsinfo, const char *title, const char *sql)
 static void
 explain_layers(ReturnSetInfo *rsinfo, const ViewRow *row)
 {
-	ViewDef    *def = analyse_stored(row->id, guard_owner_of(row->view));
-	FoldState  *states;
-	StreamRow	stream;
+	ViewDef *def = analyse_stored(row->id, guard_owner_of(row->view));
+	FoldState *states;
+	StreamRow stream;
 
 	put_lines(rsinfo, "stream layer, over each micro-batch:", sql_fold(def, &states));
 	if (catalog_stream(row->stream, &stream) && OidIsValid(stream.archive))
 	{
 		Computation *c = compute_open(row);
-		char	   *panes = def->has_window ? sql_in_range(def) : NULL;
+		char *panes = def->has_window ? sql_in_range(def) : NULL;
 
 		put_lines(rsinfo, "batch layer, for each chunk of a refresh:", sql_clear(def, row->id, false));
 		put_lines(rsinfo, "", sql_compute(def, row->id, &c->source, false, sql_below_cut(&c->source), panes));
@@ -76,22 +79,24 @@ explain_layers(ReturnSetInfo *rsinfo, const ViewRow *row)
 		put_lines(rsinfo, "batch layer:", "none: the stream has no archive");
 	put_lines(rsinfo, "both layers merged:", sql_merged_view(def, row->id));
 	put_lines(rsinfo, "serving view:",
-			  sql_serving_view(def, row->id, quote_qualified_identifier(get_namespace_name(get_rel_namespace(row->view)), get_rel_name(row->view)),
-							   get_relname_relid(psprintf("merged_%d", row->id), get_namespace_oid("streambatch_state", false))));
+			  sql_serving_view(def, row->id,
+							   quote_qualified_identifier(get_namespace_name(get_rel_namespace(row->view)),
+														  get_rel_name(row->view)),
+							   get_relname_relid(psprintf("merged_%d", row->id),
+												 get_namespace_oid("streambatch_state", false))));
 }
 
 Datum
 streambatch_explain(PG_FUNCTION_ARGS)
 {
-	Oid			view = PG_GETARG_OID(0);
-	ViewRow		row;
-	Guard		guard;
+	Oid view = PG_GETARG_OID(0);
+	ViewRow row;
+	Guard guard;
 
 	if (!catalog_view(view, &row))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a hybrid view", get_rel_name(view) ? get_rel_name(view) : "?"),
-				 errhint("SELECT view FROM streambatch.stat_view lists them.")));
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("\"%s\" is not a hybrid view", get_rel_name(view) ? get_rel_name(view) : "?"),
+						errhint("SELECT view FROM streambatch.stat_view lists them.")));
 	if (pg_class_aclcheck(view, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(view));
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
@@ -107,15 +112,15 @@ static void
 drop_internal(List *views)
 {
 	static const char *const objects[] = {"merged", "stream", "batch"};
-	Oid			nsp = get_namespace_oid("streambatch_state", false);
+	Oid nsp = get_namespace_oid("streambatch_state", false);
 	ObjectAddresses *addresses = new_object_addresses();
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, views)
+	foreach (lc, views)
 	{
 		for (int i = 0; i < lengthof(objects); i++)
 		{
-			Oid			relid = get_relname_relid(psprintf("%s_%d", objects[i], lfirst_int(lc)), nsp);
+			Oid relid = get_relname_relid(psprintf("%s_%d", objects[i], lfirst_int(lc)), nsp);
 			ObjectAddress address;
 
 			/* DROP … CASCADE may have begun with them */
@@ -133,17 +138,16 @@ drop_internal(List *views)
 Datum
 streambatch_on_drop(PG_FUNCTION_ARGS)
 {
-	List	   *streams;
-	ListCell   *lc;
+	List *streams;
+	ListCell *lc;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("this function is called by an event trigger only")));
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("this function is called by an event trigger only")));
 	/* tables before rows, as the worker locks them */
 	drop_internal(catalog_dropped_views());
 	streams = catalog_forget_dropped();
-	foreach(lc, streams)
+	foreach (lc, streams)
 		streams_nudge_at_commit(lfirst_oid(lc));
 	PG_RETURN_NULL();
 }
@@ -153,9 +157,8 @@ Datum
 streambatch_on_alter(PG_FUNCTION_ARGS)
 {
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("this function is called by an event trigger only")));
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("this function is called by an event trigger only")));
 	catalog_follow_owners();
 	PG_RETURN_NULL();
 }

@@ -6,7 +6,7 @@
 
 #include "source/batch.h"
 
-static Oid	current_stream = InvalidOid;
+static Oid current_stream = InvalidOid;
 static const MicroBatch *current_batch = NULL;
 static int *current_cursor = NULL;
 

@@ -9,18 +9,19 @@
 
 typedef struct MicroBatch
 {
-	int			natts;
-	int			nrows;
-	int32	   *partitions;		/* position of each row */
-	int64	   *offsets;
-	Datum	   *values;			/* row-major, natts each */
-	bool	   *nulls;
-	const bool *skip;			/* rows that the scan leaves out; NULL: none */
+	int natts;
+	int nrows;
+	int32 *partitions; /* position of each row */
+	int64 *offsets;
+	Datum *values; /* row-major, natts each */
+	bool *nulls;
+	const bool *skip; /* rows that the scan leaves out; NULL: none */
 } MicroBatch;
 
 /*
- * While a batch is current for a stream, every foreign scan of that stream in this backend returns its rows from *cursor on, leaving in
- * *cursor the row that it returned last plus one. batch_set_current(InvalidOid, NULL, NULL) ends it. The caller owns both.
+ * While a batch is current for a stream, every foreign scan of that stream in this backend returns its rows
+ * from *cursor on, leaving in *cursor the row that it returned last plus one. batch_set_current(InvalidOid,
+ * NULL, NULL) ends it. The caller owns both.
  */
 extern void batch_set_current(Oid stream, const MicroBatch *batch, int *cursor);
 extern const MicroBatch *batch_current(Oid stream, int **cursor);
@@ -28,4 +29,4 @@ extern const MicroBatch *batch_current(Oid stream, int **cursor);
 /* The same, of whichever stream. */
 extern const MicroBatch *batch_running(int **cursor);
 
-#endif							/* STREAMBATCH_BATCH_H */
+#endif /* STREAMBATCH_BATCH_H */

@@ -2,10 +2,12 @@
  * brokers.c
  *		Addresses of brokers against streambatch.allowed_brokers.
  *
- * The setting is checked three times: against bootstrap.servers when a server is created and when it is connected to, and against
- * every address that librdkafka resolves, because the brokers advertise further ones.
+ * The setting is checked three times: against bootstrap.servers when a server is created and when it is
+ * connected to, and against every address that librdkafka resolves, because the brokers advertise further
+ * ones.
  *
- * Example: 'kafka-*.example.com:9092, localhost' allows kafka-1.example.com on port 9092 and localhost on any port.
+ * Example: 'kafka-*.example.com:9092, localhost' allows kafka-1.example.com on port 9092 and localhost on any
+ * port.
  */
 #include "postgres.h"
 
@@ -43,15 +45,15 @@ brokers_match(const char *patterns, const char *host, const char *port)
 char *
 brokers_refused(const char *patterns, const char *servers)
 {
-	char	   *copy = pstrdup(servers);
-	char	   *state = NULL;
-	char	   *item;
+	char *copy = pstrdup(servers);
+	char *state = NULL;
+	char *item;
 
 	for (item = strtok_r(copy, ", \t\n", &state); item != NULL; item = strtok_r(NULL, ", \t\n", &state))
 	{
-		char	   *shown = pstrdup(item);
-		char	   *host;
-		char	   *port;
+		char *shown = pstrdup(item);
+		char *host;
+		char *port;
 
 		split_address(item, &host, &port);
 		if (!brokers_match(patterns, host, port))
@@ -64,14 +66,14 @@ brokers_refused(const char *patterns, const char *servers)
 static void
 split_address(char *address, char **host, char **port)
 {
-	char	   *scheme = strstr(address, "://");
-	char	   *colon;
+	char *scheme = strstr(address, "://");
+	char *colon;
 
 	*host = scheme != NULL ? scheme + 3 : address;
 	*port = "9092";
 	if (**host == '[' && strchr(*host, ']') != NULL)
 	{
-		char	   *bracket = strchr(*host, ']');
+		char *bracket = strchr(*host, ']');
 
 		(*host)++;
 		*bracket = '\0';
@@ -93,7 +95,10 @@ pattern_match(const char *pattern, const char *end, const char *host, const char
 	const char *close = memchr(pattern, ']', end - pattern);
 	const char *colon = memchr(pattern, ':', end - pattern);
 
-	/* an IPv6 address with a port stands in brackets; without brackets, more than one colon is such an address */
+	/*
+	 * an IPv6 address with a port stands in brackets; without brackets, more than one colon is such an
+	 * address
+	 */
 	if (*pattern == '[' && close != NULL)
 	{
 		if (close + 1 < end && (close[1] != ':' || !glob_match(close + 2, end, port)))

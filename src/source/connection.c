@@ -2,14 +2,16 @@
  * connection.c
  *		Clients of librdkafka: from options to a configuration, and how its threads are kept away from PostgreSQL.
  *
- * A client's properties come from four places, each overriding the one before: what is good for all (defaults), the options of the
- * server, those of the user mapping, and what correctness needs (fixed). Secrets are handed to librdkafka and named nowhere else: where it
- * refuses a property, the error tells the property's name only.
+ * A client's properties come from four places, each overriding the one before: what is good for all
+ * (defaults), the options of the server, those of the user mapping, and what correctness needs (fixed).
+ * Secrets are handed to librdkafka and named nowhere else: where it refuses a property, the error tells the
+ * property's name only.
  *
- * librdkafka's threads must never call PostgreSQL. They have all signals blocked. Its error, statistics and delivery callbacks run in
- * our thread, when connection_poll() is called, and only note what they are told, because an ereport would jump across librdkafka's
- * frames. Its log is switched off: every error that matters comes as an event too. One callback does run in its threads,
- * resolving names; it reads a copy of streambatch.allowed_brokers and nothing else.
+ * librdkafka's threads must never call PostgreSQL. They have all signals blocked. Its error, statistics and
+ * delivery callbacks run in our thread, when connection_poll() is called, and only note what they are told,
+ * because an ereport would jump across librdkafka's frames. Its log is switched off: every error that matters
+ * comes as an event too. One callback does run in its threads, resolving names; it reads a copy of
+ * streambatch.allowed_brokers and nothing else.
  */
 #include "postgres.h"
 
@@ -31,8 +33,8 @@
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
 
-#define MAX_QUEUE_KB	2097151	/* of librdkafka */
-#define MAX_QUEUE_MESSAGES	10000000
+#define MAX_QUEUE_KB 2097151 /* of librdkafka */
+#define MAX_QUEUE_MESSAGES 10000000
 
 typedef struct Property
 {
@@ -42,15 +44,13 @@ typedef struct Property
 
 /* Better than librdkafka's defaults, and open to the server's options. */
 static const Property defaults[] = {
-	{"client.id", "pg_streambatch"},
-	{"reconnect.backoff.ms", "100"},
-	{"reconnect.backoff.max.ms", "2000"},	/* a broker that returns is found within a few seconds */
-	{"socket.nagle.disable", "true"},
-	{"socket.keepalive.enable", "true"},
+	{"client.id", "pg_streambatch"},	  {"reconnect.backoff.ms", "100"},
+	{"reconnect.backoff.max.ms", "2000"}, /* a broker that returns is found within a few seconds */
+	{"socket.nagle.disable", "true"},	  {"socket.keepalive.enable", "true"},
 };
 
 static const Property producer_defaults[] = {
-	{"message.timeout.ms", "30000"},	/* how long INSERT waits for a broker that is away */
+	{"message.timeout.ms", "30000"}, /* how long INSERT waits for a broker that is away */
 	{"queue.buffering.max.messages", "500000"},
 	{"queue.buffering.max.kbytes", "65536"},
 };
@@ -63,14 +63,14 @@ static const Property consumer_fixed[] = {
 	{"check.crcs", "true"},
 	{"allow.auto.create.topics", "false"},
 	{"enable.partition.eof", "true"},
-	{"topic.metadata.refresh.interval.ms", "10000"},	/* new partitions */
-	{"topic.metadata.propagation.max.ms", "3000"},	/* how long a topic may be unknown before it is trouble */
+	{"topic.metadata.refresh.interval.ms", "10000"}, /* new partitions */
+	{"topic.metadata.propagation.max.ms", "3000"}, /* how long a topic may be unknown before it is trouble */
 };
 
 static const Property producer_fixed[] = {
 	{"enable.idempotence", "true"},
 	{"acks", "all"},
-	{"partitioner", "murmur2_random"},	/* what Java's clients do: one key, one partition, whoever sends it */
+	{"partitioner", "murmur2_random"}, /* what Java's clients do: one key, one partition, whoever sends it */
 };
 
 static dlist_head open_connections = DLIST_STATIC_INIT(open_connections);
@@ -84,17 +84,18 @@ static bool knows_property(const char *name);
 static List *mapping_options(Oid role, Oid serverid);
 static rd_kafka_t *new_client(rd_kafka_conf_t *conf, rd_kafka_type_t type);
 static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
-static int	on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque);
+static int on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque);
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque);
-static int	on_resolve(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res, void *opaque);
+static int on_resolve(const char *node, const char *service, const struct addrinfo *hints,
+					  struct addrinfo **res, void *opaque);
 
 void
 connection_open(Connection *connection, const Stream *stream, Oid role, ConnectionKind kind)
 {
 	ForeignServer *server = GetForeignServer(stream->serverid);
-	List	   *mapping = mapping_options(role, stream->serverid);
+	List *mapping = mapping_options(role, stream->serverid);
 	static bool exit_registered = false;
-	int			client = kind == CONNECT_PRODUCE ? OPTION_PRODUCER : OPTION_CONSUMER;
+	int client = kind == CONNECT_PRODUCE ? OPTION_PRODUCER : OPTION_CONSUMER;
 	rd_kafka_conf_t *volatile conf = NULL;
 
 	/* what was allowed when it was set may not be any more, or not for today's owner */
@@ -149,7 +150,8 @@ connection_poll(Connection *connection, int timeout_ms)
 }
 
 int
-connection_partition_count(Connection *connection, rd_kafka_topic_t *topic, int timeout_ms, rd_kafka_resp_err_t *err)
+connection_partition_count(Connection *connection, rd_kafka_topic_t *topic, int timeout_ms,
+						   rd_kafka_resp_err_t *err)
 {
 	*err = RD_KAFKA_RESP_ERR__TIMED_OUT;
 
@@ -157,7 +159,7 @@ connection_partition_count(Connection *connection, rd_kafka_topic_t *topic, int 
 	for (int slice = 250; timeout_ms > 0; timeout_ms -= slice, slice = Min(slice * 2, Max(timeout_ms, 1)))
 	{
 		const struct rd_kafka_metadata *metadata;
-		int			count = -1;
+		int count = -1;
 
 		CHECK_FOR_INTERRUPTS();
 		slice = Min(slice, timeout_ms);
@@ -165,7 +167,8 @@ connection_partition_count(Connection *connection, rd_kafka_topic_t *topic, int 
 		connection_poll(connection, 0);
 		if (*err == RD_KAFKA_RESP_ERR_NO_ERROR)
 		{
-			*err = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+			*err =
+				metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
 			count = *err == RD_KAFKA_RESP_ERR_NO_ERROR ? metadata->topics[0].partition_cnt : -1;
 			rd_kafka_metadata_destroy(metadata);
 		}
@@ -173,7 +176,8 @@ connection_partition_count(Connection *connection, rd_kafka_topic_t *topic, int 
 			return count;
 		if (*err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
 		{
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, slice, PG_WAIT_EXTENSION);
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, slice,
+							 PG_WAIT_EXTENSION);
 			ResetLatch(MyLatch);
 		}
 		else if (*err != RD_KAFKA_RESP_ERR__TIMED_OUT && *err != RD_KAFKA_RESP_ERR__TRANSPORT)
@@ -213,15 +217,14 @@ close_all(int code, Datum arg)
 static void
 set_property(rd_kafka_conf_t *conf, const char *name, const char *value)
 {
-	char		words[256];
-	bool		secret;
+	char words[256];
+	bool secret;
 
 	(void) option_property(name, &secret);
 	if (rd_kafka_conf_set(conf, name, value, words, sizeof(words)) != RD_KAFKA_CONF_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("librdkafka refuses the value of option \"%s\"", name),
-				 secret ? 0 : errdetail("librdkafka: %s", words)));
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("librdkafka refuses the value of option \"%s\"", name),
+						secret ? 0 : errdetail("librdkafka: %s", words)));
 }
 
 static void
@@ -234,12 +237,12 @@ set_properties(rd_kafka_conf_t *conf, const Property *properties, int n)
 static void
 set_options(rd_kafka_conf_t *conf, List *options, int client)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, options)
+	foreach (lc, options)
 	{
-		DefElem    *def = lfirst_node(DefElem, lc);
-		bool		secret;
+		DefElem *def = lfirst_node(DefElem, lc);
+		bool secret;
 
 		if (option_property(def->defname, &secret) & client)
 			set_property(conf, def->defname, defGetString(def));
@@ -247,14 +250,15 @@ set_options(rd_kafka_conf_t *conf, List *options, int client)
 }
 
 /*
- * How much librdkafka fetches ahead. Once its queue is full it stops for a second before version 2.2, so that the queue must hold a second of
- * full speed: measured, a scan of 4 million messages takes 2 s with 256 MB and 14 s with 64 MB. Since 2.2, fetch.queue.backoff.ms says how long.
+ * How much librdkafka fetches ahead. Once its queue is full it stops for a second before version 2.2, so that
+ * the queue must hold a second of full speed: measured, a scan of 4 million messages takes 2 s with 256 MB
+ * and 14 s with 64 MB. Since 2.2, fetch.queue.backoff.ms says how long.
  */
 static void
 set_queue(rd_kafka_conf_t *conf, ConnectionKind kind)
 {
-	bool		backoff = knows_property("fetch.queue.backoff.ms");
-	int			kb = guc_prefetch_kb;
+	bool backoff = knows_property("fetch.queue.backoff.ms");
+	int kb = guc_prefetch_kb;
 
 	if (backoff)
 	{
@@ -264,39 +268,49 @@ set_queue(rd_kafka_conf_t *conf, ConnectionKind kind)
 	}
 	else
 	{
-		/* librdkafka counts payloads only, and needs about 300 bytes more for each message: half the memory for either */
-		set_property(conf, "queued.min.messages", psprintf("%d", (int) Min((int64) kb * 2, MAX_QUEUE_MESSAGES)));
+		/*
+		 * librdkafka counts payloads only, and needs about 300 bytes more for each message: half the memory
+		 * for either
+		 */
+		set_property(conf, "queued.min.messages",
+					 psprintf("%d", (int) Min((int64) kb * 2, MAX_QUEUE_MESSAGES)));
 		kb /= 2;
 	}
 	set_property(conf, "queued.max.messages.kbytes", psprintf("%d", Min(kb, MAX_QUEUE_KB)));
 	if (kb >= 64 * 1024)
 		set_property(conf, "fetch.message.max.bytes", "4194304");
 	if (kind == CONNECT_SCAN)
-		set_property(conf, "fetch.wait.max.ms", "100"); /* the end of a log that ends in control records shows after this time */
+		set_property(conf, "fetch.wait.max.ms",
+					 "100"); /* the end of a log that ends in control records shows after this time */
 }
 
 static bool
 knows_property(const char *name)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	size_t		size = 0;
-	bool		known = rd_kafka_conf_get(conf, name, NULL, &size) == RD_KAFKA_CONF_OK;
+	size_t size = 0;
+	bool known = rd_kafka_conf_get(conf, name, NULL, &size) == RD_KAFKA_CONF_OK;
 
 	rd_kafka_conf_destroy(conf);
 	return known;
 }
 
-/* The options of the role's user mapping, else of PUBLIC's, else none: a stream without secrets needs no mapping. */
+/*
+ * The options of the role's user mapping, else of PUBLIC's, else none: a stream without secrets needs no
+ * mapping.
+ */
 static List *
 mapping_options(Oid role, Oid serverid)
 {
-	HeapTuple	tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(role), ObjectIdGetDatum(serverid));
-	Datum		datum;
-	bool		isnull;
-	List	   *options;
+	HeapTuple tuple =
+		SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(role), ObjectIdGetDatum(serverid));
+	Datum datum;
+	bool isnull;
+	List *options;
 
 	if (!HeapTupleIsValid(tuple))
-		tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(InvalidOid), ObjectIdGetDatum(serverid));
+		tuple =
+			SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(InvalidOid), ObjectIdGetDatum(serverid));
 	if (!HeapTupleIsValid(tuple))
 		return NIL;
 	datum = SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple, Anum_pg_user_mapping_umoptions, &isnull);
@@ -305,13 +319,15 @@ mapping_options(Oid role, Oid serverid)
 	return options;
 }
 
-/* Takes the configuration over. The threads that librdkafka starts inherit a mask with all signals blocked. */
+/*
+ * Takes the configuration over. The threads that librdkafka starts inherit a mask with all signals blocked.
+ */
 static rd_kafka_t *
 new_client(rd_kafka_conf_t *conf, rd_kafka_type_t type)
 {
-	char		words[512];
-	sigset_t	all;
-	sigset_t	before;
+	char words[512];
+	sigset_t all;
+	sigset_t before;
 	rd_kafka_t *rk;
 
 	sigfillset(&all);
@@ -321,10 +337,9 @@ new_client(rd_kafka_conf_t *conf, rd_kafka_type_t type)
 	if (rk == NULL)
 	{
 		rd_kafka_conf_destroy(conf);
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
-				 errmsg("could not make a Kafka client of the stream's options"),
-				 errdetail("librdkafka: %s", words)));
+		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+						errmsg("could not make a Kafka client of the stream's options"),
+						errdetail("librdkafka: %s", words)));
 	}
 	return rk;
 }
@@ -371,7 +386,7 @@ on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque)
 
 	if (connection->on_stats != NULL)
 		connection->on_stats(connection->arg, json);
-	return 0;					/* librdkafka frees the text */
+	return 0; /* librdkafka frees the text */
 }
 
 static void
@@ -382,9 +397,13 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 	connection->on_delivery(connection->arg, message);
 }
 
-/* In librdkafka's threads: resolve, or refuse an address that the setting does not allow, be it configured or advertised. */
+/*
+ * In librdkafka's threads: resolve, or refuse an address that the setting does not allow, be it configured or
+ * advertised.
+ */
 static int
-on_resolve(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res, void *opaque)
+on_resolve(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res,
+		   void *opaque)
 {
 	const Connection *connection = opaque;
 

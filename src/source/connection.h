@@ -12,52 +12,58 @@
 
 typedef enum ConnectionKind
 {
-	CONNECT_WORKER,				/* reads all day */
-	CONNECT_SCAN,				/* reads once, to an end */
+	CONNECT_WORKER, /* reads all day */
+	CONNECT_SCAN,	/* reads once, to an end */
 	CONNECT_PRODUCE
 } ConnectionKind;
 
-/* What librdkafka reported last. Written by its callbacks, which run in the backend's own thread, inside connection_poll(). */
+/*
+ * What librdkafka reported last. Written by its callbacks, which run in the backend's own thread, inside
+ * connection_poll().
+ */
 typedef struct ConnectionEvents
 {
-	bool		all_down;		/* no broker was reachable; reset by whoever sees one again */
-	bool		auth_failed;
-	bool		topic_unknown;	/* the topic or one of its partitions; reset by whoever asks for another */
-	bool		fatal;
-	char		message[256];	/* the last error, in librdkafka's words */
+	bool all_down; /* no broker was reachable; reset by whoever sees one again */
+	bool auth_failed;
+	bool topic_unknown; /* the topic or one of its partitions; reset by whoever asks for another */
+	bool fatal;
+	char message[256]; /* the last error, in librdkafka's words */
 } ConnectionEvents;
 
 typedef struct Connection
 {
-	rd_kafka_t *rk;				/* NULL once closed */
-	dlist_node	node;			/* of all that are open in this process */
+	rd_kafka_t *rk;	 /* NULL once closed */
+	dlist_node node; /* of all that are open in this process */
 	ConnectionEvents events;
-	char	   *allowed_brokers;	/* streambatch.allowed_brokers as of opening; read by librdkafka's threads */
-	void		(*on_stats) (void *arg, const char *json);	/* set before opening for statistics every second; called by polling */
-	void		(*on_delivery) (void *arg, const rd_kafka_message_t *message);	/* for producers; called by polling */
-	void		(*close) (void *arg);	/* ends the owner, who calls connection_close(); set before opening */
-	void	   *arg;			/* the owner */
+	char *allowed_brokers; /* streambatch.allowed_brokers as of opening; read by librdkafka's threads */
+	void (*on_stats)(
+		void *arg, const char *json); /* set before opening for statistics every second; called by polling */
+	void (*on_delivery)(void *arg, const rd_kafka_message_t *message); /* for producers; called by polling */
+	void (*close)(void *arg); /* ends the owner, who calls connection_close(); set before opening */
+	void *arg;				  /* the owner */
 } Connection;
 
 /*
- * Fill in connection->rk with a client for the stream, with the user mapping of the role, PUBLIC's, or none. Raises on bad options and
- * missing privileges, never for a broker that is away. The caller closes.
+ * Fill in connection->rk with a client for the stream, with the user mapping of the role, PUBLIC's, or none.
+ * Raises on bad options and missing privileges, never for a broker that is away. The caller closes.
  */
 extern void connection_open(Connection *connection, const Stream *stream, Oid role, ConnectionKind kind);
 
 /* Let librdkafka's callbacks run: errors, statistics, delivery reports. */
-extern int	connection_poll(Connection *connection, int timeout_ms);
+extern int connection_poll(Connection *connection, int timeout_ms);
 
 /*
- * Ask the broker for the number of a topic's partitions, in slices between which interrupts are heard. -1: *err says why, and the events perhaps
- * more.
+ * Ask the broker for the number of a topic's partitions, in slices between which interrupts are heard. -1:
+ * *err says why, and the events perhaps more.
  */
-extern int	connection_partition_count(Connection *connection, rd_kafka_topic_t *topic, int timeout_ms, rd_kafka_resp_err_t *err);
+extern int connection_partition_count(Connection *connection, rd_kafka_topic_t *topic, int timeout_ms,
+									  rd_kafka_resp_err_t *err);
 
 /*
- * End the client; waits for its threads, not for the network. Safe to call twice. A process that exits has the owners of
- * those that are open closed: what they hold of the client, topics, queues and messages, would keep it from ending.
+ * End the client; waits for its threads, not for the network. Safe to call twice. A process that exits has
+ * the owners of those that are open closed: what they hold of the client, topics, queues and messages, would
+ * keep it from ending.
  */
 extern void connection_close(Connection *connection);
 
-#endif							/* STREAMBATCH_CONNECTION_H */
+#endif /* STREAMBATCH_CONNECTION_H */

@@ -2,18 +2,19 @@
  * consumer.c
  *		Reading a topic's partitions with librdkafka, through one queue.
  *
- * Partitions are started one by one at explicit offsets into a common queue (what assign() does too, without a consumer group: no
- * coordinator to ask, no right on a group to have). librdkafka's threads fetch ahead into the queue; consumer_take() empties it in
- * batches and never waits in the network.
+ * Partitions are started one by one at explicit offsets into a common queue (what assign() does too, without
+ * a consumer group: no coordinator to ask, no right on a group to have). librdkafka's threads fetch ahead
+ * into the queue; consumer_take() empties it in batches and never waits in the network.
  *
- * Where things stand is kept per partition: the position moves past a message when it is taken, and past what holds no message (control
- * records, aborted transactions, compacted ranges) when librdkafka reports the partition's end (EOF). The log end is the last stable
- * offset. librdkafka's rd_kafka_get_watermark_offsets() tells the high watermark, also when reading committed messages only, which an
- * open transaction puts ahead of what can be read; so the last stable offset comes from its statistics, once a second, and from EOF at
+ * Where things stand is kept per partition: the position moves past a message when it is taken, and past what
+ * holds no message (control records, aborted transactions, compacted ranges) when librdkafka reports the
+ * partition's end (EOF). The log end is the last stable offset. librdkafka's rd_kafka_get_watermark_offsets()
+ * tells the high watermark, also when reading committed messages only, which an open transaction puts ahead
+ * of what can be read; so the last stable offset comes from its statistics, once a second, and from EOF at
  * once. A partition is at its end when EOF said so, or when the position has reached the high watermark.
  *
- * Errors arrive in the same queue. Most are about fetching and become trouble (trouble.c); some are about bytes in the log, and become broken
- * messages.
+ * Errors arrive in the same queue. Most are about fetching and become trouble (trouble.c); some are about
+ * bytes in the log, and become broken messages.
  */
 #include "postgres.h"
 
@@ -40,7 +41,7 @@ static void wait_readable(Consumer *consumer, int timeout_ms);
 Consumer *
 consumer_open(const Stream *stream, Oid role, bool prefetch)
 {
-	Consumer   *consumer = palloc0(sizeof(Consumer));
+	Consumer *consumer = palloc0(sizeof(Consumer));
 
 	consumer->context = CurrentMemoryContext;
 	consumer->topic_name = pstrdup(stream->topic);
@@ -58,8 +59,7 @@ consumer_open(const Stream *stream, Oid role, bool prefetch)
 	consumer->topic = rd_kafka_topic_new(consumer->connection.rk, consumer->topic_name, NULL);
 	if (consumer->topic == NULL)
 		ereport(ERROR,
-				(errcode(ERRCODE_FDW_ERROR),
-				 errmsg("could not open topic \"%s\"", consumer->topic_name),
+				(errcode(ERRCODE_FDW_ERROR), errmsg("could not open topic \"%s\"", consumer->topic_name),
 				 errdetail("librdkafka: %s", rd_kafka_err2str(rd_kafka_last_error()))));
 	open_wakeup(consumer);
 	return consumer;
@@ -117,9 +117,9 @@ consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n)
 int
 consumer_take(Consumer *consumer, Message *messages, int max, int timeout_ms)
 {
-	uint64		ignored;
-	ssize_t		got;
-	int			n = 0;
+	uint64 ignored;
+	ssize_t got;
+	int n = 0;
 
 	consumer_release(consumer);
 	if (consumer->taken_size < max)
@@ -131,7 +131,8 @@ consumer_take(Consumer *consumer, Message *messages, int max, int timeout_ms)
 	}
 
 	/* drain the wake-up before looking: what comes after the look rings again */
-	if (consumer->wakeup_fd >= 0 && read(consumer->wakeup_fd, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN)
+	if (consumer->wakeup_fd >= 0 && read(consumer->wakeup_fd, &ignored, sizeof(ignored)) < 0 &&
+		errno != EAGAIN)
 		elog(LOG, "could not read eventfd: %m");
 	got = rd_kafka_consume_batch_queue(consumer->queue, 0, consumer->taken, max);
 	if (got <= 0 && timeout_ms > 0)
@@ -144,7 +145,8 @@ consumer_take(Consumer *consumer, Message *messages, int max, int timeout_ms)
 	{
 		if (consumer->taken[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR)
 			note_message(consumer, consumer->taken[i], &messages[n++]);
-		else if (is_broken(consumer->taken[i]->err) && note_broken(consumer, consumer->taken[i], &messages[n]))
+		else if (is_broken(consumer->taken[i]->err) &&
+				 note_broken(consumer, consumer->taken[i], &messages[n]))
 			n++;
 		else
 			note_event(consumer, consumer->taken[i]);
@@ -156,7 +158,7 @@ consumer_take(Consumer *consumer, Message *messages, int max, int timeout_ms)
 	/* librdkafka rings only for the first in an empty queue */
 	if (consumer->ntaken == max && consumer->wakeup_fd >= 0)
 	{
-		uint64		one = 1;
+		uint64 one = 1;
 
 		if (write(consumer->wakeup_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 			elog(LOG, "could not write eventfd: %m");
@@ -178,13 +180,15 @@ void
 consumer_position(Consumer *consumer, int32 partition, int64 *position, int64 *log_end, bool *at_end)
 {
 	PartitionState *state = partition_state(consumer, partition);
-	int64		low = -1;
-	int64		high = -1;
+	int64 low = -1;
+	int64 high = -1;
 
 	/* cached by librdkafka from the last fetch response: no request */
-	(void) rd_kafka_get_watermark_offsets(consumer->connection.rk, consumer->topic_name, partition, &low, &high);
+	(void) rd_kafka_get_watermark_offsets(consumer->connection.rk, consumer->topic_name, partition, &low,
+										  &high);
 	*position = state->position;
-	*at_end = state->assigned && state->position >= 0 && (state->eof || (high >= 0 && state->position >= high));
+	*at_end =
+		state->assigned && state->position >= 0 && (state->eof || (high >= 0 && state->position >= high));
 	*log_end = state->stable_end;
 	if (state->position >= 0 && (*at_end || (*log_end >= 0 && *log_end < state->position)))
 		*log_end = state->position;
@@ -208,7 +212,10 @@ close_callback(void *arg)
 	consumer_close(arg);
 }
 
-/* librdkafka writes eight bytes to the descriptor when the queue stops being empty: just what an eventfd takes. */
+/*
+ * librdkafka writes eight bytes to the descriptor when the queue stops being empty: just what an eventfd
+ * takes.
+ */
 static void
 open_wakeup(Consumer *consumer)
 {
@@ -216,9 +223,7 @@ open_wakeup(Consumer *consumer)
 
 	consumer->wakeup_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (consumer->wakeup_fd < 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not create an eventfd: %m")));
+		ereport(ERROR, (errcode_for_file_access(), errmsg("could not create an eventfd: %m")));
 	rd_kafka_queue_io_event_enable(consumer->queue, consumer->wakeup_fd, &one, sizeof(one));
 }
 
@@ -232,11 +237,10 @@ start_partition(Consumer *consumer, int32 partition, int64 offset)
 		(void) rd_kafka_consume_stop(consumer->topic, partition);
 	state->assigned = rd_kafka_consume_start_queue(consumer->topic, partition, offset, consumer->queue) == 0;
 	if (!state->assigned)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_ERROR),
-				 errmsg("could not read partition %d of topic \"%s\" from offset " INT64_FORMAT, partition,
-						consumer->topic_name, offset),
-				 errdetail("librdkafka: %s", rd_kafka_err2str(rd_kafka_last_error()))));
+		ereport(ERROR, (errcode(ERRCODE_FDW_ERROR),
+						errmsg("could not read partition %d of topic \"%s\" from offset " INT64_FORMAT,
+							   partition, consumer->topic_name, offset),
+						errdetail("librdkafka: %s", rd_kafka_err2str(rd_kafka_last_error()))));
 }
 
 /* The state of a partition, growing the array. */
@@ -245,17 +249,14 @@ partition_state(Consumer *consumer, int32 partition)
 {
 	if (partition >= consumer->npartitions)
 	{
-		int			n = partition + 1;
+		int n = partition + 1;
 
 		if (consumer->partitions == NULL)
 			consumer->partitions = MemoryContextAlloc(consumer->context, n * sizeof(PartitionState));
 		else
 			consumer->partitions = repalloc(consumer->partitions, n * sizeof(PartitionState));
 		for (int i = consumer->npartitions; i < n; i++)
-			consumer->partitions[i] = (PartitionState)
-		{
-			.position = CONSUMER_BEGINNING, .stable_end = -1
-		};
+			consumer->partitions[i] = (PartitionState){.position = CONSUMER_BEGINNING, .stable_end = -1};
 		consumer->npartitions = n;
 	}
 	return &consumer->partitions[partition];
@@ -266,8 +267,8 @@ note_message(Consumer *consumer, const rd_kafka_message_t *from, Message *to)
 {
 	PartitionState *state = &consumer->partitions[from->partition];
 	rd_kafka_timestamp_type_t type;
-	int64		ms = rd_kafka_message_timestamp(from, &type);
-	int64		usecs;
+	int64 ms = rd_kafka_message_timestamp(from, &type);
+	int64 usecs;
 
 	state->position = from->offset + 1;
 	state->eof = false;
@@ -282,7 +283,8 @@ note_message(Consumer *consumer, const rd_kafka_message_t *from, Message *to)
 	to->handle = (void *) from;
 
 	/* producers may set any number: one that is no timestamp of ours counts as none */
-	to->has_timestamp = type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && ms >= 0 && !pg_mul_s64_overflow(ms, 1000, &usecs);
+	to->has_timestamp =
+		type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && ms >= 0 && !pg_mul_s64_overflow(ms, 1000, &usecs);
 	to->timestamp = to->has_timestamp ? usecs - UNIX_TO_PG_USECS : 0;
 	to->has_timestamp = to->has_timestamp && IS_VALID_TIMESTAMP(to->timestamp);
 }
@@ -292,13 +294,14 @@ static bool
 is_broken(rd_kafka_resp_err_t err)
 {
 	return err == RD_KAFKA_RESP_ERR__BAD_MSG || err == RD_KAFKA_RESP_ERR__BAD_COMPRESSION ||
-		err == RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED || err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
-		err == RD_KAFKA_RESP_ERR_INVALID_MSG;
+		   err == RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED || err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+		   err == RD_KAFKA_RESP_ERR_INVALID_MSG;
 }
 
 /*
- * What lies at a partition's position cannot be read: a broken message, and the partition is to go on behind it. librdkafka may tell
- * of it several times, and for a batch of messages names the first: the position counts, so that each of them is told once.
+ * What lies at a partition's position cannot be read: a broken message, and the partition is to go on behind
+ * it. librdkafka may tell of it several times, and for a batch of messages names the first: the position
+ * counts, so that each of them is told once.
  */
 static bool
 note_broken(Consumer *consumer, const rd_kafka_message_t *from, Message *to)
@@ -307,10 +310,9 @@ note_broken(Consumer *consumer, const rd_kafka_message_t *from, Message *to)
 
 	if (state->restart || from->offset < 0)
 		return false;
-	*to = (Message)
-	{
-		.partition = from->partition, .offset = Max(from->offset, state->position), .broken = rd_kafka_message_errstr(from)
-	};
+	*to = (Message){.partition = from->partition,
+					.offset = Max(from->offset, state->position),
+					.broken = rd_kafka_message_errstr(from)};
 	state->position = to->offset + 1;
 	state->eof = false;
 	state->restart = true;

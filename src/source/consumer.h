@@ -2,8 +2,9 @@
  * consumer.h
  *		Reading a topic: partitions, positions, messages.
  *
- * A consumer is assigned, never subscribed; it commits nothing to the broker. It is freed with the memory context that it
- * was opened in (reset callback). Broker trouble is state, not an error: only what no retry can mend is raised.
+ * A consumer is assigned, never subscribed; it commits nothing to the broker. It is freed with the memory
+ * context that it was opened in (reset callback). Broker trouble is state, not an error: only what no retry
+ * can mend is raised.
  */
 #ifndef STREAMBATCH_CONSUMER_H
 #define STREAMBATCH_CONSUMER_H
@@ -15,36 +16,36 @@ typedef struct Consumer Consumer;
 
 typedef struct PartitionPosition
 {
-	int32		partition;
-	int64		offset;			/* the next one to read; CONSUMER_BEGINNING or CONSUMER_END to let the broker say */
+	int32 partition;
+	int64 offset; /* the next one to read; CONSUMER_BEGINNING or CONSUMER_END to let the broker say */
 } PartitionPosition;
 
-#define CONSUMER_BEGINNING	(-2)
-#define CONSUMER_END		(-1)
+#define CONSUMER_BEGINNING (-2)
+#define CONSUMER_END (-1)
 
 /* What stands in the way at the moment. */
 typedef enum ConsumerTrouble
 {
 	CONSUMER_FINE,
-	CONSUMER_RECONNECTING,		/* brokers away: librdkafka retries by itself */
-	CONSUMER_UNKNOWN_TOPIC,		/* the topic is not there (any more) */
-	CONSUMER_OUT_OF_RANGE,		/* a position is outside the log: trouble_partition, trouble_offset say which */
-	CONSUMER_AUTH,				/* authentication or authorization failed */
+	CONSUMER_RECONNECTING,	/* brokers away: librdkafka retries by itself */
+	CONSUMER_UNKNOWN_TOPIC, /* the topic is not there (any more) */
+	CONSUMER_OUT_OF_RANGE,	/* a position is outside the log: trouble_partition, trouble_offset say which */
+	CONSUMER_AUTH,			/* authentication or authorization failed */
 	CONSUMER_FATAL
 } ConsumerTrouble;
 
 typedef struct ConsumerState
 {
 	ConsumerTrouble trouble;
-	char		message[256];	/* librdkafka's words, without secrets */
-	int32		trouble_partition;
-	int64		trouble_offset;
+	char message[256]; /* librdkafka's words, without secrets */
+	int32 trouble_partition;
+	int64 trouble_offset;
 } ConsumerState;
 
 /*
- * Open a consumer for a stream, with the options of its server and table and the user mapping of the given role.
- * prefetch: true for the worker (statistics every second), false for an ad hoc scan. Does not wait for the broker. Raises what librdkafka says of the
- * options.
+ * Open a consumer for a stream, with the options of its server and table and the user mapping of the given
+ * role. prefetch: true for the worker (statistics every second), false for an ad hoc scan. Does not wait for
+ * the broker. Raises what librdkafka says of the options.
  */
 extern Consumer *consumer_open(const Stream *stream, Oid role, bool prefetch);
 
@@ -52,46 +53,63 @@ extern Consumer *consumer_open(const Stream *stream, Oid role, bool prefetch);
 extern void consumer_close(Consumer *consumer);
 
 /*
- * Number of partitions of the topic, or -1 when the broker did not answer in time (the state then says why) or 0 when there is no such topic.
- * With a timeout of 0 it asks nobody: the number that librdkafka learned last, refreshed every 10 s; -1 if it has learned none.
+ * Number of partitions of the topic, or -1 when the broker did not answer in time (the state then says why)
+ * or 0 when there is no such topic. With a timeout of 0 it asks nobody: the number that librdkafka learned
+ * last, refreshed every 10 s; -1 if it has learned none.
  */
-extern int	consumer_partition_count(Consumer *consumer, int timeout_ms);
-
-/* Ask the broker for the first offset and the log end (last stable offset) of a partition: slow, waits behind fetches. False: see the state. */
-extern bool consumer_query_range(Consumer *consumer, int32 partition, int64 *low, int64 *high, int timeout_ms);
-
-/* The offset of the first message at or after a time, or the log end; for ranges on the timestamp. False: see the state. */
-extern bool consumer_offset_for_time(Consumer *consumer, int32 partition, TimestampTz time, int64 *offset, int timeout_ms);
+extern int consumer_partition_count(Consumer *consumer, int timeout_ms);
 
 /*
- * The same for many partitions with one request per broker. On input each offset is CONSUMER_BEGINNING, CONSUMER_END (the last stable offset)
- * or a time made by consumer_time_query(); on output the offset, -1 where no message is as late as the time.
+ * Ask the broker for the first offset and the log end (last stable offset) of a partition: slow, waits behind
+ * fetches. False: see the state.
  */
-extern bool consumer_query_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n, int timeout_ms);
+extern bool consumer_query_range(Consumer *consumer, int32 partition, int64 *low, int64 *high,
+								 int timeout_ms);
+
+/*
+ * The offset of the first message at or after a time, or the log end; for ranges on the timestamp. False: see
+ * the state.
+ */
+extern bool consumer_offset_for_time(Consumer *consumer, int32 partition, TimestampTz time, int64 *offset,
+									 int timeout_ms);
+
+/*
+ * The same for many partitions with one request per broker. On input each offset is CONSUMER_BEGINNING,
+ * CONSUMER_END (the last stable offset) or a time made by consumer_time_query(); on output the offset, -1
+ * where no message is as late as the time.
+ */
+extern bool consumer_query_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n,
+								   int timeout_ms);
 extern int64 consumer_time_query(TimestampTz time);
 
 /*
- * Replace the assignment. Reading begins at these positions. Where many partitions begin at their end, ask consumer_query_offsets() first:
- * resolving CONSUMER_END here waits behind fetches.
+ * Replace the assignment. Reading begins at these positions. Where many partitions begin at their end, ask
+ * consumer_query_offsets() first: resolving CONSUMER_END here waits behind fetches.
  */
 extern void consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n);
 
 /*
- * Take up to max messages, waiting at most timeout_ms for the first (latch and interrupts are the caller's; keep it short). They stay
- * valid until consumer_release(). Returns their number; messages of one partition come in the order of offsets.
+ * Take up to max messages, waiting at most timeout_ms for the first (latch and interrupts are the caller's;
+ * keep it short). They stay valid until consumer_release(). Returns their number; messages of one partition
+ * come in the order of offsets.
  */
-extern int	consumer_take(Consumer *consumer, Message *messages, int max, int timeout_ms);
+extern int consumer_take(Consumer *consumer, Message *messages, int max, int timeout_ms);
 extern void consumer_release(Consumer *consumer);
 
 /*
- * Where reading of a partition stands: *position, the offset after the last message taken, or after what was skipped to the end of the
- * partition (control records, compaction); *log_end, the last stable offset as fetch responses last told, -1 when not yet known; *at_end,
- * true when the partition was read to its end and nothing has come since. Costs no request.
+ * Where reading of a partition stands: *position, the offset after the last message taken, or after what was
+ * skipped to the end of the partition (control records, compaction); *log_end, the last stable offset as
+ * fetch responses last told, -1 when not yet known; *at_end, true when the partition was read to its end and
+ * nothing has come since. Costs no request.
  */
-extern void consumer_position(Consumer *consumer, int32 partition, int64 *position, int64 *log_end, bool *at_end);
+extern void consumer_position(Consumer *consumer, int32 partition, int64 *position, int64 *log_end,
+							  bool *at_end);
 
-/* A file descriptor that becomes readable when messages wait (for WaitEventSet); -1 if there is none. Drained by consumer_take. */
-extern int	consumer_wakeup_fd(Consumer *consumer);
+/*
+ * A file descriptor that becomes readable when messages wait (for WaitEventSet); -1 if there is none. Drained
+ * by consumer_take.
+ */
+extern int consumer_wakeup_fd(Consumer *consumer);
 
 /* The present trouble; refreshed by consumer_take. */
 extern const ConsumerState *consumer_state(Consumer *consumer);
@@ -99,4 +117,4 @@ extern const ConsumerState *consumer_state(Consumer *consumer);
 /* The headers of a message as a jsonb Datum (array of {"key","value"}), or NULL-flag. Current context. */
 extern Datum message_headers(const Message *message, bool *isnull);
 
-#endif							/* STREAMBATCH_CONSUMER_H */
+#endif /* STREAMBATCH_CONSUMER_H */

@@ -2,8 +2,9 @@
  * consumer_query.c
  *		What a consumer asks its brokers: partitions, first and last offsets, offsets of times.
  *
- * Each question is a request and waits, behind pending fetches of the same broker: up to fetch.wait.max.ms. They are asked when reading begins,
- * not while it goes on. The log end is the last stable offset, since requests carry our isolation level.
+ * Each question is a request and waits, behind pending fetches of the same broker: up to fetch.wait.max.ms.
+ * They are asked when reading begins, not while it goes on. The log end is the last stable offset, since
+ * requests carry our isolation level.
  */
 #include "postgres.h"
 
@@ -11,13 +12,14 @@
 #include "miscadmin.h"
 #include "source/consumer_state.h"
 
-static rd_kafka_resp_err_t ask_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n, int timeout_ms);
+static rd_kafka_resp_err_t ask_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n,
+									   int timeout_ms);
 
 int
 consumer_partition_count(Consumer *consumer, int timeout_ms)
 {
 	rd_kafka_resp_err_t err;
-	int			count;
+	int count;
 
 	if (timeout_ms <= 0)
 		return consumer->known_partitions;
@@ -39,7 +41,7 @@ consumer_query_range(Consumer *consumer, int32 partition, int64 *low, int64 *hig
 	*low = CONSUMER_BEGINNING;
 	*high = CONSUMER_END;
 	return consumer_query_offsets(consumer, &partition, low, 1, timeout_ms) &&
-		consumer_query_offsets(consumer, &partition, high, 1, timeout_ms);
+		   consumer_query_offsets(consumer, &partition, high, 1, timeout_ms);
 }
 
 bool
@@ -70,18 +72,22 @@ consumer_query_offsets(Consumer *consumer, const int32 *partitions, int64 *offse
 		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
 			return true;
 		if (err != RD_KAFKA_RESP_ERR__TIMED_OUT && err != RD_KAFKA_RESP_ERR__TRANSPORT &&
-			err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE && err != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION)
+			err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE &&
+			err != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION)
 			break;
 	}
 	trouble_of_error(consumer, err);
 	return false;
 }
 
-/* Kafka counts milliseconds since 1970: round down, so that nothing is missed. Negative numbers mean other things to it. */
+/*
+ * Kafka counts milliseconds since 1970: round down, so that nothing is missed. Negative numbers mean other
+ * things to it.
+ */
 int64
 consumer_time_query(TimestampTz time)
 {
-	int64		unix_usecs;
+	int64 unix_usecs;
 
 	if (TIMESTAMP_IS_NOBEGIN(time) || pg_add_s64_overflow(time, UNIX_TO_PG_USECS, &unix_usecs))
 		return TIMESTAMP_IS_NOBEGIN(time) ? 0 : PG_INT64_MAX;

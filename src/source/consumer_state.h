@@ -9,32 +9,32 @@
 #include "source/consumer.h"
 #include "utils/timestamp.h"
 
-#define UNIX_TO_PG_USECS	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+#define UNIX_TO_PG_USECS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 typedef struct PartitionState
 {
-	bool		assigned;
-	int64		position;		/* negative until the broker has said where reading begins */
-	int64		stable_end;		/* last stable offset; -1 not known */
-	bool		eof;			/* EOF was the last that came */
-	bool		restart;		/* something broken came: to be read on behind it */
+	bool assigned;
+	int64 position;	  /* negative until the broker has said where reading begins */
+	int64 stable_end; /* last stable offset; -1 not known */
+	bool eof;		  /* EOF was the last that came */
+	bool restart;	  /* something broken came: to be read on behind it */
 } PartitionState;
 
 struct Consumer
 {
-	Connection	connection;
+	Connection connection;
 	const char *topic_name;
 	rd_kafka_topic_t *topic;
 	rd_kafka_queue_t *queue;
-	int			wakeup_fd;
+	int wakeup_fd;
 	PartitionState *partitions;
-	int			npartitions;	/* length of the array */
+	int npartitions;			/* length of the array */
 	rd_kafka_message_t **taken; /* of the last consumer_take() */
-	int			taken_size;
-	int			ntaken;
-	bool		restart;		/* some partition is to be restarted */
+	int taken_size;
+	int ntaken;
+	bool restart; /* some partition is to be restarted */
 	ConsumerState state;
-	int			known_partitions;	/* as the statistics tell; -1 before the first */
+	int known_partitions; /* as the statistics tell; -1 before the first */
 	MemoryContext context;
 	MemoryContextCallback callback;
 };
@@ -54,4 +54,4 @@ extern void trouble_refresh(Consumer *consumer);
 /* The reader of librdkafka's statistics; the argument is the consumer. */
 extern void trouble_on_stats(void *arg, const char *json);
 
-#endif							/* STREAMBATCH_CONSUMER_STATE_H */
+#endif /* STREAMBATCH_CONSUMER_STATE_H */

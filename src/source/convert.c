@@ -2,16 +2,18 @@
  * convert.c
  *		JSON values into Datums (see convert.h).
  *
- * One table says, for each type, which kinds of JSON values it takes and what reads them. The rule behind it: a JSON string means what it
- * would mean as an SQL literal of the type; a number means its value; arrays and objects fit only text, json and jsonb, which take anything,
- * and array types. Plain spellings take the short ways of decimal.c and isotime.c; everything else goes through the type's input
- * function, and both give the same result.
+ * One table says, for each type, which kinds of JSON values it takes and what reads them. The rule behind it:
+ * a JSON string means what it would mean as an SQL literal of the type; a number means its value; arrays and
+ * objects fit only text, json and jsonb, which take anything, and array types. Plain spellings take the short
+ * ways of decimal.c and isotime.c; everything else goes through the type's input function, and both give the
+ * same result.
  *
- * Numbers into whole-number types must be whole: 1.0 and 1e3 are, 1.5 is not. Numbers into timestamps count time_unit since 1970.
- * A JSON array fills an array element by element, nested ones as further dimensions, which must be rectangular. By the rule for strings a
- * bytea takes '\x00ff' (bytea_in's formats, not Base64), and a timestamp ignores a zone in the text, as timestamp_in does; a timestamptz
- * without one is read by the stream's clock. Words that read the clock ('now', 'today') are refused: a message means the same whenever it
- * is read.
+ * Numbers into whole-number types must be whole: 1.0 and 1e3 are, 1.5 is not. Numbers into timestamps count
+ * time_unit since 1970. A JSON array fills an array element by element, nested ones as further dimensions,
+ * which must be rectangular. By the rule for strings a bytea takes '\x00ff' (bytea_in's formats, not Base64),
+ * and a timestamp ignores a zone in the text, as timestamp_in does; a timestamptz without one is read by the
+ * stream's clock. Words that read the clock ('now', 'today') are refused: a message means the same whenever
+ * it is read.
  */
 #include "postgres.h"
 
@@ -30,32 +32,32 @@
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
-typedef Datum (*ConvertFunction) (Converter *converter, const JsonCell *cell);
+typedef Datum (*ConvertFunction)(Converter *converter, const JsonCell *cell);
 
 struct Converter
 {
 	ConvertFunction convert;
-	int			kinds;			/* bits: 1 << JsonKind */
-	Oid			type;			/* the base type, where it is a domain */
-	int32		typmod;
-	bool		reads_clock;	/* the input function knows 'now' and its kin */
+	int kinds; /* bits: 1 << JsonKind */
+	Oid type;  /* the base type, where it is a domain */
+	int32 typmod;
+	bool reads_clock; /* the input function knows 'now' and its kin */
 	InputFunction input;
-	Oid			domain;			/* or InvalidOid */
-	void	   *domain_cache;
-	MemoryContext context;		/* of the converter */
-	Converter  *element;		/* of an array */
+	Oid domain; /* or InvalidOid */
+	void *domain_cache;
+	MemoryContext context; /* of the converter */
+	Converter *element;	   /* of an array */
 	const Stream *stream;
-	pg_tz	   *zone;
+	pg_tz *zone;
 };
 
 /* An array under construction. */
 typedef struct ArrayFill
 {
-	Converter  *element;
+	Converter *element;
 	ArrayBuildState *state;
-	int			ndims;			/* 0: no element that is not an array has been seen */
-	int			dims[MAXDIM];	/* -1: not known yet */
-	int			lower[MAXDIM];
+	int ndims;		  /* 0: no element that is not an array has been seen */
+	int dims[MAXDIM]; /* -1: not known yet */
+	int lower[MAXDIM];
 } ArrayFill;
 
 static Datum as_bool(Converter *converter, const JsonCell *cell);
@@ -84,19 +86,19 @@ static void not_whole(Converter *converter, const JsonCell *cell) pg_attribute_n
 static void out_of_range(Converter *converter, const JsonCell *cell) pg_attribute_noreturn();
 static void ragged(void) pg_attribute_noreturn();
 
-#define STRINGS		(1 << JSON_STRING)
-#define NUMBERS		(1 << JSON_NUMBER)
-#define BOOLS		(1 << JSON_BOOL)
-#define ARRAYS		(1 << JSON_ARRAY)
-#define ANYTHING	(STRINGS | NUMBERS | BOOLS | ARRAYS | 1 << JSON_OBJECT)
+#define STRINGS (1 << JSON_STRING)
+#define NUMBERS (1 << JSON_NUMBER)
+#define BOOLS (1 << JSON_BOOL)
+#define ARRAYS (1 << JSON_ARRAY)
+#define ANYTHING (STRINGS | NUMBERS | BOOLS | ARRAYS | 1 << JSON_OBJECT)
 
 typedef struct ConvertRule
 {
-	Oid			type;
+	Oid type;
 	ConvertFunction convert;
-	int			kinds;
-	bool		pinned;			/* see InputFunction */
-	bool		reads_clock;
+	int kinds;
+	bool pinned; /* see InputFunction */
+	bool reads_clock;
 } ConvertRule;
 
 static const ConvertRule rules[] = {
@@ -121,17 +123,16 @@ static const ConvertRule rules[] = {
 	{TIMESTAMPTZOID, as_timestamp, STRINGS | NUMBERS, true, true},
 	{INTERVALOID, as_any, STRINGS, true, false},
 	/* the rest: enums, ranges, network addresses, composite types, types of extensions */
-	{InvalidOid, as_any, STRINGS | NUMBERS | BOOLS, true, false}
-};
+	{InvalidOid, as_any, STRINGS | NUMBERS | BOOLS, true, false}};
 
 static const ConvertRule array_rule = {InvalidOid, as_array, STRINGS | ARRAYS, true, false};
 
 Converter *
 converter_create(const Stream *stream, Oid type, int32 typmod)
 {
-	Converter  *converter = palloc0(sizeof(Converter));
+	Converter *converter = palloc0(sizeof(Converter));
 	const ConvertRule *rule = rules;
-	Oid			element;
+	Oid element;
 
 	if (get_typtype(type) == TYPTYPE_DOMAIN)
 	{
@@ -150,9 +151,8 @@ converter_create(const Stream *stream, Oid type, int32 typmod)
 
 	converter->zone = pg_tzset(stream->time_zone);
 	if (converter->zone == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("time zone \"%s\" not recognized", stream->time_zone)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("time zone \"%s\" not recognized", stream->time_zone)));
 	converter->convert = rule->convert;
 	converter->kinds = rule->kinds;
 	converter->reads_clock = rule->reads_clock;
@@ -167,7 +167,7 @@ converter_create(const Stream *stream, Oid type, int32 typmod)
 Datum
 converter_apply(Converter *converter, const JsonCell *cell, bool *isnull)
 {
-	Datum		value = 0;
+	Datum value = 0;
 
 	*isnull = cell->kind == JSON_MISSING || cell->kind == JSON_NULL;
 	if (!*isnull)
@@ -192,8 +192,8 @@ as_bool(Converter *converter, const JsonCell *cell)
 static Datum
 as_integer(Converter *converter, const JsonCell *cell)
 {
-	Decimal		decimal;
-	int64		value;
+	Decimal decimal;
+	int64 value;
 
 	/* "1.0" is no integer for the input function, 1.0 is one for us */
 	if (cell->kind == JSON_STRING &&
@@ -218,8 +218,8 @@ as_integer(Converter *converter, const JsonCell *cell)
 static int64
 whole_number(Converter *converter, const JsonCell *cell)
 {
-	Decimal		decimal;
-	int64		value = 0;
+	Decimal decimal;
+	int64 value = 0;
 
 	if (!decimal_parse(cell->text, cell->len, &decimal))
 		return whole_numeric(converter, cell);
@@ -239,12 +239,14 @@ whole_number(Converter *converter, const JsonCell *cell)
 static int64
 whole_numeric(Converter *converter, const JsonCell *cell)
 {
-	Datum		number = DirectFunctionCall3(numeric_in, CStringGetDatum(pnstrdup(cell->text, cell->len)), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
-	Datum		whole = DirectFunctionCall2(numeric_trunc, number, Int32GetDatum(0));
+	Datum number = DirectFunctionCall3(numeric_in, CStringGetDatum(pnstrdup(cell->text, cell->len)),
+									   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	Datum whole = DirectFunctionCall2(numeric_trunc, number, Int32GetDatum(0));
 
 	if (!DatumGetBool(DirectFunctionCall2(numeric_eq, number, whole)))
 		not_whole(converter, cell);
-	if (DatumGetBool(DirectFunctionCall2(numeric_gt, whole, NumericGetDatum(int64_to_numeric(PG_INT64_MAX)))) ||
+	if (DatumGetBool(
+			DirectFunctionCall2(numeric_gt, whole, NumericGetDatum(int64_to_numeric(PG_INT64_MAX)))) ||
 		DatumGetBool(DirectFunctionCall2(numeric_lt, whole, NumericGetDatum(int64_to_numeric(PG_INT64_MIN)))))
 		out_of_range(converter, cell);
 	return DatumGetInt64(DirectFunctionCall1(numeric_int8, whole));
@@ -253,9 +255,9 @@ whole_numeric(Converter *converter, const JsonCell *cell)
 static Datum
 as_float(Converter *converter, const JsonCell *cell)
 {
-	Decimal		decimal;
-	float8		wide;
-	float4		narrow;
+	Decimal decimal;
+	float8 wide;
+	float4 narrow;
 
 	if (decimal_parse(cell->text, cell->len, &decimal))
 	{
@@ -270,10 +272,11 @@ as_float(Converter *converter, const JsonCell *cell)
 static Datum
 as_numeric(Converter *converter, const JsonCell *cell)
 {
-	Decimal		decimal;
-	Datum		value;
+	Decimal decimal;
+	Datum value;
 
-	if (decimal_parse(cell->text, cell->len, &decimal) && decimal_to_numeric(&decimal, converter->typmod, &value))
+	if (decimal_parse(cell->text, cell->len, &decimal) &&
+		decimal_to_numeric(&decimal, converter->typmod, &value))
 		return value;
 	return from_text(converter, cell);
 }
@@ -282,11 +285,12 @@ as_numeric(Converter *converter, const JsonCell *cell)
 static Datum
 as_text(Converter *converter, const JsonCell *cell)
 {
-	size_t		len = cell->len;
+	size_t len = cell->len;
 	const char *text;
 
 	/* as many bytes as characters allowed: it fits, and only bpchar pads */
-	if (converter->typmod >= (int32) VARHDRSZ && (converter->type == BPCHAROID || len > converter->typmod - VARHDRSZ))
+	if (converter->typmod >= (int32) VARHDRSZ &&
+		(converter->type == BPCHAROID || len > converter->typmod - VARHDRSZ))
 		return from_text(converter, cell);
 	text = server_text(cell->text, &len);
 	return PointerGetDatum(cstring_to_text_with_len(text, len));
@@ -295,7 +299,7 @@ as_text(Converter *converter, const JsonCell *cell)
 static Datum
 as_json(Converter *converter, const JsonCell *cell)
 {
-	size_t		len = cell->raw_len;
+	size_t len = cell->raw_len;
 	const char *text = server_text(cell->raw, &len);
 
 	return PointerGetDatum(cstring_to_text_with_len(text, len));
@@ -304,7 +308,7 @@ as_json(Converter *converter, const JsonCell *cell)
 static Datum
 as_jsonb(Converter *converter, const JsonCell *cell)
 {
-	size_t		len = cell->raw_len;
+	size_t len = cell->raw_len;
 	const char *text = server_text(cell->raw, &len);
 
 	return input_call(&converter->input, text, len);
@@ -313,7 +317,7 @@ as_jsonb(Converter *converter, const JsonCell *cell)
 static Datum
 as_date(Converter *converter, const JsonCell *cell)
 {
-	DateADT		value;
+	DateADT value;
 
 	if (isotime_date(cell->text, cell->len, &value))
 		return DateADTGetDatum(value);
@@ -323,8 +327,8 @@ as_date(Converter *converter, const JsonCell *cell)
 static Datum
 as_timestamp(Converter *converter, const JsonCell *cell)
 {
-	bool		zoned = converter->type == TIMESTAMPTZOID;
-	Timestamp	value;
+	bool zoned = converter->type == TIMESTAMPTZOID;
+	Timestamp value;
 
 	if (cell->kind == JSON_NUMBER)
 	{
@@ -332,11 +336,13 @@ as_timestamp(Converter *converter, const JsonCell *cell)
 		if (!zoned && !isotime_local(value, converter->zone, &value))
 			out_of_range(converter, cell);
 	}
-	else if (!(zoned ? isotime_timestamptz(cell->text, cell->len, converter->zone, &value) : isotime_timestamp(cell->text, cell->len, &value)))
+	else if (!(zoned ? isotime_timestamptz(cell->text, cell->len, converter->zone, &value)
+					 : isotime_timestamp(cell->text, cell->len, &value)))
 		return from_text(converter, cell);
 
 	if (converter->typmod >= 0)
-		return DirectFunctionCall2(zoned ? timestamptz_scale : timestamp_scale, TimestampTzGetDatum(value), Int32GetDatum(converter->typmod));
+		return DirectFunctionCall2(zoned ? timestamptz_scale : timestamp_scale, TimestampTzGetDatum(value),
+								   Int32GetDatum(converter->typmod));
 	return TimestampTzGetDatum(value);
 }
 
@@ -346,24 +352,25 @@ epoch(Converter *converter, const JsonCell *cell)
 {
 	static const int shifts[] = {[UNIT_NONE] = 0, [UNIT_S] = 6, [UNIT_MS] = 3, [UNIT_US] = 0, [UNIT_NS] = -3};
 	const Stream *stream = converter->stream;
-	int			shift = shifts[stream->time_unit];
-	Decimal		decimal;
-	int64		microseconds;
+	int shift = shifts[stream->time_unit];
+	Decimal decimal;
+	int64 microseconds;
 	TimestampTz value;
-	bool		fits;
+	bool fits;
 
 	if (stream->time_unit == UNIT_NONE)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
-				 errmsg("number %s is no timestamp: the stream has no time_unit", excerpt(cell->text, cell->len)),
-				 errhint("Say what such numbers count, for example ALTER FOREIGN TABLE %s OPTIONS (ADD time_unit 'ms').",
-						 quote_qualified_identifier(stream->schema, stream->name))));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
+			 errmsg("number %s is no timestamp: the stream has no time_unit", excerpt(cell->text, cell->len)),
+			 errhint(
+				 "Say what such numbers count, for example ALTER FOREIGN TABLE %s OPTIONS (ADD time_unit 'ms').",
+				 quote_qualified_identifier(stream->schema, stream->name))));
 	fits = decimal_parse(cell->text, cell->len, &decimal) ? decimal_scaled(&decimal, shift, &microseconds)
-		: epoch_numeric(cell, shift, &microseconds);
+														  : epoch_numeric(cell, shift, &microseconds);
 	if (!fits || !isotime_from_epoch(microseconds, &value))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("timestamp out of range: \"%s\"", excerpt(cell->text, cell->len))));
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("timestamp out of range: \"%s\"", excerpt(cell->text, cell->len))));
 	return value;
 }
 
@@ -371,12 +378,19 @@ epoch(Converter *converter, const JsonCell *cell)
 static bool
 epoch_numeric(const JsonCell *cell, int shift, int64 *microseconds)
 {
-	Datum		number = DirectFunctionCall3(numeric_in, CStringGetDatum(pnstrdup(cell->text, cell->len)), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
-	Numeric		unit = shift < 0 ? int64_div_fast_to_numeric(1, -shift) : int64_to_numeric(shift == 6 ? 1000000 : shift == 3 ? 1000 : 1);
+	Datum number = DirectFunctionCall3(numeric_in, CStringGetDatum(pnstrdup(cell->text, cell->len)),
+									   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	Numeric unit = shift < 0 ? int64_div_fast_to_numeric(1, -shift)
+							 : int64_to_numeric(shift == 6	 ? 1000000
+												: shift == 3 ? 1000
+															 : 1);
 
-	number = DirectFunctionCall2(numeric_round, DirectFunctionCall2(numeric_mul, number, NumericGetDatum(unit)), Int32GetDatum(0));
-	if (DatumGetBool(DirectFunctionCall2(numeric_gt, number, NumericGetDatum(int64_to_numeric(PG_INT64_MAX)))) ||
-		DatumGetBool(DirectFunctionCall2(numeric_lt, number, NumericGetDatum(int64_to_numeric(PG_INT64_MIN)))))
+	number = DirectFunctionCall2(
+		numeric_round, DirectFunctionCall2(numeric_mul, number, NumericGetDatum(unit)), Int32GetDatum(0));
+	if (DatumGetBool(
+			DirectFunctionCall2(numeric_gt, number, NumericGetDatum(int64_to_numeric(PG_INT64_MAX)))) ||
+		DatumGetBool(
+			DirectFunctionCall2(numeric_lt, number, NumericGetDatum(int64_to_numeric(PG_INT64_MIN)))))
 		return false;
 	*microseconds = DatumGetInt64(DirectFunctionCall1(numeric_int8, number));
 	return true;
@@ -385,8 +399,8 @@ epoch_numeric(const JsonCell *cell, int shift, int64 *microseconds)
 static Datum
 as_array(Converter *converter, const JsonCell *cell)
 {
-	ArrayFill	fill = {0};
-	int			nitems = 1;
+	ArrayFill fill = {0};
+	int nitems = 1;
 
 	if (cell->kind == JSON_STRING)
 		return from_text(converter, cell);
@@ -410,14 +424,13 @@ static void
 fill_array(ArrayFill *fill, const JsonCell *array, int level)
 {
 	JsonElements elements;
-	JsonCell	element;
-	char	   *scratch;
-	int			count = 0;
+	JsonCell element;
+	char *scratch;
+	int count = 0;
 
 	if (level == MAXDIM)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("number of array dimensions exceeds the maximum allowed (%d)", MAXDIM)));
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("number of array dimensions exceeds the maximum allowed (%d)", MAXDIM)));
 	scratch = palloc(array->raw_len);
 	json_elements_begin(&elements, array, scratch);
 	for (; json_elements_next(&elements, &element); count++)
@@ -432,8 +445,8 @@ fill_array(ArrayFill *fill, const JsonCell *array, int level)
 		}
 		else
 		{
-			Datum		value;
-			bool		isnull;
+			Datum value;
+			bool isnull;
 
 			if (fill->ndims == 0)
 				fill->ndims = level + 1;
@@ -462,7 +475,7 @@ as_any(Converter *converter, const JsonCell *cell)
 static Datum
 from_text(Converter *converter, const JsonCell *cell)
 {
-	size_t		len = cell->len;
+	size_t len = cell->len;
 	const char *text = server_text(cell->text, &len);
 
 	if (converter->reads_clock)
@@ -486,9 +499,9 @@ refuse_clock(Converter *converter, const JsonCell *cell)
 			s++;
 		for (int i = 0; i < lengthof(words); i++)
 			if (s - word == strlen(words[i]) && pg_strncasecmp(word, words[i], s - word) == 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
-						 errmsg("value \"%s\" for type %s depends on the clock", excerpt(cell->text, cell->len), type_name(converter))));
+				ereport(ERROR, (errcode(ERRCODE_INVALID_DATETIME_FORMAT),
+								errmsg("value \"%s\" for type %s depends on the clock",
+									   excerpt(cell->text, cell->len), type_name(converter))));
 		if (s == word)
 			s++;
 	}
@@ -498,7 +511,7 @@ refuse_clock(Converter *converter, const JsonCell *cell)
 static const char *
 server_text(const char *text, size_t *len)
 {
-	char	   *converted;
+	char *converted;
 
 	if (GetDatabaseEncoding() == PG_UTF8)
 		return text;
@@ -512,7 +525,7 @@ server_text(const char *text, size_t *len)
 static char *
 excerpt(const char *text, size_t len)
 {
-	size_t		first = len > 64 ? pg_encoding_mbcliplen(PG_UTF8, text, 64, 64) : len;
+	size_t first = len > 64 ? pg_encoding_mbcliplen(PG_UTF8, text, 64, 64) : len;
 	const char *converted = server_text(text, &first);
 
 	return input_excerpt(converted, first);
@@ -527,36 +540,39 @@ type_name(const Converter *converter)
 static void
 bad_kind(Converter *converter, const JsonCell *cell)
 {
-	static const char *const kinds[] = {
-		[JSON_BOOL] = "boolean",[JSON_NUMBER] = "number",[JSON_STRING] = "string",[JSON_ARRAY] = "array",[JSON_OBJECT] = "object"
-	};
+	static const char *const kinds[] = {[JSON_BOOL] = "boolean",
+										[JSON_NUMBER] = "number",
+										[JSON_STRING] = "string",
+										[JSON_ARRAY] = "array",
+										[JSON_OBJECT] = "object"};
 
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-			 errmsg("JSON %s does not fit type %s: %s", kinds[cell->kind], type_name(converter), excerpt(cell->raw, cell->raw_len))));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+					errmsg("JSON %s does not fit type %s: %s", kinds[cell->kind], type_name(converter),
+						   excerpt(cell->raw, cell->raw_len))));
 }
 
 static void
 not_whole(Converter *converter, const JsonCell *cell)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-			 errmsg("number %s for type %s has a fraction", excerpt(cell->text, cell->len), type_name(converter))));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+					errmsg("number %s for type %s has a fraction", excerpt(cell->text, cell->len),
+						   type_name(converter))));
 }
 
 static void
 out_of_range(Converter *converter, const JsonCell *cell)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("value \"%s\" is out of range for type %s", excerpt(cell->text, cell->len), type_name(converter))));
+	ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					errmsg("value \"%s\" is out of range for type %s", excerpt(cell->text, cell->len),
+						   type_name(converter))));
 }
 
 static void
 ragged(void)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-			 errmsg("nested JSON array is not rectangular"),
-			 errdetail("The arrays at one level must have the same number of elements, and all or none of them arrays as elements.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("nested JSON array is not rectangular"),
+		 errdetail(
+			 "The arrays at one level must have the same number of elements, and all or none of them arrays as elements.")));
 }

@@ -11,15 +11,15 @@
 typedef struct Converter Converter;
 
 /*
- * A converter into a type, in the current context. The stream, which must outlive it, says how numbers and clocks are read (time_unit,
- * time_zone). Raises where the type has no input function.
+ * A converter into a type, in the current context. The stream, which must outlive it, says how numbers and
+ * clocks are read (time_unit, time_zone). Raises where the type has no input function.
  */
 extern Converter *converter_create(const Stream *stream, Oid type, int32 typmod);
 
 /*
- * The value of a cell; *isnull where it is missing or null. By-reference values are allocated in the current context. Raises where the
- * cell does not fit the type: SQLSTATE class 22, or 23 where a domain refuses it.
+ * The value of a cell; *isnull where it is missing or null. By-reference values are allocated in the current
+ * context. Raises where the cell does not fit the type: SQLSTATE class 22, or 23 where a domain refuses it.
  */
 extern Datum converter_apply(Converter *converter, const JsonCell *cell, bool *isnull);
 
-#endif							/* STREAMBATCH_CONVERT_H */
+#endif /* STREAMBATCH_CONVERT_H */

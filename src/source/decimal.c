@@ -2,8 +2,9 @@
  * decimal.c
  *		Plain numbers (see decimal.h).
  *
- * Floats: where the mantissa and the power of ten are both exact in the type, one multiplication or division rounds once, so the result is
- * the correctly rounded one, which is what strtod gives (Clinger, "How to read floating point numbers accurately", 1990).
+ * Floats: where the mantissa and the power of ten are both exact in the type, one multiplication or division
+ * rounds once, so the result is the correctly rounded one, which is what strtod gives (Clinger, "How to read
+ * floating point numbers accurately", 1990).
  */
 #include "postgres.h"
 
@@ -12,19 +13,31 @@
 #include "utils/numeric.h"
 #include "source/decimal.h"
 
-#define MAX_DIGITS	19			/* so that the mantissa fits in 64 bits */
-#define MAX_POWER	18
+#define MAX_DIGITS 19 /* so that the mantissa fits in 64 bits */
+#define MAX_POWER 18
 
-static const int64 powers[] = {
-	INT64CONST(1), INT64CONST(10), INT64CONST(100), INT64CONST(1000), INT64CONST(10000), INT64CONST(100000), INT64CONST(1000000),
-	INT64CONST(10000000), INT64CONST(100000000), INT64CONST(1000000000), INT64CONST(10000000000), INT64CONST(100000000000),
-	INT64CONST(1000000000000), INT64CONST(10000000000000), INT64CONST(100000000000000), INT64CONST(1000000000000000),
-	INT64CONST(10000000000000000), INT64CONST(100000000000000000), INT64CONST(1000000000000000000)
-};
+static const int64 powers[] = {INT64CONST(1),
+							   INT64CONST(10),
+							   INT64CONST(100),
+							   INT64CONST(1000),
+							   INT64CONST(10000),
+							   INT64CONST(100000),
+							   INT64CONST(1000000),
+							   INT64CONST(10000000),
+							   INT64CONST(100000000),
+							   INT64CONST(1000000000),
+							   INT64CONST(10000000000),
+							   INT64CONST(100000000000),
+							   INT64CONST(1000000000000),
+							   INT64CONST(10000000000000),
+							   INT64CONST(100000000000000),
+							   INT64CONST(1000000000000000),
+							   INT64CONST(10000000000000000),
+							   INT64CONST(100000000000000000),
+							   INT64CONST(1000000000000000000)};
 
-static const double float8_powers[] = {
-	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22
-};
+static const double float8_powers[] = {1e0,	 1e1,  1e2,	 1e3,  1e4,	 1e5,  1e6,	 1e7,  1e8,	 1e9,  1e10, 1e11,
+									   1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 static const float float4_powers[] = {1e0f, 1e1f, 1e2f, 1e3f, 1e4f, 1e5f, 1e6f, 1e7f, 1e8f, 1e9f, 1e10f};
 
@@ -42,9 +55,9 @@ decimal_parse(const char *text, size_t len, Decimal *decimal)
 	const char *s = text;
 	const char *end = text + len;
 	const char *digits;
-	uint64		mantissa = 0;
-	int			ndigits;
-	int			exponent = 0;
+	uint64 mantissa = 0;
+	int ndigits;
+	int exponent = 0;
 
 	decimal->negative = s < end && *s == '-';
 	if (decimal->negative)
@@ -82,9 +95,9 @@ decimal_parse(const char *text, size_t len, Decimal *decimal)
 static const char *
 parse_exponent(const char *s, const char *end, int *exponent)
 {
-	bool		negative = s < end && *s == '-';
+	bool negative = s < end && *s == '-';
 	const char *digits;
-	int			value = 0;
+	int value = 0;
 
 	if (s < end && (*s == '-' || *s == '+'))
 		s++;
@@ -97,8 +110,8 @@ parse_exponent(const char *s, const char *end, int *exponent)
 DecimalWhole
 decimal_to_int64(const Decimal *decimal, int64 *value)
 {
-	uint64		mantissa = decimal->mantissa;
-	int			exponent = decimal->exponent;
+	uint64 mantissa = decimal->mantissa;
+	int exponent = decimal->exponent;
 
 	if (mantissa == 0)
 		exponent = 0;
@@ -117,11 +130,11 @@ decimal_to_int64(const Decimal *decimal, int64 *value)
 bool
 decimal_to_float8(const Decimal *decimal, float8 *value)
 {
-	float8		result = (float8) decimal->mantissa;
-	int			exponent = decimal->exponent;
+	float8 result = (float8) decimal->mantissa;
+	int exponent = decimal->exponent;
 
 #if FLT_EVAL_METHOD != 0
-	return false;				/* x87 rounds twice */
+	return false; /* x87 rounds twice */
 #endif
 	if (decimal->mantissa > UINT64CONST(1) << 53 || exponent > 22 || exponent < -22)
 		return false;
@@ -133,8 +146,8 @@ decimal_to_float8(const Decimal *decimal, float8 *value)
 bool
 decimal_to_float4(const Decimal *decimal, float4 *value)
 {
-	float4		result = (float4) decimal->mantissa;
-	int			exponent = decimal->exponent;
+	float4 result = (float4) decimal->mantissa;
+	int exponent = decimal->exponent;
 
 #if FLT_EVAL_METHOD != 0
 	return false;
@@ -149,16 +162,19 @@ decimal_to_float4(const Decimal *decimal, float4 *value)
 bool
 decimal_to_numeric(const Decimal *decimal, int32 typmod, Datum *value)
 {
-	int64		digits = (int64) decimal->mantissa;
-	int			scale = decimal->fraction;
+	int64 digits = (int64) decimal->mantissa;
+	int scale = decimal->fraction;
 
 	if (decimal->scientific || decimal->mantissa > PG_INT64_MAX)
 		return false;
 	if (typmod >= (int32) VARHDRSZ)
 	{
-		/* as numeric.c packs them; a negative scale (from 15 on) has its sign bit in the way and is left alone */
-		int			precision = ((typmod - VARHDRSZ) >> 16) & 0xffff;
-		int			wanted = (typmod - VARHDRSZ) & 0x7ff;
+		/*
+		 * as numeric.c packs them; a negative scale (from 15 on) has its sign bit in the way and is left
+		 * alone
+		 */
+		int precision = ((typmod - VARHDRSZ) >> 16) & 0xffff;
+		int wanted = (typmod - VARHDRSZ) & 0x7ff;
 
 		/* no rounding, and it must fit after padding with zeros */
 		if (wanted > MAX_POWER || scale > wanted || digits > PG_INT64_MAX / 10 / powers[wanted - scale])
@@ -170,17 +186,18 @@ decimal_to_numeric(const Decimal *decimal, int32 typmod, Datum *value)
 	}
 	if (decimal->negative)
 		digits = -digits;
-	*value = NumericGetDatum(scale == 0 ? int64_to_numeric(digits) : int64_div_fast_to_numeric(digits, scale));
+	*value =
+		NumericGetDatum(scale == 0 ? int64_to_numeric(digits) : int64_div_fast_to_numeric(digits, scale));
 	return true;
 }
 
 bool
 decimal_scaled(const Decimal *decimal, int shift, int64 *value)
 {
-	uint64		mantissa = decimal->mantissa;
-	int			exponent = decimal->exponent + shift;
-	uint64		unit;
-	uint64		rest;
+	uint64 mantissa = decimal->mantissa;
+	int exponent = decimal->exponent + shift;
+	uint64 unit;
+	uint64 rest;
 
 	for (; exponent > 0 && mantissa > 0; exponent--, mantissa *= 10)
 		if (mantissa > PG_INT64_MAX / 10)

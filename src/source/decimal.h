@@ -9,19 +9,19 @@
 /* (-1)^negative * mantissa * 10^exponent */
 typedef struct Decimal
 {
-	bool		negative;
-	uint64		mantissa;		/* up to 19 digits */
-	int			exponent;
-	int			fraction;		/* digits after the point, as spelled */
-	bool		scientific;		/* spelled with an exponent */
+	bool negative;
+	uint64 mantissa; /* up to 19 digits */
+	int exponent;
+	int fraction;	 /* digits after the point, as spelled */
+	bool scientific; /* spelled with an exponent */
 } Decimal;
 
 /* What came of asking for a whole number. */
 typedef enum DecimalWhole
 {
 	DECIMAL_WHOLE,
-	DECIMAL_FRACTION,			/* it has a fraction that is not zero */
-	DECIMAL_RANGE				/* it does not fit in 64 bits */
+	DECIMAL_FRACTION, /* it has a fraction that is not zero */
+	DECIMAL_RANGE	  /* it does not fit in 64 bits */
 } DecimalWhole;
 
 /* False where the text is no JSON number or has more than 19 digits. */
@@ -34,12 +34,16 @@ extern DecimalWhole decimal_to_int64(const Decimal *decimal, int64 *value);
 extern bool decimal_to_float8(const Decimal *decimal, float8 *value);
 extern bool decimal_to_float4(const Decimal *decimal, float4 *value);
 
-/* The numeric as numeric_in makes it for this typmod, in the current context, or false where it is not simply the digits as they stand. */
+/*
+ * The numeric as numeric_in makes it for this typmod, in the current context, or false where it is not simply
+ * the digits as they stand.
+ */
 extern bool decimal_to_numeric(const Decimal *decimal, int32 typmod, Datum *value);
 
 /*
- * The number times 10^shift, rounded to the nearest integer (half away from zero). False where it does not fit. For epoch numbers in any unit.
+ * The number times 10^shift, rounded to the nearest integer (half away from zero). False where it does not
+ * fit. For epoch numbers in any unit.
  */
 extern bool decimal_scaled(const Decimal *decimal, int shift, int64 *value);
 
-#endif							/* STREAMBATCH_DECIMAL_H */
+#endif /* STREAMBATCH_DECIMAL_H */

@@ -2,13 +2,16 @@
  * decode.c
  *		Messages into rows (see decode.h).
  *
- * A decoder is made once per scan or worker: the wanted columns' paths compiled into one reader, a converter for each. Decoding a message
- * reads the payload once, then converts cell by cell; metadata columns come from the message. The stream is borrowed and must outlive it.
+ * A decoder is made once per scan or worker: the wanted columns' paths compiled into one reader, a converter
+ * for each. Decoding a message reads the payload once, then converts cell by cell; metadata columns come from
+ * the message. The stream is borrowed and must outlive it.
  *
- * stream_open has seen to it that metadata columns, and the payload column of a raw stream, have types that fit.
+ * stream_open has seen to it that metadata columns, and the payload column of a raw stream, have types that
+ * fit.
  *
- * A message is accepted or refused as a whole: json_read checks the payload wherever the columns look. Conversion errors concern the
- * wanted columns alone, and their context names the column. A position below zero is none (streambatch.decode has no message at hand).
+ * A message is accepted or refused as a whole: json_read checks the payload wherever the columns look.
+ * Conversion errors concern the wanted columns alone, and their context names the column. A position below
+ * zero is none (streambatch.decode has no message at hand).
  */
 #include "postgres.h"
 
@@ -24,29 +27,29 @@
 /* A wanted column. */
 typedef struct Field
 {
-	int			column;			/* index into values */
+	int column; /* index into values */
 	const StreamColumn *def;
-	Converter  *converter;		/* of a payload field */
+	Converter *converter; /* of a payload field */
 } Field;
 
 struct Decoder
 {
 	const Stream *stream;
-	int			natts;
-	Field	   *fields;			/* of the payload; cells has one each */
-	int			nfields;
-	Field	   *metas;
-	int			nmetas;
-	JsonReader *reader;			/* FORMAT_JSON */
-	JsonCell   *cells;
-	const Field *current;		/* for the error context */
+	int natts;
+	Field *fields; /* of the payload; cells has one each */
+	int nfields;
+	Field *metas;
+	int nmetas;
+	JsonReader *reader; /* FORMAT_JSON */
+	JsonCell *cells;
+	const Field *current; /* for the error context */
 	MemoryContextCallback callback;
 };
 
 /* What a refused document is called. */
 typedef struct FaultWords
 {
-	int			sqlstate;
+	int sqlstate;
 	const char *words;
 } FaultWords;
 
@@ -55,22 +58,28 @@ static const FaultWords faults[] = {
 	[JSON_EMPTY] = {ERRCODE_INVALID_JSON_TEXT, "payload is empty"},
 	[JSON_NOT_OBJECT] = {ERRCODE_INVALID_JSON_TEXT, "payload is not a JSON object"},
 	[JSON_TOO_LONG] = {ERRCODE_PROGRAM_LIMIT_EXCEEDED, "payload is longer than 64 MB"},
-	[JSON_TOO_DEEP] = {ERRCODE_PROGRAM_LIMIT_EXCEEDED, "payload has more than 64 levels of JSON objects and arrays"},
-	[JSON_NUMBER_TOO_LONG] = {ERRCODE_PROGRAM_LIMIT_EXCEEDED, "payload has a number of more than 16384 characters"},
+	[JSON_TOO_DEEP] = {ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+					   "payload has more than 64 levels of JSON objects and arrays"},
+	[JSON_NUMBER_TOO_LONG] = {ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+							  "payload has a number of more than 16384 characters"},
 	[JSON_BAD_UTF8] = {ERRCODE_CHARACTER_NOT_IN_REPERTOIRE, "payload is not valid UTF-8"},
 	[JSON_BAD_SURROGATE] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: half of a surrogate pair"},
 	[JSON_NUL] = {ERRCODE_UNTRANSLATABLE_CHARACTER, "payload has \\u0000 in a string"},
 	[JSON_BAD_ESCAPE] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: invalid escape sequence"},
 	[JSON_CONTROL] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: control character in a string"},
-	[JSON_OPEN_STRING] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: string without closing quote"},
+	[JSON_OPEN_STRING] = {ERRCODE_INVALID_JSON_TEXT,
+						  "payload is not valid JSON: string without closing quote"},
 	[JSON_UNEXPECTED_END] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: unexpected end"},
 	[JSON_EXPECTED_KEY] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: expected a key"},
 	[JSON_EXPECTED_COLON] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: expected a colon"},
 	[JSON_EXPECTED_VALUE] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: expected a value"},
-	[JSON_EXPECTED_COMMA] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: expected a comma or closing bracket"},
-	[JSON_BAD_LITERAL] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: expected true, false or null"},
+	[JSON_EXPECTED_COMMA] = {ERRCODE_INVALID_JSON_TEXT,
+							 "payload is not valid JSON: expected a comma or closing bracket"},
+	[JSON_BAD_LITERAL] = {ERRCODE_INVALID_JSON_TEXT,
+						  "payload is not valid JSON: expected true, false or null"},
 	[JSON_BAD_NUMBER] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: invalid number"},
-	[JSON_TRAILING] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: something follows the document"},
+	[JSON_TRAILING] = {ERRCODE_INVALID_JSON_TEXT,
+					   "payload is not valid JSON: something follows the document"},
 	[JSON_NO_MEMORY] = {ERRCODE_OUT_OF_MEMORY, "out of memory"},
 };
 
@@ -86,7 +95,7 @@ static void raise_fault(const JsonError *error) pg_attribute_noreturn();
 Decoder *
 decoder_create(const Stream *stream, const Bitmapset *attnums)
 {
-	Decoder    *decoder = palloc0(sizeof(Decoder));
+	Decoder *decoder = palloc0(sizeof(Decoder));
 	ErrorContextCallback context = {error_context_stack, decode_context, decoder};
 
 	error_context_stack = &context;
@@ -120,12 +129,13 @@ decoder_decode(Decoder *decoder, const Message *message, Datum *values, bool *is
 		for (int i = 0; i < decoder->nfields; i++)
 		{
 			decoder->current = &decoder->fields[i];
-			values[decoder->current->column] = bytes_datum(message->payload, message->payload_len, decoder->current->def->type);
+			values[decoder->current->column] =
+				bytes_datum(message->payload, message->payload_len, decoder->current->def->type);
 			isnull[decoder->current->column] = false;
 		}
 	for (int i = 0; i < decoder->nmetas; i++)
 	{
-		int			column = decoder->metas[i].column;
+		int column = decoder->metas[i].column;
 
 		decoder->current = &decoder->metas[i];
 		values[column] = decode_meta(decoder->current, message, decoder->stream, &isnull[column]);
@@ -137,7 +147,8 @@ static void
 add_field(Decoder *decoder, int column)
 {
 	const StreamColumn *def = &decoder->stream->columns[column];
-	Field	   *field = def->meta == META_NONE ? &decoder->fields[decoder->nfields++] : &decoder->metas[decoder->nmetas++];
+	Field *field =
+		def->meta == META_NONE ? &decoder->fields[decoder->nfields++] : &decoder->metas[decoder->nmetas++];
 
 	field->column = column;
 	field->def = def;
@@ -149,7 +160,7 @@ add_field(Decoder *decoder, int column)
 static void
 make_reader(Decoder *decoder)
 {
-	JsonPath   *paths = palloc(decoder->nfields * sizeof(JsonPath));
+	JsonPath *paths = palloc(decoder->nfields * sizeof(JsonPath));
 
 	for (int i = 0; i < decoder->nfields; i++)
 	{
@@ -161,9 +172,7 @@ make_reader(Decoder *decoder)
 	decoder->cells = palloc0(Max(decoder->nfields, 1) * sizeof(JsonCell));
 	decoder->reader = json_reader_create(paths, decoder->nfields);
 	if (decoder->reader == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	decoder->callback.func = free_reader;
 	decoder->callback.arg = decoder->reader;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &decoder->callback);
@@ -178,7 +187,7 @@ free_reader(void *arg)
 static void
 decode_json(Decoder *decoder, const Message *message, Datum *values, bool *isnull)
 {
-	JsonError	error;
+	JsonError error;
 
 	if (!json_read(decoder->reader, message->payload, message->payload_len, decoder->cells, &error))
 		raise_fault(&error);
@@ -199,7 +208,8 @@ decode_meta(const Field *field, const Message *message, const Stream *stream, bo
 	{
 		case META_PARTITION:
 			*isnull = message->partition < 0;
-			return field->def->type == INT4OID ? Int32GetDatum(message->partition) : Int64GetDatum(message->partition);
+			return field->def->type == INT4OID ? Int32GetDatum(message->partition)
+											   : Int64GetDatum(message->partition);
 		case META_OFFSET:
 			*isnull = message->offset < 0;
 			return Int64GetDatum(message->offset);
@@ -224,7 +234,7 @@ decode_meta(const Field *field, const Message *message, const Stream *stream, bo
 static Datum
 bytes_datum(const char *bytes, size_t len, Oid type)
 {
-	char	   *text;
+	char *text;
 
 	if (type == TEXTOID)
 	{
@@ -232,13 +242,13 @@ bytes_datum(const char *bytes, size_t len, Oid type)
 		if (text != bytes)
 			return PointerGetDatum(cstring_to_text(text));
 	}
-	return PointerGetDatum(cstring_to_text_with_len(bytes, len));	/* a bytea looks the same */
+	return PointerGetDatum(cstring_to_text_with_len(bytes, len)); /* a bytea looks the same */
 }
 
 static void
 decode_context(void *arg)
 {
-	Decoder    *decoder = arg;
+	Decoder *decoder = arg;
 
 	if (decoder->current != NULL)
 		errcontext("column \"%s\" of stream \"%s\"", decoder->current->def->name, decoder->stream->name);
@@ -250,10 +260,6 @@ raise_fault(const JsonError *error)
 	const FaultWords *fault = &faults[error->fault];
 
 	if (error->offset > 0)
-		ereport(ERROR,
-				(errcode(fault->sqlstate),
-				 errmsg("%s at byte %zu", fault->words, error->offset)));
-	ereport(ERROR,
-			(errcode(fault->sqlstate),
-			 errmsg("%s", fault->words)));
+		ereport(ERROR, (errcode(fault->sqlstate), errmsg("%s at byte %zu", fault->words, error->offset)));
+	ereport(ERROR, (errcode(fault->sqlstate), errmsg("%s", fault->words)));
 }

@@ -2,8 +2,8 @@
  * decode_sql.c
  *		streambatch.decode: one payload as a stream would read it.
  *
- * For users who check their payloads and repair dead letters: SELECT * FROM streambatch.decode(NULL::events, payload). The decoder
- * is made at a query's first call and kept for the others.
+ * For users who check their payloads and repair dead letters: SELECT * FROM streambatch.decode(NULL::events,
+ * payload). The decoder is made at a query's first call and kept for the others.
  */
 #include "postgres.h"
 
@@ -16,8 +16,8 @@
 
 typedef struct DecodeCall
 {
-	Stream	   *stream;
-	Decoder    *decoder;
+	Stream *stream;
+	Decoder *decoder;
 } DecodeCall;
 
 static DecodeCall *prepare_call(FunctionCallInfo fcinfo);
@@ -28,10 +28,10 @@ Datum
 streambatch_decode(PG_FUNCTION_ARGS)
 {
 	DecodeCall *call = fcinfo->flinfo->fn_extra;
-	Message		message = {0};
-	bytea	   *payload;
-	Datum	   *values;
-	bool	   *isnull;
+	Message message = {0};
+	bytea *payload;
+	Datum *values;
+	bool *isnull;
 
 	if (call == NULL)
 		call = prepare_call(fcinfo);
@@ -45,7 +45,7 @@ streambatch_decode(PG_FUNCTION_ARGS)
 	message.payload_len = VARSIZE_ANY_EXHDR(payload);
 	if (!PG_ARGISNULL(2))
 	{
-		bytea	   *key = PG_GETARG_BYTEA_PP(2);
+		bytea *key = PG_GETARG_BYTEA_PP(2);
 
 		message.key = VARDATA_ANY(key);
 		message.key_len = VARSIZE_ANY_EXHDR(key);
@@ -61,15 +61,16 @@ streambatch_decode(PG_FUNCTION_ARGS)
 static DecodeCall *
 prepare_call(FunctionCallInfo fcinfo)
 {
-	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, 0);
-	Oid			relid = OidIsValid(type) ? get_typ_typrelid(type) : InvalidOid;
+	Oid type = get_fn_expr_argtype(fcinfo->flinfo, 0);
+	Oid relid = OidIsValid(type) ? get_typ_typrelid(type) : InvalidOid;
 	MemoryContext old;
 	DecodeCall *call;
 
 	if (!OidIsValid(relid) || !stream_is_stream(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("type %s is not the row type of a stream", OidIsValid(type) ? format_type_be(type) : "unknown"),
+				 errmsg("type %s is not the row type of a stream",
+						OidIsValid(type) ? format_type_be(type) : "unknown"),
 				 errhint("Name the stream's row type, as in streambatch.decode(NULL::events, payload).")));
 	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
 	call = palloc0(sizeof(DecodeCall));

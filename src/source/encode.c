@@ -2,12 +2,14 @@
  * encode.c
  *		A row as a JSON object that decodes to the same row.
  *
- * The columns' paths form a tree of keys, walked once per row; an object without any value is left out as NULL columns are. Numbers and
- * booleans are themselves, json and jsonb are put in as they are, arrays become JSON arrays, timestamps and dates ISO 8601 (with time
- * zone: in UTC), every other type a string of its output function. Output does not depend on the session's DateStyle, IntervalStyle,
- * TimeZone, extra_float_digits or bytea_output.
+ * The columns' paths form a tree of keys, walked once per row; an object without any value is left out as
+ * NULL columns are. Numbers and booleans are themselves, json and jsonb are put in as they are, arrays become
+ * JSON arrays, timestamps and dates ISO 8601 (with time zone: in UTC), every other type a string of its
+ * output function. Output does not depend on the session's DateStyle, IntervalStyle, TimeZone,
+ * extra_float_digits or bytea_output.
  *
- * Example: columns user_id bigint and city text OPTIONS (path 'geo.city') make {"user_id":1,"geo":{"city":"Rome"}}.
+ * Example: columns user_id bigint and city text OPTIONS (path 'geo.city') make
+ * {"user_id":1,"geo":{"city":"Rome"}}.
  */
 #include "postgres.h"
 
@@ -39,48 +41,49 @@ typedef enum WriteKind
 /* How to write the values of a type. */
 typedef struct Writer
 {
-	WriteKind	kind;
-	Oid			type;			/* of which a domain may be made */
-	FmgrInfo	output;
-	int16		len;			/* of the type; of arrays unused */
-	bool		byval;
-	char		align;
-	struct Writer *element;		/* of arrays */
+	WriteKind kind;
+	Oid type; /* of which a domain may be made */
+	FmgrInfo output;
+	int16 len; /* of the type; of arrays unused */
+	bool byval;
+	char align;
+	struct Writer *element; /* of arrays */
 } Writer;
 
 /* A key of an object, the columns that are its value, and the keys below it. */
 typedef struct KeyNode
 {
-	char	   *key;
-	List	   *attnums;
-	List	   *children;
+	char *key;
+	List *attnums;
+	List *children;
 } KeyNode;
 
 struct Encoder
 {
 	const Stream *stream;
-	KeyNode    *root;
-	Writer	  **writers;		/* by attnum - 1; NULL for columns that are no field */
-	bool	   *unwritable;		/* by attnum - 1: the path indexes an array */
+	KeyNode *root;
+	Writer **writers; /* by attnum - 1; NULL for columns that are no field */
+	bool *unwritable; /* by attnum - 1: the path indexes an array */
 };
 
 static bool add_path(Encoder *encoder, AttrNumber attnum, const JsonPath *path);
 static KeyNode *child_of(KeyNode *node, const JsonStep *step);
 static Writer *writer_create(Oid type);
-static int	set_output_modes(void);
+static int set_output_modes(void);
 static void append_children(Encoder *encoder, KeyNode *node, TupleTableSlot *slot, StringInfo out);
 static bool append_node(Encoder *encoder, KeyNode *node, TupleTableSlot *slot, StringInfo out);
 static void raise_unwritable(Encoder *encoder, AttrNumber attnum) pg_attribute_noreturn();
 static void raise_conflict(Encoder *encoder, KeyNode *node) pg_attribute_noreturn();
 static void append_value(Writer *writer, Datum value, StringInfo out);
 static void append_array(Writer *writer, Datum value, StringInfo out);
-static void append_dimension(Writer *writer, ArrayType *array, int dim, Datum *values, bool *nulls, int *next, StringInfo out);
+static void append_dimension(Writer *writer, ArrayType *array, int dim, Datum *values, bool *nulls, int *next,
+							 StringInfo out);
 
 Encoder *
 encoder_create(const Stream *stream)
 {
-	Encoder    *encoder = palloc0(sizeof(Encoder));
-	int			natts = Max(1, stream->desc->natts);
+	Encoder *encoder = palloc0(sizeof(Encoder));
+	int natts = Max(1, stream->desc->natts);
 
 	encoder->stream = stream;
 	encoder->root = palloc0(sizeof(KeyNode));
@@ -89,7 +92,7 @@ encoder_create(const Stream *stream)
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
 		const StreamColumn *column = &stream->columns[i];
-		JsonPath	path;
+		JsonPath path;
 
 		if (column->dropped || column->meta != META_NONE)
 			continue;
@@ -103,9 +106,9 @@ encoder_create(const Stream *stream)
 void
 encoder_encode(Encoder *encoder, TupleTableSlot *slot, StringInfo out)
 {
-	int			nest = set_output_modes();
-	int			start = out->len;
-	char	   *utf8;
+	int nest = set_output_modes();
+	int start = out->len;
+	char *utf8;
 
 	append_children(encoder, encoder->root, slot, out);
 	AtEOXact_GUC(true, nest);
@@ -123,7 +126,7 @@ encoder_encode(Encoder *encoder, TupleTableSlot *slot, StringInfo out)
 static bool
 add_path(Encoder *encoder, AttrNumber attnum, const JsonPath *path)
 {
-	KeyNode    *node = encoder->root;
+	KeyNode *node = encoder->root;
 
 	for (int i = 0; i < path->nsteps; i++)
 	{
@@ -140,12 +143,12 @@ add_path(Encoder *encoder, AttrNumber attnum, const JsonPath *path)
 static KeyNode *
 child_of(KeyNode *node, const JsonStep *step)
 {
-	char	   *copy = pnstrdup(step->key, step->key_len);
-	char	   *key = pg_any_to_server(copy, step->key_len, PG_UTF8);
-	KeyNode    *child;
-	ListCell   *lc;
+	char *copy = pnstrdup(step->key, step->key_len);
+	char *key = pg_any_to_server(copy, step->key_len, PG_UTF8);
+	KeyNode *child;
+	ListCell *lc;
 
-	foreach(lc, node->children)
+	foreach (lc, node->children)
 	{
 		child = lfirst(lc);
 		if (strcmp(child->key, key) == 0)
@@ -160,10 +163,10 @@ child_of(KeyNode *node, const JsonStep *step)
 static Writer *
 writer_create(Oid type)
 {
-	Writer	   *writer = palloc0(sizeof(Writer));
-	Oid			element;
-	Oid			output;
-	bool		varlena;
+	Writer *writer = palloc0(sizeof(Writer));
+	Oid element;
+	Oid output;
+	bool varlena;
 
 	writer->type = getBaseType(type);
 	element = get_element_type(writer->type);
@@ -205,30 +208,34 @@ writer_create(Oid type)
 static int
 set_output_modes(void)
 {
-	int			nest = NewGUCNestLevel();
+	int nest = NewGUCNestLevel();
 
 	if (DateStyle != USE_ISO_DATES)
-		(void) set_config_option("datestyle", "ISO", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		(void) set_config_option("datestyle", "ISO", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
 	if (IntervalStyle != INTSTYLE_POSTGRES)
-		(void) set_config_option("intervalstyle", "postgres", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		(void) set_config_option("intervalstyle", "postgres", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
 	if (extra_float_digits < 1)
-		(void) set_config_option("extra_float_digits", "3", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		(void) set_config_option("extra_float_digits", "3", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+								 0, false);
 	if (bytea_output != BYTEA_OUTPUT_HEX)
-		(void) set_config_option("bytea_output", "hex", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		(void) set_config_option("bytea_output", "hex", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
 	return nest;
 }
 
 static void
 append_children(Encoder *encoder, KeyNode *node, TupleTableSlot *slot, StringInfo out)
 {
-	bool		first = true;
-	ListCell   *lc;
+	bool first = true;
+	ListCell *lc;
 
 	appendStringInfoChar(out, '{');
-	foreach(lc, node->children)
+	foreach (lc, node->children)
 	{
-		KeyNode    *child = lfirst(lc);
-		int			before = out->len;
+		KeyNode *child = lfirst(lc);
+		int before = out->len;
 
 		if (!first)
 			appendStringInfoChar(out, ',');
@@ -255,13 +262,13 @@ append_children(Encoder *encoder, KeyNode *node, TupleTableSlot *slot, StringInf
 static bool
 append_node(Encoder *encoder, KeyNode *node, TupleTableSlot *slot, StringInfo out)
 {
-	int			start = out->len;
-	bool		written = false;
-	ListCell   *lc;
+	int start = out->len;
+	bool written = false;
+	ListCell *lc;
 
-	foreach(lc, node->attnums)
+	foreach (lc, node->attnums)
 	{
-		int			i = lfirst_int(lc) - 1;
+		int i = lfirst_int(lc) - 1;
 
 		if (slot->tts_isnull[i])
 			continue;
@@ -288,29 +295,28 @@ append_node(Encoder *encoder, KeyNode *node, TupleTableSlot *slot, StringInfo ou
 static void
 raise_unwritable(Encoder *encoder, AttrNumber attnum)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot insert into column \"%s\" of stream \"%s\"",
-					encoder->stream->columns[attnum - 1].name, encoder->stream->name),
-			 errdetail("Its path leads into an array."),
-			 errhint("Leave the column out, or insert the whole array through a column of its own.")));
+	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("cannot insert into column \"%s\" of stream \"%s\"",
+						   encoder->stream->columns[attnum - 1].name, encoder->stream->name),
+					errdetail("Its path leads into an array."),
+					errhint("Leave the column out, or insert the whole array through a column of its own.")));
 }
 
 static void
 raise_conflict(Encoder *encoder, KeyNode *node)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("two columns of stream \"%s\" would write the field \"%s\"", encoder->stream->name, node->key),
-			 errhint("Give NULL to all but one of the columns whose paths lead there.")));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("two columns of stream \"%s\" would write the field \"%s\"", encoder->stream->name,
+						   node->key),
+					errhint("Give NULL to all but one of the columns whose paths lead there.")));
 }
 
 static void
 append_value(Writer *writer, Datum value, StringInfo out)
 {
-	char		buffer[MAXDATELEN + 1];
-	int			utc = 0;
-	char	   *text;
+	char buffer[MAXDATELEN + 1];
+	int utc = 0;
+	char *text;
 
 	switch (writer->kind)
 	{
@@ -344,24 +350,26 @@ append_value(Writer *writer, Datum value, StringInfo out)
 static void
 append_array(Writer *writer, Datum value, StringInfo out)
 {
-	ArrayType  *array = DatumGetArrayTypeP(value);
-	Writer	   *element = writer->element;
-	Datum	   *values;
-	bool	   *nulls;
-	int			n;
-	int			next = 0;
+	ArrayType *array = DatumGetArrayTypeP(value);
+	Writer *element = writer->element;
+	Datum *values;
+	bool *nulls;
+	int n;
+	int next = 0;
 
 	if (ARR_NDIM(array) == 0)
 	{
 		appendStringInfoString(out, "[]");
 		return;
 	}
-	deconstruct_array(array, ARR_ELEMTYPE(array), element->len, element->byval, element->align, &values, &nulls, &n);
+	deconstruct_array(array, ARR_ELEMTYPE(array), element->len, element->byval, element->align, &values,
+					  &nulls, &n);
 	append_dimension(element, array, 0, values, nulls, &next, out);
 }
 
 static void
-append_dimension(Writer *writer, ArrayType *array, int dim, Datum *values, bool *nulls, int *next, StringInfo out)
+append_dimension(Writer *writer, ArrayType *array, int dim, Datum *values, bool *nulls, int *next,
+				 StringInfo out)
 {
 	appendStringInfoChar(out, '[');
 	for (int i = 0; i < ARR_DIMS(array)[dim]; i++)

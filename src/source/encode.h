@@ -15,9 +15,10 @@ typedef struct Encoder Encoder;
 extern Encoder *encoder_create(const Stream *stream);
 
 /*
- * Append a row as one JSON object in UTF-8; NULL columns are left out. Uses the current context for scratch. Raises where a value has no place:
- * the column's path indexes an array, or two columns would write one field.
+ * Append a row as one JSON object in UTF-8; NULL columns are left out. Uses the current context for scratch.
+ * Raises where a value has no place: the column's path indexes an array, or two columns would write one
+ * field.
  */
 extern void encoder_encode(Encoder *encoder, TupleTableSlot *slot, StringInfo out);
 
-#endif							/* STREAMBATCH_ENCODE_H */
+#endif /* STREAMBATCH_ENCODE_H */

@@ -2,12 +2,14 @@
  * fdw.c
  *		The foreign data wrapper streambatch_kafka: how the planner and the executor see a stream.
  *
- * A scan has one of two sources, chosen when it begins. If this backend has a current micro-batch for the stream (batch.h), the worker is
- * running a view's query: rows come from the batch, no connection is opened. Otherwise the log is read ad hoc (scan.h), within the range
- * that the query's conditions on partition, offset and timestamp leave. Every condition is checked again by the executor.
+ * A scan has one of two sources, chosen when it begins. If this backend has a current micro-batch for the
+ * stream (batch.h), the worker is running a view's query: rows come from the batch, no connection is opened.
+ * Otherwise the log is read ad hoc (scan.h), within the range that the query's conditions on partition,
+ * offset and timestamp leave. Every condition is checked again by the executor.
  *
- * The plan carries the expressions that bound the range (fdw_exprs), how to combine them, and the columns to decode (fdw_private). The
- * broker is not asked for anything before the first row is wanted, so that EXPLAIN needs none; estimates are therefore constants.
+ * The plan carries the expressions that bound the range (fdw_exprs), how to combine them, and the columns to
+ * decode (fdw_private). The broker is not asked for anything before the first row is wanted, so that EXPLAIN
+ * needs none; estimates are therefore constants.
  */
 #include "postgres.h"
 
@@ -29,40 +31,40 @@
 #include "utils/rel.h"
 
 /* What the planner believes of any stream, since it does not ask. */
-#define DEFAULT_ROWS		1000
-#define STARTUP_COST		100.0
-#define COST_PER_ROW		0.05
+#define DEFAULT_ROWS 1000
+#define STARTUP_COST 100.0
+#define COST_PER_ROW 0.05
 
 /* fdw_private of a scan */
 enum
 {
-	PRIVATE_CONDITIONS,			/* list of integer lists, see range.h */
-	PRIVATE_COLUMNS				/* attribute numbers to decode */
+	PRIVATE_CONDITIONS, /* list of integer lists, see range.h */
+	PRIVATE_COLUMNS		/* attribute numbers to decode */
 };
 
 typedef struct StreamScan
 {
-	const MicroBatch *batch;	/* the worker's, or NULL: read the log */
-	int		   *cursor;
-	int			first;			/* row of the batch where this pass began */
-	int			returned;		/* where we left the cursor */
+	const MicroBatch *batch; /* the worker's, or NULL: read the log */
+	int *cursor;
+	int first;	  /* row of the batch where this pass began */
+	int returned; /* where we left the cursor */
 
-	Stream	   *stream;
-	Oid			role;
-	Bitmapset  *columns;
-	List	   *conditions;
-	List	   *states;			/* ExprState of fdw_exprs */
-	MemoryContext context;		/* of the pass over the log */
-	LogRange   *range;
-	LogScan    *scan;			/* NULL before the first row */
-	int64		messages;		/* of passes that are over */
-	int64		undecodable;
+	Stream *stream;
+	Oid role;
+	Bitmapset *columns;
+	List *conditions;
+	List *states;		   /* ExprState of fdw_exprs */
+	MemoryContext context; /* of the pass over the log */
+	LogRange *range;
+	LogScan *scan;	/* NULL before the first row */
+	int64 messages; /* of passes that are over */
+	int64 undecodable;
 } StreamScan;
 
 static void get_size(PlannerInfo *root, RelOptInfo *rel, Oid relid);
 static void get_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid);
-static ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *best, List *tlist, List *clauses,
-							 Plan *outer);
+static ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *best, List *tlist,
+							 List *clauses, Plan *outer);
 static List *used_columns(RelOptInfo *rel, const Stream *stream);
 static void begin_scan(ForeignScanState *node, int eflags);
 static TupleTableSlot *iterate_scan(ForeignScanState *node);
@@ -109,28 +111,29 @@ get_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 }
 
 static ForeignScan *
-get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *best, List *tlist, List *clauses, Plan *outer)
+get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *best, List *tlist, List *clauses,
+		 Plan *outer)
 {
-	Stream	   *stream = stream_open(relid);
-	List	   *quals = extract_actual_clauses(clauses, false);
-	List	   *exprs;
-	List	   *conditions;
+	Stream *stream = stream_open(relid);
+	List *quals = extract_actual_clauses(clauses, false);
+	List *exprs;
+	List *conditions;
 
 	range_collect(stream, rel->relid, quals, &exprs, &conditions);
-	return make_foreignscan(tlist, quals, rel->relid, exprs, list_make2(conditions, used_columns(rel, stream)), NIL, NIL,
-							outer);
+	return make_foreignscan(tlist, quals, rel->relid, exprs,
+							list_make2(conditions, used_columns(rel, stream)), NIL, NIL, outer);
 }
 
 /* The columns that the query looks at: only those are decoded. */
 static List *
 used_columns(RelOptInfo *rel, const Stream *stream)
 {
-	Bitmapset  *used = NULL;
-	List	   *columns = NIL;
-	ListCell   *lc;
+	Bitmapset *used = NULL;
+	List *columns = NIL;
+	ListCell *lc;
 
 	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &used);
-	foreach(lc, rel->baserestrictinfo)
+	foreach (lc, rel->baserestrictinfo)
 		pull_varattnos((Node *) lfirst_node(RestrictInfo, lc)->clause, rel->relid, &used);
 	for (AttrNumber attnum = 1; attnum <= stream->desc->natts; attnum++)
 	{
@@ -148,8 +151,8 @@ begin_scan(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	StreamScan *state = palloc0(sizeof(StreamScan));
-	Oid			relid = RelationGetRelid(node->ss.ss_currentRelation);
-	ListCell   *lc;
+	Oid relid = RelationGetRelid(node->ss.ss_currentRelation);
+	ListCell *lc;
 
 	node->fdw_state = state;
 	state->batch = batch_current(relid, &state->cursor);
@@ -162,7 +165,7 @@ begin_scan(ForeignScanState *node, int eflags)
 	state->role = compat_scan_role(node);
 	state->conditions = list_nth(plan->fdw_private, PRIVATE_CONDITIONS);
 	state->states = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
-	foreach(lc, (List *) list_nth(plan->fdw_private, PRIVATE_COLUMNS))
+	foreach (lc, (List *) list_nth(plan->fdw_private, PRIVATE_COLUMNS))
 		state->columns = bms_add_member(state->columns, lfirst_int(lc));
 	/* not NULL, which would ask the decoder for all */
 	if (state->columns == NULL)
@@ -193,7 +196,7 @@ static bool
 next_of_batch(StreamScan *state, TupleTableSlot *slot)
 {
 	const MicroBatch *batch = state->batch;
-	int			row = *state->cursor;
+	int row = *state->cursor;
 
 	while (batch->skip != NULL && row < batch->nrows && batch->skip[row])
 		row++;
@@ -222,8 +225,8 @@ start_pass(ForeignScanState *node)
 }
 
 /*
- * In a micro-batch: whoever has moved the cursor or changed the batch wants to go on from there; otherwise the executor wants
- * the same rows again.
+ * In a micro-batch: whoever has moved the cursor or changed the batch wants to go on from there; otherwise
+ * the executor wants the same rows again.
  */
 static void
 rescan(ForeignScanState *node)
@@ -247,8 +250,8 @@ rescan(ForeignScanState *node)
 static void
 end_pass(StreamScan *state)
 {
-	int64		messages;
-	int64		undecodable;
+	int64 messages;
+	int64 undecodable;
 
 	if (state->scan == NULL)
 		return;
@@ -270,15 +273,17 @@ end_scan(ForeignScanState *node)
 		end_pass(state);
 }
 
-/* What is known without a broker: the topic, and the range unless it depends on parameters of this execution. */
+/*
+ * What is known without a broker: the topic, and the range unless it depends on parameters of this execution.
+ */
 static void
 explain_scan(ForeignScanState *node, ExplainState *es)
 {
 	StreamScan *state = node->fdw_state;
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	LogRange   *range = state->range;
-	int64		messages = 0;
-	int64		undecodable = 0;
+	LogRange *range = state->range;
+	int64 messages = 0;
+	int64 undecodable = 0;
 
 	if (state->batch != NULL)
 		return;

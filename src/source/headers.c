@@ -2,8 +2,9 @@
  * headers.c
  *		A message's headers as jsonb: an array of {"key": …, "value": …}, in the order of the message.
  *
- * A value that is valid text becomes a string, one that is not (or that holds a zero byte) a string of "\x" and hexadecimal digits, as
- * bytea is shown. A header without value has null. The way back takes strings and null.
+ * A value that is valid text becomes a string, one that is not (or that holds a zero byte) a string of "\x"
+ * and hexadecimal digits, as bytea is shown. A header without value has null. The way back takes strings and
+ * null.
  */
 #include "postgres.h"
 
@@ -26,13 +27,15 @@ message_headers(const Message *message, bool *isnull)
 	rd_kafka_headers_t *headers = NULL;
 	const char *name;
 	const void *value;
-	size_t		size;
+	size_t size;
 
 	*isnull = true;
-	if (message->handle == NULL || rd_kafka_message_headers(message->handle, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (message->handle == NULL ||
+		rd_kafka_message_headers(message->handle, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return (Datum) 0;
 	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
-	for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+	for (size_t i = 0;
+		 rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
 	{
 		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 		push_string(&state, WJB_KEY, "key", 3);
@@ -49,7 +52,7 @@ message_headers(const Message *message, bool *isnull)
 static void
 push_string(JsonbParseState **state, JsonbIteratorToken token, const char *bytes, size_t len)
 {
-	JsonbValue	v;
+	JsonbValue v;
 
 	if (bytes == NULL)
 	{
@@ -65,7 +68,7 @@ push_string(JsonbParseState **state, JsonbIteratorToken token, const char *bytes
 	}
 	else
 	{
-		char	   *hex = palloc(len * 2 + 3);
+		char *hex = palloc(len * 2 + 3);
 
 		strcpy(hex, "\\x");
 		hex[2 + hex_encode(bytes, len, hex + 2)] = '\0';
@@ -78,10 +81,10 @@ push_string(JsonbParseState **state, JsonbIteratorToken token, const char *bytes
 HeaderList *
 headers_parse(Datum jsonb)
 {
-	Jsonb	   *array = DatumGetJsonbP(jsonb);
-	bool		good = JB_ROOT_IS_ARRAY(array) && !JB_ROOT_IS_SCALAR(array);
+	Jsonb *array = DatumGetJsonbP(jsonb);
+	bool good = JB_ROOT_IS_ARRAY(array) && !JB_ROOT_IS_SCALAR(array);
 	HeaderList *list = palloc0(sizeof(HeaderList));
-	int			n = good ? JB_ROOT_COUNT(array) : 0;
+	int n = good ? JB_ROOT_COUNT(array) : 0;
 
 	list->keys = palloc0(Max(n, 1) * sizeof(char *));
 	list->values = palloc0(Max(n, 1) * sizeof(char *));
@@ -97,10 +100,12 @@ headers_parse(Datum jsonb)
 		good = list->keys[list->n] != NULL;
 	}
 	if (!good)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("headers of a message must be a JSON array of objects"),
-				 errhint("Give them as in '[{\"key\": \"source\", \"value\": \"web\"}]'; values are strings or null.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("headers of a message must be a JSON array of objects"),
+			 errhint(
+				 "Give them as in '[{\"key\": \"source\", \"value\": \"web\"}]'; values are strings or null.")));
 	return list;
 }
 
@@ -110,7 +115,8 @@ headers_make(const HeaderList *list)
 	rd_kafka_headers_t *headers = rd_kafka_headers_new(list->n);
 
 	for (int i = 0; i < list->n; i++)
-		(void) rd_kafka_header_add(headers, list->keys[i], -1, list->values[i], list->values[i] != NULL ? strlen(list->values[i]) : 0);
+		(void) rd_kafka_header_add(headers, list->keys[i], -1, list->values[i],
+								   list->values[i] != NULL ? strlen(list->values[i]) : 0);
 	return headers;
 }
 
@@ -118,7 +124,8 @@ headers_make(const HeaderList *list)
 static char *
 string_of(JsonbContainer *object, const char *key)
 {
-	JsonbValue *v = JsonContainerIsObject(object) ? getKeyJsonValueFromContainer(object, key, strlen(key), NULL) : NULL;
+	JsonbValue *v =
+		JsonContainerIsObject(object) ? getKeyJsonValueFromContainer(object, key, strlen(key), NULL) : NULL;
 
 	if (v == NULL || v->type != jbvString)
 		return NULL;

@@ -2,8 +2,9 @@
  * input.c
  *		Calling input functions (see input.h).
  *
- * The settings are pinned by writing the variables behind them for the length of one call: a GUC nest level costs more than most calls.
- * Nothing but the input function runs meanwhile, and the variables are put back whatever it does.
+ * The settings are pinned by writing the variables behind them for the length of one call: a GUC nest level
+ * costs more than most calls. Nothing but the input function runs meanwhile, and the variables are put back
+ * whatever it does.
  */
 #include "postgres.h"
 
@@ -12,15 +13,15 @@
 #include "source/input.h"
 #include "utils/lsyscache.h"
 
-#define EXCERPT		60			/* bytes of a payload in a message */
-#define MESSAGE		200			/* bytes of a message that cites something else */
+#define EXCERPT 60	/* bytes of a payload in a message */
+#define MESSAGE 200 /* bytes of a message that cites something else */
 
 typedef struct Settings
 {
-	int			date_style;
-	int			date_order;
-	int			interval_style;
-	pg_tz	   *zone;
+	int date_style;
+	int date_order;
+	int interval_style;
+	pg_tz *zone;
 } Settings;
 
 static Settings pin(pg_tz *zone);
@@ -32,7 +33,7 @@ static void clean(char *text);
 void
 input_init(InputFunction *input, Oid type, int32 typmod, bool pinned, pg_tz *zone)
 {
-	Oid			function;
+	Oid function;
 
 	getTypeInputInfo(type, &function, &input->ioparam);
 	fmgr_info(function, &input->function);
@@ -45,10 +46,10 @@ Datum
 input_call(InputFunction *input, const char *text, size_t len)
 {
 	MemoryContext context = CurrentMemoryContext;
-	char		small[256];
-	char	   *copy = len < sizeof(small) ? small : palloc(len + 1);
-	Settings	settings = {0};
-	Datum		result;
+	char small[256];
+	char *copy = len < sizeof(small) ? small : palloc(len + 1);
+	Settings settings = {0};
+	Datum result;
 
 	memcpy(copy, text, len);
 	copy[len] = '\0';
@@ -60,7 +61,7 @@ input_call(InputFunction *input, const char *text, size_t len)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
+		ErrorData *error;
 
 		if (input->pinned)
 			restore(&settings);
@@ -87,8 +88,8 @@ input_call(InputFunction *input, const char *text, size_t len)
 char *
 input_excerpt(const char *text, size_t len)
 {
-	bool		whole = len <= EXCERPT;
-	char	   *result;
+	bool whole = len <= EXCERPT;
+	char *result;
 
 	if (!whole)
 		len = pg_mbcliplen(text, Min(len, EXCERPT + 8), EXCERPT);
@@ -100,7 +101,7 @@ input_excerpt(const char *text, size_t len)
 static Settings
 pin(pg_tz *zone)
 {
-	Settings	old = {DateStyle, DateOrder, IntervalStyle, session_timezone};
+	Settings old = {DateStyle, DateOrder, IntervalStyle, session_timezone};
 
 	DateStyle = USE_ISO_DATES;
 	DateOrder = DATEORDER_MDY;
@@ -134,15 +135,16 @@ is_presentable(const char *text, size_t len)
 static char *
 shorten(char *message, const char *text, size_t len)
 {
-	char	   *copy;
-	char	   *cited;
+	char *copy;
+	char *cited;
 
 	if (message == NULL)
 		return NULL;
 	copy = pnstrdup(text, len);
 	cited = len > 0 ? strstr(message, copy) : NULL;
 	if (cited != NULL)
-		message = psprintf("%.*s%s%s", (int) (cited - message), message, input_excerpt(text, len), cited + len);
+		message =
+			psprintf("%.*s%s%s", (int) (cited - message), message, input_excerpt(text, len), cited + len);
 	pfree(copy);
 	if (strlen(message) > MESSAGE)
 		message = psprintf("%.*s...", pg_mbcliplen(message, strlen(message), MESSAGE), message);

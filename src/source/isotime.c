@@ -2,8 +2,9 @@
  * isotime.c
  *		ISO 8601 and epoch numbers (see isotime.h).
  *
- * Only spellings on which timestamptz_in has no choice are taken: four digits of the year first, so that DateStyle has no say, and the
- * zone as an offset or not at all. Leap seconds, 24:00:00, years beyond 9999, names of zones: left to the input function.
+ * Only spellings on which timestamptz_in has no choice are taken: four digits of the year first, so that
+ * DateStyle has no say, and the zone as an offset or not at all. Leap seconds, 24:00:00, years beyond 9999,
+ * names of zones: left to the input function.
  */
 #include "postgres.h"
 
@@ -17,15 +18,15 @@
 /* A point of the calendar, and what the text says of its zone. */
 typedef struct IsoTime
 {
-	int			year;
-	int			month;
-	int			day;
-	int			hour;
-	int			minute;
-	int			second;
-	int64		fraction;		/* microseconds; a second when rounded up */
-	bool		has_zone;
-	int			east;			/* seconds */
+	int year;
+	int month;
+	int day;
+	int hour;
+	int minute;
+	int second;
+	int64 fraction; /* microseconds; a second when rounded up */
+	bool has_zone;
+	int east; /* seconds */
 } IsoTime;
 
 static bool parse(const char *text, size_t len, IsoTime *iso);
@@ -34,15 +35,14 @@ static const char *parse_fraction(const char *s, const char *end, int64 *fractio
 static bool parse_zone(const char *s, const char *end, IsoTime *iso);
 static Timestamp iso_local(const IsoTime *iso);
 
-#define EPOCH_MICROSECONDS \
-	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+#define EPOCH_MICROSECONDS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 bool
 isotime_timestamptz(const char *text, size_t len, pg_tz *zone, TimestampTz *value)
 {
-	IsoTime		iso;
+	IsoTime iso;
 	struct pg_tm tm;
-	long		east;
+	long east;
 
 	if (!parse(text, len, &iso))
 		return false;
@@ -66,7 +66,7 @@ isotime_timestamptz(const char *text, size_t len, pg_tz *zone, TimestampTz *valu
 bool
 isotime_timestamp(const char *text, size_t len, Timestamp *value)
 {
-	IsoTime		iso;
+	IsoTime iso;
 
 	if (!parse(text, len, &iso))
 		return false;
@@ -77,7 +77,7 @@ isotime_timestamp(const char *text, size_t len, Timestamp *value)
 bool
 isotime_date(const char *text, size_t len, DateADT *value)
 {
-	IsoTime		iso;
+	IsoTime iso;
 
 	if (len != 10 || !parse_date(text, &iso))
 		return false;
@@ -95,10 +95,11 @@ bool
 isotime_local(TimestampTz instant, pg_tz *zone, Timestamp *value)
 {
 	struct pg_tm tm;
-	fsec_t		fsec;
-	int			tz;
+	fsec_t fsec;
+	int tz;
 
-	return timestamp2tm(instant, &tz, &tm, &fsec, NULL, zone) == 0 && tm2timestamp(&tm, fsec, NULL, value) == 0;
+	return timestamp2tm(instant, &tz, &tm, &fsec, NULL, zone) == 0 &&
+		   tm2timestamp(&tm, fsec, NULL, value) == 0;
 }
 
 static inline bool
@@ -120,7 +121,8 @@ parse(const char *text, size_t len, IsoTime *iso)
 	const char *end = text + len;
 	const char *s = text + 19;
 
-	if (len < 19 || len > 48 || (text[10] != 'T' && text[10] != ' ') || text[13] != ':' || text[16] != ':' || !parse_date(text, iso))
+	if (len < 19 || len > 48 || (text[10] != 'T' && text[10] != ' ') || text[13] != ':' || text[16] != ':' ||
+		!parse_date(text, iso))
 		return false;
 	iso->hour = two(text + 11);
 	iso->minute = two(text + 14);
@@ -141,28 +143,28 @@ parse(const char *text, size_t len, IsoTime *iso)
 static bool
 parse_date(const char *s, IsoTime *iso)
 {
-	int			century = two(s);
-	int			year = two(s + 2);
+	int century = two(s);
+	int year = two(s + 2);
 
 	iso->month = two(s + 5);
 	iso->day = two(s + 8);
 	if (s[4] != '-' || s[7] != '-' || century > 99 || year > 99)
 		return false;
 	iso->year = century * 100 + year;
-	return iso->year > 0 && iso->month >= 1 && iso->month <= MONTHS_PER_YEAR &&
-		iso->day >= 1 && iso->day <= day_tab[isleap(iso->year)][iso->month - 1];
+	return iso->year > 0 && iso->month >= 1 && iso->month <= MONTHS_PER_YEAR && iso->day >= 1 &&
+		   iso->day <= day_tab[isleap(iso->year)][iso->month - 1];
 }
 
 /*
- * Behind the point. PostgreSQL rounds rint(strtod(".digits") * 1000000), half a microsecond wherever the double lies; up to 15 digits this
- * division gives strtod's very double.
+ * Behind the point. PostgreSQL rounds rint(strtod(".digits") * 1000000), half a microsecond wherever the
+ * double lies; up to 15 digits this division gives strtod's very double.
  */
 static const char *
 parse_fraction(const char *s, const char *end, int64 *fraction)
 {
 	const char *digits = s;
-	int64		value = 0;
-	int64		unit = 1;
+	int64 value = 0;
+	int64 unit = 1;
 
 	for (; s < end && is_digit(*s) && s - digits < 15; s++)
 	{
@@ -171,7 +173,8 @@ parse_fraction(const char *s, const char *end, int64 *fraction)
 	}
 	if (s == digits || (s < end && is_digit(*s)))
 		return NULL;
-	*fraction = s - digits <= 6 ? value * (USECS_PER_SEC / unit) : (int64) rint((double) value / (double) unit * 1000000);
+	*fraction = s - digits <= 6 ? value * (USECS_PER_SEC / unit)
+								: (int64) rint((double) value / (double) unit * 1000000);
 	return s;
 }
 
@@ -179,9 +182,9 @@ parse_fraction(const char *s, const char *end, int64 *fraction)
 static bool
 parse_zone(const char *s, const char *end, IsoTime *iso)
 {
-	size_t		len = end - s;
-	int			hours;
-	int			minutes = 0;
+	size_t len = end - s;
+	int hours;
+	int minutes = 0;
 
 	iso->has_zone = len > 0;
 	iso->east = 0;
@@ -203,7 +206,9 @@ parse_zone(const char *s, const char *end, IsoTime *iso)
 static Timestamp
 iso_local(const IsoTime *iso)
 {
-	int64		days = date2j(iso->year, iso->month, iso->day) - POSTGRES_EPOCH_JDATE;
+	int64 days = date2j(iso->year, iso->month, iso->day) - POSTGRES_EPOCH_JDATE;
 
-	return days * USECS_PER_DAY + ((iso->hour * MINS_PER_HOUR + iso->minute) * SECS_PER_MINUTE + iso->second) * USECS_PER_SEC + iso->fraction;
+	return days * USECS_PER_DAY +
+		   ((iso->hour * MINS_PER_HOUR + iso->minute) * SECS_PER_MINUTE + iso->second) * USECS_PER_SEC +
+		   iso->fraction;
 }

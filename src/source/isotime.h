@@ -11,8 +11,9 @@
 #include "utils/date.h"
 
 /*
- * YYYY-MM-DD, a T or a space, hh:mm:ss, a fraction of 1 to 15 digits or none, and Z, ±hh, ±hhmm, ±hh:mm or nothing, where the clock of
- * zone counts. False: anything else, and what is no date or time; the input function knows what to say about it.
+ * YYYY-MM-DD, a T or a space, hh:mm:ss, a fraction of 1 to 15 digits or none, and Z, ±hh, ±hhmm, ±hh:mm or
+ * nothing, where the clock of zone counts. False: anything else, and what is no date or time; the input
+ * function knows what to say about it.
  */
 extern bool isotime_timestamptz(const char *text, size_t len, pg_tz *zone, TimestampTz *value);
 
@@ -28,4 +29,4 @@ extern bool isotime_from_epoch(int64 microseconds, TimestampTz *value);
 /* What the clock of zone shows at an instant. False: beyond the type. */
 extern bool isotime_local(TimestampTz instant, pg_tz *zone, Timestamp *value);
 
-#endif							/* STREAMBATCH_ISOTIME_H */
+#endif /* STREAMBATCH_ISOTIME_H */

@@ -2,16 +2,17 @@
  * json.cpp
  *		Reading a JSON document with simdjson (see json.h).
  *
- * simdjson's first stage does the work that vector instructions are good at: it validates UTF-8, finds every string and lists the position
- * of every bracket, colon, comma, opening quote and first character of a number or literal. It is used alone, because what comes after it
- * in the library does not fit: "on demand" checks only what is asked for, and the DOM turns numbers into doubles and forgets their
- * spelling. The second stage here walks the list once, checks the grammar and every string, number and literal, and follows a trie of the
- * wanted paths beside it. A node of the trie that is met twice in a document is a duplicate key: what was found below it is forgotten and
- * read anew.
+ * simdjson's first stage does the work that vector instructions are good at: it validates UTF-8, finds every
+ * string and lists the position of every bracket, colon, comma, opening quote and first character of a number
+ * or literal. It is used alone, because what comes after it in the library does not fit: "on demand" checks
+ * only what is asked for, and the DOM turns numbers into doubles and forgets their spelling. The second stage
+ * here walks the list once, checks the grammar and every string, number and literal, and follows a trie of
+ * the wanted paths beside it. A node of the trie that is met twice in a document is a duplicate key: what was
+ * found below it is forgotten and read anew.
  *
- * The payload is copied into a buffer with room behind it (keys are hashed eight bytes at a time) and a NUL at its end, which ends every
- * loop: positions never need to be compared with the length. Buffers grow with the payloads; one that a rare large payload needed is given
- * back at the next small one.
+ * The payload is copied into a buffer with room behind it (keys are hashed eight bytes at a time) and a NUL
+ * at its end, which ends every loop: positions never need to be compared with the length. Buffers grow with
+ * the payloads; one that a rare large payload needed is given back at the next small one.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -28,43 +29,43 @@
 namespace
 {
 constexpr size_t PADDING = 64;
-constexpr size_t KEEP = 1024 * 1024;	/* buffers up to this size are kept */
-}
+constexpr size_t KEEP = 1024 * 1024; /* buffers up to this size are kept */
+} // namespace
 
 struct JsonReader
 {
-	JsonTrie	trie;
-	int			npaths = 0;
-	uint64_t	serial = 0;
+	JsonTrie trie;
+	int npaths = 0;
+	uint64_t serial = 0;
 
-	char	   *buffer = nullptr;	/* the document, a NUL, padding */
-	size_t		capacity = 0;
-	char	   *strings = nullptr;	/* unescaped; as large as the document */
-	size_t		strings_capacity = 0;
+	char *buffer = nullptr; /* the document, a NUL, padding */
+	size_t capacity = 0;
+	char *strings = nullptr; /* unescaped; as large as the document */
+	size_t strings_capacity = 0;
 	std::unique_ptr<simdjson::internal::dom_parser_implementation> parser;
 
 	/* of the document at hand */
 	const uint32_t *at = nullptr;	/* the position where the walk stands */
 	const uint32_t *last = nullptr; /* that of the NUL behind the document */
-	char	   *scratch = nullptr;	/* free room in strings */
-	bool		escapes = false;	/* there is a backslash somewhere */
-	JsonCell   *cells = nullptr;
-	JsonError  *error = nullptr;
+	char *scratch = nullptr;		/* free room in strings */
+	bool escapes = false;			/* there is a backslash somewhere */
+	JsonCell *cells = nullptr;
+	JsonError *error = nullptr;
 
 	~JsonReader();
-	bool		reserve(size_t len);
-	bool		structure(size_t len);
-	bool		fail(JsonFault fault, const char *where);
-	bool		unexpected(JsonFault fault);
-	int			meet(int node, int child);
-	void		forget(int node);
-	void		fill(int node, JsonKind kind, const char *text, size_t len, const char *raw, size_t raw_len);
-	bool		string(const char **text, size_t *len, bool keep);
-	bool		member(int node, int depth);
-	bool		object(int node, int depth);
-	bool		array(int node, int depth);
-	bool		scalar(int node);
-	bool		value(int node, int depth);
+	bool reserve(size_t len);
+	bool structure(size_t len);
+	bool fail(JsonFault fault, const char *where);
+	bool unexpected(JsonFault fault);
+	int meet(int node, int child);
+	void forget(int node);
+	void fill(int node, JsonKind kind, const char *text, size_t len, const char *raw, size_t raw_len);
+	bool string(const char **text, size_t *len, bool keep);
+	bool member(int node, int depth);
+	bool object(int node, int depth);
+	bool array(int node, int depth);
+	bool scalar(int node);
+	bool value(int node, int depth);
 };
 
 JsonReader::~JsonReader()
@@ -81,7 +82,10 @@ JsonReader::fail(JsonFault fault, const char *where)
 	return false;
 }
 
-/* What stands at the current position is not what the grammar wants; the document's end has a name of its own. */
+/*
+ * What stands at the current position is not what the grammar wants; the document's end has a name of its
+ * own.
+ */
 bool
 JsonReader::unexpected(JsonFault fault)
 {
@@ -92,7 +96,7 @@ JsonReader::unexpected(JsonFault fault)
 bool
 JsonReader::reserve(size_t len)
 {
-	size_t		wanted;
+	size_t wanted;
 
 	if (len <= capacity && (capacity <= KEEP || len > KEEP))
 		return true;
@@ -108,7 +112,8 @@ JsonReader::reserve(size_t len)
 		return false;
 	if (!parser)
 	{
-		if (simdjson::get_active_implementation()->create_dom_parser_implementation(wanted, JSON_MAX_DEPTH, parser) != simdjson::SUCCESS)
+		if (simdjson::get_active_implementation()->create_dom_parser_implementation(
+				wanted, JSON_MAX_DEPTH, parser) != simdjson::SUCCESS)
 			return false;
 	}
 	else if (parser->set_capacity(wanted) != simdjson::SUCCESS)
@@ -121,8 +126,9 @@ JsonReader::reserve(size_t len)
 bool
 JsonReader::structure(size_t len)
 {
-	simdjson::error_code code = parser->stage1(reinterpret_cast<const uint8_t *>(buffer), len, simdjson::stage1_mode::regular);
-	uint32_t	n = parser->n_structural_indexes;
+	simdjson::error_code code =
+		parser->stage1(reinterpret_cast<const uint8_t *>(buffer), len, simdjson::stage1_mode::regular);
+	uint32_t n = parser->n_structural_indexes;
 
 	switch (code)
 	{
@@ -161,15 +167,16 @@ JsonReader::meet(int node, int child)
 }
 
 /*
- * A key came again: nothing that was found below it counts any more. Costs no more than finding it did, so that a document made of
- * nothing but duplicates takes no longer than others.
+ * A key came again: nothing that was found below it counts any more. Costs no more than finding it did, so
+ * that a document made of nothing but duplicates takes no longer than others.
  */
 void
 JsonReader::forget(int node)
 {
 	for (int t = trie.nodes.items[node].first_target; t != NONE; t = trie.targets.items[t].next)
 		cells[trie.targets.items[t].cell].kind = JSON_MISSING;
-	for (int child = trie.nodes.items[node].first_met; child != NONE; child = trie.nodes.items[child].next_met)
+	for (int child = trie.nodes.items[node].first_met; child != NONE;
+		 child = trie.nodes.items[child].next_met)
 	{
 		forget(child);
 		trie.nodes.items[child].seen = 0;
@@ -181,7 +188,7 @@ JsonReader::fill(int node, JsonKind kind, const char *text, size_t len, const ch
 {
 	for (int t = trie.nodes.items[node].first_target; t != NONE; t = trie.targets.items[t].next)
 	{
-		JsonCell   *cell = &cells[trie.targets.items[t].cell];
+		JsonCell *cell = &cells[trie.targets.items[t].cell];
 
 		cell->kind = kind;
 		cell->text = text;
@@ -192,16 +199,17 @@ JsonReader::fill(int node, JsonKind kind, const char *text, size_t len, const ch
 }
 
 /*
- * The string at the current position: checked, and unescaped where it has to be. Its closing quote is the last character before the next
- * position that is no white space. keep: the text must outlive the next string.
+ * The string at the current position: checked, and unescaped where it has to be. Its closing quote is the
+ * last character before the next position that is no white space. keep: the text must outlive the next
+ * string.
  */
 inline bool
 JsonReader::string(const char **text, size_t *len, bool keep)
 {
 	const char *start = buffer + *at + 1;
 	const char *end = buffer + *++at;
-	char	   *out = scratch;
-	JsonFault	fault;
+	char *out = scratch;
+	JsonFault fault;
 
 	while (is_space(end[-1]))
 		end--;
@@ -226,8 +234,8 @@ inline bool
 JsonReader::member(int node, int depth)
 {
 	const char *key = nullptr;
-	size_t		len = 0;
-	int			child = NONE;
+	size_t len = 0;
+	int child = NONE;
 
 	if (buffer[*at] != '"')
 		return unexpected(JSON_EXPECTED_KEY);
@@ -269,7 +277,7 @@ JsonReader::object(int node, int depth)
 bool
 JsonReader::array(int node, int depth)
 {
-	int64_t		wanted = node == NONE ? -1 : trie.nodes.items[node].max_index;
+	int64_t wanted = node == NONE ? -1 : trie.nodes.items[node].max_index;
 
 	if (depth > JSON_MAX_DEPTH)
 		return fail(JSON_TOO_DEEP, buffer + *at);
@@ -299,7 +307,7 @@ JsonReader::scalar(int node)
 {
 	const char *start = buffer + *at;
 	const char *end = nullptr;
-	JsonKind	kind;
+	JsonKind kind;
 
 	switch (*start)
 	{
@@ -350,7 +358,7 @@ JsonReader::value(int node, int depth)
 {
 	const char *start = buffer + *at;
 	const char *text = nullptr;
-	size_t		len = 0;
+	size_t len = 0;
 
 	if (node != NONE)
 	{
@@ -362,18 +370,18 @@ JsonReader::value(int node, int depth)
 	switch (*start)
 	{
 		case '"':
-			{
-				const char *raw_end;
+		{
+			const char *raw_end;
 
-				if (!string(&text, &len, node != NONE))
-					return false;
-				if (node == NONE)
-					return true;
-				for (raw_end = buffer + *at; is_space(raw_end[-1]); raw_end--)
-					;
-				fill(node, JSON_STRING, text, len, start, raw_end - start);
+			if (!string(&text, &len, node != NONE))
+				return false;
+			if (node == NONE)
 				return true;
-			}
+			for (raw_end = buffer + *at; is_space(raw_end[-1]); raw_end--)
+				;
+			fill(node, JSON_STRING, text, len, start, raw_end - start);
+			return true;
+		}
 		case '{':
 			if (!object(node, depth + 1))
 				return false;
@@ -419,8 +427,8 @@ json_reader_destroy(JsonReader *reader)
 extern "C" bool
 json_read(JsonReader *reader, const char *data, size_t len, JsonCell *cells, JsonError *error)
 {
-	char	   *buffer;
-	bool		is_object;
+	char *buffer;
+	bool is_object;
 
 	reader->cells = cells;
 	reader->error = error;
@@ -500,7 +508,7 @@ json_elements_next(JsonElements *elements, JsonCell *element)
 	element->raw_len = element->len = s - start;
 	if (element->kind == JSON_STRING)
 	{
-		char	   *out = elements->scratch;
+		char *out = elements->scratch;
 
 		start++;
 		element->text = out;

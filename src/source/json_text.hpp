@@ -2,7 +2,8 @@
  * json_text.hpp
  *		The characters of JSON: strings, numbers, white space. For json.cpp alone.
  *
- * What scans unchecked text stops at the first character that it does not want; a NUL behind the document ends every loop.
+ * What scans unchecked text stops at the first character that it does not want; a NUL behind the document
+ * ends every loop.
  */
 #ifndef STREAMBATCH_JSON_TEXT_HPP
 #define STREAMBATCH_JSON_TEXT_HPP
@@ -34,12 +35,12 @@ is_digit(char c)
 inline int
 hex4(const char *s)
 {
-	int			value = 0;
+	int value = 0;
 
 	for (int i = 0; i < 4; i++)
 	{
-		char		c = s[i];
-		int			digit;
+		char c = s[i];
+		int digit;
 
 		if (is_digit(c))
 			digit = c - '0';
@@ -84,9 +85,9 @@ put_utf8(char *out, uint32_t c)
 inline JsonFault
 unescape_one(const char **s, char **out)
 {
-	char		c = *(*s)++;
-	int			code;
-	int			low;
+	char c = *(*s)++;
+	int code;
+	int low;
 
 	switch (c)
 	{
@@ -139,8 +140,8 @@ unescape_one(const char **s, char **out)
 }
 
 /*
- * Unescape what stands between two quotes. *out advances by at most end - s: no escape is shorter than what it means. On a fault *s is
- * where it was noticed.
+ * Unescape what stands between two quotes. *out advances by at most end - s: no escape is shorter than what
+ * it means. On a fault *s is where it was noticed.
  */
 inline JsonFault
 unescape(const char **s, const char *end, char **out)
@@ -149,7 +150,7 @@ unescape(const char **s, const char *end, char **out)
 	{
 		const char *slash = static_cast<const char *>(memchr(*s, '\\', end - *s));
 		const char *stop = slash ? slash : end;
-		JsonFault	fault;
+		JsonFault fault;
 
 		memcpy(*out, *s, stop - *s);
 		*out += stop - *s;
@@ -217,7 +218,7 @@ skip_string(const char *s)
 inline const char *
 skip_container(const char *s)
 {
-	int			depth = 0;
+	int depth = 0;
 
 	do
 	{
@@ -235,4 +236,4 @@ skip_container(const char *s)
 	return s;
 }
 
-#endif							/* STREAMBATCH_JSON_TEXT_HPP */
+#endif /* STREAMBATCH_JSON_TEXT_HPP */

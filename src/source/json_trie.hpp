@@ -2,8 +2,9 @@
  * json_trie.hpp
  *		The wanted paths as a trie. For json.cpp alone.
  *
- * Nodes are numbers, 0 the document; the edges, (parent, key or index) -> node, stand in one hash table, so that a key that nobody wants
- * costs one probe. A node's targets are the cells to fill there. Memory comes from malloc, and its absence is an answer, not an exception.
+ * Nodes are numbers, 0 the document; the edges, (parent, key or index) -> node, stand in one hash table, so
+ * that a key that nobody wants costs one probe. A node's targets are the cells to fill there. Memory comes
+ * from malloc, and its absence is an answer, not an exception.
  */
 #ifndef STREAMBATCH_JSON_TRIE_HPP
 #define STREAMBATCH_JSON_TRIE_HPP
@@ -17,48 +18,52 @@ constexpr int NONE = -1;
 
 struct Node
 {
-	int			first_edge = NONE;
-	int			first_target = NONE;
-	bool		has_keys = false;
-	int64_t		max_index = -1;
-	uint64_t	seen = 0;			/* the document in which it was met */
-	int			first_met = NONE;	/* children met in it, linked by next_met */
-	int			next_met = NONE;
+	int first_edge = NONE;
+	int first_target = NONE;
+	bool has_keys = false;
+	int64_t max_index = -1;
+	uint64_t seen = 0;	  /* the document in which it was met */
+	int first_met = NONE; /* children met in it, linked by next_met */
+	int next_met = NONE;
 };
 
 struct Edge
 {
-	uint64_t	hash;
-	int			parent;
-	int			node;
-	int			next_edge;			/* of the same parent */
-	bool		is_index;
-	uint32_t	index;
+	uint64_t hash;
+	int parent;
+	int node;
+	int next_edge; /* of the same parent */
+	bool is_index;
+	uint32_t index;
 	const char *key;
-	size_t		key_len;
+	size_t key_len;
 };
 
 struct Target
 {
-	int			cell;
-	int			next;
+	int cell;
+	int next;
 };
 
 /* A growing array that answers false instead of throwing. */
 template <typename T> struct Pool
 {
-	T		   *items = nullptr;
-	int			count = 0;
-	int			room = 0;
+	T *items = nullptr;
+	int count = 0;
+	int room = 0;
 
-	~Pool() { free(items); }
+	~Pool()
+	{
+		free(items);
+	}
 
-	bool		add(const T &item)
+	bool
+	add(const T &item)
 	{
 		if (count == room)
 		{
-			int			larger = room ? room * 2 : 16;
-			T		   *moved = static_cast<T *>(realloc(static_cast<void *>(items), larger * sizeof(T)));
+			int larger = room ? room * 2 : 16;
+			T *moved = static_cast<T *>(realloc(static_cast<void *>(items), larger * sizeof(T)));
 
 			if (!moved)
 				return false;
@@ -74,7 +79,7 @@ template <typename T> struct Pool
 inline uint64_t
 load(const char *s, size_t n)
 {
-	uint64_t	word;
+	uint64_t word;
 
 	memcpy(&word, s, sizeof(word));
 	if (n >= 8)
@@ -92,7 +97,7 @@ load(const char *s, size_t n)
 inline uint64_t
 hash_key(int parent, const char *key, size_t len)
 {
-	uint64_t	h = load(key, len) + len * UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t h = load(key, len) + len * UINT64_C(0x9e3779b97f4a7c15);
 
 	if (len > 8)
 		h ^= load(key + len - 8, 8) * UINT64_C(0xc2b2ae3d27d4eb4f);
@@ -103,32 +108,32 @@ hash_key(int parent, const char *key, size_t len)
 inline uint64_t
 hash_index(int parent, uint32_t index)
 {
-	uint64_t	h = (static_cast<uint64_t>(parent) << 32 | index) * UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t h = (static_cast<uint64_t>(parent) << 32 | index) * UINT64_C(0x9e3779b97f4a7c15);
 
 	return h ^ (h >> 29);
 }
 
 class JsonTrie
 {
-public:
-	Pool<Node>	nodes;
-	Pool<Edge>	edges;
+  public:
+	Pool<Node> nodes;
+	Pool<Edge> edges;
 	Pool<Target> targets;
 
 	~JsonTrie();
-	bool		build(const JsonPath *paths, int n);
-	int			find_key(int parent, const char *key, size_t len) const;
-	int			find_index(int parent, uint32_t index) const;
+	bool build(const JsonPath *paths, int n);
+	int find_key(int parent, const char *key, size_t len) const;
+	int find_index(int parent, uint32_t index) const;
 
-private:
-	int		   *table = nullptr;	/* edges by hash, NONE where empty */
-	size_t		mask = 0;
-	char	   *keys = nullptr;		/* the paths' own */
-	size_t		keys_len = 0;
+  private:
+	int *table = nullptr; /* edges by hash, NONE where empty */
+	size_t mask = 0;
+	char *keys = nullptr; /* the paths' own */
+	size_t keys_len = 0;
 
-	bool		insert(int node, const JsonPath *path, int step, int cell);
-	int			extend(int parent, const JsonStep *step, bool is_index);
-	bool		index_edges();
+	bool insert(int node, const JsonPath *path, int step, int cell);
+	int extend(int parent, const JsonStep *step, bool is_index);
+	bool index_edges();
 };
 
 inline JsonTrie::~JsonTrie()
@@ -141,7 +146,7 @@ inline JsonTrie::~JsonTrie()
 inline int
 JsonTrie::extend(int parent, const JsonStep *step, bool is_index)
 {
-	Edge		edge;
+	Edge edge;
 
 	for (int e = nodes.items[parent].first_edge; e != NONE; e = edges.items[e].next_edge)
 	{
@@ -150,7 +155,7 @@ JsonTrie::extend(int parent, const JsonStep *step, bool is_index)
 		if (old.is_index != is_index)
 			continue;
 		if (is_index ? old.index == step->index
-			: old.key_len == step->key_len && memcmp(old.key, step->key, step->key_len) == 0)
+					 : old.key_len == step->key_len && memcmp(old.key, step->key, step->key_len) == 0)
 			return old.node;
 	}
 
@@ -164,7 +169,7 @@ JsonTrie::extend(int parent, const JsonStep *step, bool is_index)
 	if (!is_index)
 	{
 		/* its own eight readable bytes: build() made room for every key twice over */
-		char	   *key = keys + keys_len;
+		char *key = keys + keys_len;
 
 		if (step->key_len > 0)
 			memcpy(key, step->key, step->key_len);
@@ -187,12 +192,12 @@ JsonTrie::extend(int parent, const JsonStep *step, bool is_index)
 inline bool
 JsonTrie::insert(int node, const JsonPath *path, int step, int cell)
 {
-	Target		target;
+	Target target;
 
 	for (; step < path->nsteps; step++)
 	{
 		const JsonStep *s = &path->steps[step];
-		int			child;
+		int child;
 
 		if (s->kind == JSON_STEP_EITHER)
 		{
@@ -216,7 +221,7 @@ JsonTrie::insert(int node, const JsonPath *path, int step, int cell)
 inline bool
 JsonTrie::index_edges()
 {
-	size_t		size = 16;
+	size_t size = 16;
 
 	while (size < static_cast<size_t>(edges.count) * 2)
 		size *= 2;
@@ -228,7 +233,7 @@ JsonTrie::index_edges()
 		table[i] = NONE;
 	for (int e = 0; e < edges.count; e++)
 	{
-		size_t		slot = edges.items[e].hash & mask;
+		size_t slot = edges.items[e].hash & mask;
 
 		while (table[slot] != NONE)
 			slot = (slot + 1) & mask;
@@ -240,11 +245,11 @@ JsonTrie::index_edges()
 inline bool
 JsonTrie::build(const JsonPath *paths, int n)
 {
-	size_t		room = 8;
+	size_t room = 8;
 
 	for (int i = 0; i < n; i++)
 	{
-		size_t		ways = 1;
+		size_t ways = 1;
 
 		for (int s = 0; s < paths[i].nsteps; s++)
 		{
@@ -265,13 +270,14 @@ JsonTrie::build(const JsonPath *paths, int n)
 inline int
 JsonTrie::find_key(int parent, const char *key, size_t len) const
 {
-	uint64_t	hash = hash_key(parent, key, len);
+	uint64_t hash = hash_key(parent, key, len);
 
 	for (size_t slot = hash & mask; table[slot] != NONE; slot = (slot + 1) & mask)
 	{
 		const Edge &edge = edges.items[table[slot]];
 
-		if (edge.hash == hash && edge.parent == parent && !edge.is_index && edge.key_len == len && memcmp(edge.key, key, len) == 0)
+		if (edge.hash == hash && edge.parent == parent && !edge.is_index && edge.key_len == len &&
+			memcmp(edge.key, key, len) == 0)
 			return edge.node;
 	}
 	return NONE;
@@ -280,7 +286,7 @@ JsonTrie::find_key(int parent, const char *key, size_t len) const
 inline int
 JsonTrie::find_index(int parent, uint32_t index) const
 {
-	uint64_t	hash = hash_index(parent, index);
+	uint64_t hash = hash_index(parent, index);
 
 	for (size_t slot = hash & mask; table[slot] != NONE; slot = (slot + 1) & mask)
 	{
@@ -292,4 +298,4 @@ JsonTrie::find_index(int parent, uint32_t index) const
 	return NONE;
 }
 
-#endif							/* STREAMBATCH_JSON_TRIE_HPP */
+#endif /* STREAMBATCH_JSON_TRIE_HPP */

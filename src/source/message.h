@@ -9,16 +9,17 @@
 
 typedef struct Message
 {
-	int32		partition;
-	int64		offset;
-	bool		has_timestamp;
-	TimestampTz timestamp;		/* microseconds since 2000-01-01, as everywhere in PostgreSQL */
-	const char *key;			/* NULL: no key */
-	size_t		key_len;
-	const char *payload;		/* NULL: tombstone, or broken */
-	size_t		payload_len;
-	const char *broken;			/* NULL, or why librdkafka could not read what lies there: corrupt or unknown bytes, a dead letter */
-	void	   *handle;			/* the consumer's own (for headers); never touched by others */
+	int32 partition;
+	int64 offset;
+	bool has_timestamp;
+	TimestampTz timestamp; /* microseconds since 2000-01-01, as everywhere in PostgreSQL */
+	const char *key;	   /* NULL: no key */
+	size_t key_len;
+	const char *payload; /* NULL: tombstone, or broken */
+	size_t payload_len;
+	const char *
+		broken; /* NULL, or why librdkafka could not read what lies there: corrupt or unknown bytes, a dead letter */
+	void *handle; /* the consumer's own (for headers); never touched by others */
 } Message;
 
-#endif							/* STREAMBATCH_MESSAGE_H */
+#endif /* STREAMBATCH_MESSAGE_H */

@@ -15,10 +15,10 @@ typedef enum OptionPlace
 
 typedef enum OptionKind
 {
-	KIND_TEXT,					/* not empty */
-	KIND_PROPERTY,				/* whatever librdkafka takes */
-	KIND_SIZE,					/* likewise, in bytes, and at most MAX_SIZE: it bounds the server's memory */
-	KIND_ENUM,					/* one of values, separated by | */
+	KIND_TEXT,	   /* not empty */
+	KIND_PROPERTY, /* whatever librdkafka takes */
+	KIND_SIZE,	   /* likewise, in bytes, and at most MAX_SIZE: it bounds the server's memory */
+	KIND_ENUM,	   /* one of values, separated by | */
 	KIND_INTERVAL,
 	KIND_BROKERS,
 	KIND_TOPIC,
@@ -29,19 +29,19 @@ typedef enum OptionKind
 typedef enum OptionPrivilege
 {
 	FOR_ALL,
-	FOR_FILE_READERS,			/* superusers and members of pg_read_server_files */
-	FOR_SUPERUSERS,				/* for the first of values; all may set the others */
+	FOR_FILE_READERS, /* superusers and members of pg_read_server_files */
+	FOR_SUPERUSERS,	  /* for the first of values; all may set the others */
 } OptionPrivilege;
 
 typedef struct KnownOption
 {
 	const char *name;
 	OptionPlace place;
-	OptionKind	kind;
-	int			clients;		/* OPTION_CONSUMER, OPTION_PRODUCER: a property of theirs */
+	OptionKind kind;
+	int clients; /* OPTION_CONSUMER, OPTION_PRODUCER: a property of theirs */
 	const char *values;
 	OptionPrivilege privilege;
-	bool		secret;
+	bool secret;
 } KnownOption;
 
 /* Raises where the value is none for the option. */
@@ -53,4 +53,4 @@ extern bool option_in_values(const char *values, const char *value, size_t *firs
 /* "a|b|c" as "a, b, c". */
 extern char *option_values_as_words(const char *values);
 
-#endif							/* STREAMBATCH_OPTION_TABLE_H */
+#endif /* STREAMBATCH_OPTION_TABLE_H */

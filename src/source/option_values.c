@@ -17,7 +17,7 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
-#define MAX_SIZE	(256 * 1024 * 1024)
+#define MAX_SIZE (256 * 1024 * 1024)
 
 static void check_enum(const KnownOption *option, const char *value);
 static void check_property(const KnownOption *option, const char *value);
@@ -29,9 +29,8 @@ void
 option_check_value(const KnownOption *option, const char *value)
 {
 	if (value[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("option \"%s\" must not be empty", option->name)));
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("option \"%s\" must not be empty", option->name)));
 	if (option->kind == KIND_ENUM)
 		check_enum(option, value);
 	if (option->clients != 0)
@@ -40,10 +39,9 @@ option_check_value(const KnownOption *option, const char *value)
 	{
 		case KIND_SIZE:
 			if (strtol(value, NULL, 10) > MAX_SIZE)
-				ereport(ERROR,
-						(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-						 errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
-						 errhint("Give at most %d bytes.", MAX_SIZE)));
+				ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+								errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
+								errhint("Give at most %d bytes.", MAX_SIZE)));
 			break;
 		case KIND_INTERVAL:
 			(void) option_interval(option->name, value);
@@ -69,17 +67,16 @@ static void
 check_enum(const KnownOption *option, const char *value)
 {
 	if (!option_in_values(option->values, value, NULL))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
-				 errhint("Valid values are: %s.", option_values_as_words(option->values))));
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
+						errhint("Valid values are: %s.", option_values_as_words(option->values))));
 }
 
 /* Let librdkafka say what it thinks of a value; its words could repeat a secret one, so those stay out. */
 static void
 check_property(const KnownOption *option, const char *value)
 {
-	char		words[256];
+	char words[256];
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, option->name, value, words, sizeof(words));
 
@@ -88,8 +85,8 @@ check_property(const KnownOption *option, const char *value)
 	if (result != RD_KAFKA_CONF_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 option->secret ? errmsg("invalid value for option \"%s\"", option->name) :
-				 errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
+				 option->secret ? errmsg("invalid value for option \"%s\"", option->name)
+								: errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
 				 option->secret ? 0 : errdetail("librdkafka: %s", words)));
 }
 
@@ -99,66 +96,66 @@ check_topic(const char *value)
 {
 	if (strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != strlen(value) ||
 		strlen(value) > 249 || strcmp(value, ".") == 0 || strcmp(value, "..") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"topic\": \"%s\"", value),
-				 errhint("A topic's name has up to 249 ASCII letters, digits, dots, underscores and hyphens.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+			 errmsg("invalid value for option \"topic\": \"%s\"", value),
+			 errhint("A topic's name has up to 249 ASCII letters, digits, dots, underscores and hyphens.")));
 }
 
 static void
 check_table(const char *value)
 {
-	List	   *names = textToQualifiedNameList(cstring_to_text(value));
+	List *names = textToQualifiedNameList(cstring_to_text(value));
 
 	if (list_length(names) > 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"archive\": \"%s\"", value),
-				 errhint("Give a table's name, a schema-qualified name, or 'none'.")));
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("invalid value for option \"archive\": \"%s\"", value),
+						errhint("Give a table's name, a schema-qualified name, or 'none'.")));
 }
 
 static void
 check_zone(const char *value)
 {
-	pg_tz	   *zone = pg_tzset(value);
+	pg_tz *zone = pg_tzset(value);
 
 	if (zone == NULL || !pg_tz_acceptable(zone))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"time_zone\": \"%s\"", value),
-				 errhint("The view pg_timezone_names lists the time zones.")));
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("invalid value for option \"time_zone\": \"%s\"", value),
+						errhint("The view pg_timezone_names lists the time zones.")));
 }
 
 int64
 option_interval(const char *name, const char *value)
 {
-	Interval   *span;
-	int64		length;
+	Interval *span;
+	int64 length;
 
-	span = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(value), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	span = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(value),
+												 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 	if (span->month != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
 				 errdetail("Months and years have no fixed length."),
-				 errhint("Give days, hours, minutes or seconds, as in %s '1 day'; a day counts 24 hours.", name)));
-	if (pg_mul_s64_overflow(span->day, USECS_PER_DAY, &length) || pg_add_s64_overflow(length, span->time, &length) || length < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
-				 errhint("Give an interval of zero or more, as in %s '5 s'.", name)));
+				 errhint("Give days, hours, minutes or seconds, as in %s '1 day'; a day counts 24 hours.",
+						 name)));
+	if (pg_mul_s64_overflow(span->day, USECS_PER_DAY, &length) ||
+		pg_add_s64_overflow(length, span->time, &length) || length < 0)
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+						errhint("Give an interval of zero or more, as in %s '5 s'.", name)));
 	return length;
 }
 
 void
 options_check_brokers(const char *servers)
 {
-	char	   *address = brokers_refused(guc_allowed_brokers, servers);
+	char *address = brokers_refused(guc_allowed_brokers, servers);
 
 	if (address != NULL)
 		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("broker \"%s\" is not allowed", address),
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("broker \"%s\" is not allowed", address),
 				 errdetail("The setting streambatch.allowed_brokers does not match it."),
 				 errhint("A superuser can add it: ALTER SYSTEM SET streambatch.allowed_brokers = '…'.")));
 }
@@ -166,12 +163,12 @@ options_check_brokers(const char *servers)
 bool
 option_in_values(const char *values, const char *value, size_t *first)
 {
-	size_t		len = strlen(value);
+	size_t len = strlen(value);
 	const char *start = values;
 
 	for (;;)
 	{
-		size_t		word = strcspn(start, "|");
+		size_t word = strcspn(start, "|");
 
 		if (word == len && strncmp(start, value, len) == 0)
 		{

@@ -2,13 +2,16 @@
  * options.c
  *		The options of a server, a user mapping, a foreign table and a column.
  *
- * One table (known) says of each option where it may stand, who may set it, whether it is secret, and how its value is checked; a second one
- * (refused) gives the reason for those that can never be accepted. Everything else is an unknown option: the error's hint names the
- * nearest known one. librdkafka's own properties keep librdkafka's names, and librdkafka checks their values.
+ * One table (known) says of each option where it may stand, who may set it, whether it is secret, and how its
+ * value is checked; a second one (refused) gives the reason for those that can never be accepted. Everything
+ * else is an unknown option: the error's hint names the nearest known one. librdkafka's own properties keep
+ * librdkafka's names, and librdkafka checks their values.
  *
- * The validator sees one object's options and neither its name nor its columns: what depends on those is checked by stream_open().
+ * The validator sees one object's options and neither its name nor its columns: what depends on those is
+ * checked by stream_open().
  *
- * Example: CREATE SERVER k … OPTIONS ("bootstrap.servers" 'a:9092', "sasl.password" 'x') fails on sasl.password, which is for user mappings.
+ * Example: CREATE SERVER k … OPTIONS ("bootstrap.servers" 'a:9092', "sasl.password" 'x') fails on
+ * sasl.password, which is for user mappings.
  */
 #include "postgres.h"
 
@@ -29,12 +32,12 @@
 
 typedef struct RefusedOption
 {
-	const char *name;			/* a trailing * matches the rest */
+	const char *name; /* a trailing * matches the rest */
 	const char *reason;
 	const char *hint;
 } RefusedOption;
 
-#define BOTH		(OPTION_CONSUMER | OPTION_PRODUCER)
+#define BOTH (OPTION_CONSUMER | OPTION_PRODUCER)
 
 static const KnownOption known[] = {
 	{"bootstrap.servers", ON_SERVER, KIND_BROKERS, BOTH},
@@ -94,10 +97,14 @@ static const RefusedOption refused[] = {
 	{"ssl.engine.*", "It would load code into the server."},
 	{"ssl.providers", "It would load code into the server."},
 	{"interceptors", "It would load code into the server."},
-	{"sasl.kerberos.*", "Its value would become part of a shell command.", "Use the sasl.mechanism PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."},
-	{"sasl.oauthbearer.*", "OAUTHBEARER is not supported.", "Use the sasl.mechanism PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."},
-	{"enable.sasl.oauthbearer.*", "OAUTHBEARER is not supported.", "Use the sasl.mechanism PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."},
-	{"ssl.keystore.*", "Key stores are not supported.", "Use \"ssl.key.pem\" and \"ssl.certificate.pem\" in a user mapping."},
+	{"sasl.kerberos.*", "Its value would become part of a shell command.",
+	 "Use the sasl.mechanism PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."},
+	{"sasl.oauthbearer.*", "OAUTHBEARER is not supported.",
+	 "Use the sasl.mechanism PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."},
+	{"enable.sasl.oauthbearer.*", "OAUTHBEARER is not supported.",
+	 "Use the sasl.mechanism PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."},
+	{"ssl.keystore.*", "Key stores are not supported.",
+	 "Use \"ssl.key.pem\" and \"ssl.certificate.pem\" in a user mapping."},
 	{"https.ca.location", "OAUTHBEARER is not supported."},
 	{"offset.store.*", "Offsets are kept in the database.", "streambatch.stat_partition shows them."},
 	{"auto.offset.reset", "The extension sets it.", "Use the option \"start\" of the foreign table."},
@@ -120,7 +127,8 @@ static const RefusedOption refused[] = {
 	{"receive.message.max.bytes", "The extension sets it.", "Use \"fetch.max.bytes\"."},
 	{"debug", "It would write to the server's log without bounds."},
 	{"log*", "It would write to the server's log without bounds."},
-	{"statistics.interval.ms", "The extension sets it.", "streambatch.stat_stream and streambatch.stat_partition show the statistics."},
+	{"statistics.interval.ms", "The extension sets it.",
+	 "streambatch.stat_stream and streambatch.stat_partition show the statistics."},
 	{"*_cb", "It is a callback."},
 	{"opaque", "It is a callback's argument."},
 	{"metadata.broker.list", "It is an alias.", "Use \"bootstrap.servers\"."},
@@ -155,11 +163,11 @@ PG_FUNCTION_INFO_V1(streambatch_fdw_validator);
 Datum
 streambatch_fdw_validator(PG_FUNCTION_ARGS)
 {
-	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
-	Oid			catalog = PG_GETARG_OID(1);
-	bool		anywhere = false;
+	List *options = untransformRelOptions(PG_GETARG_DATUM(0));
+	Oid catalog = PG_GETARG_OID(1);
+	bool anywhere = false;
 	OptionPlace place = ON_SERVER;
-	ListCell   *lc;
+	ListCell *lc;
 
 	switch (catalog)
 	{
@@ -175,12 +183,12 @@ streambatch_fdw_validator(PG_FUNCTION_ARGS)
 			place = ON_COLUMN;
 			break;
 		default:
-			anywhere = true;	/* the wrapper itself takes none */
+			anywhere = true; /* the wrapper itself takes none */
 			break;
 	}
-	foreach(lc, options)
+	foreach (lc, options)
 	{
-		DefElem    *def = lfirst_node(DefElem, lc);
+		DefElem *def = lfirst_node(DefElem, lc);
 		const KnownOption *option = find_known(def->defname);
 
 		if (option == NULL || option->place != place || anywhere)
@@ -196,11 +204,11 @@ streambatch_fdw_validator(PG_FUNCTION_ARGS)
 const char *
 option_value(List *options, const char *name)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, options)
+	foreach (lc, options)
 	{
-		DefElem    *def = lfirst_node(DefElem, lc);
+		DefElem *def = lfirst_node(DefElem, lc);
 
 		if (strcmp(def->defname, name) == 0)
 			return defGetString(def);
@@ -220,11 +228,11 @@ option_property(const char *name, bool *secret)
 void
 options_check_privileges(List *options, Oid role)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, options)
+	foreach (lc, options)
 	{
-		DefElem    *def = lfirst_node(DefElem, lc);
+		DefElem *def = lfirst_node(DefElem, lc);
 		const KnownOption *option = find_known(def->defname);
 
 		if (option != NULL)
@@ -257,8 +265,8 @@ find_refused(const char *name)
 static bool
 refused_matches(const char *pattern, const char *name)
 {
-	size_t		len = strlen(pattern);
-	size_t		name_len = strlen(name);
+	size_t len = strlen(pattern);
+	size_t name_len = strlen(name);
 
 	if (pattern[0] == '*')
 		return name_len >= len - 1 && strcmp(name + name_len - (len - 1), pattern + 1) == 0;
@@ -276,30 +284,28 @@ raise_unaccepted(const char *name, OptionPlace place, bool anywhere)
 	const char *near;
 
 	if (elsewhere != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("option \"%s\" is for %s, not for %s", name, place_names[elsewhere->place],
-						anywhere ? "the foreign data wrapper" : place_names[place]),
-				 errhint(place_hints[elsewhere->place], name)));
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+						errmsg("option \"%s\" is for %s, not for %s", name, place_names[elsewhere->place],
+							   anywhere ? "the foreign data wrapper" : place_names[place]),
+						errhint(place_hints[elsewhere->place], name)));
 	if (never != NULL)
 		raise_refused(never, name);
 	near = near_match(name, place, anywhere);
-	ereport(ERROR,
-			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-			 errmsg("invalid option \"%s\"", name),
-			 near != NULL ? errhint("Perhaps you meant the option \"%s\".", near) :
-			 anywhere ? errhint("The foreign data wrapper takes no options; servers, user mappings and foreign tables do.") :
-			 errhint("Valid options for %s are: %s.", place_names[place], list_of_options(place))));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errmsg("invalid option \"%s\"", name),
+		 near != NULL ? errhint("Perhaps you meant the option \"%s\".", near)
+		 : anywhere
+			 ? errhint(
+				   "The foreign data wrapper takes no options; servers, user mappings and foreign tables do.")
+			 : errhint("Valid options for %s are: %s.", place_names[place], list_of_options(place))));
 }
 
 static void
 raise_refused(const RefusedOption *option, const char *name)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-			 errmsg("option \"%s\" is not allowed", name),
-			 errdetail("%s", option->reason),
-			 option->hint != NULL ? errhint("%s", option->hint) : 0));
+	ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errmsg("option \"%s\" is not allowed", name),
+					errdetail("%s", option->reason), option->hint != NULL ? errhint("%s", option->hint) : 0));
 }
 
 /* The nearest known name: at this place, and of at most three changes, fewer than half of the letters. */
@@ -307,20 +313,21 @@ static const char *
 near_match(const char *name, OptionPlace place, bool anywhere)
 {
 	const char *best = NULL;
-	int			distance = 4;
-	int			len = strlen(name);
-	char	   *lower = asc_tolower(name, len);
+	int distance = 4;
+	int len = strlen(name);
+	char *lower = asc_tolower(name, len);
 
 	/* the limit of varstr_levenshtein */
 	if (len > 255)
 		return NULL;
 	for (int i = 0; i < lengthof(known); i++)
 	{
-		int			d;
+		int d;
 
 		if (anywhere || known[i].place != place)
 			continue;
-		d = varstr_levenshtein_less_equal(lower, len, known[i].name, strlen(known[i].name), 1, 1, 1, distance, true);
+		d = varstr_levenshtein_less_equal(lower, len, known[i].name, strlen(known[i].name), 1, 1, 1, distance,
+										  true);
 		if (d < distance && d * 2 < len)
 		{
 			best = known[i].name;
@@ -347,7 +354,7 @@ list_of_options(OptionPlace place)
 static void
 check_privilege(const KnownOption *option, const char *value, Oid role)
 {
-	size_t		first = 0;
+	size_t first = 0;
 
 	if (option->privilege == FOR_ALL || superuser_arg(role))
 		return;
@@ -355,18 +362,22 @@ check_privilege(const KnownOption *option, const char *value, Oid role)
 	{
 		if (has_privs_of_role(role, ROLE_PG_READ_SERVER_FILES))
 			return;
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied to set option \"%s\"", option->name),
-				 errdetail("It reads a file of the server: only superusers and members of pg_read_server_files may set it, and the server's owner must be one of them."),
-				 errhint("Options that end in \".pem\" take the file's contents.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied to set option \"%s\"", option->name),
+			 errdetail(
+				 "It reads a file of the server: only superusers and members of pg_read_server_files may set it, and the server's owner must be one of them."),
+			 errhint("Options that end in \".pem\" take the file's contents.")));
 	}
 	if (!option_in_values(option->values, value, &first) || first > 0)
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied to set option \"%s\" to \"%s\"", option->name, value),
-			 errdetail("It switches verification off: only superusers may do that, and the server's owner must be one.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		 errmsg("permission denied to set option \"%s\" to \"%s\"", option->name, value),
+		 errdetail(
+			 "It switches verification off: only superusers may do that, and the server's owner must be one.")));
 }
 
 /* What must or must not stand together. */
@@ -377,23 +388,21 @@ check_together(List *options, OptionPlace place)
 	const char *required = place == ON_SERVER ? "bootstrap.servers" : place == ON_TABLE ? "topic" : NULL;
 
 	if (required != NULL && option_value(options, required) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-				 errmsg("option \"%s\" is required for %s", required, place_names[place]),
-				 errhint(place_hints[place], required)));
+		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+						errmsg("option \"%s\" is required for %s", required, place_names[place]),
+						errhint(place_hints[place], required)));
 	if (option_value(options, "sasl.mechanism") != NULL && option_value(options, "sasl.mechanisms") != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("options \"sasl.mechanism\" and \"sasl.mechanisms\" are one"),
-				 errhint("Give \"sasl.mechanism\" only.")));
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+						errmsg("options \"sasl.mechanism\" and \"sasl.mechanisms\" are one"),
+						errhint("Give \"sasl.mechanism\" only.")));
 
 	/* librdkafka's default is GSSAPI, which runs a shell command */
 	if (protocol != NULL && strncmp(protocol, "sasl_", 5) == 0 &&
 		option_value(options, "sasl.mechanism") == NULL && option_value(options, "sasl.mechanisms") == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-				 errmsg("security.protocol \"%s\" needs the option \"sasl.mechanism\"", protocol),
-				 errhint("Valid values are: %s.", option_values_as_words("PLAIN|SCRAM-SHA-256|SCRAM-SHA-512"))));
+		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+						errmsg("security.protocol \"%s\" needs the option \"sasl.mechanism\"", protocol),
+						errhint("Valid values are: %s.",
+								option_values_as_words("PLAIN|SCRAM-SHA-256|SCRAM-SHA-512"))));
 	if (option_value(options, "path") != NULL && option_value(options, "metadata") != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),

@@ -2,8 +2,9 @@
  * path.c
  *		Paths of columns (see path.h).
  *
- * Two spellings, one result. In a dotted path the brackets say what is an index; in a JSON Pointer digits may be an index or a key, and
- * the document decides. A path cannot fail on a document: where it leads nowhere the column is NULL.
+ * Two spellings, one result. In a dotted path the brackets say what is an index; in a JSON Pointer digits may
+ * be an index or a key, and the document decides. A path cannot fail on a document: where it leads nowhere
+ * the column is NULL.
  */
 #include "postgres.h"
 
@@ -12,13 +13,13 @@
 
 typedef struct PathReader
 {
-	const char *path;			/* the whole, for messages */
-	JsonStep   *steps;
-	int			nsteps;
-	int			numbers;
+	const char *path; /* the whole, for messages */
+	JsonStep *steps;
+	int nsteps;
+	int numbers;
 } PathReader;
 
-static JsonPath path_read(const char *path, void (*read) (PathReader *));
+static JsonPath path_read(const char *path, void (*read)(PathReader *));
 static void read_dotted(PathReader *reader);
 static const char *read_index(PathReader *reader, const char *s);
 static void read_pointer(PathReader *reader);
@@ -36,8 +37,8 @@ path_parse(const char *path)
 JsonPath
 path_of_name(const char *name)
 {
-	PathReader	reader = {name, palloc(sizeof(JsonStep)), 0, 0};
-	JsonPath	result;
+	PathReader reader = {name, palloc(sizeof(JsonStep)), 0, 0};
+	JsonPath result;
 
 	add_key(&reader, name, strlen(name));
 	result.steps = reader.steps;
@@ -46,10 +47,10 @@ path_of_name(const char *name)
 }
 
 static JsonPath
-path_read(const char *path, void (*read) (PathReader *))
+path_read(const char *path, void (*read)(PathReader *))
 {
-	PathReader	reader = {path, palloc(JSON_MAX_STEPS * sizeof(JsonStep)), 0, 0};
-	JsonPath	result;
+	PathReader reader = {path, palloc(JSON_MAX_STEPS * sizeof(JsonStep)), 0, 0};
+	JsonPath result;
 
 	read(&reader);
 	result.steps = reader.steps;
@@ -65,10 +66,11 @@ read_dotted(PathReader *reader)
 
 	for (;;)
 	{
-		size_t		len = strcspn(s, ".[]");
+		size_t len = strcspn(s, ".[]");
 
 		if (len == 0)
-			bad_path(reader, *s == '\0' || *s == '.' ? "A key is empty." : "A bracket stands where a key should.");
+			bad_path(reader,
+					 *s == '\0' || *s == '.' ? "A key is empty." : "A bracket stands where a key should.");
 		add_key(reader, s, len);
 		s += len;
 		while (*s == '[')
@@ -85,8 +87,8 @@ read_dotted(PathReader *reader)
 static const char *
 read_index(PathReader *reader, const char *s)
 {
-	JsonStep	step = {JSON_STEP_INDEX, NULL, 0, 0};
-	size_t		len = strspn(s, "0123456789");
+	JsonStep step = {JSON_STEP_INDEX, NULL, 0, 0};
+	size_t len = strspn(s, "0123456789");
 
 	if (s[len] != ']' || !parse_index(s, len, &step.index))
 		bad_path(reader, "An index is a whole number from 0 in brackets.");
@@ -102,9 +104,9 @@ read_pointer(PathReader *reader)
 
 	while (*s == '/')
 	{
-		size_t		len = strcspn(++s, "/");
-		char	   *key = palloc(len + 1);
-		size_t		n = 0;
+		size_t len = strcspn(++s, "/");
+		char *key = palloc(len + 1);
+		size_t n = 0;
 
 		for (size_t i = 0; i < len; i++)
 		{
@@ -122,7 +124,8 @@ read_pointer(PathReader *reader)
 		if (parse_index(s, len, &reader->steps[reader->nsteps - 1].index))
 		{
 			if (++reader->numbers > JSON_MAX_EITHER)
-				bad_path(reader, psprintf("A JSON Pointer may have up to %d steps that are numbers.", JSON_MAX_EITHER));
+				bad_path(reader, psprintf("A JSON Pointer may have up to %d steps that are numbers.",
+										  JSON_MAX_EITHER));
 			reader->steps[reader->nsteps - 1].kind = JSON_STEP_EITHER;
 		}
 		s += len;
@@ -132,8 +135,8 @@ read_pointer(PathReader *reader)
 static void
 add_key(PathReader *reader, const char *key, size_t len)
 {
-	char	   *copy = pnstrdup(key, len);
-	JsonStep	step = {JSON_STEP_KEY, NULL, 0, 0};
+	char *copy = pnstrdup(key, len);
+	JsonStep step = {JSON_STEP_KEY, NULL, 0, 0};
 
 	step.key = pg_server_to_any(copy, len, PG_UTF8);
 	step.key_len = step.key == copy ? len : strlen(step.key);
@@ -152,7 +155,7 @@ add_step(PathReader *reader, JsonStep step)
 static bool
 parse_index(const char *s, size_t len, uint32 *index)
 {
-	uint64		value = 0;
+	uint64 value = 0;
 
 	if (len == 0 || len > 9 || (s[0] == '0' && len > 1))
 		return false;
@@ -169,9 +172,10 @@ parse_index(const char *s, size_t len, uint32 *index)
 static void
 bad_path(PathReader *reader, const char *detail)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid path \"%s\"", reader->path),
-			 errdetail_internal("%s", detail),
-			 errhint("Write keys and indexes as in 'geo.tags[0].name', or a JSON Pointer as in '/geo.tags/0/name' for keys with dots or brackets.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid path \"%s\"", reader->path),
+		 errdetail_internal("%s", detail),
+		 errhint(
+			 "Write keys and indexes as in 'geo.tags[0].name', or a JSON Pointer as in '/geo.tags/0/name' for keys with dots or brackets.")));
 }

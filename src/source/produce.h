@@ -10,4 +10,4 @@
 /* Fill in the wrapper's routines for modification. */
 extern void produce_set_routines(FdwRoutine *routine);
 
-#endif							/* STREAMBATCH_PRODUCE_H */
+#endif /* STREAMBATCH_PRODUCE_H */

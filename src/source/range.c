@@ -2,14 +2,16 @@
  * range.c
  *		From conditions to a range of the log.
  *
- * Only conditions "column operator expression" that are true at the top level of WHERE count, where the column is the stream's partition,
- * offset or timestamp, the operator is one of < <= = >= > (or = ANY over an array), and the expression neither depends on a row nor changes
- * from call to call. Everything is checked again, row by row, by the executor: a range may be too large but never too small.
+ * Only conditions "column operator expression" that are true at the top level of WHERE count, where the
+ * column is the stream's partition, offset or timestamp, the operator is one of < <= = >= > (or = ANY over an
+ * array), and the expression neither depends on a row nor changes from call to call. Everything is checked
+ * again, row by row, by the executor: a range may be too large but never too small.
  *
- * A lower bound on the timestamp becomes an offset by asking the broker for the first message that is as late. An upper bound
- * cannot: a later message may carry an earlier timestamp.
+ * A lower bound on the timestamp becomes an offset by asking the broker for the first message that is as
+ * late. An upper bound cannot: a later message may carry an earlier timestamp.
  *
- * Example: WHERE kafka_offset >= 10 AND kafka_offset < $1 AND kafka_partition IN (0, 2) with $1 = 20 reads offsets 10 to 19 of two partitions.
+ * Example: WHERE kafka_offset >= 10 AND kafka_offset < $1 AND kafka_partition IN (0, 2) with $1 = 20 reads
+ * offsets 10 to 19 of two partitions.
  */
 #include "postgres.h"
 
@@ -28,21 +30,24 @@
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
-/* No topic has more partitions: larger numbers in a condition select nothing, and must not make a huge Bitmapset. */
-#define MAX_PARTITION	1000000
+/*
+ * No topic has more partitions: larger numbers in a condition select nothing, and must not make a huge
+ * Bitmapset.
+ */
+#define MAX_PARTITION 1000000
 
 typedef struct Condition
 {
-	StreamMeta	meta;
-	int			strategy;		/* of a btree */
-	Oid			type;			/* of the expression, of its elements where it is an array */
-	bool		is_array;
+	StreamMeta meta;
+	int strategy; /* of a btree */
+	Oid type;	  /* of the expression, of its elements where it is an array */
+	bool is_array;
 } Condition;
 
 static bool match_clause(const Stream *stream, Index relid, Expr *clause, Expr **arg, Condition *condition);
 static StreamMeta meta_of(const Stream *stream, Index relid, Node *node);
 static bool is_usable(Node *node);
-static int	strategy_of(StreamMeta meta, Oid operator);
+static int strategy_of(StreamMeta meta, Oid operator);
 static bool is_usable_type(StreamMeta meta, Oid type);
 static void apply(LogRange *range, const Condition *condition, Datum value);
 static void apply_array(LogRange *range, const Condition *condition, Datum value);
@@ -53,14 +58,14 @@ static int64 integer_of(Oid type, Datum value);
 void
 range_collect(const Stream *stream, Index relid, List *clauses, List **exprs, List **conditions)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 	*exprs = NIL;
 	*conditions = NIL;
-	foreach(lc, clauses)
+	foreach (lc, clauses)
 	{
-		Expr	   *arg;
-		Condition	c;
+		Expr *arg;
+		Condition c;
 
 		if (!match_clause(stream, relid, lfirst(lc), &arg, &c))
 			continue;
@@ -72,25 +77,25 @@ range_collect(const Stream *stream, Index relid, List *clauses, List **exprs, Li
 LogRange *
 range_evaluate(List *conditions, List *states, ExprContext *econtext)
 {
-	LogRange   *range = palloc0(sizeof(LogRange));
-	ListCell   *lc;
-	ListCell   *ls;
+	LogRange *range = palloc0(sizeof(LogRange));
+	ListCell *lc;
+	ListCell *ls;
 
 	range->partition_high = PG_INT64_MAX;
 	range->offset_high = PG_INT64_MAX;
 	forboth(lc, conditions, ls, states)
 	{
-		List	   *numbers = lfirst(lc);
-		Condition	c;
-		bool		isnull;
-		Datum		value = ExecEvalExprSwitchContext(lfirst(ls), econtext, &isnull);
+		List *numbers = lfirst(lc);
+		Condition c;
+		bool isnull;
+		Datum value = ExecEvalExprSwitchContext(lfirst(ls), econtext, &isnull);
 
 		c.meta = linitial_int(numbers);
 		c.strategy = lsecond_int(numbers);
 		c.type = lthird_int(numbers);
 		c.is_array = lfourth_int(numbers);
 		if (isnull)
-			range->empty = true;	/* the operators are strict */
+			range->empty = true; /* the operators are strict */
 		else if (c.is_array)
 			apply_array(range, &c, value);
 		else
@@ -105,18 +110,18 @@ bool
 range_has_partition(const LogRange *range, int32 partition)
 {
 	return !range->empty && partition >= range->partition_low && partition <= range->partition_high &&
-		(!range->has_partitions || bms_is_member(partition, range->partitions));
+		   (!range->has_partitions || bms_is_member(partition, range->partitions));
 }
 
 char *
 range_partitions_text(const LogRange *range)
 {
 	StringInfoData text;
-	int			p = -1;
+	int p = -1;
 
 	initStringInfo(&text);
 	if (range->empty)
-		return NULL;			/* the offsets say it */
+		return NULL; /* the offsets say it */
 	if (range->has_partitions)
 	{
 		while ((p = bms_next_member(range->partitions, p)) >= 0)
@@ -160,9 +165,9 @@ range_time_text(const LogRange *range)
 static bool
 match_clause(const Stream *stream, Index relid, Expr *clause, Expr **arg, Condition *condition)
 {
-	Node	   *left;
-	Node	   *right;
-	Oid			operator;
+	Node *left;
+	Node *right;
+	Oid operator;
 
 	condition->is_array = IsA(clause, ScalarArrayOpExpr);
 	if (condition->is_array)
@@ -173,23 +178,23 @@ match_clause(const Stream *stream, Index relid, Expr *clause, Expr **arg, Condit
 			return false;
 		left = linitial(any->args);
 		right = lsecond(any->args);
-		operator = any->opno;
+		operator= any->opno;
 	}
 	else if (is_opclause(clause) && list_length(((OpExpr *) clause)->args) == 2)
 	{
 		left = get_leftop(clause);
 		right = get_rightop(clause);
-		operator = ((OpExpr *) clause)->opno;
+		operator=((OpExpr *) clause)->opno;
 	}
 	else
 		return false;
 	if (!condition->is_array && meta_of(stream, relid, left) == META_NONE)
 	{
-		Node	   *swap = left;
+		Node *swap = left;
 
 		left = right;
 		right = swap;
-		operator = get_commutator(operator);
+		operator= get_commutator(operator);
 	}
 	condition->meta = meta_of(stream, relid, left);
 	if (condition->meta == META_NONE || !OidIsValid(operator) || !is_usable(right))
@@ -198,15 +203,15 @@ match_clause(const Stream *stream, Index relid, Expr *clause, Expr **arg, Condit
 	condition->type = condition->is_array ? get_element_type(exprType(right)) : exprType(right);
 	*arg = (Expr *) right;
 	return condition->strategy != 0 && is_usable_type(condition->meta, condition->type) &&
-		(!condition->is_array || condition->strategy == BTEqualStrategyNumber);
+		   (!condition->is_array || condition->strategy == BTEqualStrategyNumber);
 }
 
 /* The metadata that a node shows, if it is such a column of the stream. */
 static StreamMeta
 meta_of(const Stream *stream, Index relid, Node *node)
 {
-	Var		   *var = (Var *) node;
-	StreamMeta	meta;
+	Var *var = (Var *) node;
+	StreamMeta meta;
 
 	if (!IsA(node, Var) || var->varno != relid || var->varlevelsup != 0 || var->varattno <= 0)
 		return META_NONE;
@@ -223,7 +228,7 @@ is_usable(Node *node)
 static int
 strategy_of(StreamMeta meta, Oid operator)
 {
-	Oid			type = meta == META_TIMESTAMP ? TIMESTAMPTZOID : INT8OID;
+	Oid type = meta == META_TIMESTAMP ? TIMESTAMPTZOID : INT8OID;
 
 	return get_op_opfamily_strategy(operator, lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY)->btree_opf);
 }
@@ -249,16 +254,16 @@ apply(LogRange *range, const Condition *condition, Datum value)
 static void
 apply_array(LogRange *range, const Condition *condition, Datum value)
 {
-	Condition	bound = *condition;
-	Bitmapset  *set = NULL;
-	Datum	   *elements;
-	bool	   *nulls;
-	int			n;
-	int64		low = PG_INT64_MAX;
-	int64		high = PG_INT64_MIN;
-	int16		len;
-	bool		byval;
-	char		align;
+	Condition bound = *condition;
+	Bitmapset *set = NULL;
+	Datum *elements;
+	bool *nulls;
+	int n;
+	int64 low = PG_INT64_MAX;
+	int64 high = PG_INT64_MIN;
+	int16 len;
+	bool byval;
+	char align;
 
 	if (condition->meta == META_TIMESTAMP)
 		return;
@@ -266,7 +271,7 @@ apply_array(LogRange *range, const Condition *condition, Datum value)
 	deconstruct_array(DatumGetArrayTypeP(value), condition->type, len, byval, align, &elements, &nulls, &n);
 	for (int i = 0; i < n; i++)
 	{
-		int64		number = nulls[i] ? -1 : integer_of(condition->type, elements[i]);
+		int64 number = nulls[i] ? -1 : integer_of(condition->type, elements[i]);
 
 		if (number < 0)
 			continue;
@@ -294,8 +299,8 @@ apply_array(LogRange *range, const Condition *condition, Datum value)
 static void
 apply_integer(LogRange *range, const Condition *condition, int64 value)
 {
-	int64	   *low = condition->meta == META_OFFSET ? &range->offset_low : &range->partition_low;
-	int64	   *high = condition->meta == META_OFFSET ? &range->offset_high : &range->partition_high;
+	int64 *low = condition->meta == META_OFFSET ? &range->offset_low : &range->partition_low;
+	int64 *high = condition->meta == META_OFFSET ? &range->offset_high : &range->partition_high;
 
 	switch (condition->strategy)
 	{

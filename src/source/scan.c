@@ -2,12 +2,14 @@
  * scan.c
  *		One pass over a stream's log, for SELECT.
  *
- * The pass has a fixed end: each partition's last stable offset when it begins, cut by the range of the query. It is over when every partition's
- * position has reached its end, which is what counts rather than the last message seen: a log may end in control records.
+ * The pass has a fixed end: each partition's last stable offset when it begins, cut by the range of the
+ * query. It is over when every partition's position has reached its end, which is what counts rather than the
+ * last message seen: a log may end in control records.
  *
- * Messages are taken in blocks that grow, so that a LIMIT decodes little. A block is decoded in a subtransaction; a message that
- * fails rolls it back and the rest goes on in a new one. Rows decoded before the failure remain: they are Datums, in our own context. In
- * parallel mode PostgreSQL starts no subtransactions: there a bad message is an error.
+ * Messages are taken in blocks that grow, so that a LIMIT decodes little. A block is decoded in a
+ * subtransaction; a message that fails rolls it back and the rest goes on in a new one. Rows decoded before
+ * the failure remain: they are Datums, in our own context. In parallel mode PostgreSQL starts no
+ * subtransactions: there a bad message is an error.
  */
 #include "postgres.h"
 
@@ -24,40 +26,40 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#define FIRST_BLOCK		64
-#define LAST_BLOCK		1024
-#define PATIENCE_MS		5000	/* for an answer of the broker, and for messages while it is away */
-#define LONG_PATIENCE_MS	60000	/* for messages while nothing seems wrong */
+#define FIRST_BLOCK 64
+#define LAST_BLOCK 1024
+#define PATIENCE_MS 5000	   /* for an answer of the broker, and for messages while it is away */
+#define LONG_PATIENCE_MS 60000 /* for messages while nothing seems wrong */
 
 struct LogScan
 {
 	const Stream *stream;
-	Consumer   *consumer;
-	Decoder    *decoder;
-	MemoryContext block_context;	/* decoded Datums of the block */
-	int			npartitions;	/* length of ends */
-	int64	   *ends;			/* by partition: the first offset not to read; 0 for none */
-	int32	   *reading;		/* partitions that have not reached their end */
-	int			nreading;
-	Message    *messages;
-	int			nmessages;
-	int			block;			/* how many to take next */
-	Datum	   *values;			/* row-major */
-	bool	   *nulls;
-	int			nrows;
-	int			next;
-	int64		taken;
-	int64		undecodable;
-	int32		first_partition;	/* of the first one left out */
-	int64		first_offset;
-	char	   *first_message;
-	TimestampTz progress;		/* when a message came last */
+	Consumer *consumer;
+	Decoder *decoder;
+	MemoryContext block_context; /* decoded Datums of the block */
+	int npartitions;			 /* length of ends */
+	int64 *ends;				 /* by partition: the first offset not to read; 0 for none */
+	int32 *reading;				 /* partitions that have not reached their end */
+	int nreading;
+	Message *messages;
+	int nmessages;
+	int block;	   /* how many to take next */
+	Datum *values; /* row-major */
+	bool *nulls;
+	int nrows;
+	int next;
+	int64 taken;
+	int64 undecodable;
+	int32 first_partition; /* of the first one left out */
+	int64 first_offset;
+	char *first_message;
+	TimestampTz progress; /* when a message came last */
 };
 
 typedef struct DecodePosition
 {
-	LogScan    *scan;
-	int		   *i;				/* the message being decoded */
+	LogScan *scan;
+	int *i; /* the message being decoded */
 } DecodePosition;
 
 static void plan_pass(LogScan *scan, const LogRange *range);
@@ -76,13 +78,14 @@ static void note_undecodable(LogScan *scan, const Message *message, const char *
 LogScan *
 scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums, const LogRange *range)
 {
-	LogScan    *scan = palloc0(sizeof(LogScan));
-	int			natts = Max(1, stream->desc->natts);
+	LogScan *scan = palloc0(sizeof(LogScan));
+	int natts = Max(1, stream->desc->natts);
 
 	scan->stream = stream;
 	if (range->empty)
 		return scan;
-	scan->block_context = AllocSetContextCreate(CurrentMemoryContext, "stream scan block", ALLOCSET_DEFAULT_SIZES);
+	scan->block_context =
+		AllocSetContextCreate(CurrentMemoryContext, "stream scan block", ALLOCSET_DEFAULT_SIZES);
 	scan->decoder = decoder_create(stream, attnums);
 	scan->messages = palloc(LAST_BLOCK * sizeof(Message));
 	scan->values = palloc(LAST_BLOCK * natts * sizeof(Datum));
@@ -97,8 +100,8 @@ scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums, const LogRa
 bool
 scan_next(LogScan *scan, TupleTableSlot *slot)
 {
-	int			natts = scan->stream->desc->natts;
-	int			row;
+	int natts = scan->stream->desc->natts;
+	int row;
 
 	while (scan->next >= scan->nrows)
 	{
@@ -124,7 +127,8 @@ scan_end(LogScan *scan)
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg_plural("%lld message of stream \"%s\" was left out because it does not decode",
 							   "%lld messages of stream \"%s\" were left out because they do not decode",
-							   (unsigned long) scan->undecodable, (long long) scan->undecodable, scan->stream->name),
+							   (unsigned long) scan->undecodable, (long long) scan->undecodable,
+							   scan->stream->name),
 				 errdetail("The first one is at partition %d, offset " INT64_FORMAT ": %s.",
 						   scan->first_partition, scan->first_offset, scan->first_message),
 				 errhint("A stream with format 'raw' shows any message as it is.")));
@@ -142,12 +146,12 @@ scan_counts(const LogScan *scan, int64 *messages, int64 *undecodable)
 static void
 plan_pass(LogScan *scan, const LogRange *range)
 {
-	int			count = consumer_partition_count(scan->consumer, PATIENCE_MS);
+	int count = consumer_partition_count(scan->consumer, PATIENCE_MS);
 	PartitionPosition *positions;
-	int64	   *lows;
-	int64	   *highs;
-	int64	   *times;
-	int			n = 0;
+	int64 *lows;
+	int64 *highs;
+	int64 *times;
+	int n = 0;
 
 	if (count <= 0)
 		raise_trouble(scan);
@@ -169,9 +173,9 @@ plan_pass(LogScan *scan, const LogRange *range)
 		query_offsets(scan, scan->reading, times, n, consumer_time_query(range->time_low));
 	for (int i = 0; i < n; i++)
 	{
-		int32		p = scan->reading[i];
-		int64		start = Max(lows[i], range->offset_low);
-		int64		end = range->offset_high == PG_INT64_MAX ? highs[i] : Min(highs[i], range->offset_high + 1);
+		int32 p = scan->reading[i];
+		int64 start = Max(lows[i], range->offset_low);
+		int64 end = range->offset_high == PG_INT64_MAX ? highs[i] : Min(highs[i], range->offset_high + 1);
 
 		/* no message as late: nothing to read */
 		if (range->has_time)
@@ -204,33 +208,40 @@ raise_trouble(LogScan *scan)
 	switch (state->trouble)
 	{
 		case CONSUMER_UNKNOWN_TOPIC:
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
-					 errmsg("topic \"%s\" of stream \"%s\" does not exist", topic, scan->stream->name),
-					 errdetail("librdkafka: %s", state->message),
-					 errhint("Create the topic, or name another one: ALTER FOREIGN TABLE … OPTIONS (SET topic '…').")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
+				 errmsg("topic \"%s\" of stream \"%s\" does not exist", topic, scan->stream->name),
+				 errdetail("librdkafka: %s", state->message),
+				 errhint(
+					 "Create the topic, or name another one: ALTER FOREIGN TABLE … OPTIONS (SET topic '…').")));
 			break;
 		case CONSUMER_AUTH:
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-					 errmsg("could not read topic \"%s\": the broker refuses the connection", topic),
-					 errdetail("librdkafka: %s", state->message),
-					 errhint("Check the server's security options, the user mapping (ALTER USER MAPPING … OPTIONS (SET \"sasl.password\" '…')) and the topic's access rules.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				 errmsg("could not read topic \"%s\": the broker refuses the connection", topic),
+				 errdetail("librdkafka: %s", state->message),
+				 errhint(
+					 "Check the server's security options, the user mapping (ALTER USER MAPPING … OPTIONS (SET \"sasl.password\" '…')) and the topic's access rules.")));
 			break;
 		case CONSUMER_OUT_OF_RANGE:
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("offset " INT64_FORMAT " of partition %d of topic \"%s\" is not in the log any more",
-							state->trouble_offset, state->trouble_partition, topic),
-					 errdetail("librdkafka: %s", state->message),
-					 errhint("Retention has removed it while the query was reading: run the query again.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("offset " INT64_FORMAT " of partition %d of topic \"%s\" is not in the log any more",
+						state->trouble_offset, state->trouble_partition, topic),
+				 errdetail("librdkafka: %s", state->message),
+				 errhint("Retention has removed it while the query was reading: run the query again.")));
 			break;
 		default:
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
-					 errmsg("could not read topic \"%s\": the broker does not answer", topic),
-					 state->message[0] != '\0' ? errdetail("librdkafka: %s", state->message) : 0,
-					 errhint("Check the server's option: ALTER SERVER … OPTIONS (SET \"bootstrap.servers\" '…').")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+				 errmsg("could not read topic \"%s\": the broker does not answer", topic),
+				 state->message[0] != '\0' ? errdetail("librdkafka: %s", state->message) : 0,
+				 errhint(
+					 "Check the server's option: ALTER SERVER … OPTIONS (SET \"bootstrap.servers\" '…').")));
 			break;
 	}
 }
@@ -245,8 +256,8 @@ read_block(LogScan *scan)
 	scan->nrows = 0;
 	for (;;)
 	{
-		int			n;
-		int			kept = 0;
+		int n;
+		int kept = 0;
 
 		CHECK_FOR_INTERRUPTS();
 		drop_finished(scan);
@@ -289,14 +300,14 @@ read_block(LogScan *scan)
 static void
 drop_finished(LogScan *scan)
 {
-	int			n = 0;
+	int n = 0;
 
 	for (int i = 0; i < scan->nreading; i++)
 	{
-		int32		p = scan->reading[i];
-		int64		position;
-		int64		log_end;
-		bool		at_end;
+		int32 p = scan->reading[i];
+		int64 position;
+		int64 log_end;
+		bool at_end;
 
 		consumer_position(scan->consumer, p, &position, &log_end, &at_end);
 		if (position < scan->ends[p])
@@ -317,7 +328,7 @@ static void
 decode_block(LogScan *scan)
 {
 	MemoryContext old = MemoryContextSwitchTo(scan->block_context);
-	int			i = 0;
+	int i = 0;
 
 	MemoryContextReset(scan->block_context);
 	if (IsInParallelMode())
@@ -330,7 +341,10 @@ decode_block(LogScan *scan)
 	MemoryContextSwitchTo(old);
 }
 
-/* Decode all; the first message that fails ends the query, and the error says where it is and how to leave it out. */
+/*
+ * Decode all; the first message that fails ends the query, and the error says where it is and how to leave it
+ * out.
+ */
 static void
 decode_unguarded(LogScan *scan, int *i)
 {
@@ -373,7 +387,7 @@ decode_guarded(LogScan *scan, int *i)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
+		ErrorData *error;
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
@@ -399,7 +413,7 @@ decode_guarded(LogScan *scan, int *i)
 static void
 decode_run(LogScan *scan, int *i)
 {
-	int			natts = scan->stream->desc->natts;
+	int natts = scan->stream->desc->natts;
 
 	for (; *i < scan->nmessages; (*i)++)
 	{

@@ -13,9 +13,10 @@
 typedef struct LogScan LogScan;
 
 /*
- * Begin to read the messages of the range that the log holds at this moment, as the user mapping of the role allows. The columns in attnums
- * are decoded, the others NULL. Lives in the current context, which frees the connection too. Waits for the broker; raises when it does
- * not answer within a few seconds, and when there is no such topic.
+ * Begin to read the messages of the range that the log holds at this moment, as the user mapping of the role
+ * allows. The columns in attnums are decoded, the others NULL. Lives in the current context, which frees the
+ * connection too. Waits for the broker; raises when it does not answer within a few seconds, and when there
+ * is no such topic.
  */
 extern LogScan *scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums, const LogRange *range);
 
@@ -28,4 +29,4 @@ extern void scan_end(LogScan *scan);
 /* How many messages were taken so far, and how many left out because they did not decode. */
 extern void scan_counts(const LogScan *scan, int64 *messages, int64 *undecodable);
 
-#endif							/* STREAMBATCH_SCAN_H */
+#endif /* STREAMBATCH_SCAN_H */

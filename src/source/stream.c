@@ -2,9 +2,10 @@
  * stream.c
  *		From a foreign table to a Stream: its options and columns, resolved and checked against each other.
  *
- * What the validator of options could check alone, it has checked. Here follows what needs the columns: that event_time names one, that
- * metadata columns have the types that they show, that a raw stream has one column for the payload. An ALTER FOREIGN TABLE can break any of
- * these at any time, so that each opening checks anew.
+ * What the validator of options could check alone, it has checked. Here follows what needs the columns: that
+ * event_time names one, that metadata columns have the types that they show, that a raw stream has one column
+ * for the payload. An ALTER FOREIGN TABLE can break any of these at any time, so that each opening checks
+ * anew.
  */
 #include "postgres.h"
 
@@ -26,8 +27,8 @@
 typedef struct MetaRule
 {
 	const char *name;
-	StreamMeta	meta;
-	Oid			types[2];
+	StreamMeta meta;
+	Oid types[2];
 	const char *words;
 } MetaRule;
 
@@ -48,23 +49,27 @@ static void read_options(Stream *stream, List *options);
 static AttrNumber find_event_time(const Stream *stream, const char *name);
 static void read_archive(Stream *stream, const char *value);
 static StreamTimeUnit read_time_unit(const char *value);
-static const char *position_column(const Stream *stream, StreamMeta meta, const char *metadata, const char *name);
+static const char *position_column(const Stream *stream, StreamMeta meta, const char *metadata,
+								   const char *name);
 
 Stream *
 stream_open(Oid relid)
 {
-	Stream	   *stream;
+	Stream *stream;
 	ForeignTable *table;
-	Relation	rel;
+	Relation rel;
 
 	if (!stream_is_stream(relid))
 	{
-		char	   *name = get_rel_name(relid);
+		char *name = get_rel_name(relid);
 
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 name != NULL ? errmsg("\"%s\" is not a stream", name) : errmsg("relation with OID %u does not exist", relid),
-				 errhint("A stream is a foreign table of a server of the foreign data wrapper streambatch_kafka: CREATE FOREIGN TABLE … SERVER … OPTIONS (topic '…').")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 name != NULL ? errmsg("\"%s\" is not a stream", name)
+						  : errmsg("relation with OID %u does not exist", relid),
+			 errhint(
+				 "A stream is a foreign table of a server of the foreign data wrapper streambatch_kafka: CREATE FOREIGN TABLE … SERVER … OPTIONS (topic '…').")));
 	}
 
 	stream = palloc0(sizeof(Stream));
@@ -112,9 +117,9 @@ stream_meta_column(const Stream *stream, StreamMeta meta)
 static bool
 is_our_wrapper(Oid fdwid)
 {
-	Oid			handler = GetForeignDataWrapper(fdwid)->fdwhandler;
-	char	   *name = OidIsValid(handler) ? get_func_name(handler) : NULL;
-	char	   *schema;
+	Oid handler = GetForeignDataWrapper(fdwid)->fdwhandler;
+	char *name = OidIsValid(handler) ? get_func_name(handler) : NULL;
+	char *schema;
 
 	if (name == NULL || strcmp(name, "_fdw_handler") != 0)
 		return false;
@@ -130,7 +135,7 @@ read_columns(Stream *stream)
 	{
 		Form_pg_attribute att = TupleDescAttr(stream->desc, i);
 		StreamColumn *column = &stream->columns[i];
-		List	   *options;
+		List *options;
 		const char *path;
 		const char *metadata;
 
@@ -162,12 +167,12 @@ read_meta(const Stream *stream, const StreamColumn *column, const char *name)
 			continue;
 		if (column->type == rule->types[0] || (column->type == rule->types[1] && OidIsValid(rule->types[1])))
 			return rule->meta;
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-				 errmsg("column \"%s\" of stream \"%s\" has type %s, but metadata '%s' is %s",
-						column->name, stream->name, format_type_be(column->type), name, rule->words),
-				 errhint("Use ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE ….",
-						 quote_qualified_identifier(stream->schema, stream->name), quote_identifier(column->name))));
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+						errmsg("column \"%s\" of stream \"%s\" has type %s, but metadata '%s' is %s",
+							   column->name, stream->name, format_type_be(column->type), name, rule->words),
+						errhint("Use ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE ….",
+								quote_qualified_identifier(stream->schema, stream->name),
+								quote_identifier(column->name))));
 	}
 	elog(ERROR, "unknown metadata \"%s\"", name);
 }
@@ -176,7 +181,7 @@ read_meta(const Stream *stream, const StreamColumn *column, const char *name)
 static void
 check_raw(const Stream *stream)
 {
-	int			payloads = 0;
+	int payloads = 0;
 
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
@@ -186,11 +191,14 @@ check_raw(const Stream *stream)
 			continue;
 		payloads++;
 		if (payloads > 1 || (column->type != TEXTOID && column->type != BYTEAOID))
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-					 errmsg("column \"%s\" does not fit into stream \"%s\" of format 'raw'", column->name, stream->name),
-					 errdetail("Beside metadata columns, such a stream has one column \"value\" of type bytea or text."),
-					 errhint("Use the option metadata on the column, or format 'json' on the foreign table.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+				 errmsg("column \"%s\" does not fit into stream \"%s\" of format 'raw'", column->name,
+						stream->name),
+				 errdetail(
+					 "Beside metadata columns, such a stream has one column \"value\" of type bytea or text."),
+				 errhint("Use the option metadata on the column, or format 'json' on the foreign table.")));
 	}
 }
 
@@ -225,7 +233,7 @@ read_options(Stream *stream, List *options)
 static AttrNumber
 find_event_time(const Stream *stream, const char *name)
 {
-	char	   *table = quote_qualified_identifier(stream->schema, stream->name);
+	char *table = quote_qualified_identifier(stream->schema, stream->name);
 
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
@@ -235,23 +243,26 @@ find_event_time(const Stream *stream, const char *name)
 			continue;
 		if (column->type == TIMESTAMPTZOID || column->type == TIMESTAMPOID || column->type == DATEOID)
 			return i + 1;
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-				 errmsg("event_time of stream \"%s\" is column \"%s\" of type %s", stream->name, name, format_type_be(column->type)),
-				 errdetail("It must be of type timestamp with time zone, timestamp or date."),
-				 errhint("Use ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE timestamptz.", table, quote_identifier(name))));
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+						errmsg("event_time of stream \"%s\" is column \"%s\" of type %s", stream->name, name,
+							   format_type_be(column->type)),
+						errdetail("It must be of type timestamp with time zone, timestamp or date."),
+						errhint("Use ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE timestamptz.", table,
+								quote_identifier(name))));
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
-			 errmsg("event_time of stream \"%s\" names column \"%s\", which does not exist", stream->name, name),
-			 errhint("Use ALTER FOREIGN TABLE %s OPTIONS (SET event_time '…').", table)));
+	ereport(ERROR, (errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
+					errmsg("event_time of stream \"%s\" names column \"%s\", which does not exist",
+						   stream->name, name),
+					errhint("Use ALTER FOREIGN TABLE %s OPTIONS (SET event_time '…').", table)));
 }
 
-/* The default is the stream's name with "_archive" behind it, cut as PostgreSQL cuts the names that it makes. */
+/*
+ * The default is the stream's name with "_archive" behind it, cut as PostgreSQL cuts the names that it makes.
+ */
 static void
 read_archive(Stream *stream, const char *value)
 {
-	List	   *names;
+	List *names;
 
 	stream->archive_schema = stream->schema;
 	if (value == NULL)
@@ -282,11 +293,14 @@ read_time_unit(const char *value)
 	return strcmp(value, "us") == 0 ? UNIT_US : UNIT_NS;
 }
 
-/* The name of an archive's column for a part of the position. A field of the payload by that name would be taken for it. */
+/*
+ * The name of an archive's column for a part of the position. A field of the payload by that name would be
+ * taken for it.
+ */
 static const char *
 position_column(const Stream *stream, StreamMeta meta, const char *metadata, const char *name)
 {
-	AttrNumber	att = stream_meta_column(stream, meta);
+	AttrNumber att = stream_meta_column(stream, meta);
 
 	if (att != 0)
 		return stream->columns[att - 1].name;
@@ -294,11 +308,14 @@ position_column(const Stream *stream, StreamMeta meta, const char *metadata, con
 	{
 		if (stream->columns[i].dropped || strcmp(stream->columns[i].name, name) != 0)
 			continue;
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_COLUMN),
-				 errmsg("column \"%s\" of stream \"%s\" has the name of a column of its archive", name, stream->name),
-				 errhint("Make it the message's %s with the column option metadata '%s', or give it another name and the option path '%s'.",
-						 metadata, metadata, name)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_DUPLICATE_COLUMN),
+			 errmsg("column \"%s\" of stream \"%s\" has the name of a column of its archive", name,
+					stream->name),
+			 errhint(
+				 "Make it the message's %s with the column option metadata '%s', or give it another name and the option path '%s'.",
+				 metadata, metadata, name)));
 	}
 	return name;
 }

@@ -11,19 +11,19 @@
 /* What a metadata column shows of a message. */
 typedef enum StreamMeta
 {
-	META_NONE,					/* an ordinary column: a field of the payload */
-	META_PARTITION,				/* int4 or int8 */
-	META_OFFSET,				/* int8 */
-	META_TIMESTAMP,				/* timestamptz; NULL where the message has none */
-	META_KEY,					/* text or bytea */
-	META_HEADERS,				/* jsonb: array of {"key": …, "value": …} */
-	META_TOPIC					/* text */
+	META_NONE,		/* an ordinary column: a field of the payload */
+	META_PARTITION, /* int4 or int8 */
+	META_OFFSET,	/* int8 */
+	META_TIMESTAMP, /* timestamptz; NULL where the message has none */
+	META_KEY,		/* text or bytea */
+	META_HEADERS,	/* jsonb: array of {"key": …, "value": …} */
+	META_TOPIC		/* text */
 } StreamMeta;
 
 typedef enum StreamFormat
 {
 	FORMAT_JSON,
-	FORMAT_RAW					/* one column "value", bytea or text, beside metadata columns */
+	FORMAT_RAW /* one column "value", bytea or text, beside metadata columns */
 } StreamFormat;
 
 typedef enum StreamStart
@@ -34,7 +34,7 @@ typedef enum StreamStart
 
 typedef enum StreamTimeUnit
 {
-	UNIT_NONE,					/* numbers are no timestamps: dead letter */
+	UNIT_NONE, /* numbers are no timestamps: dead letter */
 	UNIT_S,
 	UNIT_MS,
 	UNIT_US,
@@ -43,42 +43,43 @@ typedef enum StreamTimeUnit
 
 typedef struct StreamColumn
 {
-	bool		dropped;
+	bool dropped;
 	const char *name;
-	Oid			type;
-	int32		typmod;
-	Oid			collation;
-	StreamMeta	meta;
-	const char *path;			/* of the payload field: option, or the column's name as one key */
-	bool		path_is_option; /* the path was given: dots, [n] and JSON Pointers have meaning */
+	Oid type;
+	int32 typmod;
+	Oid collation;
+	StreamMeta meta;
+	const char *path;	 /* of the payload field: option, or the column's name as one key */
+	bool path_is_option; /* the path was given: dots, [n] and JSON Pointers have meaning */
 } StreamColumn;
 
 typedef struct Stream
 {
-	Oid			relid;
-	Oid			serverid;
-	Oid			owner;
+	Oid relid;
+	Oid serverid;
+	Oid owner;
 	const char *schema;
 	const char *name;
 	const char *topic;
 	StreamFormat format;
 	StreamStart start;
-	TupleDesc	desc;
+	TupleDesc desc;
 	StreamColumn *columns;		/* by attnum - 1 */
-	AttrNumber	event_time;		/* 0: the stream declares none */
-	int64		max_out_of_orderness;	/* microseconds */
-	int64		max_future;		/* microseconds */
-	int64		idle_timeout;	/* microseconds */
-	bool		on_gap_skip;
+	AttrNumber event_time;		/* 0: the stream declares none */
+	int64 max_out_of_orderness; /* microseconds */
+	int64 max_future;			/* microseconds */
+	int64 idle_timeout;			/* microseconds */
+	bool on_gap_skip;
 	const char *archive_schema; /* NULL: archive 'none' */
 	const char *archive_name;
-	const char *time_zone;		/* for timestamps without a zone; "UTC" by default */
+	const char *time_zone; /* for timestamps without a zone; "UTC" by default */
 	StreamTimeUnit time_unit;
 } Stream;
 
 /*
- * The stream behind a foreign table, allocated in the current context. Raises wrong_object_type for any other relation. The table stays locked
- * (AccessShareLock) until the end of the transaction: lock it before the objects of its views, as a DROP with CASCADE does.
+ * The stream behind a foreign table, allocated in the current context. Raises wrong_object_type for any other
+ * relation. The table stays locked (AccessShareLock) until the end of the transaction: lock it before the
+ * objects of its views, as a DROP with CASCADE does.
  */
 extern Stream *stream_open(Oid relid);
 
@@ -89,9 +90,9 @@ extern bool stream_is_stream(Oid relid);
 extern AttrNumber stream_meta_column(const Stream *stream, StreamMeta meta);
 
 /*
- * The names of the archive's columns for a message's position: the stream's own metadata columns, or kafka_partition and kafka_offset.
- * Raises duplicate_column where the payload has a field by such a name.
+ * The names of the archive's columns for a message's position: the stream's own metadata columns, or
+ * kafka_partition and kafka_offset. Raises duplicate_column where the payload has a field by such a name.
  */
 extern void stream_position_columns(const Stream *stream, const char **partition, const char **offset);
 
-#endif							/* STREAMBATCH_STREAM_H */
+#endif /* STREAMBATCH_STREAM_H */

@@ -2,15 +2,16 @@
  * trouble.c
  *		What stands in a consumer's way, from three sources: errors of requests and partitions, the connection's callbacks, statistics.
  *
- * Brokers being away and refused authentication end by themselves, when a request is answered or the statistics show a broker that is up:
- * messages prove nothing, since they may have waited in the queue. An offset out of range and an unknown topic end with the next assignment,
- * for only the caller can know what to do. Fatal trouble does not end.
+ * Brokers being away and refused authentication end by themselves, when a request is answered or the
+ * statistics show a broker that is up: messages prove nothing, since they may have waited in the queue. An
+ * offset out of range and an unknown topic end with the next assignment, for only the caller can know what to
+ * do. Fatal trouble does not end.
  */
 #include "postgres.h"
 
 #include "source/consumer_state.h"
 
-#define PARTITION_MEMBER	"\"partition\":"
+#define PARTITION_MEMBER "\"partition\":"
 
 static bool has_member(const char *text, const char *end, const char *member, int64 *number);
 
@@ -56,7 +57,8 @@ trouble_of_error(Consumer *consumer, rd_kafka_resp_err_t err)
 		case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
 		case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
 			if (consumer->state.trouble != CONSUMER_AUTH)
-				trouble_set(consumer, CONSUMER_RECONNECTING, events->message[0] != '\0' ? events->message : words);
+				trouble_set(consumer, CONSUMER_RECONNECTING,
+							events->message[0] != '\0' ? events->message : words);
 			break;
 		default:
 			/* passing trouble of one fetch: librdkafka tries again */
@@ -84,7 +86,8 @@ trouble_refresh(Consumer *consumer)
 		trouble_set(consumer, CONSUMER_FATAL, events->message);
 	else if (events->topic_unknown && consumer->state.trouble != CONSUMER_UNKNOWN_TOPIC)
 		trouble_set(consumer, CONSUMER_UNKNOWN_TOPIC, events->message);
-	else if (consumer->state.trouble == CONSUMER_OUT_OF_RANGE || consumer->state.trouble == CONSUMER_UNKNOWN_TOPIC)
+	else if (consumer->state.trouble == CONSUMER_OUT_OF_RANGE ||
+			 consumer->state.trouble == CONSUMER_UNKNOWN_TOPIC)
 		return;
 	else if (events->auth_failed)
 		trouble_set(consumer, CONSUMER_AUTH, events->message);
@@ -93,16 +96,17 @@ trouble_refresh(Consumer *consumer)
 }
 
 /*
- * librdkafka's statistics, every second: whether a broker is up, and of each partition the last stable offset. The text is of a fixed form:
- * brokers come first, then our topic alone, with a flat object per partition that begins with "partition":N.
+ * librdkafka's statistics, every second: whether a broker is up, and of each partition the last stable
+ * offset. The text is of a fixed form: brokers come first, then our topic alone, with a flat object per
+ * partition that begins with "partition":N.
  */
 void
 trouble_on_stats(void *arg, const char *json)
 {
-	Consumer   *consumer = arg;
+	Consumer *consumer = arg;
 	const char *topics = strstr(json, "\"topics\":");
 	const char *up = strstr(json, "\"state\":\"UP\"");
-	int			count = 0;
+	int count = 0;
 
 	if (topics == NULL)
 		return;
@@ -110,13 +114,13 @@ trouble_on_stats(void *arg, const char *json)
 		trouble_clear_connection(consumer);
 	for (const char *p = strstr(topics, PARTITION_MEMBER); p != NULL; p = strstr(p, PARTITION_MEMBER))
 	{
-		int			partition = atoi(p + strlen(PARTITION_MEMBER));
+		int partition = atoi(p + strlen(PARTITION_MEMBER));
 		const char *end = strchr(p, '}');
 
 		/* -1 stands for messages without a partition; unknown ones are asked for but not there */
 		if (partition >= 0 && end != NULL && !has_member(p, end, "\"unknown\":true", NULL))
 		{
-			int64		stable_end = -1;
+			int64 stable_end = -1;
 
 			count = Max(count, partition + 1);
 			if (partition < consumer->npartitions && has_member(p, end, "\"ls_offset\":", &stable_end))

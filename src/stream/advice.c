@@ -38,7 +38,8 @@ advice_for(const ConsumerState *state, const Stream *stream, WorkerError *error)
 				 "Correct the user mapping, or the rights of its Kafka user.");
 			break;
 		default:
-			fill(error, ERRCODE_CONNECTION_FAILURE, state->message, "The worker goes on by itself when a broker answers.");
+			fill(error, ERRCODE_CONNECTION_FAILURE, state->message,
+				 "The worker goes on by itself when a broker answers.");
 			break;
 	}
 	return true;
@@ -49,11 +50,13 @@ advice_gap(const Stream *stream, int32 partition, int64 offset, int64 low, int64
 {
 	const char *name = quote_qualified_identifier(stream->schema, stream->name);
 
-	fill(error, ERRCODE_DATA_EXCEPTION,
-		 psprintf("offset %lld of partition %d is gone: the log holds %lld to %lld", (long long) offset, partition, (long long) low,
-				  (long long) high),
-		 offset > high ?
-		 "The topic was truncated, or created anew: drop the stream and its hybrid views, and create them again." :
-		 psprintf("ALTER FOREIGN TABLE %s OPTIONS (ADD on_gap 'skip') and SELECT streambatch.resume('%s') go on behind the gap.", name,
-				  name));
+	fill(
+		error, ERRCODE_DATA_EXCEPTION,
+		psprintf("offset %lld of partition %d is gone: the log holds %lld to %lld", (long long) offset,
+				 partition, (long long) low, (long long) high),
+		offset > high
+			? "The topic was truncated, or created anew: drop the stream and its hybrid views, and create them again."
+			: psprintf(
+				  "ALTER FOREIGN TABLE %s OPTIONS (ADD on_gap 'skip') and SELECT streambatch.resume('%s') go on behind the gap.",
+				  name, name));
 }

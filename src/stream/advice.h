@@ -15,6 +15,7 @@ extern bool advice_for(const ConsumerState *state, const Stream *stream, WorkerE
 extern void advice_no_topic(const Stream *stream, WorkerError *error);
 
 /* The log holds [low, high) of a partition, and the offset to be read is not in it. */
-extern void advice_gap(const Stream *stream, int32 partition, int64 offset, int64 low, int64 high, WorkerError *error);
+extern void advice_gap(const Stream *stream, int32 partition, int64 offset, int64 low, int64 high,
+					   WorkerError *error);
 
-#endif							/* ADVICE_H */
+#endif /* ADVICE_H */

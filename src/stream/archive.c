@@ -2,11 +2,13 @@
  * archive.c
  *		Appending events to the archive (see archive.h).
  *
- * Two ways. A plain table whose columns are the stream's and the position, without triggers, takes multi-inserts as COPY makes them. Anything else
- * (partitioned, a partition, foreign, triggers, generated columns, columns of its own) takes INSERT … SELECT from the stream, whose foreign scan returns the
- * micro-batch. Either way one subtransaction holds the batch. Where a row of a plain table is refused, those before it are written again without it and
- * the rest goes on behind it, so that each refused row costs one more insert of the rows between it and the refused row before. In any other table the
- * error may come after all rows, from a trigger: the batch is halved until the row is alone.
+ * Two ways. A plain table whose columns are the stream's and the position, without triggers, takes
+ * multi-inserts as COPY makes them. Anything else (partitioned, a partition, foreign, triggers, generated
+ * columns, columns of its own) takes INSERT … SELECT from the stream, whose foreign scan returns the
+ * micro-batch. Either way one subtransaction holds the batch. Where a row of a plain table is refused, those
+ * before it are written again without it and the rest goes on behind it, so that each refused row costs one
+ * more insert of the rows between it and the refused row before. In any other table the error may come after
+ * all rows, from a trigger: the batch is halved until the row is alone.
  */
 #include "postgres.h"
 
@@ -29,27 +31,27 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#define CHUNK 1000				/* rows of one multi-insert */
+#define CHUNK 1000 /* rows of one multi-insert */
 
 struct ArchiveWriter
 {
 	const Stream *stream;
-	Relation	rel;
+	Relation rel;
 	MemoryContext context;
 	/* plain tables */
-	bool		plain;
-	int		   *source;			/* of each of its columns: index of the stream's column, or one of the two below */
-	EState	   *estate;
+	bool plain;
+	int *source; /* of each of its columns: index of the stream's column, or one of the two below */
+	EState *estate;
 	ResultRelInfo *result;
 	TupleTableSlot **slots;
 	/* others */
-	char	   *insert;
+	char *insert;
 };
 
-#define FROM_PARTITION	(-1)
-#define FROM_OFFSET		(-2)
+#define FROM_PARTITION (-1)
+#define FROM_OFFSET (-2)
 
-static int	current_row;		/* the row being written, for the error path */
+static int current_row; /* the row being written, for the error path */
 
 PG_FUNCTION_INFO_V1(streambatch_batch_partition);
 PG_FUNCTION_INFO_V1(streambatch_batch_offset);
@@ -57,22 +59,24 @@ PG_FUNCTION_INFO_V1(streambatch_batch_offset);
 static const MicroBatch *
 running_batch(int *row)
 {
-	int		   *cursor;
+	int *cursor;
 	const MicroBatch *batch = batch_running(&cursor);
 
 	if (batch == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("only a stream's worker can call this function")));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("only a stream's worker can call this function")));
 	*row = *cursor - 1;
 	return batch;
 }
 
-/* streambatch._batch_partition(), _batch_offset(): position of the row that the scan of the micro-batch returned last */
+/*
+ * streambatch._batch_partition(), _batch_offset(): position of the row that the scan of the micro-batch
+ * returned last
+ */
 Datum
 streambatch_batch_partition(PG_FUNCTION_ARGS)
 {
-	int			row;
+	int row;
 	const MicroBatch *batch = running_batch(&row);
 
 	PG_RETURN_INT32(batch->partitions[row]);
@@ -81,7 +85,7 @@ streambatch_batch_partition(PG_FUNCTION_ARGS)
 Datum
 streambatch_batch_offset(PG_FUNCTION_ARGS)
 {
-	int			row;
+	int row;
 	const MicroBatch *batch = running_batch(&row);
 
 	PG_RETURN_INT64(batch->offsets[row]);
@@ -91,13 +95,13 @@ streambatch_batch_offset(PG_FUNCTION_ARGS)
 static bool
 map_columns(ArchiveWriter *w, const char *partition, const char *offset)
 {
-	TupleDesc	desc = RelationGetDescr(w->rel);
+	TupleDesc desc = RelationGetDescr(w->rel);
 
 	w->source = palloc(desc->natts * sizeof(int));
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
-		int			c;
+		int c;
 
 		if (att->attisdropped || att->attgenerated || att->attidentity)
 			return false;
@@ -153,7 +157,8 @@ insert_statement(const ArchiveWriter *w, const char *partition, const char *offs
 	/* both end in a comma and a space */
 	into.data[into.len - 2] = from.data[from.len - 2] = '\0';
 	return psprintf("INSERT INTO %s (%s) SELECT %s FROM %s event",
-					quote_qualified_identifier(get_namespace_name(RelationGetNamespace(w->rel)), RelationGetRelationName(w->rel)),
+					quote_qualified_identifier(get_namespace_name(RelationGetNamespace(w->rel)),
+											   RelationGetRelationName(w->rel)),
 					into.data, from.data, quote_qualified_identifier(stream->schema, stream->name));
 }
 
@@ -169,13 +174,14 @@ check_columns(const ArchiveWriter *w)
 
 		if (column->dropped || get_attnum(RelationGetRelid(w->rel), column->name) != InvalidAttrNumber)
 			continue;
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("archive \"%s\" has no column \"%s\" of stream \"%s\"", RelationGetRelationName(w->rel), column->name,
-						stream->name),
-				 errhint("ALTER TABLE %s ADD COLUMN %s %s, or RENAME COLUMN as in the stream.",
-						 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(w->rel)), RelationGetRelationName(w->rel)),
-						 quote_identifier(column->name), format_type_with_typemod(column->type, column->typmod))));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+						errmsg("archive \"%s\" has no column \"%s\" of stream \"%s\"",
+							   RelationGetRelationName(w->rel), column->name, stream->name),
+						errhint("ALTER TABLE %s ADD COLUMN %s %s, or RENAME COLUMN as in the stream.",
+								quote_qualified_identifier(get_namespace_name(RelationGetNamespace(w->rel)),
+														   RelationGetRelationName(w->rel)),
+								quote_identifier(column->name),
+								format_type_with_typemod(column->type, column->typmod))));
 	}
 }
 
@@ -185,28 +191,27 @@ archive_open(const Stream *stream, Oid archive)
 	ArchiveWriter *w = palloc0(sizeof(ArchiveWriter));
 	const char *partition;
 	const char *offset;
-	Guard		guard;
+	Guard guard;
 
 	stream_position_columns(stream, &partition, &offset);
 	w->stream = stream;
 	w->context = AllocSetContextCreate(CurrentMemoryContext, "streambatch archive", ALLOCSET_DEFAULT_SIZES);
 	w->rel = try_relation_open(archive, RowExclusiveLock);
 	if (w->rel == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the archive of stream \"%s\" is gone", stream->name),
-				 errhint("Drop the stream and its hybrid views, and create them again.")));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("the archive of stream \"%s\" is gone", stream->name),
+						errhint("Drop the stream and its hybrid views, and create them again.")));
 	/* multi-inserts ask nobody */
 	if (pg_class_aclcheck(archive, stream->owner, ACL_INSERT) != ACLCHECK_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for table %s", RelationGetRelationName(w->rel)),
-				 errhint("The stream's owner writes its archive: GRANT INSERT ON %s TO %s.",
-						 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(w->rel)), RelationGetRelationName(w->rel)),
-						 quote_identifier(GetUserNameFromId(stream->owner, false)))));
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("permission denied for table %s", RelationGetRelationName(w->rel)),
+						errhint("The stream's owner writes its archive: GRANT INSERT ON %s TO %s.",
+								quote_qualified_identifier(get_namespace_name(RelationGetNamespace(w->rel)),
+														   RelationGetRelationName(w->rel)),
+								quote_identifier(GetUserNameFromId(stream->owner, false)))));
 	check_columns(w);
-	w->plain = w->rel->rd_rel->relkind == RELKIND_RELATION && !w->rel->rd_rel->relispartition && w->rel->trigdesc == NULL &&
-		map_columns(w, partition, offset);
+	w->plain = w->rel->rd_rel->relkind == RELKIND_RELATION && !w->rel->rd_rel->relispartition &&
+			   w->rel->trigdesc == NULL && map_columns(w, partition, offset);
 	if (!w->plain)
 	{
 		w->insert = insert_statement(w, partition, offset);
@@ -242,18 +247,19 @@ archive_close(ArchiveWriter *w)
 static void
 fill_slot(const ArchiveWriter *w, const MicroBatch *batch, int row, TupleTableSlot *slot)
 {
-	int			natts = slot->tts_tupleDescriptor->natts;
+	int natts = slot->tts_tupleDescriptor->natts;
 	const Datum *values = batch->values + (Size) row * batch->natts;
 	const bool *nulls = batch->nulls + (Size) row * batch->natts;
 
 	ExecClearTuple(slot);
 	for (int i = 0; i < natts; i++)
 	{
-		int			source = w->source[i];
+		int source = w->source[i];
 
 		slot->tts_isnull[i] = source >= 0 && nulls[source];
-		slot->tts_values[i] = source >= 0 ? values[source] :
-			source == FROM_PARTITION ? Int32GetDatum(batch->partitions[row]) : Int64GetDatum(batch->offsets[row]);
+		slot->tts_values[i] = source >= 0				 ? values[source]
+							  : source == FROM_PARTITION ? Int32GetDatum(batch->partitions[row])
+														 : Int64GetDatum(batch->offsets[row]);
 	}
 	ExecStoreVirtualTuple(slot);
 }
@@ -261,13 +267,13 @@ fill_slot(const ArchiveWriter *w, const MicroBatch *batch, int row, TupleTableSl
 static void
 write_plain(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
 {
-	bool		constrained = RelationGetDescr(w->rel)->constr != NULL;
-	CommandId	cid = GetCurrentCommandId(true);
+	bool constrained = RelationGetDescr(w->rel)->constr != NULL;
+	CommandId cid = GetCurrentCommandId(true);
 
 	w->estate->es_output_cid = cid;
 	for (int start = from; start < to; start += CHUNK)
 	{
-		int			n = Min(CHUNK, to - start);
+		int n = Min(CHUNK, to - start);
 
 		for (int i = 0; i < n; i++)
 		{
@@ -289,9 +295,9 @@ write_plain(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
 static void
 write_any(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
 {
-	MicroBatch	part = *batch;
-	int			cursor = from;
-	int			rc;
+	MicroBatch part = *batch;
+	int cursor = from;
+	int rc;
 
 	part.nrows = to;
 	SPI_connect();
@@ -314,18 +320,18 @@ write_any(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
 /* What becomes of rows that the archive refuses. */
 typedef struct Refusal
 {
-	Intake	   *intake;
-	Letters    *letters;
+	Intake *intake;
+	Letters *letters;
 	StreamCounts *counts;
-	bool	   *rows;			/* those refused; NULL: none */
+	bool *rows; /* those refused; NULL: none */
 } Refusal;
 
 typedef struct WriteJob
 {
 	ArchiveWriter *w;
 	const MicroBatch *batch;
-	int			from;
-	int			to;
+	int from;
+	int to;
 } WriteJob;
 
 static void
@@ -344,8 +350,8 @@ write_rows(void *arg)
 static ErrorData *
 try_write(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
 {
-	WriteJob	job = {w, batch, from, to};
-	ErrorData  *error;
+	WriteJob job = {w, batch, from, to};
+	ErrorData *error;
 
 	if (from >= to)
 		return NULL;
@@ -377,12 +383,12 @@ static void
 write_all_plain(ArchiveWriter *w, Refusal *r)
 {
 	const MicroBatch *batch = &r->intake->batch;
-	int			from = 0;
+	int from = 0;
 
 	while (from < batch->nrows)
 	{
-		ErrorData  *error = try_write(w, batch, from, batch->nrows);
-		int			row = current_row;
+		ErrorData *error = try_write(w, batch, from, batch->nrows);
+		int row = current_row;
 
 		if (error == NULL)
 			break;
@@ -395,12 +401,15 @@ write_all_plain(ArchiveWriter *w, Refusal *r)
 	}
 }
 
-/* What comes after the rows (a foreign key, an AFTER trigger) does not tell which one it is about: halve, until it is alone. */
+/*
+ * What comes after the rows (a foreign key, an AFTER trigger) does not tell which one it is about: halve,
+ * until it is alone.
+ */
 static void
 write_all_any(ArchiveWriter *w, Refusal *r, int from, int to)
 {
-	ErrorData  *error = try_write(w, &r->intake->batch, from, to);
-	int			middle = from + (to - from) / 2;
+	ErrorData *error = try_write(w, &r->intake->batch, from, to);
+	int middle = from + (to - from) / 2;
 
 	if (error == NULL)
 		return;
@@ -418,7 +427,7 @@ write_all_any(ArchiveWriter *w, Refusal *r, int from, int to)
 void
 archive_write(ArchiveWriter *w, Intake *intake, Letters *letters, StreamCounts *counts)
 {
-	Refusal		r = {intake, letters, counts, NULL};
+	Refusal r = {intake, letters, counts, NULL};
 
 	if (w->plain)
 		write_all_plain(w, &r);

@@ -9,14 +9,17 @@
 
 typedef struct ArchiveWriter ArchiveWriter;
 
-/* How rows of this archive can be written, for a transaction: opens and locks the table, in the current context. */
+/*
+ * How rows of this archive can be written, for a transaction: opens and locks the table, in the current
+ * context.
+ */
 extern ArchiveWriter *archive_open(const Stream *stream, Oid archive);
 extern void archive_close(ArchiveWriter *writer);
 
 /*
- * Append the micro-batch's rows. Rows that the archive's own rules refuse become dead letters of the stream and leave the batch. As the
- * stream's owner; in subtransactions. Needs an active snapshot.
+ * Append the micro-batch's rows. Rows that the archive's own rules refuse become dead letters of the stream
+ * and leave the batch. As the stream's owner; in subtransactions. Needs an active snapshot.
  */
 extern void archive_write(ArchiveWriter *writer, Intake *intake, Letters *letters, StreamCounts *counts);
 
-#endif							/* ARCHIVE_H */
+#endif /* ARCHIVE_H */

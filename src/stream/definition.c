@@ -2,8 +2,9 @@
  * definition.c
  *		What a stream's worker works by (see definition.h).
  *
- * The generation is read before the views: where a view is created or dropped in between, the generation is the older one, and the first flush
- * finds it so. A view whose query cannot be analysed any more is suspended; the others go on.
+ * The generation is read before the views: where a view is created or dropped in between, the generation is
+ * the older one, and the first flush finds it so. A view whose query cannot be analysed any more is
+ * suspended; the others go on.
  */
 #include "postgres.h"
 
@@ -19,7 +20,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-static bool changed;			/* the foreign table, its server or a user mapping was altered */
+static bool changed; /* the foreign table, its server or a user mapping was altered */
 
 /* arg: the hash of the row that concerns us; 0: any. A hash of 0 says that anything may have changed. */
 static void
@@ -41,7 +42,8 @@ definition_init(Definition *d, Oid relid)
 {
 	memset(d, 0, sizeof(*d));
 	d->relid = relid;
-	d->context = AllocSetContextCreate(CurrentMemoryContext, "streambatch definition", ALLOCSET_DEFAULT_SIZES);
+	d->context =
+		AllocSetContextCreate(CurrentMemoryContext, "streambatch definition", ALLOCSET_DEFAULT_SIZES);
 	CacheRegisterRelcacheCallback(on_relation_change, ObjectIdGetDatum(relid));
 	/* a mapping that comes to be, for the owner or for PUBLIC, has no row to know it by */
 	CacheRegisterSyscacheCallback(USERMAPPINGOID, on_catalog_change, (Datum) 0);
@@ -51,10 +53,12 @@ definition_init(Definition *d, Oid relid)
 static void
 watch(const Stream *stream)
 {
-	CacheRegisterSyscacheCallback(FOREIGNTABLEREL, on_catalog_change,
-								  UInt32GetDatum(GetSysCacheHashValue1(FOREIGNTABLEREL, ObjectIdGetDatum(stream->relid))));
-	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_catalog_change,
-								  UInt32GetDatum(GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(stream->serverid))));
+	CacheRegisterSyscacheCallback(
+		FOREIGNTABLEREL, on_catalog_change,
+		UInt32GetDatum(GetSysCacheHashValue1(FOREIGNTABLEREL, ObjectIdGetDatum(stream->relid))));
+	CacheRegisterSyscacheCallback(
+		FOREIGNSERVEROID, on_catalog_change,
+		UInt32GetDatum(GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(stream->serverid))));
 }
 
 bool
@@ -73,13 +77,13 @@ typedef struct ViewJob
 {
 	Definition *d;
 	const ViewRow *row;
-	ViewFold   *vf;
+	ViewFold *vf;
 } ViewJob;
 
 static void
 open_view(void *arg)
 {
-	ViewJob    *job = arg;
+	ViewJob *job = arg;
 
 	MemoryContextSwitchTo(job->d->context);
 	job->vf = viewfold_open(job->row);
@@ -89,13 +93,14 @@ open_view(void *arg)
 static void
 load_view(Definition *d, const ViewRow *row)
 {
-	ViewJob		job = {d, row, NULL};
-	ErrorData  *error = attempt(open_view, &job, d->context);
+	ViewJob job = {d, row, NULL};
+	ErrorData *error = attempt(open_view, &job, d->context);
 
 	if (error != NULL)
 	{
 		letters_reject_error(error);
-		ereport(LOG, (errmsg("hybrid view \"%s\" is suspended: %s", get_rel_name(row->view), error->message)));
+		ereport(LOG,
+				(errmsg("hybrid view \"%s\" is suspended: %s", get_rel_name(row->view), error->message)));
 		catalog_suspend_view(row->view, error->sqlerrcode, error->message);
 		return;
 	}
@@ -108,16 +113,16 @@ load_view(Definition *d, const ViewRow *row)
 static void
 load_views(Definition *d)
 {
-	Guard		guard;
-	List	   *rows;
-	ListCell   *lc;
-	Bitmapset  *columns = NULL;
+	Guard guard;
+	List *rows;
+	ListCell *lc;
+	Bitmapset *columns = NULL;
 
 	d->views = NIL;
 	d->max_staleness = USECS_PER_SEC;
 	guard_enter(&guard, InvalidOid, d->row.settings);
 	rows = catalog_views_of(d->relid);
-	foreach(lc, rows)
+	foreach (lc, rows)
 	{
 		const ViewRow *row = lfirst(lc);
 
@@ -128,7 +133,7 @@ load_views(Definition *d)
 	}
 	if (d->stream->event_time != 0)
 		columns = bms_add_member(columns, d->stream->event_time);
-	foreach(lc, d->views)
+	foreach (lc, d->views)
 		columns = viewfold_columns(lfirst(lc), columns);
 	intake_init(&d->intake, d->stream, OidIsValid(d->row.archive) ? NULL : columns);
 	guard_leave(&guard);
@@ -138,8 +143,8 @@ load_views(Definition *d)
 static DefinitionResult
 load_row(Oid relid, StreamRow *row)
 {
-	if (!OidIsValid(get_extension_oid("pg_streambatch", true)) || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) ||
-		!catalog_stream(relid, row))
+	if (!OidIsValid(get_extension_oid("pg_streambatch", true)) ||
+		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) || !catalog_stream(relid, row))
 		return DEFINITION_GONE;
 	if (row->paused)
 		return DEFINITION_PAUSED;
@@ -150,14 +155,14 @@ DefinitionResult
 definition_load(Definition *d)
 {
 	MemoryContext old;
-	ListCell   *lc;
+	ListCell *lc;
 	DefinitionResult result;
-	bool		first = d->stream == NULL;
+	bool first = d->stream == NULL;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	foreach(lc, d->views)
+	foreach (lc, d->views)
 		viewfold_close(lfirst(lc));
 	d->views = NIL;
 	MemoryContextReset(d->context);

@@ -10,21 +10,21 @@
 
 typedef struct Definition
 {
-	Oid			relid;
-	MemoryContext context;		/* owns all below; reset at each load */
-	Stream	   *stream;
-	StreamRow	row;			/* with the generation that the views were loaded at */
-	List	   *views;			/* of ViewFold *, those that are not suspended */
-	int64		max_staleness;	/* microseconds; the least of the views' */
-	Intake		intake;
-	Letters		letters;
+	Oid relid;
+	MemoryContext context; /* owns all below; reset at each load */
+	Stream *stream;
+	StreamRow row;		 /* with the generation that the views were loaded at */
+	List *views;		 /* of ViewFold *, those that are not suspended */
+	int64 max_staleness; /* microseconds; the least of the views' */
+	Intake intake;
+	Letters letters;
 } Definition;
 
 typedef enum DefinitionResult
 {
 	DEFINITION_LOADED,
 	DEFINITION_PAUSED,
-	DEFINITION_GONE				/* dropped, or nothing to run for */
+	DEFINITION_GONE /* dropped, or nothing to run for */
 } DefinitionResult;
 
 /* Once in a process: notice from now on when the foreign table, its server or a user mapping is altered. */
@@ -36,7 +36,10 @@ extern DefinitionResult definition_load(Definition *d);
 /* Whether options, columns or secrets are not those any more that the process began with. */
 extern bool definition_changed(void);
 
-/* Whether the catalog still says what was loaded, as the row just read has it. In a transaction, with a snapshot. */
+/*
+ * Whether the catalog still says what was loaded, as the row just read has it. In a transaction, with a
+ * snapshot.
+ */
 extern bool definition_current(const Definition *d, StreamRow *row);
 
-#endif							/* DEFINITION_H */
+#endif /* DEFINITION_H */

@@ -7,7 +7,8 @@
  *		3. only now read each view's epoch: a cut that has committed has raised it, and what we write is behind that cut
  *		4. states, dead letters, positions, counts and watermark; the archive's rows are in the same transaction already
  *
- * The first row of a new partition is inserted under the same lock, so that a cut sees either the row and its events, or neither.
+ * The first row of a new partition is inserted under the same lock, so that a cut sees either the row and its
+ * events, or neither.
  */
 #include "postgres.h"
 
@@ -25,9 +26,9 @@
 static int64
 epoch_of(List *rows, int32 view_id)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, rows)
+	foreach (lc, rows)
 	{
 		const ViewRow *row = lfirst(lc);
 
@@ -46,8 +47,8 @@ write_view(ViewFold *vf, int64 epoch)
 
 	PG_TRY();
 	{
-		Guard		guard;
-		Relation	rel = table_open(vf->state_table, RowExclusiveLock);
+		Guard guard;
+		Relation rel = table_open(vf->state_table, RowExclusiveLock);
 
 		/* the table is the view owner's, and so is what hangs on it */
 		guard_enter(&guard, vf->owner, vf->row.settings);
@@ -83,11 +84,11 @@ report_dead_letters(const FlushJob *job)
 	unreported += job->letters->n;
 	if (job->letters->n == 0 || !TimestampDifferenceExceeds(reported, now, REPORT_MS))
 		return;
-	ereport(LOG,
-			(errmsg_plural("stream \"%s\": %lu message became a dead letter", "stream \"%s\": %lu messages became dead letters",
-						   unreported, job->stream->name, unreported),
-			 errdetail("The latest, at partition %d offset %lld: %s", first->partition, (long long) first->offset,
-					   first->message)));
+	ereport(LOG, (errmsg_plural("stream \"%s\": %lu message became a dead letter",
+								"stream \"%s\": %lu messages became dead letters", unreported,
+								job->stream->name, unreported),
+				  errdetail("The latest, at partition %d offset %lld: %s", first->partition,
+							(long long) first->offset, first->message)));
 	reported = now;
 	unreported = 0;
 }
@@ -95,20 +96,20 @@ report_dead_letters(const FlushJob *job)
 FlushResult
 flush_write(const FlushJob *job)
 {
-	Oid			stream = job->stream->relid;
-	StreamRow	row;
-	List	   *views;
-	ListCell   *lc;
+	Oid stream = job->stream->relid;
+	StreamRow row;
+	List *views;
+	ListCell *lc;
 	TimestampTz watermark = 0;
-	bool		has_watermark;
+	bool has_watermark;
 
 	if (!catalog_lock_stream(stream, &row) || row.generation != job->generation)
 		return FLUSH_STALE;
 	positions_check(job->positions, stream);
 	views = catalog_views_of(stream);
-	foreach(lc, job->views)
+	foreach (lc, job->views)
 	{
-		ViewFold   *vf = lfirst(lc);
+		ViewFold *vf = lfirst(lc);
 
 		if (vf->failure != NULL)
 			catalog_suspend_view(vf->row.view, vf->failure->sqlerrcode, vf->failure->message);
@@ -117,7 +118,8 @@ flush_write(const FlushJob *job)
 	}
 	catalog_insert_dead_letters(stream, job->stream->topic, job->letters->items, job->letters->n);
 	positions_write(job->positions, stream);
-	has_watermark = job->stream->event_time != 0 && positions_watermark(job->positions, job->stream, &watermark);
+	has_watermark =
+		job->stream->event_time != 0 && positions_watermark(job->positions, job->stream, &watermark);
 	catalog_flushed(stream, job->counts, has_watermark, watermark);
 	report_dead_letters(job);
 	return FLUSH_DONE;

@@ -10,24 +10,24 @@
 typedef struct FlushJob
 {
 	const Stream *stream;
-	int64		generation;		/* of the set of views that the fold was made for */
-	List	   *views;			/* of ViewFold * */
-	Positions  *positions;
-	Letters    *letters;
+	int64 generation; /* of the set of views that the fold was made for */
+	List *views;	  /* of ViewFold * */
+	Positions *positions;
+	Letters *letters;
 	StreamCounts *counts;
 } FlushJob;
 
 typedef enum FlushResult
 {
 	FLUSH_DONE,
-	FLUSH_STALE,				/* the set of views has changed: abort, load it again, read again */
-	FLUSH_RETRY					/* combining failed: abort, read again; that view's next flush appends */
+	FLUSH_STALE, /* the set of views has changed: abort, load it again, read again */
+	FLUSH_RETRY	 /* combining failed: abort, read again; that view's next flush appends */
 } FlushResult;
 
 /*
- * Write everything into the open transaction. The caller commits on FLUSH_DONE, aborts otherwise. Raises what cannot be mended
- * by reading again at once.
+ * Write everything into the open transaction. The caller commits on FLUSH_DONE, aborts otherwise. Raises what
+ * cannot be mended by reading again at once.
  */
 extern FlushResult flush_write(const FlushJob *job);
 
-#endif							/* FLUSH_H */
+#endif /* FLUSH_H */

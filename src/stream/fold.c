@@ -2,10 +2,11 @@
  * fold.c
  *		The fold: aggregate states in memory (see fold.h).
  *
- * A hash table of groups (PostgreSQL's own TupleHashTable) holds for each the transition values of every state, advanced by the aggregates'
- * own transition functions under nodeAgg.c's rules: a strict function is not called for NULLs, the first value of a strict function
- * without initial value becomes the state, and a by-reference state lives in the fold's memory. The functions see an AggState that
- * is none but has the one thing they ask it for: the memory context that their states belong to (AggCheckCallContext).
+ * A hash table of groups (PostgreSQL's own TupleHashTable) holds for each the transition values of every
+ * state, advanced by the aggregates' own transition functions under nodeAgg.c's rules: a strict function is
+ * not called for NULLs, the first value of a strict function without initial value becomes the state, and a
+ * by-reference state lives in the fold's memory. The functions see an AggState that is none but has the one
+ * thing they ask it for: the memory context that their states belong to (AggCheckCallContext).
  *
  * Memory: "table" holds groups and states and is reset as a whole; "row" is reset for each row.
  */
@@ -30,58 +31,61 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
-/* A btree entry must fit a third of a page: a longer key cannot be looked up, so its rows are refused one by one. */
+/*
+ * A btree entry must fit a third of a page: a longer key cannot be looked up, so its rows are refused one by
+ * one.
+ */
 #define MAX_KEY_SIZE 2600
 
 typedef struct FoldValue
 {
-	Datum		value;
-	bool		isnull;
-	bool		untouched;		/* strict, no initial value, no input yet */
+	Datum value;
+	bool isnull;
+	bool untouched; /* strict, no initial value, no input yet */
 } FoldValue;
 
 typedef struct Transition
 {
 	const FoldState *columns;
-	FmgrInfo	function;
+	FmgrInfo function;
 	FunctionCallInfo call;
-	int			nargs;			/* inputs, without the state */
-	bool		byval;
-	int16		len;
-	Datum		initial;
-	bool		initial_null;
-	bool		has_final;
-	FmgrInfo	final;
-	int			nfinal;			/* arguments of the final function, with the state */
-	FmgrInfo	combine;
-	Oid			collation;
+	int nargs; /* inputs, without the state */
+	bool byval;
+	int16 len;
+	Datum initial;
+	bool initial_null;
+	bool has_final;
+	FmgrInfo final;
+	int nfinal; /* arguments of the final function, with the state */
+	FmgrInfo combine;
+	Oid collation;
 } Transition;
 
 struct Fold
 {
 	const ViewDef *def;
 	Transition *transitions;
-	AggState   *agg;			/* what transition functions are shown */
-	ExprContext *table_econtext;	/* its per-tuple memory is "table" */
+	AggState *agg;				 /* what transition functions are shown */
+	ExprContext *table_econtext; /* its per-tuple memory is "table" */
 	MemoryContext table;
 	MemoryContext row;
-	TupleDesc	key_desc;
+	TupleDesc key_desc;
 	TupleTableSlot *key_slot;
 	AttrNumber *key_columns;
-	Oid		   *equal_functions;
-	FmgrInfo   *hash_functions;
-	Oid		   *collations;
+	Oid *equal_functions;
+	FmgrInfo *hash_functions;
+	Oid *collations;
 	TupleHashTable groups;
-	int64		ngroups;
-	FoldValue  *single;			/* the group of a view without keys */
+	int64 ngroups;
+	FoldValue *single; /* the group of a view without keys */
 };
 
 static Datum
 initial_value(Datum spelling, Oid type)
 {
-	Oid			input;
-	Oid			ioparam;
-	char	   *value = TextDatumGetCString(spelling);
+	Oid input;
+	Oid ioparam;
+	char *value = TextDatumGetCString(spelling);
 
 	getTypeInputInfo(type, &input, &ioparam);
 	return OidInputFunctionCall(input, value, ioparam, -1);
@@ -90,15 +94,15 @@ initial_value(Datum spelling, Oid type)
 static void
 transition_init(Transition *t, const StateDef *state, const FoldState *columns, AggState *agg)
 {
-	Aggref	   *aggref = state->aggref;
-	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggref->aggfnoid));
+	Aggref *aggref = state->aggref;
+	HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggref->aggfnoid));
 	Form_pg_aggregate form;
-	Oid			argtypes[FUNC_MAX_ARGS];
-	int			nargs = get_aggregate_argtypes(aggref, argtypes);
-	Oid			transtype;
-	Expr	   *expr;
-	Expr	   *unused;
-	Datum		init;
+	Oid argtypes[FUNC_MAX_ARGS];
+	int nargs = get_aggregate_argtypes(aggref, argtypes);
+	Oid transtype;
+	Expr *expr;
+	Expr *unused;
+	Datum init;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for aggregate %u", aggref->aggfnoid);
@@ -110,8 +114,8 @@ transition_init(Transition *t, const StateDef *state, const FoldState *columns, 
 	t->collation = aggref->inputcollid;
 
 	fmgr_info(form->aggtransfn, &t->function);
-	build_aggregate_transfn_expr(argtypes, nargs, 0, false, transtype, aggref->inputcollid, form->aggtransfn, InvalidOid, &expr,
-								 &unused);
+	build_aggregate_transfn_expr(argtypes, nargs, 0, false, transtype, aggref->inputcollid, form->aggtransfn,
+								 InvalidOid, &expr, &unused);
 	fmgr_info_set_expr((Node *) expr, &t->function);
 	t->call = palloc0(SizeForFunctionCallInfo(t->nargs + 1));
 	InitFunctionCallInfoData(*t->call, &t->function, t->nargs + 1, t->collation, (Node *) agg, NULL);
@@ -123,21 +127,23 @@ transition_init(Transition *t, const StateDef *state, const FoldState *columns, 
 	{
 		t->nfinal = form->aggfinalextra ? nargs + 1 : 1;
 		fmgr_info(form->aggfinalfn, &t->final);
-		build_aggregate_finalfn_expr(argtypes, t->nfinal, transtype, aggref->aggtype, aggref->inputcollid, form->aggfinalfn, &expr);
+		build_aggregate_finalfn_expr(argtypes, t->nfinal, transtype, aggref->aggtype, aggref->inputcollid,
+									 form->aggfinalfn, &expr);
 		fmgr_info_set_expr((Node *) expr, &t->final);
 	}
 	fmgr_info(state->combine, &t->combine);
 	fmgr_info_set_expr((Node *) makeFuncExpr(state->combine, state->type,
 											 list_make2(makeNullConst(state->type, -1, InvalidOid),
 														makeNullConst(state->type, -1, InvalidOid)),
-											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL), &t->combine);
+											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
+					   &t->combine);
 	ReleaseSysCache(tuple);
 }
 
 static void
 keys_init(Fold *fold)
 {
-	int			n = fold->def->nkeys;
+	int n = fold->def->nkeys;
 
 	fold->key_desc = CreateTemplateTupleDesc(n);
 	fold->key_columns = palloc(n * sizeof(AttrNumber));
@@ -147,7 +153,8 @@ keys_init(Fold *fold)
 	for (int i = 0; i < n; i++)
 	{
 		const KeyDef *key = &fold->def->keys[i];
-		TypeCacheEntry *type = lookup_type_cache(key->type, TYPECACHE_HASH_PROC | TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR);
+		TypeCacheEntry *type =
+			lookup_type_cache(key->type, TYPECACHE_HASH_PROC | TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR);
 
 		TupleDescInitEntry(fold->key_desc, i + 1, key->column, key->type, key->typmod, 0);
 		TupleDescInitEntryCollation(fold->key_desc, i + 1, key->collation);
@@ -169,9 +176,9 @@ build_table(Fold *fold)
 	{
 		MemoryContext old = MemoryContextSwitchTo(fold->table);
 
-		fold->groups = compat_build_hash_table(fold->key_desc, &TTSOpsVirtual, fold->def->nkeys, fold->key_columns,
-											   fold->equal_functions, fold->hash_functions, fold->collations, 256, fold->table,
-											   fold->table, fold->row);
+		fold->groups = compat_build_hash_table(fold->key_desc, &TTSOpsVirtual, fold->def->nkeys,
+											   fold->key_columns, fold->equal_functions, fold->hash_functions,
+											   fold->collations, 256, fold->table, fold->table, fold->row);
 		MemoryContextSwitchTo(old);
 	}
 }
@@ -179,7 +186,7 @@ build_table(Fold *fold)
 Fold *
 fold_create(const ViewDef *def, const FoldState *columns)
 {
-	Fold	   *fold = palloc0(sizeof(Fold));
+	Fold *fold = palloc0(sizeof(Fold));
 
 	fold->def = def;
 	fold->agg = makeNode(AggState);
@@ -213,7 +220,7 @@ fold_memory(const Fold *fold)
 static FoldValue *
 new_group(Fold *fold)
 {
-	FoldValue  *values = MemoryContextAlloc(fold->table, (fold->def->nstates + 1) * sizeof(FoldValue));
+	FoldValue *values = MemoryContextAlloc(fold->table, (fold->def->nstates + 1) * sizeof(FoldValue));
 	MemoryContext old = MemoryContextSwitchTo(fold->table);
 
 	for (int i = 0; i < fold->def->nstates; i++)
@@ -234,7 +241,7 @@ find_group(Fold *fold, TupleTableSlot *row)
 {
 	TupleTableSlot *key = fold->key_slot;
 	TupleHashEntry entry;
-	bool		isnew;
+	bool isnew;
 
 	if (fold->def->nkeys == 0)
 	{
@@ -250,11 +257,10 @@ find_group(Fold *fold, TupleTableSlot *row)
 	if (isnew)
 	{
 		if (compat_entry_tuple(entry)->t_len > MAX_KEY_SIZE)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("grouping keys of %u bytes are longer than the maximum of %d", compat_entry_tuple(entry)->t_len,
-							MAX_KEY_SIZE),
-					 errhint("Group by a hash or a prefix of the value.")));
+			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+							errmsg("grouping keys of %u bytes are longer than the maximum of %d",
+								   compat_entry_tuple(entry)->t_len, MAX_KEY_SIZE),
+							errhint("Group by a hash or a prefix of the value.")));
 		compat_entry_set_additional(fold->groups, entry, new_group(fold));
 	}
 	return compat_entry_additional(fold->groups, entry);
@@ -289,14 +295,14 @@ static void
 advance(Fold *fold, Transition *t, FoldValue *state, TupleTableSlot *row)
 {
 	FunctionCallInfo call = t->call;
-	Datum		result;
+	Datum result;
 
 	if (t->columns->filter >= 0 &&
 		(row->tts_isnull[t->columns->filter] || !DatumGetBool(row->tts_values[t->columns->filter])))
 		return;
 	for (int i = 0; i < t->nargs; i++)
 	{
-		int			column = t->columns->args[i];
+		int column = t->columns->args[i];
 
 		if (t->function.fn_strict && row->tts_isnull[column])
 			return;
@@ -330,7 +336,7 @@ void
 fold_row(Fold *fold, TupleTableSlot *row)
 {
 	MemoryContext old;
-	FoldValue  *values;
+	FoldValue *values;
 
 	slot_getallattrs(row);
 	MemoryContextReset(fold->row);
@@ -345,7 +351,7 @@ static Datum
 finalise(Fold *fold, Transition *t, const FoldValue *state, bool *isnull)
 {
 	LOCAL_FCINFO(call, FUNC_MAX_ARGS);
-	Datum		result;
+	Datum result;
 
 	*isnull = state->isnull;
 	if (!t->has_final)
@@ -377,7 +383,7 @@ compare_groups(const void *a, const void *b, void *arg)
 
 	for (int i = 0; sort[i].ssup_cxt != NULL; i++)
 	{
-		int			c = ApplySortComparator(x->keys[i], x->key_nulls[i], y->keys[i], y->key_nulls[i], &sort[i]);
+		int c = ApplySortComparator(x->keys[i], x->key_nulls[i], y->keys[i], y->key_nulls[i], &sort[i]);
 
 		if (c != 0)
 			return c;
@@ -396,7 +402,8 @@ sort_groups(Fold *fold, FoldGroup *groups)
 		sort[i].ssup_cxt = CurrentMemoryContext;
 		sort[i].ssup_collation = fold->collations[i];
 		sort[i].ssup_nulls_first = false;
-		PrepareSortSupportFromOrderingOp(lookup_type_cache(fold->def->keys[i].type, TYPECACHE_LT_OPR)->lt_opr, &sort[i]);
+		PrepareSortSupportFromOrderingOp(lookup_type_cache(fold->def->keys[i].type, TYPECACHE_LT_OPR)->lt_opr,
+										 &sort[i]);
 	}
 	qsort_arg(groups, fold->ngroups, sizeof(FoldGroup), compare_groups, sort);
 }
@@ -404,8 +411,8 @@ sort_groups(Fold *fold, FoldGroup *groups)
 static void
 fill_group(Fold *fold, FoldGroup *group, MinimalTuple key, const FoldValue *values, TupleTableSlot *slot)
 {
-	int			nkeys = fold->def->nkeys;
-	int			nstates = fold->def->nstates;
+	int nkeys = fold->def->nkeys;
+	int nstates = fold->def->nstates;
 
 	group->keys = palloc((nkeys + nstates) * (sizeof(Datum) + sizeof(bool)));
 	group->states = group->keys + nkeys;
@@ -426,8 +433,8 @@ FoldGroup *
 fold_groups(Fold *fold, int64 *ngroups)
 {
 	MemoryContext old = MemoryContextSwitchTo(fold->table);
-	FoldGroup  *groups = MemoryContextAllocHuge(fold->table, (fold->ngroups + 1) * sizeof(FoldGroup));
-	int64		n = 0;
+	FoldGroup *groups = MemoryContextAllocHuge(fold->table, (fold->ngroups + 1) * sizeof(FoldGroup));
+	int64 n = 0;
 
 	if (fold->def->nkeys == 0 && fold->single != NULL)
 		fill_group(fold, &groups[n++], NULL, fold->single, NULL);
@@ -439,7 +446,8 @@ fold_groups(Fold *fold, int64 *ngroups)
 
 		InitTupleHashIterator(fold->groups, &iterator);
 		while ((entry = ScanTupleHashTable(fold->groups, &iterator)) != NULL)
-			fill_group(fold, &groups[n++], compat_entry_tuple(entry), compat_entry_additional(fold->groups, entry), slot);
+			fill_group(fold, &groups[n++], compat_entry_tuple(entry),
+					   compat_entry_additional(fold->groups, entry), slot);
 		TermTupleHashIterator(&iterator);
 		ExecDropSingleTupleTableSlot(slot);
 		sort_groups(fold, groups);

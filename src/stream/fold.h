@@ -13,17 +13,20 @@ typedef struct Fold Fold;
 /* A group to be written: keys and states as the state tables store them. */
 typedef struct FoldGroup
 {
-	Datum	   *keys;
-	bool	   *key_nulls;
-	Datum	   *states;
-	bool	   *state_nulls;
+	Datum *keys;
+	bool *key_nulls;
+	Datum *states;
+	bool *state_nulls;
 } FoldGroup;
 
-/* A fold for the rows of the definition's fold query. Lives in the current context, as must def and columns. */
+/*
+ * A fold for the rows of the definition's fold query. Lives in the current context, as must def and columns.
+ */
 extern Fold *fold_create(const ViewDef *def, const FoldState *columns);
 
 /*
- * Fold one row in. What an aggregate's transition function raises leaves the fold half-changed: it must be reset, and its events read again.
+ * Fold one row in. What an aggregate's transition function raises leaves the fold half-changed: it must be
+ * reset, and its events read again.
  */
 extern void fold_row(Fold *fold, TupleTableSlot *row);
 
@@ -33,11 +36,15 @@ extern void fold_reset(Fold *fold);
 extern Size fold_memory(const Fold *fold);
 
 /*
- * The groups, sorted by their keys, with finalised states. They live in the fold until it is reset. Raises what final functions raise.
+ * The groups, sorted by their keys, with finalised states. They live in the fold until it is reset. Raises
+ * what final functions raise.
  */
 extern FoldGroup *fold_groups(Fold *fold, int64 *ngroups);
 
-/* Two stored states made one: the definition's combine function. Raises what it raises. Allocates in the current context. */
+/*
+ * Two stored states made one: the definition's combine function. Raises what it raises. Allocates in the
+ * current context.
+ */
 extern Datum fold_combine(Fold *fold, int state, Datum a, Datum b);
 
-#endif							/* FOLD_H */
+#endif /* FOLD_H */

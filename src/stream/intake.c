@@ -2,8 +2,9 @@
  * intake.c
  *		Messages into a micro-batch of rows (see intake.h).
  *
- * One subtransaction covers a whole micro-batch as long as every message decodes. Where one raises, the subtransaction is rolled back (which takes
- * nothing from the rows decoded before: their memory is ours), the message becomes a dead letter and a new subtransaction goes on behind it.
+ * One subtransaction covers a whole micro-batch as long as every message decodes. Where one raises, the
+ * subtransaction is rolled back (which takes nothing from the rows decoded before: their memory is ours), the
+ * message becomes a dead letter and a new subtransaction goes on behind it.
  */
 #include "postgres.h"
 
@@ -17,12 +18,13 @@
 void
 intake_init(Intake *intake, const Stream *stream, const Bitmapset *columns)
 {
-	int			natts = stream->desc->natts;
+	int natts = stream->desc->natts;
 
 	memset(intake, 0, sizeof(*intake));
 	intake->stream = stream;
 	intake->decoder = decoder_create(stream, columns);
-	intake->context = AllocSetContextCreate(CurrentMemoryContext, "streambatch rows", 64 * 1024, 1024 * 1024, ALLOCSET_DEFAULT_MAXSIZE);
+	intake->context = AllocSetContextCreate(CurrentMemoryContext, "streambatch rows", 64 * 1024, 1024 * 1024,
+											ALLOCSET_DEFAULT_MAXSIZE);
 	intake->messages = palloc(INTAKE_MAX * sizeof(Message));
 	intake->message_of = palloc(INTAKE_MAX * sizeof(int));
 	intake->batch.natts = natts;
@@ -46,26 +48,22 @@ static TimestampTz
 event_time(const Intake *intake, const Datum *values, const bool *nulls, TimestampTz now)
 {
 	const Stream *stream = intake->stream;
-	int			i = stream->event_time - 1;
+	int i = stream->event_time - 1;
 	const char *name = stream->columns[i].name;
 	TimestampTz time;
 
 	if (nulls[i])
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("event time \"%s\" is null", name)));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("event time \"%s\" is null", name)));
 	if (stream->columns[i].type == DATEOID)
 		time = date2timestamp_opt_overflow(DatumGetDateADT(values[i]), NULL);
 	else
 		time = DatumGetTimestampTz(values[i]);
 	if (TIMESTAMP_NOT_FINITE(time))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("event time \"%s\" is infinite", name)));
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("event time \"%s\" is infinite", name)));
 	if (time > now && time - now > stream->max_future)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("event time \"%s\" is further ahead than the stream's max_future", name)));
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("event time \"%s\" is further ahead than the stream's max_future", name)));
 	return time;
 }
 
@@ -74,9 +72,9 @@ decode_one(Intake *intake, int m, Positions *positions, TimestampTz now)
 {
 	const Message *message = &intake->messages[m];
 	MicroBatch *batch = &intake->batch;
-	int			row = batch->nrows;
-	Datum	   *values = batch->values + (Size) row * batch->natts;
-	bool	   *nulls = batch->nulls + (Size) row * batch->natts;
+	int row = batch->nrows;
+	Datum *values = batch->values + (Size) row * batch->natts;
+	bool *nulls = batch->nulls + (Size) row * batch->natts;
 
 	decoder_decode(intake->decoder, message, values, nulls);
 	if (intake->stream->event_time != 0)
@@ -89,18 +87,18 @@ decode_one(Intake *intake, int m, Positions *positions, TimestampTz now)
 
 typedef struct DecodeJob
 {
-	Intake	   *intake;
-	Positions  *positions;
+	Intake *intake;
+	Positions *positions;
 	StreamCounts *counts;
 	TimestampTz now;
-	int			m;				/* the message at hand */
+	int m; /* the message at hand */
 } DecodeJob;
 
 static void
 decode_rest(void *arg)
 {
-	DecodeJob  *job = arg;
-	Intake	   *intake = job->intake;
+	DecodeJob *job = arg;
+	Intake *intake = job->intake;
 
 	MemoryContextSwitchTo(intake->context);
 	for (; job->m < intake->nmessages; job->m++)
@@ -111,8 +109,7 @@ decode_rest(void *arg)
 		job->counts->received++;
 		if (message->broken != NULL)
 			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("message cannot be read: %s", message->broken)));
+					(errcode(ERRCODE_DATA_CORRUPTED), errmsg("message cannot be read: %s", message->broken)));
 		else if (message->payload == NULL)
 			job->counts->skipped++;
 		else
@@ -123,11 +120,11 @@ decode_rest(void *arg)
 void
 intake_decode(Intake *intake, Positions *positions, Letters *letters, StreamCounts *counts)
 {
-	DecodeJob	job = {intake, positions, counts, GetCurrentTimestamp(), 0};
+	DecodeJob job = {intake, positions, counts, GetCurrentTimestamp(), 0};
 
 	while (job.m < intake->nmessages)
 	{
-		ErrorData  *error = attempt(decode_rest, &job, intake->context);
+		ErrorData *error = attempt(decode_rest, &job, intake->context);
 
 		if (error == NULL)
 			break;
@@ -142,7 +139,7 @@ void
 intake_remove(Intake *intake, const bool *removed)
 {
 	MicroBatch *batch = &intake->batch;
-	int			to = 0;
+	int to = 0;
 
 	for (int from = 0; from < batch->nrows; from++)
 	{
@@ -153,8 +150,10 @@ intake_remove(Intake *intake, const bool *removed)
 			batch->partitions[to] = batch->partitions[from];
 			batch->offsets[to] = batch->offsets[from];
 			intake->message_of[to] = intake->message_of[from];
-			memcpy(batch->values + (Size) to * batch->natts, batch->values + (Size) from * batch->natts, batch->natts * sizeof(Datum));
-			memcpy(batch->nulls + (Size) to * batch->natts, batch->nulls + (Size) from * batch->natts, batch->natts * sizeof(bool));
+			memcpy(batch->values + (Size) to * batch->natts, batch->values + (Size) from * batch->natts,
+				   batch->natts * sizeof(Datum));
+			memcpy(batch->nulls + (Size) to * batch->natts, batch->nulls + (Size) from * batch->natts,
+				   batch->natts * sizeof(bool));
 		}
 		to++;
 	}

@@ -15,21 +15,22 @@
 typedef struct Intake
 {
 	const Stream *stream;
-	Decoder    *decoder;
-	MemoryContext context;		/* the rows' by-reference values; reset by intake_clear() */
-	Message    *messages;		/* borrowed from the consumer until consumer_release() */
-	int			nmessages;
-	MicroBatch	batch;
-	int		   *message_of;		/* the message of each row */
+	Decoder *decoder;
+	MemoryContext context; /* the rows' by-reference values; reset by intake_clear() */
+	Message *messages;	   /* borrowed from the consumer until consumer_release() */
+	int nmessages;
+	MicroBatch batch;
+	int *message_of; /* the message of each row */
 } Intake;
 
 /* Buffers in the current context. columns: what to decode (NULL: all). */
 extern void intake_init(Intake *intake, const Stream *stream, const Bitmapset *columns);
 
 /*
- * Decode the messages just taken (intake->messages, nmessages): rows into intake->batch, what does not decode or has no proper event time into
- * letters. Tombstones are counted and skipped. Notes event times in positions. Runs in subtransactions of the caller's transaction, as the role and
- * under the settings that the caller's guard set.
+ * Decode the messages just taken (intake->messages, nmessages): rows into intake->batch, what does not decode
+ * or has no proper event time into letters. Tombstones are counted and skipped. Notes event times in
+ * positions. Runs in subtransactions of the caller's transaction, as the role and under the settings that the
+ * caller's guard set.
  */
 extern void intake_decode(Intake *intake, Positions *positions, Letters *letters, StreamCounts *counts);
 
@@ -38,4 +39,4 @@ extern void intake_remove(Intake *intake, const bool *removed);
 
 extern void intake_clear(Intake *intake);
 
-#endif							/* INTAKE_H */
+#endif /* INTAKE_H */

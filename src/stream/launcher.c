@@ -2,9 +2,10 @@
  * launcher.c
  *		The launcher (see launcher.h).
  *
- * It runs outside recovery only. When it starts it looks once into every database that accepts connections, by a short-lived scanner in each,
- * which asks for a worker for each stream that should have one (unless streambatch.autostart is off). From then on sessions ask (slots.h) and
- * wake it. A worker that has ended with an error is started again after the slot's back-off; one that left by itself is not.
+ * It runs outside recovery only. When it starts it looks once into every database that accepts connections,
+ * by a short-lived scanner in each, which asks for a worker for each stream that should have one (unless
+ * streambatch.autostart is off). From then on sessions ask (slots.h) and wake it. A worker that has ended
+ * with an error is started again after the slot's back-off; one that left by itself is not.
  */
 #include "postgres.h"
 
@@ -66,10 +67,10 @@ forget_launcher(int code, Datum arg)
 static List *
 list_databases(MemoryContext context)
 {
-	List	   *result = NIL;
-	Relation	rel;
+	List *result = NIL;
+	Relation rel;
 	TableScanDesc scan;
-	HeapTuple	tuple;
+	HeapTuple tuple;
 
 	StartTransactionCommand();
 	(void) GetTransactionSnapshot();
@@ -92,7 +93,10 @@ list_databases(MemoryContext context)
 	return result;
 }
 
-/* Look into a database: wait for its scanner, one at a time so as to take one worker slot only. False: there is none. */
+/*
+ * Look into a database: wait for its scanner, one at a time so as to take one worker slot only. False: there
+ * is none.
+ */
 static bool
 scan_database(Oid database)
 {
@@ -135,17 +139,15 @@ start_worker(int slot)
 	describe(&worker, "pg_streambatch worker", "streambatch_worker_main", Int32GetDatum(slot));
 	if (RegisterDynamicBackgroundWorker(&worker, NULL))
 		return;
-	ereport(WARNING,
-			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-			 errmsg("no worker slot is left for a stream"),
-			 errhint("Raise max_worker_processes.")));
+	ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("no worker slot is left for a stream"),
+					  errhint("Raise max_worker_processes.")));
 	slots_start_failed(slot, "no worker slot is left for the stream", "Raise max_worker_processes.");
 }
 
 void
 streambatch_launcher_main(Datum main_arg)
 {
-	List	   *databases = NIL;
+	List *databases = NIL;
 
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -157,16 +159,17 @@ streambatch_launcher_main(Datum main_arg)
 		databases = list_databases(TopMemoryContext);
 	for (;;)
 	{
-		long		wait_ms;
-		Oid			database;
-		int			slot;
+		long wait_ms;
+		Oid database;
+		int slot;
 
 		databases = scan_databases(databases);
 		while ((slot = slots_next_wanted(&wait_ms, &database)) >= 0)
 			start_worker(slot);
 		if (databases != NIL)
 			wait_ms = Min(wait_ms, SCAN_RETRY_MS);
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait_ms, PG_WAIT_EXTENSION);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait_ms,
+						 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
@@ -189,10 +192,10 @@ streambatch_scanner_main(Datum main_arg)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (OidIsValid(get_extension_oid("pg_streambatch", true)))
 	{
-		List	   *streams = catalog_runnable_streams();
-		ListCell   *lc;
+		List *streams = catalog_runnable_streams();
+		ListCell *lc;
 
-		foreach(lc, streams)
+		foreach (lc, streams)
 			slots_want(MyDatabaseId, lfirst_oid(lc));
 	}
 	PopActiveSnapshot();

@@ -13,4 +13,4 @@ extern void launcher_register(void);
 extern PGDLLEXPORT void streambatch_launcher_main(Datum main_arg);
 extern PGDLLEXPORT void streambatch_scanner_main(Datum main_arg);
 
-#endif							/* LAUNCHER_H */
+#endif /* LAUNCHER_H */

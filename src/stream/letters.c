@@ -31,7 +31,7 @@ letters_memory(const Letters *letters)
 static bytea *
 copy_bytes(const char *data, size_t len)
 {
-	bytea	   *result;
+	bytea *result;
 
 	if (data == NULL)
 		return NULL;
@@ -51,8 +51,9 @@ letters_add(Letters *letters, const Message *message, Oid view, const ErrorData 
 	if (letters->n == letters->allocated)
 	{
 		letters->allocated = Max(16, letters->allocated * 2);
-		letters->items = letters->items ?
-			repalloc_huge(letters->items, letters->allocated * sizeof(DeadLetter)) : palloc(letters->allocated * sizeof(DeadLetter));
+		letters->items = letters->items
+							 ? repalloc_huge(letters->items, letters->allocated * sizeof(DeadLetter))
+							 : palloc(letters->allocated * sizeof(DeadLetter));
 	}
 	letter = &letters->items[letters->n++];
 	letter->view = view;

@@ -10,10 +10,10 @@
 
 typedef struct Letters
 {
-	MemoryContext context;		/* owns all of it; reset by letters_clear() */
+	MemoryContext context; /* owns all of it; reset by letters_clear() */
 	DeadLetter *items;
-	int			n;
-	int			allocated;
+	int n;
+	int allocated;
 } Letters;
 
 extern void letters_init(Letters *letters, MemoryContext parent);
@@ -24,9 +24,9 @@ extern Size letters_memory(const Letters *letters);
 extern void letters_add(Letters *letters, const Message *message, Oid view, const ErrorData *error);
 
 /*
- * Raise an error again that says nothing about the message: out of memory, cancelled, shut down, disk full, deadlock. To make it a dead letter would
- * lose the message.
+ * Raise an error again that says nothing about the message: out of memory, cancelled, shut down, disk full,
+ * deadlock. To make it a dead letter would lose the message.
  */
 extern void letters_reject_error(ErrorData *error);
 
-#endif							/* LETTERS_H */
+#endif /* LETTERS_H */

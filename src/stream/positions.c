@@ -13,15 +13,15 @@ positions_grow(Positions *positions, int count)
 {
 	if (count > positions->allocated)
 	{
-		int			allocated = Max(count, 16);
+		int allocated = Max(count, 16);
 
-		positions->items = positions->items ?
-			repalloc(positions->items, allocated * sizeof(Position)) : palloc(allocated * sizeof(Position));
+		positions->items = positions->items ? repalloc(positions->items, allocated * sizeof(Position))
+											: palloc(allocated * sizeof(Position));
 		positions->allocated = allocated;
 	}
 	for (; positions->n < count; positions->n++)
 	{
-		Position   *p = &positions->items[positions->n];
+		Position *p = &positions->items[positions->n];
 
 		memset(p, 0, sizeof(*p));
 		p->partition = positions->n;
@@ -34,14 +34,14 @@ positions_grow(Positions *positions, int count)
 void
 positions_load(Positions *positions, Oid stream, int count)
 {
-	int			n;
+	int n;
 	ProgressRow *rows = catalog_progress(stream, &n);
 
 	positions->n = 0;
 	positions_grow(positions, count);
 	for (int i = 0; i < n; i++)
 	{
-		Position   *p;
+		Position *p;
 
 		/* a partition that the topic no longer shows: kept in the table, not read */
 		if (rows[i].partition >= count)
@@ -64,7 +64,8 @@ positions_assign(const Positions *positions, Consumer *consumer)
 	for (int i = 0; i < positions->n; i++)
 	{
 		at[i].partition = positions->items[i].partition;
-		at[i].offset = positions->items[i].next_offset >= 0 ? positions->items[i].next_offset : CONSUMER_BEGINNING;
+		at[i].offset =
+			positions->items[i].next_offset >= 0 ? positions->items[i].next_offset : CONSUMER_BEGINNING;
 	}
 	consumer_assign(consumer, at, positions->n);
 	pfree(at);
@@ -73,7 +74,7 @@ positions_assign(const Positions *positions, Consumer *consumer)
 void
 positions_took(Positions *positions, const Message *message)
 {
-	Position   *p = &positions->items[message->partition];
+	Position *p = &positions->items[message->partition];
 
 	Assert(message->offset >= p->next_offset);
 	p->next_offset = message->offset + 1;
@@ -83,7 +84,7 @@ positions_took(Positions *positions, const Message *message)
 void
 positions_event_time(Positions *positions, int32 partition, TimestampTz time)
 {
-	Position   *p = &positions->items[partition];
+	Position *p = &positions->items[partition];
 
 	if (!p->has_event_time || time > p->max_event_time)
 	{
@@ -96,14 +97,14 @@ bool
 positions_poll(Positions *positions, Consumer *consumer)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	bool		moved = false;
+	bool moved = false;
 
 	for (int i = 0; i < positions->n; i++)
 	{
-		Position   *p = &positions->items[i];
-		int64		position;
-		int64		log_end;
-		bool		at_end;
+		Position *p = &positions->items[i];
+		int64 position;
+		int64 log_end;
+		bool at_end;
 
 		consumer_position(consumer, p->partition, &position, &log_end, &at_end);
 		if (p->next_offset != p->stored_offset || !at_end)
@@ -124,7 +125,7 @@ positions_rewind(Positions *positions)
 {
 	for (int i = 0; i < positions->n; i++)
 	{
-		Position   *p = &positions->items[i];
+		Position *p = &positions->items[i];
 
 		p->next_offset = p->stored ? p->stored_offset : -1;
 		p->has_event_time = p->stored_has_event_time;
@@ -138,7 +139,7 @@ positions_stored(Positions *positions)
 {
 	for (int i = 0; i < positions->n; i++)
 	{
-		Position   *p = &positions->items[i];
+		Position *p = &positions->items[i];
 
 		if (p->next_offset < 0)
 			continue;
@@ -152,22 +153,21 @@ positions_stored(Positions *positions)
 void
 positions_check(const Positions *positions, Oid stream)
 {
-	int			n;
+	int n;
 	ProgressRow *rows = catalog_progress(stream, &n);
-	int			r = 0;
+	int r = 0;
 
 	for (int i = 0; i < positions->n; i++)
 	{
 		const Position *p = &positions->items[i];
-		bool		stored;
+		bool stored;
 
 		while (r < n && rows[r].partition < p->partition)
 			r++;
 		stored = r < n && rows[r].partition == p->partition;
 		if (stored != p->stored || (stored && rows[r].next_offset != p->stored_offset))
-			ereport(ERROR,
-					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-					 errmsg("partition %d has been moved by another process", p->partition)));
+			ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+							errmsg("partition %d has been moved by another process", p->partition)));
 	}
 	pfree(rows);
 }
@@ -176,7 +176,7 @@ void
 positions_write(const Positions *positions, Oid stream)
 {
 	ProgressRow *rows = palloc((positions->n + 1) * sizeof(ProgressRow));
-	int			n = 0;
+	int n = 0;
 
 	for (int i = 0; i < positions->n; i++)
 	{
@@ -212,7 +212,7 @@ positions_watermark(const Positions *positions, const Stream *stream, TimestampT
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz least = DT_NOEND;
-	bool		any = false;
+	bool any = false;
 
 	for (int i = 0; i < positions->n; i++)
 	{
@@ -232,7 +232,8 @@ positions_watermark(const Positions *positions, const Stream *stream, TimestampT
 	{
 		/* all are idle: everything that was seen has been seen */
 		if (positions->items[i].has_event_time)
-			least = least == DT_NOEND ? positions->items[i].max_event_time : Max(least, positions->items[i].max_event_time);
+			least = least == DT_NOEND ? positions->items[i].max_event_time
+									  : Max(least, positions->items[i].max_event_time);
 	}
 	if (least == DT_NOEND)
 		return false;

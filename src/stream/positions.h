@@ -10,24 +10,24 @@
 
 typedef struct Position
 {
-	int32		partition;
-	bool		stored;			/* it has a progress row, which the next flush compares */
-	int64		stored_offset;
-	int64		next_offset;	/* after what was taken; -1: nothing known yet */
-	int64		log_end;
-	bool		at_end;
-	bool		stored_has_event_time;
+	int32 partition;
+	bool stored; /* it has a progress row, which the next flush compares */
+	int64 stored_offset;
+	int64 next_offset; /* after what was taken; -1: nothing known yet */
+	int64 log_end;
+	bool at_end;
+	bool stored_has_event_time;
 	TimestampTz stored_event_time;
-	bool		has_event_time;
+	bool has_event_time;
 	TimestampTz max_event_time;
-	TimestampTz last_message;	/* when the last one came, by our clock */
+	TimestampTz last_message; /* when the last one came, by our clock */
 } Position;
 
 typedef struct Positions
 {
-	Position   *items;			/* in the order of partitions */
-	int			n;
-	int			allocated;
+	Position *items; /* in the order of partitions */
+	int n;
+	int allocated;
 } Positions;
 
 /* Load what is stored, for partitions 0 … count - 1. Allocates in the current context, once. */
@@ -45,23 +45,30 @@ extern void positions_took(Positions *positions, const Message *message);
 /* An event passed: its time moves the partition's maximum. */
 extern void positions_event_time(Positions *positions, int32 partition, TimestampTz time);
 
-/* Ask the consumer for ends and what it skipped. True where there is something to store although no message came. */
+/*
+ * Ask the consumer for ends and what it skipped. True where there is something to store although no message
+ * came.
+ */
 extern bool positions_poll(Positions *positions, Consumer *consumer);
 
 /* Forget what was read ahead / note it as stored. */
 extern void positions_rewind(Positions *positions);
 extern void positions_stored(Positions *positions);
 
-/* Compare-and-set: raises serialization_failure where the stored rows are not those that reading began from. Lock held. */
+/*
+ * Compare-and-set: raises serialization_failure where the stored rows are not those that reading began from.
+ * Lock held.
+ */
 extern void positions_check(const Positions *positions, Oid stream);
 extern void positions_write(const Positions *positions, Oid stream);
 
 extern bool positions_all_at_end(const Positions *positions);
 
 /*
- * The watermark: the least, over partitions, of the greatest event time seen, less what events may be late by. A partition that is read to its end
- * and has been silent for idle_timeout does not hold it back. False: none yet.
+ * The watermark: the least, over partitions, of the greatest event time seen, less what events may be late
+ * by. A partition that is read to its end and has been silent for idle_timeout does not hold it back. False:
+ * none yet.
  */
 extern bool positions_watermark(const Positions *positions, const Stream *stream, TimestampTz *watermark);
 
-#endif							/* POSITIONS_H */
+#endif /* POSITIONS_H */

@@ -2,9 +2,10 @@
  * states.c
  *		Writing a fold into the stream layer's state table (see states.h).
  *
- * Groups come sorted by their keys; each is looked up in the index over keys, pane and epoch, and inserted or updated as
- * logical replication's apply worker does it. State columns are in no index, so that updates stay on their page (HOT). Nobody else writes rows
- * of the present epoch: a refresh deletes rows of epochs that its cut has closed.
+ * Groups come sorted by their keys; each is looked up in the index over keys, pane and epoch, and inserted or
+ * updated as logical replication's apply worker does it. State columns are in no index, so that updates stay
+ * on their page (HOT). Nobody else writes rows of the present epoch: a refresh deletes rows of epochs that
+ * its cut has closed.
  */
 #include "postgres.h"
 
@@ -26,34 +27,37 @@
 typedef struct Writer
 {
 	const ViewDef *def;
-	Relation	rel;
-	EState	   *estate;
+	Relation rel;
+	EState *estate;
 	ResultRelInfo *result;
-	EPQState	epq;
+	EPQState epq;
 	TupleTableSlot *found;
 	TupleTableSlot *put;
-	AttrNumber	epoch_att;
+	AttrNumber epoch_att;
 	AttrNumber *key_atts;
 	AttrNumber *state_atts;
-	int			nscan;			/* columns of the look-up: all keys and the epoch */
-	ScanKey		scan_keys;
-	int		   *scan_source;	/* index of the key that a scan key takes; -1: the epoch */
+	int nscan; /* columns of the look-up: all keys and the epoch */
+	ScanKey scan_keys;
+	int *scan_source; /* index of the key that a scan key takes; -1: the epoch */
 	IndexScanDesc scan;
 	MemoryContext scan_context; /* of all that the scan allocates, now or as it goes */
-	Relation	index;
+	Relation index;
 } Writer;
 
-/* The attribute whose name is the column's. The table's owner could have altered it: what is written must be of its type. */
+/*
+ * The attribute whose name is the column's. The table's owner could have altered it: what is written must be
+ * of its type.
+ */
 static AttrNumber
 attribute(Relation rel, const char *column, Oid type)
 {
-	AttrNumber	att = get_attnum(RelationGetRelid(rel), column);
+	AttrNumber att = get_attnum(RelationGetRelid(rel), column);
 
 	if (att == InvalidAttrNumber || TupleDescAttr(RelationGetDescr(rel), att - 1)->atttypid != type)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("state table \"%s\" has lost its column \"%s\"", RelationGetRelationName(rel), column),
-				 errhint("Drop and create the hybrid view again.")));
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("state table \"%s\" has lost its column \"%s\"", RelationGetRelationName(rel),
+							   column),
+						errhint("Drop and create the hybrid view again.")));
 	return att;
 }
 
@@ -63,9 +67,10 @@ open_lookup_index(Writer *w)
 {
 	for (int i = 0; i < w->result->ri_NumIndices; i++)
 	{
-		Relation	index = w->result->ri_IndexRelationDescs[i];
+		Relation index = w->result->ri_IndexRelationDescs[i];
 
-		if (index->rd_rel->relam == BTREE_AM_OID && IndexRelationGetNumberOfKeyAttributes(index) == w->def->nkeys + 1)
+		if (index->rd_rel->relam == BTREE_AM_OID &&
+			IndexRelationGetNumberOfKeyAttributes(index) == w->def->nkeys + 1)
 			return index;
 	}
 	ereport(ERROR,
@@ -83,10 +88,10 @@ open_lookup(Writer *w)
 	w->scan_source = palloc(w->nscan * sizeof(int));
 	for (int i = 0; i < w->nscan; i++)
 	{
-		AttrNumber	att = w->index->rd_index->indkey.values[i];
-		Oid			opfamily = w->index->rd_opfamily[i];
-		Oid			type = w->index->rd_opcintype[i];
-		Oid			op = get_opfamily_member(opfamily, type, type, BTEqualStrategyNumber);
+		AttrNumber att = w->index->rd_index->indkey.values[i];
+		Oid opfamily = w->index->rd_opfamily[i];
+		Oid type = w->index->rd_opcintype[i];
+		Oid op = get_opfamily_member(opfamily, type, type, BTEqualStrategyNumber);
 
 		w->scan_source[i] = -1;
 		for (int k = 0; k < w->def->nkeys; k++)
@@ -143,14 +148,14 @@ static bool
 look_up(Writer *w, const FoldGroup *group, int64 epoch)
 {
 	MemoryContext old;
-	bool		found;
+	bool found;
 
 	if (w->scan == NULL)
 		return false;
 	for (int i = 0; i < w->nscan; i++)
 	{
-		ScanKey		key = &w->scan_keys[i];
-		int			source = w->scan_source[i];
+		ScanKey key = &w->scan_keys[i];
+		int source = w->scan_source[i];
 
 		key->sk_flags &= ~(SK_ISNULL | SK_SEARCHNULL);
 		if (source < 0)
@@ -176,7 +181,7 @@ static void
 put_group(Writer *w, Fold *fold, const FoldGroup *group, int64 epoch)
 {
 	TupleTableSlot *put = w->put;
-	bool		exists = look_up(w, group, epoch);
+	bool exists = look_up(w, group, epoch);
 
 	ExecClearTuple(put);
 	if (exists)
@@ -186,21 +191,22 @@ put_group(Writer *w, Fold *fold, const FoldGroup *group, int64 epoch)
 	put->tts_isnull[w->epoch_att - 1] = false;
 	for (int i = 0; i < w->def->nkeys; i++)
 	{
-		AttrNumber	att = w->key_atts[i] - 1;
+		AttrNumber att = w->key_atts[i] - 1;
 
 		put->tts_values[att] = exists ? w->found->tts_values[att] : group->keys[i];
 		put->tts_isnull[att] = exists ? w->found->tts_isnull[att] : group->key_nulls[i];
 	}
 	for (int i = 0; i < w->def->nstates; i++)
 	{
-		AttrNumber	att = w->state_atts[i] - 1;
+		AttrNumber att = w->state_atts[i] - 1;
 
 		put->tts_values[att] = group->states[i];
 		put->tts_isnull[att] = group->state_nulls[i];
 		if (!exists || w->found->tts_isnull[att])
 			continue;
-		put->tts_values[att] = group->state_nulls[i] ? w->found->tts_values[att] :
-			fold_combine(fold, i, w->found->tts_values[att], group->states[i]);
+		put->tts_values[att] = group->state_nulls[i]
+								   ? w->found->tts_values[att]
+								   : fold_combine(fold, i, w->found->tts_values[att], group->states[i]);
 		put->tts_isnull[att] = false;
 	}
 	ExecStoreVirtualTuple(put);
@@ -213,12 +219,13 @@ put_group(Writer *w, Fold *fold, const FoldGroup *group, int64 epoch)
 int64
 states_write(Relation rel, const ViewDef *def, Fold *fold, int64 epoch, bool append)
 {
-	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "streambatch states", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext work =
+		AllocSetContextCreate(CurrentMemoryContext, "streambatch states", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext each = AllocSetContextCreate(work, "streambatch state", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(work);
-	int64		ngroups;
-	FoldGroup  *groups = fold_groups(fold, &ngroups);
-	Writer		w;
+	int64 ngroups;
+	FoldGroup *groups = fold_groups(fold, &ngroups);
+	Writer w;
 
 	writer_open(&w, rel, def, append);
 	for (int64 i = 0; i < ngroups; i++)

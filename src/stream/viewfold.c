@@ -2,15 +2,17 @@
  * viewfold.c
  *		One hybrid view in the worker (see viewfold.h).
  *
- * The executor runs the fold query, whose foreign scan returns the micro-batch row by row; each resulting row goes straight into the fold. So an error
- * tells its row: the one that the scan returned last. Three kinds of error:
+ * The executor runs the fold query, whose foreign scan returns the micro-batch row by row; each resulting row
+ * goes straight into the fold. So an error tells its row: the one that the scan returned last. Three kinds of
+ * error:
  *
- * - while the row was evaluated (WHERE, keys, arguments): the fold has not seen it. It is the view's dead letter, and the query runs on from
- *   the next row.
- * - inside a transition function: the group may be half-changed. The row is noted, the caller drops everything since the last flush and
- *   reads the log again; when the row comes back it is left out, and becomes the dead letter.
- * - before any row: the query itself fails (a privilege is gone). The view is suspended; others go on. Unless it only names things by names that
- *   they have no more: then it is printed anew.
+ * - while the row was evaluated (WHERE, keys, arguments): the fold has not seen it. It is the view's dead
+ *   letter, and the query runs on from the next row.
+ * - inside a transition function: the group may be half-changed. The row is noted, the caller drops
+ *   everything since the last flush and reads the log again; when the row comes back it is left out, and
+ *   becomes the dead letter.
+ * - before any row: the query itself fails (a privilege is gone). The view is suspended; others go on. Unless
+ *   it only names things by names that they have no more: then it is printed anew.
  */
 #include "postgres.h"
 
@@ -26,28 +28,29 @@
 
 struct BadRow
 {
-	int32		partition;
-	int64		offset;
-	ErrorData  *error;
+	int32 partition;
+	int64 offset;
+	ErrorData *error;
 };
 
 typedef struct FoldReceiver
 {
 	DestReceiver pub;
-	ViewFold   *vf;
-	const int  *cursor;
-	char	   *taken;
-	bool		folding;
+	ViewFold *vf;
+	const int *cursor;
+	char *taken;
+	bool folding;
 } FoldReceiver;
 
 ViewFold *
 viewfold_open(const ViewRow *row)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "streambatch view", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "streambatch view", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	ViewFold   *vf = palloc0(sizeof(ViewFold));
-	Oid			nsp = get_namespace_oid("streambatch_state", false);
-	FoldState  *columns;
+	ViewFold *vf = palloc0(sizeof(ViewFold));
+	Oid nsp = get_namespace_oid("streambatch_state", false);
+	FoldState *columns;
 
 	vf->context = context;
 	vf->row = *row;
@@ -123,10 +126,10 @@ static bool
 renamed(ViewFold *vf)
 {
 	MemoryContext old = MemoryContextSwitchTo(vf->context);
-	FoldState  *columns;
-	Guard		guard;
-	char	   *query;
-	bool		result;
+	FoldState *columns;
+	Guard guard;
+	char *query;
+	bool result;
 
 	guard_enter(&guard, InvalidOid, vf->row.settings);
 	query = sql_fold(vf->def, &columns);
@@ -147,7 +150,7 @@ plan_of(ViewFold *vf)
 		(void) renamed(vf);
 	if (vf->plan == NULL)
 	{
-		SPIPlanPtr	plan = SPI_prepare(vf->query, 0, NULL);
+		SPIPlanPtr plan = SPI_prepare(vf->query, 0, NULL);
 
 		if (plan == NULL)
 			elog(ERROR, "could not prepare \"%s\": %s", vf->query, SPI_result_code_string(SPI_result));
@@ -162,10 +165,10 @@ static void
 run_query(void *arg)
 {
 	FoldReceiver *receiver = arg;
-	ViewFold   *vf = receiver->vf;
+	ViewFold *vf = receiver->vf;
 	SPIExecuteOptions options = {0};
-	Guard		guard;
-	int			rc;
+	Guard guard;
+	int rc;
 
 	guard_enter(&guard, vf->owner, vf->row.settings);
 	SPI_connect();
@@ -195,13 +198,14 @@ note_bad(ViewFold *vf, const MicroBatch *batch, int row, ErrorData *error)
 static bool *
 leave_out_bad(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
 {
-	bool	   *skip = NULL;
+	bool *skip = NULL;
 
 	for (int b = 0; b < vf->nbad; b++)
 	{
 		for (int row = 0; row < intake->batch.nrows; row++)
 		{
-			if (intake->batch.partitions[row] != vf->bad[b].partition || intake->batch.offsets[row] != vf->bad[b].offset)
+			if (intake->batch.partitions[row] != vf->bad[b].partition ||
+				intake->batch.offsets[row] != vf->bad[b].offset)
 				continue;
 			if (skip == NULL)
 				skip = palloc0(intake->batch.nrows * sizeof(bool));
@@ -217,11 +221,10 @@ ViewFoldResult
 viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
 {
 	MicroBatch *batch = &intake->batch;
-	int			cursor = 0;
+	int cursor = 0;
 	ViewFoldResult result = VIEWFOLD_DONE;
 	FoldReceiver receiver = {
-		{receive, receiver_startup, receiver_nothing, receiver_nothing, DestNone}, vf, &cursor, taken, false
-	};
+		{receive, receiver_startup, receiver_nothing, receiver_nothing, DestNone}, vf, &cursor, taken, false};
 
 	if (vf->failure != NULL)
 		return VIEWFOLD_DONE;
@@ -229,8 +232,8 @@ viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
 	batch_set_current(vf->def->stream, batch, &cursor);
 	while (cursor < batch->nrows)
 	{
-		int			start = cursor;
-		ErrorData  *error = attempt(run_query, &receiver, vf->context);
+		int start = cursor;
+		ErrorData *error = attempt(run_query, &receiver, vf->context);
 
 		if (error == NULL)
 			break;

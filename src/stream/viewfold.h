@@ -13,27 +13,30 @@ typedef struct BadRow BadRow;
 
 typedef struct ViewFold
 {
-	ViewRow		row;
-	Oid			owner;
-	Oid			state_table;
-	MemoryContext context;		/* owns everything here */
-	ViewDef    *def;
-	Fold	   *fold;
-	char	   *query;
-	void	   *plan;			/* SPIPlanPtr */
-	BadRow	   *bad;			/* rows on which the fold itself failed: left out when they come again */
-	int			nbad;
-	bool		append;			/* the next flush appends, because combining with stored states failed */
-	ErrorData  *failure;		/* the query itself fails: the view is to be suspended */
+	ViewRow row;
+	Oid owner;
+	Oid state_table;
+	MemoryContext context; /* owns everything here */
+	ViewDef *def;
+	Fold *fold;
+	char *query;
+	void *plan;	 /* SPIPlanPtr */
+	BadRow *bad; /* rows on which the fold itself failed: left out when they come again */
+	int nbad;
+	bool append;		/* the next flush appends, because combining with stored states failed */
+	ErrorData *failure; /* the query itself fails: the view is to be suspended */
 } ViewFold;
 
 typedef enum ViewFoldResult
 {
 	VIEWFOLD_DONE,
-	VIEWFOLD_POISONED			/* the fold is half-changed: drop it all, read again (the row is noted in bad) */
+	VIEWFOLD_POISONED /* the fold is half-changed: drop it all, read again (the row is noted in bad) */
 } ViewFoldResult;
 
-/* In a context of its own under the current one. NULL where the view is being dropped. Raises what analysing its query raises. */
+/*
+ * In a context of its own under the current one. NULL where the view is being dropped. Raises what analysing
+ * its query raises.
+ */
 extern ViewFold *viewfold_open(const ViewRow *row);
 
 /* Give back what does not live in its context, which the caller resets. */
@@ -48,8 +51,8 @@ extern Bitmapset *viewfold_columns(const ViewFold *vf, Bitmapset *attnums);
 #define ROW_FOLDED 2
 
 /*
- * Run the fold query over the intake's micro-batch; taken[row] is raised to what became of each row. Rows on which the view's expressions fail become
- * its dead letters. Needs an active snapshot.
+ * Run the fold query over the intake's micro-batch; taken[row] is raised to what became of each row. Rows on
+ * which the view's expressions fail become its dead letters. Needs an active snapshot.
  */
 extern ViewFoldResult viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters);
 
@@ -57,4 +60,4 @@ extern ViewFoldResult viewfold_run(ViewFold *vf, Intake *intake, char *taken, Le
 extern void viewfold_stored(ViewFold *vf);
 extern void viewfold_dropped(ViewFold *vf);
 
-#endif							/* VIEWFOLD_H */
+#endif /* VIEWFOLD_H */

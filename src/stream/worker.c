@@ -2,19 +2,23 @@
  * worker.c
  *		The background worker of one stream: take, decode, archive, fold; flush at the deadline; again.
  *
- * States (slots.h): starting, until partitions are known; catching up, until every partition is read to its end; streaming; reconnecting,
- * while the broker is away (librdkafka retries by itself). It leaves by itself when the stream is paused, dropped, or has neither views nor
- * resume(); and stops in state error for what only a person can mend. Any other error ends the process; the launcher starts the next one after a
+ * States (slots.h): starting, until partitions are known; catching up, until every partition is read to its
+ * end; streaming; reconnecting, while the broker is away (librdkafka retries by itself). It leaves by itself
+ * when the stream is paused, dropped, or has neither views nor resume(); and stops in state error for what
+ * only a person can mend. Any other error ends the process; the launcher starts the next one after a
  * back-off, which begins at the stored positions.
  *
- * One transaction per flush: it begins with the first message after the last flush, takes its table locks (so that no lock is waited for while the
- * stream's row is locked), receives the archive's rows batch by batch, and ends with flush_write(). Positions in memory run ahead of the stored
- * ones; whatever goes wrong, the transaction is aborted and reading goes back to what is stored. A crash at any instant does the same.
+ * One transaction per flush: it begins with the first message after the last flush, takes its table locks (so
+ * that no lock is waited for while the stream's row is locked), receives the archive's rows batch by batch,
+ * and ends with flush_write(). Positions in memory run ahead of the stored ones; whatever goes wrong, the
+ * transaction is aborted and reading goes back to what is stored. A crash at any instant does the same.
  *
- * Cadence: a flush is due once ten times the last flush's duration have passed since it ended (so that flushing costs at most about a tenth), and the queue
- * is empty or max_staleness is reached, or when the folds and dead letters outgrow streambatch.work_mem.
+ * Cadence: a flush is due once ten times the last flush's duration have passed since it ended (so that
+ * flushing costs at most about a tenth), and the queue is empty or max_staleness is reached, or when the
+ * folds and dead letters outgrow streambatch.work_mem.
  *
- * Memory: "worker" for the process; the definition's for what follows from catalog and foreign table (definition.h); the intake's rows per batch.
+ * Memory: "worker" for the process; the definition's for what follows from catalog and foreign table
+ * (definition.h); the intake's rows per batch.
  */
 #include "postgres.h"
 
@@ -40,7 +44,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#define CAREFUL_ROWS 64			/* batch after a poisoned fold: what a second bad row makes us read again */
+#define CAREFUL_ROWS 64 /* batch after a poisoned fold: what a second bad row makes us read again */
 #define CAREFUL_BATCHES 64
 #define HOUSEKEEPING_MS 1000
 #define PARTITIONS_MS 5000
@@ -48,22 +52,22 @@
 
 typedef struct Worker
 {
-	int			slot;
+	int slot;
 	MemoryContext context;
-	Definition	d;
-	Consumer   *consumer;
-	Positions	positions;
-	ArchiveWriter *archive;		/* while a transaction is open */
+	Definition d;
+	Consumer *consumer;
+	Positions positions;
+	ArchiveWriter *archive; /* while a transaction is open */
 	StreamCounts counts;
-	bool		in_transaction;
+	bool in_transaction;
 	TimestampTz transaction_start;
 	TimestampTz last_flush_end;
-	int64		flush_cost;		/* microseconds */
-	int			careful;		/* batches left to be small and flushed one by one */
+	int64 flush_cost; /* microseconds */
+	int careful;	  /* batches left to be small and flushed one by one */
 	TimestampTz last_housekeeping;
 	TimestampTz last_partitions;
-	uint64		requests;
-	char		taken[INTAKE_MAX];
+	uint64 requests;
+	char taken[INTAKE_MAX];
 } Worker;
 
 static Worker *w;
@@ -89,10 +93,9 @@ leave(WorkerState state)
 static void
 stop(const WorkerError *error)
 {
-	ereport(LOG,
-			(errcode(error->sqlerrcode),
-			 errmsg("worker of stream \"%s\" stops: %s", w->d.stream->name, error->message),
-			 errhint("%s", error->hint)));
+	ereport(LOG, (errcode(error->sqlerrcode),
+				  errmsg("worker of stream \"%s\" stops: %s", w->d.stream->name, error->message),
+				  errhint("%s", error->hint)));
 	slots_set_error(w->slot, error);
 	leave(WORKER_ERROR);
 }
@@ -147,9 +150,9 @@ note_trouble(void)
 static void
 idle(int timeout_ms)
 {
-	int			fd = consumer_wakeup_fd(w->consumer);
-	int			events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH | (fd >= 0 ? WL_SOCKET_READABLE : 0);
-	int			rc;
+	int fd = consumer_wakeup_fd(w->consumer);
+	int events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH | (fd >= 0 ? WL_SOCKET_READABLE : 0);
+	int rc;
 
 	rc = WaitLatchOrSocket(MyLatch, events, fd >= 0 ? fd : PGINVALID_SOCKET, timeout_ms, PG_WAIT_EXTENSION);
 	if (rc & WL_LATCH_SET)
@@ -172,7 +175,7 @@ await_partitions(void)
 {
 	for (;;)
 	{
-		int			count = consumer_partition_count(w->consumer, METADATA_TIMEOUT_MS);
+		int count = consumer_partition_count(w->consumer, METADATA_TIMEOUT_MS);
 
 		CHECK_FOR_INTERRUPTS();
 		if (count > 0)
@@ -191,15 +194,18 @@ await_partitions(void)
 	}
 }
 
-/* start 'latest': the first positions are the log's ends now, and stored, so that partitions that appear later begin at their beginning. */
+/*
+ * start 'latest': the first positions are the log's ends now, and stored, so that partitions that appear
+ * later begin at their beginning.
+ */
 static bool
 start_latest(int count)
 {
 	positions_load(&w->positions, w->d.relid, count);
 	for (int i = 0; i < count; i++)
 	{
-		int64		low;
-		int64		high;
+		int64 low;
+		int64 high;
 
 		if (!consumer_query_range(w->consumer, i, &low, &high, METADATA_TIMEOUT_MS))
 			return false;
@@ -212,18 +218,18 @@ start_latest(int count)
 static void
 load_positions(void)
 {
-	bool		started = false;
+	bool started = false;
 	MemoryContext old;
 
 	while (!started)
 	{
-		int			count = await_partitions();
-		StreamRow	row;		/* not the definition's, whose generation is the one that the views were loaded at */
+		int count = await_partitions();
+		StreamRow row; /* not the definition's, whose generation is the one that the views were loaded at */
 
 		begin();
 		old = MemoryContextSwitchTo(w->context);
 		started = catalog_lock_stream(w->d.relid, &row) &&
-			(row.started || w->d.stream->start == START_EARLIEST || start_latest(count));
+				  (row.started || w->d.stream->start == START_EARLIEST || start_latest(count));
 		if (started && !row.started)
 			catalog_set_started(w->d.relid);
 		if (started)
@@ -239,7 +245,7 @@ load_positions(void)
 static void
 rewind_all(void)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 	if (IsTransactionState())
 		AbortCurrentTransaction();
@@ -249,7 +255,7 @@ rewind_all(void)
 	memset(&w->counts, 0, sizeof(w->counts));
 	letters_clear(&w->d.letters);
 	intake_clear(&w->d.intake);
-	foreach(lc, w->d.views)
+	foreach (lc, w->d.views)
 		viewfold_dropped(lfirst(lc));
 	positions_rewind(&w->positions);
 	positions_assign(&w->positions, w->consumer);
@@ -269,15 +275,15 @@ reload(void)
 static bool
 begin_fold(void)
 {
-	StreamRow	row;
-	List	   *relations;
-	ListCell   *lc;
-	bool		current;
+	StreamRow row;
+	List *relations;
+	ListCell *lc;
+	bool current;
 	MemoryContext old;
 
 	begin();
 	relations = list_make2_oid(w->d.relid, w->d.row.archive);
-	foreach(lc, w->d.views)
+	foreach (lc, w->d.views)
 		relations = lappend_oid(relations, ((ViewFold *) lfirst(lc))->state_table);
 	locks_take(list_concat(relations, catalog_flushed_tables()), RowExclusiveLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -322,9 +328,9 @@ count_rows(void)
 static bool
 fold_batch(void)
 {
-	Guard		guard;
-	ListCell   *lc;
-	bool		clean = true;
+	Guard guard;
+	ListCell *lc;
+	bool clean = true;
 
 	/* what it leaves behind goes with the transaction */
 	MemoryContextSwitchTo(TopTransactionContext);
@@ -335,7 +341,7 @@ fold_batch(void)
 		archive_write(w->archive, &w->d.intake, &w->d.letters, &w->counts);
 	guard_leave(&guard);
 	memset(w->taken, ROW_FILTERED, w->d.intake.batch.nrows);
-	foreach(lc, w->d.views)
+	foreach (lc, w->d.views)
 	{
 		if (clean && viewfold_run(lfirst(lc), &w->d.intake, w->taken, &w->d.letters) == VIEWFOLD_POISONED)
 			clean = false;
@@ -350,10 +356,10 @@ static void
 flush(void)
 {
 	TimestampTz start = GetCurrentTimestamp();
-	FlushJob	job = {w->d.stream, w->d.row.generation, w->d.views, &w->positions, &w->d.letters, &w->counts};
+	FlushJob job = {w->d.stream, w->d.row.generation, w->d.views, &w->positions, &w->d.letters, &w->counts};
 	FlushResult result;
-	ListCell   *lc;
-	bool		suspended = false;
+	ListCell *lc;
+	bool suspended = false;
 
 	pgstat_report_activity(STATE_RUNNING, "flush");
 	if (w->archive != NULL)
@@ -378,7 +384,7 @@ flush(void)
 	positions_stored(&w->positions);
 	letters_clear(&w->d.letters);
 	memset(&w->counts, 0, sizeof(w->counts));
-	foreach(lc, w->d.views)
+	foreach (lc, w->d.views)
 	{
 		viewfold_stored(lfirst(lc));
 		suspended |= ((ViewFold *) lfirst(lc))->failure != NULL;
@@ -395,10 +401,10 @@ flush(void)
 static Size
 fold_size(void)
 {
-	Size		size = letters_memory(&w->d.letters);
-	ListCell   *lc;
+	Size size = letters_memory(&w->d.letters);
+	ListCell *lc;
 
-	foreach(lc, w->d.views)
+	foreach (lc, w->d.views)
 		size += fold_memory(((ViewFold *) lfirst(lc))->fold);
 	return size;
 }
@@ -408,7 +414,7 @@ static int64
 flush_due(bool queue_empty)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	int64		stretch = Min(10 * w->flush_cost, w->d.max_staleness);
+	int64 stretch = Min(10 * w->flush_cost, w->d.max_staleness);
 
 	if (w->careful > 0 || fold_size() > (Size) guc_work_mem_kb * 1024)
 		return 0;
@@ -421,8 +427,8 @@ flush_due(bool queue_empty)
 static int
 take_batch(void)
 {
-	int			max = w->careful > 0 ? CAREFUL_ROWS : INTAKE_MAX;
-	bool		clean;
+	int max = w->careful > 0 ? CAREFUL_ROWS : INTAKE_MAX;
+	bool clean;
 
 	/* the views are checked before messages are taken, so that those taken are folded for the right ones */
 	if (!w->in_transaction)
@@ -460,12 +466,12 @@ static void
 out_of_range(void)
 {
 	const ConsumerState *state = consumer_state(w->consumer);
-	int32		partition = state->trouble_partition;
-	int64		offset = state->trouble_offset;
-	int64		low;
-	int64		high;
-	Position   *p;
-	StreamRow	row;
+	int32 partition = state->trouble_partition;
+	int64 offset = state->trouble_offset;
+	int64 low;
+	int64 high;
+	Position *p;
+	StreamRow row;
 	WorkerError error;
 
 	if (!consumer_query_range(w->consumer, partition, &low, &high, METADATA_TIMEOUT_MS))
@@ -507,14 +513,17 @@ report_state(void)
 	slots_set_state(w->slot, positions_all_at_end(&w->positions) ? WORKER_STREAMING : WORKER_CATCHING_UP);
 }
 
-/* Once a second, and when the latch was set: the catalog, partitions, and a watermark that moves without messages. */
+/*
+ * Once a second, and when the latch was set: the catalog, partitions, and a watermark that moves without
+ * messages.
+ */
 static void
 keep_house(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	StreamRow	row;
+	StreamRow row;
 	TimestampTz watermark;
-	bool		known;
+	bool known;
 
 	if (now - w->last_housekeeping < HOUSEKEEPING_MS * 1000)
 		return;
@@ -536,7 +545,7 @@ keep_house(void)
 		flush();
 	if (now - w->last_partitions > PARTITIONS_MS * INT64CONST(1000))
 	{
-		int			count = consumer_partition_count(w->consumer, 0);	/* as metadata told last: no waiting */
+		int count = consumer_partition_count(w->consumer, 0); /* as metadata told last: no waiting */
 
 		w->last_partitions = now;
 		if (count > w->positions.n)
@@ -552,12 +561,12 @@ run(void)
 {
 	for (;;)
 	{
-		int			taken = take_batch();
+		int taken = take_batch();
 
 		CHECK_FOR_INTERRUPTS();
 		if (w->in_transaction)
 		{
-			int64		due = flush_due(taken == 0);
+			int64 due = flush_due(taken == 0);
 
 			if (due <= 0)
 			{
@@ -586,11 +595,13 @@ record_error(void)
 {
 	WorkerError error = {0};
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-	ErrorData  *data = CopyErrorData();
+	ErrorData *data = CopyErrorData();
 
 	error.sqlerrcode = data->sqlerrcode;
 	strlcpy(error.message, data->message ? data->message : "unknown error", sizeof(error.message));
-	strlcpy(error.hint, data->hint ? data->hint : "The worker starts again by itself; mend what the message names.", sizeof(error.hint));
+	strlcpy(error.hint,
+			data->hint ? data->hint : "The worker starts again by itself; mend what the message names.",
+			sizeof(error.hint));
 	FreeErrorData(data);
 	MemoryContextSwitchTo(old);
 	slots_set_state(w->slot, WORKER_ERROR);
@@ -606,9 +617,9 @@ set_option(const char *name, const char *value)
 void
 streambatch_worker_main(Datum main_arg)
 {
-	Oid			database;
-	Oid			relid;
-	int			slot = DatumGetInt32(main_arg);
+	Oid database;
+	Oid relid;
+	int slot = DatumGetInt32(main_arg);
 
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);

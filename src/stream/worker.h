@@ -10,4 +10,4 @@
 /* Entry point; main_arg is the number of the stream's slot. */
 extern PGDLLEXPORT void streambatch_worker_main(Datum main_arg);
 
-#endif							/* WORKER_H */
+#endif /* WORKER_H */

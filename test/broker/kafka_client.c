@@ -4,8 +4,9 @@
  *
  * Usage: kafka_client BOOTSTRAP [PROPERTY=VALUE …]
  *
- * Reads commands, one a line, their words separated by single tabs. Every command but put is answered by one line: "ok" and perhaps
- * more words, or "error" and what went wrong. It ends at the end of its input; the exit status is 1 if any command failed.
+ * Reads commands, one a line, their words separated by single tabs. Every command but put is answered by one
+ * line: "ok" and perhaps more words, or "error" and what went wrong. It ends at the end of its input; the
+ * exit status is 1 if any command failed.
  *
  *		ready SECONDS								wait until the cluster answers
  *		create TOPIC PARTITIONS [PROPERTY=VALUE …]	and wait until it can be used
@@ -18,8 +19,9 @@
  *		flush										wait for every put; answers PARTITION:OFFSET for each, in their order
  *		begin / commit / abort						a transaction (start with transactional.id=…)
  *
- * KEY, VALUE and the header's VALUE are written as in COPY's text format: \N for NULL, \t \n \\ …, and \xHH for a byte. The producer is idempotent: what it wrote is in the log
- * once, and each partition's messages lie in the order of their puts.
+ * KEY, VALUE and the header's VALUE are written as in COPY's text format: \N for NULL, \t \n \\ …, and \xHH
+ * for a byte. The producer is idempotent: what it wrote is in the log once, and each partition's messages lie
+ * in the order of their puts.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -314,8 +316,8 @@ partition_count(const char *topic)
 }
 
 /*
- * librdkafka 2.0 waits for ever for the offsets of a broker that went away: so ask first whether one is there. A partition that has just
- * been made may lie with a broker that does not know of it yet.
+ * librdkafka 2.0 waits for ever for the offsets of a broker that went away: so ask first whether one is
+ * there. A partition that has just been made may lie with a broker that does not know of it yet.
  */
 static bool
 query_range(const char *topic, int32_t partition, int64_t *low, int64_t *high)

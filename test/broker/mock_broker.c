@@ -4,8 +4,9 @@
  *
  * Usage: mock_broker [BROKERS]
  *
- * Prints its bootstrap.servers (loopback only, ports chosen by the system) as the first line of its output, then answers each line of
- * its input with one line, "ok" or "error: …". It ends at "quit", at the end of its input, and by SIGTERM, and leaves nothing behind.
+ * Prints its bootstrap.servers (loopback only, ports chosen by the system) as the first line of its output,
+ * then answers each line of its input with one line, "ok" or "error: …". It ends at "quit", at the end of its
+ * input, and by SIGTERM, and leaves nothing behind.
  *
  *		create TOPIC PARTITIONS				a topic; one that is asked for by name springs up by itself with 4 partitions
  *		down BROKER / up BROKER				refuse and cut connections / accept them again; brokers count from 1, 0 is all of them
@@ -16,10 +17,11 @@
  *		topic_error TOPIC ERROR				what metadata says of a topic from now on: UNKNOWN_TOPIC_OR_PART, then NO_ERROR
  *		quit
  *
- * What a mock cluster cannot do (librdkafka 2.0): it keeps everything in memory, and of each partition only the newest 5 MiB, or
- * 100,000 batches, as sent (compressed): what is older is gone, as if by retention. It finds a batch by walking the partition's list,
- * so long logs of small batches are slow to read. One fetch answers with one batch; a fetch that finds nothing answers only
- * fetch.wait.max.ms later, even when a message arrives meanwhile. It neither deletes topics nor adds partitions to one, looks up no offset by
+ * What a mock cluster cannot do (librdkafka 2.0): it keeps everything in memory, and of each partition only
+ * the newest 5 MiB, or 100,000 batches, as sent (compressed): what is older is gone, as if by retention. It
+ * finds a batch by walking the partition's list, so long logs of small batches are slow to read. One fetch
+ * answers with one batch; a fetch that finds nothing answers only fetch.wait.max.ms later, even when a
+ * message arrives meanwhile. It neither deletes topics nor adds partitions to one, looks up no offset by
  * time, shows aborted transactions to everybody, and has no authentication. For those, there is kafka.sh.
  */
 #include <stdbool.h>

@@ -2,12 +2,14 @@
  * json_fuzz.cpp
  *		A fuzzer for json.cpp, alone.
  *
- * Every input is read by json.cpp, with every implementation of simdjson that the machine can run, and by a plain recursive parser that
- * follows the rules of json.h by their letter. They must agree on whether it is a document, and on every cell; a reader without paths must
- * agree on the first; and the elements of array cells must be the parser's. The input lies in a block of exactly its size, so that
- * reading past it is noticed by the address sanitizer.
+ * Every input is read by json.cpp, with every implementation of simdjson that the machine can run, and by a
+ * plain recursive parser that follows the rules of json.h by their letter. They must agree on whether it is a
+ * document, and on every cell; a reader without paths must agree on the first; and the elements of array
+ * cells must be the parser's. The input lies in a block of exactly its size, so that reading past it is
+ * noticed by the address sanitizer.
  *
- * With libFuzzer (make fuzz) inputs come from it. Compiled with -DSTANDALONE it makes its own from a seed: json_fuzz_random SEED COUNT.
+ * With libFuzzer (make fuzz) inputs come from it. Compiled with -DSTANDALONE it makes its own from a seed:
+ * json_fuzz_random SEED COUNT.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -30,7 +32,7 @@ namespace
 
 struct Value
 {
-	JsonKind	kind = JSON_MISSING;
+	JsonKind kind = JSON_MISSING;
 	std::string text;
 	std::string raw;
 	std::vector<std::pair<std::string, Value>> members;
@@ -39,10 +41,13 @@ struct Value
 
 class Parser
 {
-public:
-	Parser(const uint8_t *data, size_t len) : s(data), begin(data), end(data + len) {}
+  public:
+	Parser(const uint8_t *data, size_t len) : s(data), begin(data), end(data + len)
+	{
+	}
 
-	bool		document(Value *value)
+	bool
+	document(Value *value)
 	{
 		if (!valid_utf8())
 			return false;
@@ -54,37 +59,45 @@ public:
 		return s == end && value->kind == JSON_OBJECT;
 	}
 
-private:
+  private:
 	const uint8_t *s;
 	const uint8_t *begin;
 	const uint8_t *end;
 
 	/* Unicode's table 3-7 */
-	bool		valid_utf8()
+	bool
+	valid_utf8()
 	{
 		for (s = begin; s < end;)
 		{
-			size_t		n = *s < 0x80 ? 1 : *s >= 0xc2 && *s <= 0xdf ? 2 : (*s & 0xf0) == 0xe0 ? 3 : *s >= 0xf0 && *s <= 0xf4 ? 4 : 0;
+			size_t n = *s < 0x80				  ? 1
+					   : *s >= 0xc2 && *s <= 0xdf ? 2
+					   : (*s & 0xf0) == 0xe0	  ? 3
+					   : *s >= 0xf0 && *s <= 0xf4 ? 4
+												  : 0;
 
 			if (n == 0 || static_cast<size_t>(end - s) < n)
 				return false;
 			for (size_t i = 1; i < n; i++)
 				if ((s[i] & 0xc0) != 0x80)
 					return false;
-			if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) || (*s == 0xf0 && s[1] < 0x90) || (*s == 0xf4 && s[1] > 0x8f))
+			if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) || (*s == 0xf0 && s[1] < 0x90) ||
+				(*s == 0xf4 && s[1] > 0x8f))
 				return false;
 			s += n;
 		}
 		return true;
 	}
 
-	void		space()
+	void
+	space()
 	{
 		while (s < end && (*s == ' ' || *s == '\t' || *s == '\n' || *s == '\r'))
 			s++;
 	}
 
-	bool		take(char c)
+	bool
+	take(char c)
 	{
 		space();
 		if (s == end || *s != static_cast<uint8_t>(c))
@@ -93,9 +106,10 @@ private:
 		return true;
 	}
 
-	bool		word(const char *w)
+	bool
+	word(const char *w)
 	{
-		size_t		n = strlen(w);
+		size_t n = strlen(w);
 
 		if (static_cast<size_t>(end - s) < n || memcmp(s, w, n) != 0)
 			return false;
@@ -103,14 +117,15 @@ private:
 		return true;
 	}
 
-	bool		parse(Value *value, int depth)
+	bool
+	parse(Value *value, int depth)
 	{
 		space();
 		if (s == end)
 			return false;
 
 		const uint8_t *start = s;
-		bool		ok;
+		bool ok;
 
 		switch (*s)
 		{
@@ -145,7 +160,8 @@ private:
 		return ok;
 	}
 
-	bool		object(Value *value, int depth)
+	bool
+	object(Value *value, int depth)
 	{
 		s++;
 		if (depth > JSON_MAX_DEPTH)
@@ -155,7 +171,7 @@ private:
 		do
 		{
 			std::string key;
-			Value		member;
+			Value member;
 
 			space();
 			if (s == end || *s != '"' || !string(&key) || !take(':') || !parse(&member, depth))
@@ -165,7 +181,8 @@ private:
 		return take('}');
 	}
 
-	bool		array(Value *value, int depth)
+	bool
+	array(Value *value, int depth)
 	{
 		s++;
 		if (depth > JSON_MAX_DEPTH)
@@ -174,7 +191,7 @@ private:
 			return true;
 		do
 		{
-			Value		element;
+			Value element;
 
 			if (!parse(&element, depth))
 				return false;
@@ -183,7 +200,8 @@ private:
 		return take(']');
 	}
 
-	bool		digits()
+	bool
+	digits()
 	{
 		const uint8_t *start = s;
 
@@ -192,7 +210,8 @@ private:
 		return s > start;
 	}
 
-	bool		number()
+	bool
+	number()
 	{
 		if (s < end && *s == '-')
 			s++;
@@ -217,7 +236,8 @@ private:
 		return true;
 	}
 
-	bool		hex(unsigned *code)
+	bool
+	hex(unsigned *code)
 	{
 		*code = 0;
 		for (int i = 0; i < 4; i++, s++)
@@ -232,7 +252,8 @@ private:
 		return true;
 	}
 
-	bool		string(std::string *text)
+	bool
+	string(std::string *text)
 	{
 		static const char names[] = "\"\\/bfnrt";
 		static const char meanings[] = "\"\\/\b\f\n\r\t";
@@ -259,8 +280,8 @@ private:
 				continue;
 			}
 
-			unsigned	code;
-			unsigned	low;
+			unsigned code;
+			unsigned low;
 
 			s++;
 			if (!hex(&code) || code == 0 || (code >= 0xdc00 && code < 0xe000))
@@ -275,7 +296,7 @@ private:
 				text->push_back(static_cast<char>(code));
 			else
 			{
-				int			more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+				int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
 
 				text->push_back(static_cast<char>((0xff00 >> (more + 1)) | (code >> (6 * more))));
 				while (more-- > 0)
@@ -302,7 +323,8 @@ follow(const Value *value, const std::vector<JsonStep> &path)
 				if (member.first == std::string(step.key, step.key_len))
 					next = &member.second;
 		}
-		else if (value->kind == JSON_ARRAY && step.kind != JSON_STEP_KEY && step.index < value->elements.size())
+		else if (value->kind == JSON_ARRAY && step.kind != JSON_STEP_KEY &&
+				 step.index < value->elements.size())
 			next = &value->elements[step.index];
 		if (!next)
 			return nullptr;
@@ -331,17 +353,29 @@ either(const char *k)
 	return JsonStep{JSON_STEP_EITHER, k, strlen(k), static_cast<uint32_t>(atoi(k))};
 }
 
-const std::vector<std::vector<JsonStep>> paths = {
-	{key("a")}, {key("b")}, {key("a"), key("b")}, {key("a"), index(0)}, {key("a"), index(1), key("b")}, {key("a"), either("0")},
-	{either("0"), either("1"), key("a")}, {key("")}, {key("a.b")}, {key("a")}, {key("long name of a key")}, {key("long name"), index(2), index(2)},
-	{key("a"), key("a"), key("a")}, {key("b"), index(7)}, {key("\xc3\xa9")}, {key("12345678")}, {key("a"), key("b"), key("c")}
-};
+const std::vector<std::vector<JsonStep>> paths = {{key("a")},
+												  {key("b")},
+												  {key("a"), key("b")},
+												  {key("a"), index(0)},
+												  {key("a"), index(1), key("b")},
+												  {key("a"), either("0")},
+												  {either("0"), either("1"), key("a")},
+												  {key("")},
+												  {key("a.b")},
+												  {key("a")},
+												  {key("long name of a key")},
+												  {key("long name"), index(2), index(2)},
+												  {key("a"), key("a"), key("a")},
+												  {key("b"), index(7)},
+												  {key("\xc3\xa9")},
+												  {key("12345678")},
+												  {key("a"), key("b"), key("c")}};
 
 struct Readers
 {
 	const simdjson::implementation *implementation;
-	JsonReader *reader;			/* of all paths */
-	JsonReader *plain;			/* of none */
+	JsonReader *reader; /* of all paths */
+	JsonReader *plain;	/* of none */
 };
 
 void
@@ -377,7 +411,9 @@ AllReaders::AllReaders()
 		if (implementation->supported_by_runtime_system())
 		{
 			simdjson::get_active_implementation() = implementation;
-			list.push_back(Readers{implementation, json_reader_create(wanted.data(), static_cast<int>(wanted.size())), json_reader_create(nullptr, 0)});
+			list.push_back(Readers{implementation,
+								   json_reader_create(wanted.data(), static_cast<int>(wanted.size())),
+								   json_reader_create(nullptr, 0)});
 		}
 }
 
@@ -386,15 +422,16 @@ compare_elements(const Value &value, const JsonCell &cell, const Readers &reader
 {
 	std::unique_ptr<char[]> scratch(new char[cell.raw_len]);
 	JsonElements elements;
-	JsonCell	element;
-	size_t		n = 0;
+	JsonCell element;
+	size_t n = 0;
 
 	json_elements_begin(&elements, &cell, scratch.get());
 	for (; json_elements_next(&elements, &element); n++)
 	{
 		if (n >= value.elements.size())
 			broken("too many elements", readers);
-		if (element.kind != value.elements[n].kind || std::string(element.text, element.len) != value.elements[n].text ||
+		if (element.kind != value.elements[n].kind ||
+			std::string(element.text, element.len) != value.elements[n].text ||
 			std::string(element.raw, element.raw_len) != value.elements[n].raw)
 			broken("another element", readers);
 		if (element.kind == JSON_ARRAY)
@@ -408,7 +445,7 @@ void
 compare(const Readers &readers, const char *data, size_t len, bool valid, const Value &root)
 {
 	std::vector<JsonCell> cells(paths.size());
-	JsonError	error;
+	JsonError error;
 
 	if (json_read(readers.reader, data, len, cells.data(), &error) != valid)
 		broken(valid ? "refused a document" : "accepted what is no document", readers);
@@ -420,22 +457,23 @@ compare(const Readers &readers, const char *data, size_t len, bool valid, const 
 
 		if (cells[i].kind != (value ? value->kind : JSON_MISSING))
 			broken("another kind of value", readers);
-		if (value && (std::string(cells[i].text, cells[i].len) != value->text || std::string(cells[i].raw, cells[i].raw_len) != value->raw))
+		if (value && (std::string(cells[i].text, cells[i].len) != value->text ||
+					  std::string(cells[i].raw, cells[i].raw_len) != value->raw))
 			broken("another value", readers);
 		if (value && value->kind == JSON_ARRAY)
 			compare_elements(*value, cells[i], readers);
 	}
 }
 
-}								/* namespace */
+} /* namespace */
 
 extern "C" int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static const AllReaders all;
 	std::unique_ptr<char[]> exact(new char[len ? len : 1]);
-	Value		root;
-	bool		valid = Parser(data, len).document(&root);
+	Value root;
+	bool valid = Parser(data, len).document(&root);
 
 	if (len > 0)
 		memcpy(exact.get(), data, len);
@@ -449,7 +487,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 namespace
 {
 
-uint64_t	state;
+uint64_t state;
 
 uint32_t
 random_below(uint32_t n)
@@ -458,11 +496,60 @@ random_below(uint32_t n)
 	return static_cast<uint32_t>((state >> 33) % n);
 }
 
-const char *const tokens[] = {
-	"{", "}", "[", "]", ":", ",", "\"", "\\", "\"a\"", "\"b\"", "\"a\":", "\"b\":", "\"a.b\":", "\"\":", "\"0\":", "\"1\":", "\"\\u0061\":", "{\"a\":", "{\"b\":", "[[", "]]",
-	"null", "true", "false", "0", "-1", "1.5", "1e3", "-0.0", "01", "1.", "1e", "12345678901234567890", "\\u0000", "\\ud83d\\ude00", "\\ud83d", "\\ude00", "\\u00e9", "\\n",
-	"\\x", "\xc3\xa9", "\xc3", "\xed\xa0\x80", "\xf0\x9f\x98\x80", "\xef\xbb\xbf", " ", "\t", "\n", "\r", "\f", "\x1a", "\"long name of a key\":", "\"12345678\":", "  \"x\"  "
-};
+const char *const tokens[] = {"{",
+							  "}",
+							  "[",
+							  "]",
+							  ":",
+							  ",",
+							  "\"",
+							  "\\",
+							  "\"a\"",
+							  "\"b\"",
+							  "\"a\":",
+							  "\"b\":",
+							  "\"a.b\":",
+							  "\"\":",
+							  "\"0\":",
+							  "\"1\":",
+							  "\"\\u0061\":",
+							  "{\"a\":",
+							  "{\"b\":",
+							  "[[",
+							  "]]",
+							  "null",
+							  "true",
+							  "false",
+							  "0",
+							  "-1",
+							  "1.5",
+							  "1e3",
+							  "-0.0",
+							  "01",
+							  "1.",
+							  "1e",
+							  "12345678901234567890",
+							  "\\u0000",
+							  "\\ud83d\\ude00",
+							  "\\ud83d",
+							  "\\ude00",
+							  "\\u00e9",
+							  "\\n",
+							  "\\x",
+							  "\xc3\xa9",
+							  "\xc3",
+							  "\xed\xa0\x80",
+							  "\xf0\x9f\x98\x80",
+							  "\xef\xbb\xbf",
+							  " ",
+							  "\t",
+							  "\n",
+							  "\r",
+							  "\f",
+							  "\x1a",
+							  "\"long name of a key\":",
+							  "\"12345678\":",
+							  "  \"x\"  "};
 
 /* A document, mostly. */
 void
@@ -500,7 +587,8 @@ grow(std::string *out, int depth)
 			*out += "{";
 			for (uint32_t i = 0, n = random_below(5); i < n; i++)
 			{
-				static const char *const keys[] = {"a", "b", "0", "1", "a.b", "\\u0061", "", "c", "12345678", "long name"};
+				static const char *const keys[] = {"a",		  "b", "0", "1",		"a.b",
+												   "\\u0061", "",  "c", "12345678", "long name"};
 
 				*out += i ? ", \"" : "\"";
 				*out += keys[random_below(10)];
@@ -514,7 +602,7 @@ grow(std::string *out, int depth)
 void
 mutate(std::string *text)
 {
-	size_t		at = text->empty() ? 0 : random_below(static_cast<uint32_t>(text->size()));
+	size_t at = text->empty() ? 0 : random_below(static_cast<uint32_t>(text->size()));
 
 	switch (random_below(6))
 	{
@@ -539,20 +627,20 @@ mutate(std::string *text)
 	}
 }
 
-}								/* namespace */
+} /* namespace */
 
 int
 main(int argc, char **argv)
 {
-	uint64_t	seed = argc > 1 ? strtoull(argv[1], nullptr, 10) : 1;
-	long		count = argc > 2 ? atol(argv[2]) : 100000;
-	long		valid = 0;
+	uint64_t seed = argc > 1 ? strtoull(argv[1], nullptr, 10) : 1;
+	long count = argc > 2 ? atol(argv[2]) : 100000;
+	long valid = 0;
 
 	printf("# seed %llu, %ld inputs\n", static_cast<unsigned long long>(seed), count);
 	for (long i = 0; i < count; i++)
 	{
 		std::string text = "{\"a\":";
-		Value		root;
+		Value root;
 
 		state = seed * 1000003 + static_cast<uint64_t>(i);
 		random_below(2);

@@ -194,6 +194,12 @@ SELECT to_regclass('none_archive'), (SELECT archive FROM streambatch.stat_stream
 SET client_min_messages = warning;
 DROP FOREIGN TABLE none CASCADE;
 
+-- ---- an archive outlives its stream, and says what it holds ----
+SELECT obj_description('archive.with_metadata_archive'::regclass);
+DROP FOREIGN TABLE with_metadata CASCADE;
+CREATE FOREIGN TABLE other_topic (k text) SERVER archive_kafka OPTIONS (topic 'found', archive 'with_metadata_archive');
+SELECT streambatch.resume('other_topic');
+
 DROP SCHEMA archive CASCADE;
 DROP SCHEMA archive_elsewhere CASCADE;
 DROP SERVER archive_kafka;

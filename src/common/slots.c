@@ -317,6 +317,14 @@ slots_next_wanted(long *wait_ms, Oid *database)
 	return result;
 }
 
+/* 1, 2, 4 … 60 seconds until the next try. Lock held. */
+static void
+back_off(Slot *slot)
+{
+	slot->next_start = GetCurrentTimestamp() + Min(1 << Min(slot->failures, 6), 60) * USECS_PER_SEC;
+	slot->failures++;
+}
+
 void
 slots_start_failed(int i, const char *message, const char *hint)
 {
@@ -327,6 +335,7 @@ slots_start_failed(int i, const char *message, const char *hint)
 	slot->error.sqlerrcode = ERRCODE_INSUFFICIENT_RESOURCES;
 	strlcpy(slot->error.message, message, sizeof(slot->error.message));
 	strlcpy(slot->error.hint, hint, sizeof(slot->error.hint));
+	back_off(slot);
 	LWLockRelease(lock);
 }
 
@@ -338,13 +347,11 @@ detach(int code, Datum arg)
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	slot->pid = 0;
-	if (slot->wanted)
-	{
-		int delay = Min(1 << Min(slot->failures, 6), 60);
-
-		slot->failures++;
-		slot->next_start = GetCurrentTimestamp() + (code == 0 ? 0 : delay) * USECS_PER_SEC;
-	}
+	/* who leaves in order, for new options say, is followed at once */
+	if (slot->wanted && code == 0)
+		slot->next_start = 0;
+	else if (slot->wanted)
+		back_off(slot);
 	launcher = table->launcher;
 	LWLockRelease(lock);
 	wake(launcher);

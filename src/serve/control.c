@@ -89,11 +89,11 @@ check_running(Oid relid)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("stream \"%s\" is stopped", name),
 				 errhint("It starts with its first hybrid view, or with SELECT streambatch.resume('%s').",
-						 name)));
+						 quote_identifier(name))));
 	if (row.paused)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("stream \"%s\" is paused", name),
-				 errhint("SELECT streambatch.resume('%s').", name)));
+				 errhint("SELECT streambatch.resume('%s').", quote_identifier(name))));
 	if (!slots_available())
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("stream \"%s\" has no worker, because pg_streambatch is not preloaded", name),

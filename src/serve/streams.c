@@ -9,6 +9,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "commands/comment.h"
 #include "common/guard.h"
 #include "common/slots.h"
 #include "executor/spi.h"
@@ -25,6 +26,8 @@
 #include "utils/ruleutils.h"
 
 #define BROKER_TIMEOUT_MS 2000
+/* how an archive that we made says what it holds */
+#define ARCHIVE_COMMENT "events of Kafka topic "
 
 typedef struct Wish
 {
@@ -116,6 +119,12 @@ execute(const char *sql)
 		elog(ERROR, "could not run \"%s\"", sql);
 }
 
+static char *
+archive_comment(const Stream *stream)
+{
+	return psprintf(ARCHIVE_COMMENT "%s", stream->topic);
+}
+
 /*
  * Events arrive about in the order of their times: a block range index finds a refresh's chunk at next to no
  * cost for each event.
@@ -124,6 +133,10 @@ static void
 create_archive(const Stream *stream, const char *partition, const char *offset)
 {
 	execute(archive_ddl(stream, partition, offset));
+	/* outlives the stream, as the archive does: positions of another topic would mean nothing here */
+	execute(psprintf("COMMENT ON TABLE %s IS %s",
+					 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
+					 quote_literal_cstr(archive_comment(stream))));
 	if (stream->event_time != 0)
 		execute(psprintf("CREATE INDEX ON %s USING brin (%s) WITH (pages_per_range = 32, autosummarize = on)",
 						 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
@@ -157,6 +170,7 @@ check_column(const Stream *stream, Oid archive, const char *name, Oid type)
 static void
 check_archive(const Stream *stream, Oid archive, const char *partition, const char *offset)
 {
+	char *comment;
 	char kind = get_rel_relkind(archive);
 	Oid other = catalog_stream_of_archive(archive);
 
@@ -167,6 +181,10 @@ check_archive(const Stream *stream, Oid archive, const char *partition, const ch
 	if (OidIsValid(other))
 		refuse_archive(stream, psprintf("It is the archive of stream \"%s\".",
 										get_rel_name(other) ? get_rel_name(other) : "?"));
+	comment = GetComment(archive, RelationRelationId, 0);
+	if (comment != NULL && strncmp(comment, ARCHIVE_COMMENT, strlen(ARCHIVE_COMMENT)) == 0 &&
+		strcmp(comment, archive_comment(stream)) != 0)
+		refuse_archive(stream, psprintf("It holds %s, as its comment says.", comment));
 	if (get_rel_persistence(archive) != RELPERSISTENCE_PERMANENT)
 		refuse_archive(
 			stream,

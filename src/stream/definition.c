@@ -33,7 +33,7 @@ on_catalog_change(Datum arg, int cache, uint32 hash)
 static void
 on_relation_change(Datum arg, Oid relid)
 {
-	if (relid == DatumGetObjectId(arg))
+	if (!OidIsValid(relid) || relid == DatumGetObjectId(arg))
 		changed = true;
 }
 

@@ -215,7 +215,7 @@ CREATE FUNCTION streambatch.create_view(name text, query text, max_staleness int
                                         allowed_lateness interval DEFAULT '0', history boolean DEFAULT true)
     RETURNS regclass AS 'MODULE_PATHNAME', 'streambatch_create_view' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION streambatch.create_view(text, text, interval, interval, boolean) IS
-    'creates a hybrid view, and <name>_layers beside it, from one aggregate query over a stream; max_staleness: how long events may wait under load; allowed_lateness: how long after its end a window stays open; history: count what the stream held before; no argument may be NULL; raises feature_not_supported for queries that cannot be kept';
+    'creates a hybrid view, and <name>_layers beside it, from one aggregate query over a stream; max_staleness: how long events may wait under load; allowed_lateness: how long after its end a window stays open; history: count what the stream held before at once, or leave that to the first refresh; no argument may be NULL; raises feature_not_supported for queries that cannot be kept';
 
 CREATE PROCEDURE streambatch.refresh(view regclass, "from" timestamptz DEFAULT NULL, "to" timestamptz DEFAULT NULL,
                                      "full" boolean DEFAULT false)

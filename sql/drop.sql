@@ -199,6 +199,7 @@ SELECT count(*) FROM streambatch._workers() w WHERE w.pid IS NOT NULL AND NOT EX
 DROP SCHEMA dropping CASCADE;
 DROP SERVER drop_kafka CASCADE;
 CREATE DATABASE streambatch_drop;
+\set here :DBNAME
 \c streambatch_drop
 SET client_min_messages = warning;
 CREATE EXTENSION pg_streambatch;
@@ -218,6 +219,6 @@ CREATE FOREIGN TABLE events (k text, n int) SERVER drop_kafka OPTIONS (topic 'dr
 SELECT streambatch.create_view('v', 'SELECT k, count(*) AS c FROM events GROUP BY k');
 SELECT streambatch.wait_for('events');
 SELECT * FROM v ORDER BY k;
-\c regress
+\c :here
 DROP DATABASE streambatch_drop;
 SELECT count(*) FROM pg_stat_activity WHERE datname = 'streambatch_drop';

@@ -430,22 +430,15 @@ take_batch(void)
 	int max = w->careful > 0 ? CAREFUL_ROWS : INTAKE_MAX;
 	bool clean;
 
-	/* the views are checked before messages are taken, so that those taken are folded for the right ones */
-	if (!w->in_transaction)
-	{
-		w->d.intake.nmessages = consumer_take(w->consumer, w->d.intake.messages, max, 0);
-		if (w->d.intake.nmessages == 0)
-			return 0;
-		if (!begin_fold())
-		{
-			consumer_release(w->consumer);
-			return 1;
-		}
-	}
-	else
-		w->d.intake.nmessages = consumer_take(w->consumer, w->d.intake.messages, max, 0);
+	w->d.intake.nmessages = consumer_take(w->consumer, w->d.intake.messages, max, 0);
 	if (w->d.intake.nmessages == 0)
 		return 0;
+	if (!w->in_transaction && !begin_fold())
+	{
+		/* loaded anew, and rewound: these come again, for the views of now */
+		consumer_release(w->consumer);
+		return 1;
+	}
 	max = w->d.intake.nmessages;
 	clean = fold_batch();
 	consumer_release(w->consumer);

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "common/compat.h"
 #include "common/slots.h"
 #include "executor/spi.h"
@@ -182,6 +183,11 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 	ends = log_ends(stream, (int) Max(1000, Min((deadline - GetCurrentTimestamp()) / 1000, 10000)), &n);
 	while (!reached(relid, ends, n))
 	{
+		/* such a transaction would never see what it waits for */
+		if (IsolationUsesXactSnapshot())
+			ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+							errmsg("wait_for waits in vain in a REPEATABLE READ or SERIALIZABLE transaction"),
+							errhint("Call it before the transaction, or in READ COMMITTED.")));
 		if (GetCurrentTimestamp() >= deadline)
 			PG_RETURN_BOOL(false);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL_MS,

@@ -75,6 +75,14 @@ $node->wait_for('events');
 is(total('mine'), expected(1 .. 40, 46 .. 50), 'skipped, it goes on behind the gap');
 is(sql('SELECT kafka_partition, from_offset, to_offset, action FROM streambatch.gap'), '0|40|45|skip', 'and the gap is noted');
 
+my (undef, undef, $errors) = $node->psql('postgres', <<'SQL');
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT count(*) FROM mine;
+INSERT INTO events VALUES (51, '2025-02-14 00:30Z');
+SELECT streambatch.wait_for('events');
+SQL
+like($errors, qr/waits in vain/, 'waiting for what a snapshot cannot show is refused');
+
 $node->stop;
 $broker->stop;
 done_testing();

@@ -1,10 +1,10 @@
 /*
  * window.c
- *		Window functions: the SQL functions themselves, and how they are recognised in a query (see window.h).
+ *		How window functions are recognised in a query (see window.h).
  *
  * A tumbling window [start, start + size) is a pane of its own. Arithmetic is on microseconds since
  * 2000-01-01 00:00: of UTC for timestamptz, of the clock for timestamp and date, so that nothing depends on
- * the session. Rounding is towards minus infinity, as in date_bin(). The default origin is Monday 2000-01-03.
+ * the session. The functions themselves are in windowfunc.c.
  */
 #include "postgres.h"
 
@@ -39,21 +39,13 @@ typedef struct WindowFunction
 static const WindowFunction window_functions[] = {
 	{"tumble", WINDOW_TUMBLE, WINDOW_START, "tumble", true},
 	{"tumble_end", WINDOW_TUMBLE, WINDOW_END, "tumble", true},
-	{"hop", 0, WINDOW_START, "hop", false},
-	{"hop_end", 0, WINDOW_END, "hop", false},
-	{"cumulate", 0, WINDOW_START, "cumulate", false},
-	{"cumulate_end", 0, WINDOW_END, "cumulate", false},
-	{"session", 0, WINDOW_START, "session", false},
-	{"session_end", 0, WINDOW_END, "session", false},
+	{"hop", WINDOW_HOP, WINDOW_START, "hop", false},
+	{"hop_end", WINDOW_HOP, WINDOW_END, "hop", false},
+	{"cumulate", WINDOW_CUMULATE, WINDOW_START, "cumulate", false},
+	{"cumulate_end", WINDOW_CUMULATE, WINDOW_END, "cumulate", false},
+	{"session", WINDOW_SESSION, WINDOW_START, "session", false},
+	{"session_end", WINDOW_SESSION, WINDOW_END, "session", false},
 };
-
-PG_FUNCTION_INFO_V1(streambatch_tumble_timestamptz);
-PG_FUNCTION_INFO_V1(streambatch_tumble_timestamp);
-PG_FUNCTION_INFO_V1(streambatch_tumble_date);
-PG_FUNCTION_INFO_V1(streambatch_tumble_end_timestamptz);
-PG_FUNCTION_INFO_V1(streambatch_tumble_end_timestamp);
-PG_FUNCTION_INFO_V1(streambatch_tumble_end_date);
-PG_FUNCTION_INFO_V1(streambatch_window_unavailable);
 
 /* The length of a fixed-length window in microseconds. */
 static int64
@@ -98,107 +90,6 @@ check_zone(text *zone)
 	pfree(name);
 }
 
-/* The start of the window that holds time; raises where the result is no timestamp. */
-static int64
-tumble(int64 time, int64 size, int64 origin)
-{
-	int64 since;
-	int64 rest;
-	int64 start;
-
-	if (TIMESTAMP_NOT_FINITE(time) || TIMESTAMP_NOT_FINITE(origin))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("infinity belongs to no window")));
-	if (pg_sub_s64_overflow(time, origin, &since))
-		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
-	rest = since % size;
-	if (rest < 0)
-		rest += size;
-	if (pg_sub_s64_overflow(time, rest, &start) || !IS_VALID_TIMESTAMP(start))
-		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
-	return start;
-}
-
-static int64
-edge_of(int64 start, int64 size, WindowEdge edge)
-{
-	int64 end;
-
-	if (edge == WINDOW_START)
-		return start;
-	if (pg_add_s64_overflow(start, size, &end) || !IS_VALID_TIMESTAMP(end))
-		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
-	return end;
-}
-
-static Datum
-tumble_timestamp(FunctionCallInfo fcinfo, WindowEdge edge)
-{
-	int64 size;
-	int64 origin;
-
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3))
-		PG_RETURN_NULL();
-	size = fixed_size(PG_GETARG_INTERVAL_P(1), false);
-	check_zone(PG_GETARG_TEXT_PP(3));
-	origin = PG_ARGISNULL(2) ? DEFAULT_ORIGIN : PG_GETARG_INT64(2);
-	PG_RETURN_INT64(edge_of(tumble(PG_GETARG_INT64(0), size, origin), size, edge));
-}
-
-static Datum
-tumble_date(FunctionCallInfo fcinfo, WindowEdge edge)
-{
-	DateADT date;
-	int64 size;
-	int64 origin = DEFAULT_ORIGIN;
-
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3))
-		PG_RETURN_NULL();
-	date = PG_GETARG_DATEADT(0);
-	size = fixed_size(PG_GETARG_INTERVAL_P(1), true);
-	check_zone(PG_GETARG_TEXT_PP(3));
-	if (!PG_ARGISNULL(2))
-		origin = date2timestamp_opt_overflow(PG_GETARG_DATEADT(2), NULL);
-	PG_RETURN_DATEADT(edge_of(tumble(date2timestamp_opt_overflow(date, NULL), size, origin), size, edge) /
-					  USECS_PER_DAY);
-}
-
-Datum
-streambatch_tumble_timestamptz(PG_FUNCTION_ARGS)
-{
-	return tumble_timestamp(fcinfo, WINDOW_START);
-}
-
-Datum
-streambatch_tumble_timestamp(PG_FUNCTION_ARGS)
-{
-	return tumble_timestamp(fcinfo, WINDOW_START);
-}
-
-Datum
-streambatch_tumble_date(PG_FUNCTION_ARGS)
-{
-	return tumble_date(fcinfo, WINDOW_START);
-}
-
-Datum
-streambatch_tumble_end_timestamptz(PG_FUNCTION_ARGS)
-{
-	return tumble_timestamp(fcinfo, WINDOW_END);
-}
-
-Datum
-streambatch_tumble_end_timestamp(PG_FUNCTION_ARGS)
-{
-	return tumble_timestamp(fcinfo, WINDOW_END);
-}
-
-Datum
-streambatch_tumble_end_date(PG_FUNCTION_ARGS)
-{
-	return tumble_date(fcinfo, WINDOW_END);
-}
-
 static void
 pg_attribute_noreturn()
 
@@ -206,13 +97,6 @@ pg_attribute_noreturn()
 {
 	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s() is not available yet", function),
 					errhint("Use streambatch.tumble(ts, size), and add up its windows in a view on top.")));
-}
-
-/* hop(), cumulate() and session(): named, so that the error can say what to do instead. */
-Datum
-streambatch_window_unavailable(PG_FUNCTION_ARGS)
-{
-	refuse_unavailable(get_func_name(fcinfo->flinfo->fn_oid));
 }
 
 static const WindowFunction *

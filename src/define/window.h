@@ -6,12 +6,8 @@
 #define WINDOW_H
 
 #include "datatype/timestamp.h"
+#include "define/windowshape.h"
 #include "nodes/primnodes.h"
-
-typedef enum WindowKind
-{
-	WINDOW_TUMBLE
-} WindowKind;
 
 typedef struct StreamWindow
 {

@@ -32,7 +32,7 @@ extern char *sql_merged_view(const ViewDef *def, int32 id);
 
 /* DDL: the views that users read, over the merged view (whose oid is needed to print expressions over it). */
 extern char *sql_serving_view(const ViewDef *def, int32 id, const char *name, Oid merged);
-extern char *sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, Oid stream,
+extern char *sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged,
 							 const char *lateness);
 
 /* Where batch computation reads events from. */

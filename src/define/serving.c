@@ -180,7 +180,7 @@ select_assembled(const ViewDef *def)
 	ref->rtindex = 1;
 	query->rtable = list_make1(rte);
 	query->jointree = makeFromExpr(list_make1(ref), NULL);
-	return pg_get_querydef(query, false);
+	return sql_print(query);
 }
 
 /* FROM the rows to be merged, as u. */

@@ -183,12 +183,20 @@ read_source(Query *query, const ViewDef *def)
 	rte->eref->colnames = lappend(rte->eref->colnames, makeString(SOURCE_OFFSET));
 }
 
+char *
+sql_print(Query *query)
+{
+	char *text = pg_get_querydef(query, false);
+
+	/* it comes indented as the definition of a view */
+	return text + strspn(text, " ");
+}
+
 /* SELECT of expressions, FROM and WHERE as in the view's query, over the stream or over the batch source. */
 static char *
 select_text(const ViewDef *def, List *exprs, bool over_source)
 {
 	Query *query = copyObject(def->query);
-	char *text;
 	ListCell *lc;
 
 	query->targetList = NIL;
@@ -200,9 +208,7 @@ select_text(const ViewDef *def, List *exprs, bool over_source)
 					makeTargetEntry(copyObject(lfirst(lc)), foreach_current_index(lc) + 1, NULL, false));
 	if (over_source)
 		read_source(query, def);
-	text = pg_get_querydef(query, false);
-	/* it comes indented as the definition of a view */
-	return text + strspn(text, " ");
+	return sql_print(query);
 }
 
 char *

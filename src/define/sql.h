@@ -18,6 +18,9 @@ typedef struct FoldState
 	int *args; /* columns */
 } FoldState;
 
+/* A query as text. */
+extern char *sql_print(Query *query);
+
 /*
  * The query that the worker folds: a row of keys and aggregate arguments for each event that passes WHERE.
  * The keys come first.

@@ -166,3 +166,137 @@ SELECT * FROM hand ORDER BY k;
 SELECT * FROM (SELECT k, stream_var_pop, batch_var_pop, var_pop, stream_said, batch_said, said, stream_kinds, batch_kinds, kinds, stream_range_agg, batch_range_agg, range_agg,
     recommended, exact FROM hand_layers) l ORDER BY k;
 \x off
+
+-- ---- the law: what cannot be combined is refused, as far as sample rows can tell ----
+CREATE FUNCTION try(aggregate text, OUT error text) LANGUAGE plpgsql AS $$
+DECLARE
+    d text; h text;
+BEGIN
+    EXECUTE format('SELECT streambatch.create_view(''refused'', %L)', 'SELECT ' || aggregate || ' AS x FROM aggregate.events');
+    RAISE SQLSTATE 'ZZZZZ';
+EXCEPTION WHEN SQLSTATE 'ZZZZZ' THEN
+    error := 'accepted';
+WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS d = PG_EXCEPTION_DETAIL, h = PG_EXCEPTION_HINT;
+    error := SQLSTATE || ' ' || SQLERRM || CASE WHEN d <> '' THEN E'\n  DETAIL: ' || d ELSE '' END || CASE WHEN h <> '' THEN E'\n  HINT: ' || h ELSE '' END;
+END $$;
+-- an initial value that counts once for each part; a combine function that takes the last; one that loses a part; the first row
+CREATE AGGREGATE from_ten(int) (SFUNC = int4pl, STYPE = int, INITCOND = '10', COMBINEFUNC = int4pl);
+CREATE FUNCTION second(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $2';
+CREATE AGGREGATE last_part(int) (SFUNC = int4pl, STYPE = int, COMBINEFUNC = second);
+CREATE FUNCTION first_of(anyelement, anyelement) RETURNS anyelement LANGUAGE sql IMMUTABLE STRICT AS 'SELECT $1';
+CREATE AGGREGATE first_row(anyelement) (SFUNC = first_of, STYPE = anyelement, COMBINEFUNC = first_of);
+CREATE FUNCTION add_or_zero(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT coalesce($1, 0) + coalesce($2, 0)';
+CREATE AGGREGATE null_is_null(int) (SFUNC = add_or_zero, STYPE = int, COMBINEFUNC = int4mul);
+CREATE FUNCTION words(text, text) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT concat_ws(' ', $1, $2)$$;
+CREATE AGGREGATE all_words(text) (SFUNC = words, STYPE = text, COMBINEFUNC = words);
+CREATE AGGREGATE same_mean(float8) (SFUNC = float8_accum, STYPE = float8[], INITCOND = '{0,0,0}', FINALFUNC = float8_avg, COMBINEFUNC = float8_combine);
+CREATE FUNCTION halves(float8, float8) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT ($1 + $2) / 2';
+CREATE AGGREGATE halved(float8) (SFUNC = halves, STYPE = float8, INITCOND = '0', COMBINEFUNC = float8pl);
+-- one that raises on most samples, and keeps the law on the others; one whose functions raise always
+CREATE FUNCTION only_even(int, int) RETURNS int LANGUAGE plpgsql IMMUTABLE STRICT AS
+    $$BEGIN IF $2 % 2 <> 0 THEN RAISE 'odd'; END IF; RETURN $1 + $2; END$$;
+CREATE AGGREGATE even_sum(int) (SFUNC = only_even, STYPE = int, INITCOND = '0', COMBINEFUNC = int4pl);
+CREATE AGGREGATE even_last(int) (SFUNC = only_even, STYPE = int, INITCOND = '0', COMBINEFUNC = second);
+CREATE FUNCTION never(anyelement, anyelement) RETURNS anyelement LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RAISE 'never'; END$$;
+CREATE AGGREGATE never(anyelement) (SFUNC = never, STYPE = anyelement, COMBINEFUNC = never);
+CREATE AGGREGATE no_combine(int) (SFUNC = int4pl, STYPE = int);
+CREATE AGGREGATE no_serial(numeric) (SFUNC = numeric_avg_accum, STYPE = internal, FINALFUNC = numeric_avg, COMBINEFUNC = numeric_avg_combine);
+\pset format unaligned
+\pset tuples_only on
+SELECT q || E'\n  ' || try(q) FROM unnest(ARRAY[
+    'aggregate.from_ten(i4)', 'aggregate.last_part(i4)', 'aggregate.first_row(t)', 'aggregate.first_row(e)', 'aggregate.first_row(tags)', 'aggregate.first_row((i4, t)::aggregate.pair)',
+    'aggregate.first_row(dom)', 'aggregate.first_row(d)', 'aggregate.first_row(r)', 'aggregate.first_row(flag)', 'aggregate.null_is_null(i4)', 'aggregate.all_words(t)',
+    'aggregate.same_mean(f8)', 'aggregate.halved(f8)', 'aggregate.even_sum(i4 * 2)', 'aggregate.even_last(i4 * 2)', 'aggregate.never(i4) FILTER (WHERE false)',
+    'aggregate.no_combine(i4)', 'aggregate.no_serial(n)']) q;
+
+-- ---- whoever may not call an aggregate cannot have it in a view; nor by the functions that views are made of ----
+CREATE ROLE aggregate_owner;
+CREATE ROLE aggregate_reader;
+GRANT USAGE ON SCHEMA aggregate TO aggregate_owner, aggregate_reader;
+GRANT CREATE ON SCHEMA aggregate TO aggregate_owner;
+GRANT SELECT ON events, events_archive TO aggregate_owner;
+GRANT EXECUTE ON FUNCTION try(text) TO PUBLIC;
+REVOKE EXECUTE ON FUNCTION said(int), "100% mean"(numeric) FROM PUBLIC;
+SET ROLE aggregate_owner;
+SELECT q || E'\n  ' || try(q) FROM unnest(ARRAY['aggregate.said(i4)', 'aggregate."100% mean"(n)', 'aggregate.least_of(i4)', 'stddev(i4)']) q;
+SELECT streambatch._partial('aggregate.said(int)', NULL::int, 1);
+SELECT streambatch._merge('aggregate.said(int)', NULL::text, 1, NULL::int);
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION said(int), "100% mean"(numeric) TO aggregate_owner;
+SET ROLE aggregate_owner;
+SELECT streambatch.create_view('aggregate.theirs', 'SELECT stddev(i4) AS s, aggregate.said(i4) AS said, aggregate."100% mean"(n) AS mean FROM aggregate.events');
+SELECT t = (SELECT x FROM (SELECT stddev(i4) AS s, aggregate.said(i4) AS said, aggregate."100% mean"(n) AS mean FROM aggregate.events_archive) x) FROM aggregate.theirs t;
+GRANT SELECT ON aggregate.theirs TO aggregate_reader;
+SET ROLE aggregate_reader;
+SELECT s > 4 FROM aggregate.theirs;
+SELECT said FROM aggregate.theirs;
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION said(int), "100% mean"(numeric) TO aggregate_reader;
+SET ROLE aggregate_reader;
+SELECT s > 4, said LIKE 'sum %', mean > 80 FROM aggregate.theirs;
+
+-- ---- states of type internal cannot be written down, nor be taken for another aggregate's ----
+SELECT '\x01'::streambatch._state;
+SELECT '\x01'::bytea::streambatch._state;
+CREATE TEMP TABLE forged (s streambatch._state);
+SELECT jsonb_populate_record(NULL::forged, '{"s": "\\x01"}');
+COPY forged FROM STDIN;
+\\x01
+\.
+SELECT typreceive, typsend FROM pg_type WHERE oid = 'streambatch._state'::regtype;
+SELECT castsource::regtype, casttarget::regtype FROM pg_cast WHERE 'streambatch._state'::regtype IN (castsource, casttarget);
+SELECT ('("\\x01")'::text)::streambatch._state;
+SELECT streambatch._merge('stddev(numeric)', NULL::numeric, '\x01'::bytea, NULL::numeric);
+SELECT streambatch._merge('stddev(numeric)', NULL::numeric, NULL::bytea, NULL::numeric);
+CREATE TEMP TABLE states AS SELECT streambatch._partial('stddev(numeric)', NULL::streambatch._state, i::numeric) AS s,
+    streambatch._partial('stddev(int)', NULL::streambatch._state, i::int) AS i, streambatch._partial('corr(float8, float8)', NULL::float8[], i::float8, i::float8) AS c
+    FROM generate_series(1, 4) i;
+SELECT streambatch._merge('stddev(numeric)', NULL::numeric, s, NULL::numeric) FROM states;
+SELECT streambatch._merge('stddev(numeric)', NULL::numeric, i, NULL::numeric) FROM states;
+SELECT streambatch._merge('stddev(numeric)', NULL::numeric, s, NULL::int) FROM states;
+SELECT streambatch._merge('stddev(numeric)', NULL::numeric, s) FROM states;
+SELECT streambatch._merge('stddev(numeric)', NULL::text, s, NULL::numeric) FROM states;
+SELECT streambatch._merge('stddev(numeric)', NULL::numeric, c, NULL::numeric) FROM states;
+SELECT streambatch._merge('corr(float8, float8)', NULL::float8, c, NULL::float8, NULL::float8) FROM states;
+SELECT streambatch._merge('corr(float8, float8)', NULL::float8, '{1,2}'::float8[], NULL::float8, NULL::float8);
+SELECT streambatch._partial('stddev(numeric)', NULL::bytea, 1.5);
+SELECT streambatch._partial('stddev(numeric)', NULL::streambatch._state, 'x'::text);
+SELECT streambatch._partial('stddev(numeric)', NULL::streambatch._state, 1.5, 2.5);
+SELECT streambatch._partial('stddev(numeric)', NULL::streambatch._state);
+SELECT streambatch._partial('abs(numeric)', NULL::streambatch._state, 1.5);
+SELECT streambatch._partial(NULL::regprocedure, NULL::streambatch._state, 1.5);
+SELECT streambatch._partial(0::regprocedure, NULL::streambatch._state, 1.5);
+SELECT streambatch._partial(p.oid, NULL::streambatch._state, 1.5) FROM pg_proc p WHERE p.oid = 'stddev(numeric)'::regprocedure;
+SELECT streambatch._partial('rank("any")', NULL::bigint, 1);
+SELECT streambatch._partial('array_agg(anynonarray)', NULL::streambatch._state, 1);
+SELECT streambatch._partial('stddev(numeric)', NULL::streambatch._state, 1.5) OVER ();
+RESET ROLE;
+-- the right to an aggregate is none to the functions that it is made of
+REVOKE EXECUTE ON FUNCTION join_pairs(pair, pair), say(int) FROM PUBLIC;
+SET ROLE aggregate_reader;
+SELECT aggregate.pair_of(1, 'x');
+SELECT streambatch._merge('aggregate.pair_of(bigint, text)', NULL::aggregate.pair, '(1,x)'::aggregate.pair, NULL::bigint, NULL::text);
+SELECT streambatch._merge('aggregate.said(int)', NULL::text, 3, NULL::int);
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION join_pairs(pair, pair), say(int) TO PUBLIC;
+-- many groups, sorted and hashed, and grouping sets: each group has a state of its own
+CREATE TEMP TABLE many AS SELECT i % 1000 AS k, i % 7 AS x, i % 3 AS g, i::numeric / 8 AS n FROM generate_series(1, 20000) i;
+CREATE TEMP TABLE parts AS SELECT k, g, streambatch._partial('stddev(numeric)', NULL::streambatch._state, n) FILTER (WHERE x <> 1) AS s,
+    streambatch._partial('aggregate.kinds_of(anyelement)', NULL::int[], x) AS a FROM many GROUP BY k, g;
+SELECT count(*) FROM (SELECT k, g, streambatch._merge('stddev(numeric)', NULL::numeric, s, NULL::numeric),
+    streambatch._merge('aggregate.kinds_of(anyelement)', NULL::int[], a, NULL::int) FROM parts GROUP BY ROLLUP (k, g)
+  INTERSECT ALL SELECT k, g, stddev(n) FILTER (WHERE x <> 1), array_agg(DISTINCT x ORDER BY x) FROM many GROUP BY ROLLUP (k, g)) same;
+SELECT count(*) FROM (SELECT FROM many GROUP BY ROLLUP (k, g)) groups;
+SET enable_hashagg = off;
+SELECT count(*) FROM (SELECT k, streambatch._merge('stddev(numeric)', NULL::numeric, s, NULL::numeric) AS s FROM parts GROUP BY k) here
+  JOIN (SELECT k, stddev(n) FILTER (WHERE x <> 1) AS s FROM many GROUP BY k) there USING (k) WHERE here.s IS NOT DISTINCT FROM there.s;
+RESET enable_hashagg;
+\pset tuples_only off
+\pset format aligned
+
+SET client_min_messages = warning;
+DROP SCHEMA aggregate CASCADE;
+DROP SERVER aggregate_kafka;
+DROP OWNED BY aggregate_owner, aggregate_reader;
+DROP ROLE aggregate_owner, aggregate_reader;

@@ -202,10 +202,12 @@ CREATE FUNCTION never(anyelement, anyelement) RETURNS anyelement LANGUAGE plpgsq
 CREATE AGGREGATE never(anyelement) (SFUNC = never, STYPE = anyelement, COMBINEFUNC = never);
 CREATE AGGREGATE no_combine(int) (SFUNC = int4pl, STYPE = int);
 CREATE AGGREGATE no_serial(numeric) (SFUNC = numeric_avg_accum, STYPE = internal, FINALFUNC = numeric_avg, COMBINEFUNC = numeric_avg_combine);
+-- one that takes anything: not as an array
+CREATE AGGREGATE anything(VARIADIC "any") (SFUNC = concat_ws, STYPE = text, INITCOND = '', COMBINEFUNC = textcat);
 \pset format unaligned
 \pset tuples_only on
 SELECT q || E'\n  ' || try(q) FROM unnest(ARRAY[
-    'aggregate.from_ten(i4)', 'aggregate.last_part(i4)', 'aggregate.first_row(t)', 'aggregate.first_row(e)', 'aggregate.first_row(tags)', 'aggregate.first_row((i4, t)::aggregate.pair)',
+    'aggregate.anything(VARIADIC tags)', 'aggregate.anything(i4, t)', 'aggregate.from_ten(i4)', 'aggregate.last_part(i4)', 'aggregate.first_row(t)', 'aggregate.first_row(e)', 'aggregate.first_row(tags)', 'aggregate.first_row((i4, t)::aggregate.pair)',
     'aggregate.first_row(dom)', 'aggregate.first_row(d)', 'aggregate.first_row(r)', 'aggregate.first_row(flag)', 'aggregate.null_is_null(i4)', 'aggregate.all_words(t)',
     'aggregate.same_mean(f8)', 'aggregate.halved(f8)', 'aggregate.even_sum(i4 * 2)', 'aggregate.even_last(i4 * 2)', 'aggregate.never(i4) FILTER (WHERE false)',
     'aggregate.no_combine(i4)', 'aggregate.no_serial(n)']) q;

@@ -29,6 +29,7 @@
 #include "catalog/pg_class.h"
 #include "common/compat.h"
 #include "common/guard.h"
+#include "define/law.h"
 #include "executor/spi.h"
 #include "define/shape.h"
 #include "fmgr.h"
@@ -204,6 +205,7 @@ analyse(Creation *c, text *sql)
 	check_duplicate_columns(c->query);
 	c->def = analyse_query(c->query);
 	check_layers_columns(c);
+	law_check(c->def, c->owner, c->row.settings);
 	/* a window stays what it is, whatever becomes of the functions that computed its size */
 	c->query->targetList = (List *) window_normalise((Node *) c->query->targetList);
 	c->query->havingQual = window_normalise(c->query->havingQual);

@@ -46,6 +46,17 @@ class Groups
 	{
 	}
 
+	/*
+	 * Room for so many. What comes in the order of another table of this kind needs it: poured into a table
+	 * that is too small, it forms long runs.
+	 */
+	void
+	reserve(size_t groups)
+	{
+		while (groups * 2 > slots.size())
+			grow();
+	}
+
 	void
 	add(const Group &more)
 	{
@@ -227,6 +238,7 @@ fold(const rd_kafka_message_t *message, simdjson::ondemand::parser &parser, std:
 void
 assemble(const Groups &panes, int64_t slide, int64_t size, Groups &windows)
 {
+	windows.reserve(panes.used * (size_t) ((size + slide - 1) / slide));
 	panes.each(
 		[&](const Group &pane)
 		{

@@ -29,7 +29,9 @@
 #include "catalog/pg_class.h"
 #include "common/compat.h"
 #include "common/guard.h"
+#include "define/law.h"
 #include "executor/spi.h"
+#include "define/shape.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "optimizer/clauses.h"
@@ -153,6 +155,24 @@ check_layers_columns(const Creation *c)
 	}
 }
 
+/* The tables that are looked up: the worker would find out later, and suspend the view. */
+static void
+check_tables(const Creation *c)
+{
+	List *relations = shape_relations(c->query);
+	ListCell *lc;
+
+	foreach (lc, relations)
+	{
+		Oid relid = lfirst_oid(lc);
+
+		if (pg_class_aclcheck(relid, c->owner, ACL_SELECT) != ACLCHECK_OK &&
+			pg_attribute_aclcheck_all(relid, c->owner, ACL_SELECT, ACLMASK_ANY) != ACLCHECK_OK)
+			aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(relid)),
+						   get_rel_name(relid));
+	}
+}
+
 static void
 check_privileges(const Creation *c, const StreamRow *stream, bool fresh)
 {
@@ -160,6 +180,7 @@ check_privileges(const Creation *c, const StreamRow *stream, bool fresh)
 
 	if (pg_class_aclcheck(c->def->stream, c->owner, ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(c->def->stream));
+	check_tables(c);
 	if (stream != NULL && OidIsValid(stream->archive) &&
 		pg_class_aclcheck(stream->archive, c->owner, ACL_SELECT) != ACLCHECK_OK)
 		ereport(
@@ -184,6 +205,7 @@ analyse(Creation *c, text *sql)
 	check_duplicate_columns(c->query);
 	c->def = analyse_query(c->query);
 	check_layers_columns(c);
+	law_check(c->def, c->owner, c->row.settings);
 	/* a window stays what it is, whatever becomes of the functions that computed its size */
 	c->query->targetList = (List *) window_normalise((Node *) c->query->targetList);
 	c->query->havingQual = window_normalise(c->query->havingQual);
@@ -230,16 +252,14 @@ create_internal(const Creation *c)
 	guard_leave(&guard);
 }
 
-/* How long after its start a window is closed: its size and the allowed lateness, as an SQL literal. */
+/* The allowed lateness as an SQL literal that says the same in every IntervalStyle. */
 static char *
-closing_delay(const Creation *c)
+lateness(const Creation *c)
 {
-	Interval delay = c->row.allowed_lateness;
+	const Interval *delay = &c->row.allowed_lateness;
 
-	if (c->def->has_window)
-		delay.time += c->def->window.size;
-	return psprintf("'%s'::pg_catalog.interval",
-					DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(&delay))));
+	return psprintf("'%d months %d days %lld microseconds'::pg_catalog.interval", delay->month, delay->day,
+					(long long) delay->time);
 }
 
 /* What users read, created as the user. */
@@ -252,7 +272,7 @@ create_views(Creation *c)
 	guard_enter(&guard, c->owner, c->row.settings);
 	SPI_connect();
 	execute(sql_serving_view(c->def, c->row.id, c->name, merged));
-	execute(sql_layers_view(c->def, c->row.id, c->layers, merged, c->def->stream, closing_delay(c)));
+	execute(sql_layers_view(c->def, c->row.id, c->layers, merged, lateness(c)));
 	SPI_finish();
 	guard_leave(&guard);
 	c->row.view = get_relname_relid(c->relname, c->namespace);

@@ -163,17 +163,18 @@ SELECT w, s / 4e307 AS s FROM overflows_tumble WHERE w > '2025-01-01 12:30+00' O
 SELECT w, s / 4e307 AS s FROM overflows_hop WHERE w > '2025-01-01 12:30+00' ORDER BY 1;
 
 -- ---- conditions on windows reach the panes ----
-SET enable_seqscan = off;
-SET enable_bitmapscan = off;
+-- The conditions of the scans of state tables, by whichever index or filter.
 CREATE FUNCTION scans(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
     line text;
+    found text[] := '{}';
 BEGIN
     FOR line IN EXECUTE 'EXPLAIN (COSTS off) ' || query LOOP
-        IF line ~ 'Index Cond' THEN
-            RETURN NEXT trim(line);
+        IF line ~ '(Index Cond|Recheck Cond|Filter):' THEN
+            found := found || ARRAY(SELECT m[1] FROM regexp_matches(line, $r$((?:pane|k1) [<>=]+ (?:'[^']+'|\d+))$r$, 'g') m);
         END IF;
     END LOOP;
+    RETURN QUERY SELECT DISTINCT f FROM unnest(found) f ORDER BY 1;
 END $$;
 SELECT scans($$SELECT * FROM hop WHERE u = 1 AND w = '2025-03-30 00:50:10+00'$$);
 SELECT scans($$SELECT * FROM hop_both WHERE w >= '2025-03-30 00:50:10+00' AND e < '2025-03-30 00:55+00'$$);
@@ -181,8 +182,6 @@ SELECT scans($$SELECT * FROM hop_date WHERE w < '2025-03-30'$$);
 SELECT scans($$SELECT * FROM cumulate WHERE '2025-03-30 00:50+00' = w$$);
 SELECT scans($$SELECT * FROM session WHERE u = 1$$);
 SELECT scans($$SELECT * FROM trunc WHERE w = '2025-03-30 00:50+00' AND u = 2$$);
-RESET enable_seqscan;
-RESET enable_bitmapscan;
 -- and leave out nothing
 SELECT t AS at, (SELECT count(*) FROM hop_both WHERE w = t) = (SELECT count(*) FROM (SELECT * FROM hop_both OFFSET 0) h WHERE w = t) AS start,
        (SELECT count(*) FROM hop_both WHERE e = t) = (SELECT count(*) FROM (SELECT * FROM hop_both OFFSET 0) h WHERE e = t) AS "end",

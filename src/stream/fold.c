@@ -6,6 +6,10 @@
  * state that the worker computes, advanced by the aggregates' own transition functions (define/transition.h).
  * Stored is the aggregate's value, or of a partial state the transition state itself.
  *
+ * Groups are chained in the order of their coming, which is that of their memory. To be written they are sorted
+ * by copies of their keys, and finalised one by one as they are written, so that each is visited in memory
+ * twice and there is no second copy of them all.
+ *
  * Memory: "table" holds groups and states and is reset as a whole; "row" is reset for each row; "combining"
  * for each combination of two stored states.
  */
@@ -28,6 +32,11 @@
  */
 #define MAX_KEY_SIZE 2600
 
+/* How many groups ahead memory is asked for: for the group, then for what it points to. */
+#define PREFETCH_FAR 16
+#define PREFETCH_NEAR 8
+#define CACHE_LINE 64
+
 /* A state that the worker computes: all but those of the batch layer alone. */
 typedef struct Folding
 {
@@ -37,6 +46,22 @@ typedef struct Folding
 	bool partial;
 	FmgrInfo combine; /* of values, where it is not partial */
 } Folding;
+
+typedef struct Folded
+{
+	struct Folded *next;
+	MinimalTuple key;
+	TransitionValue values[FLEXIBLE_ARRAY_MEMBER];
+} Folded;
+
+/* A group among those sorted. */
+typedef struct SortedGroup
+{
+	Datum first; /* the first key of the order, or its abbreviation: most comparisons need no other */
+	bool first_null;
+	Datum *keys; /* and behind them whether they are null */
+	Folded *group;
+} SortedGroup;
 
 struct Fold
 {
@@ -51,14 +76,16 @@ struct Fold
 	MemoryContext row;
 	TupleDesc key_desc;
 	TupleTableSlot *key_slot;
+	int *order; /* keys as the index has them */
 	AttrNumber *key_columns;
 	Oid *equal_functions;
 	FmgrInfo *hash_functions;
 	Oid *collations;
 	TupleHashTable groups;
 	int64 ngroups;
-	TransitionValue *single; /* the group of a view without keys */
-	FoldGroup *sorted;		 /* what fold_groups() has made of them; NULL: nothing yet */
+	Folded *oldest;		 /* of a view without keys: the only one */
+	Folded **end;		 /* of the chain */
+	SortedGroup *sorted; /* NULL: not yet */
 };
 
 static void
@@ -83,8 +110,10 @@ static void
 keys_init(Fold *fold)
 {
 	int n = fold->def->nkeys;
+	int ordered = 0;
 
 	fold->key_desc = CreateTemplateTupleDesc(n);
+	fold->order = palloc(n * sizeof(int));
 	fold->key_columns = palloc(n * sizeof(AttrNumber));
 	fold->equal_functions = palloc(n * sizeof(Oid));
 	fold->hash_functions = palloc(n * sizeof(FmgrInfo));
@@ -101,7 +130,11 @@ keys_init(Fold *fold)
 		fold->equal_functions[i] = get_opcode(type->eq_opr);
 		fmgr_info(type->hash_proc, &fold->hash_functions[i]);
 		fold->collations[i] = key->collation;
+		if (i != fold->def->pane)
+			fold->order[ordered++] = i;
 	}
+	if (ordered < n)
+		fold->order[ordered] = fold->def->pane;
 	fold->key_slot = MakeSingleTupleTableSlot(fold->key_desc, &TTSOpsVirtual);
 }
 
@@ -110,7 +143,8 @@ build_table(Fold *fold)
 {
 	fold->ngroups = 0;
 	fold->sorted = NULL;
-	fold->single = NULL;
+	fold->oldest = NULL;
+	fold->end = &fold->oldest;
 	fold->groups = NULL;
 	if (fold->def->nkeys > 0)
 	{
@@ -176,19 +210,28 @@ fold_memory(const Fold *fold)
 	return MemoryContextMemAllocated(fold->table, true);
 }
 
-static TransitionValue *
-new_group(Fold *fold)
+static Size
+group_size(const Fold *fold)
 {
-	TransitionValue *values =
-		MemoryContextAlloc(fold->table, (fold->nfoldings + 1) * sizeof(TransitionValue));
-
-	for (int i = 0; i < fold->nfoldings; i++)
-		transition_start(&fold->foldings[i].transition, &values[i]);
-	fold->ngroups++;
-	return values;
+	return offsetof(Folded, values) + fold->nfoldings * sizeof(TransitionValue);
 }
 
-static TransitionValue *
+static Folded *
+new_group(Fold *fold, MinimalTuple key)
+{
+	Folded *group = MemoryContextAlloc(fold->table, group_size(fold));
+
+	for (int i = 0; i < fold->nfoldings; i++)
+		transition_start(&fold->foldings[i].transition, &group->values[i]);
+	group->next = NULL;
+	group->key = key;
+	*fold->end = group;
+	fold->end = &group->next;
+	fold->ngroups++;
+	return group;
+}
+
+static Folded *
 find_group(Fold *fold, TupleTableSlot *row)
 {
 	TupleTableSlot *key = fold->key_slot;
@@ -196,11 +239,7 @@ find_group(Fold *fold, TupleTableSlot *row)
 	bool isnew;
 
 	if (fold->def->nkeys == 0)
-	{
-		if (fold->single == NULL)
-			fold->single = new_group(fold);
-		return fold->single;
-	}
+		return fold->oldest != NULL ? fold->oldest : new_group(fold, NULL);
 	ExecClearTuple(key);
 	memcpy(key->tts_values, row->tts_values, fold->def->nkeys * sizeof(Datum));
 	memcpy(key->tts_isnull, row->tts_isnull, fold->def->nkeys * sizeof(bool));
@@ -208,12 +247,14 @@ find_group(Fold *fold, TupleTableSlot *row)
 	entry = LookupTupleHashEntry(fold->groups, key, &isnew, NULL);
 	if (isnew)
 	{
-		if (compat_entry_tuple(entry)->t_len > MAX_KEY_SIZE)
+		MinimalTuple tuple = compat_entry_tuple(entry);
+
+		if (tuple->t_len > MAX_KEY_SIZE)
 			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 							errmsg("grouping keys of %u bytes are longer than the maximum of %d",
-								   compat_entry_tuple(entry)->t_len, MAX_KEY_SIZE),
+								   tuple->t_len, MAX_KEY_SIZE),
 							errhint("Group by a hash or a prefix of the value.")));
-		compat_entry_set_additional(fold->groups, entry, new_group(fold));
+		compat_entry_set_additional(fold->groups, entry, new_group(fold, tuple));
 	}
 	return compat_entry_additional(fold->groups, entry);
 }
@@ -244,27 +285,38 @@ void
 fold_row(Fold *fold, TupleTableSlot *row)
 {
 	MemoryContext old;
-	TransitionValue *values;
+	Folded *group;
 
 	slot_getallattrs(row);
 	MemoryContextReset(fold->row);
 	old = MemoryContextSwitchTo(fold->row);
-	values = find_group(fold, row);
+	group = find_group(fold, row);
 	for (int i = 0; i < fold->nfoldings; i++)
-		advance(&fold->foldings[i], &values[i], row);
+		advance(&fold->foldings[i], &group->values[i], row);
 	MemoryContextSwitchTo(old);
 }
 
-static int
-compare_groups(const void *a, const void *b, void *arg)
-{
-	SortSupport sort = arg;
-	const FoldGroup *x = a;
-	const FoldGroup *y = b;
+/* ---- groups, sorted and finalised ---- */
 
-	for (int i = 0; sort[i].ssup_cxt != NULL; i++)
+typedef struct Order
+{
+	int nkeys;
+	const int *keys;
+	SortSupport sort; /* by place in the order */
+} Order;
+
+static int
+compare_rest(const SortedGroup *x, const SortedGroup *y, const Order *order)
+{
+	const bool *x_nulls = (bool *) (x->keys + order->nkeys);
+	const bool *y_nulls = (bool *) (y->keys + order->nkeys);
+
+	for (int i = order->sort[0].abbrev_converter != NULL ? 0 : 1; i < order->nkeys; i++)
 	{
-		int c = ApplySortComparator(x->keys[i], x->key_nulls[i], y->keys[i], y->key_nulls[i], &sort[i]);
+		int k = order->keys[i];
+		int c = i == 0 ? ApplySortAbbrevFullComparator(x->keys[k], x_nulls[k], y->keys[k], y_nulls[k],
+													   &order->sort[i])
+					   : ApplySortComparator(x->keys[k], x_nulls[k], y->keys[k], y_nulls[k], &order->sort[i]);
 
 		if (c != 0)
 			return c;
@@ -272,86 +324,138 @@ compare_groups(const void *a, const void *b, void *arg)
 	return 0;
 }
 
-/* Rows are written in the order of the keys, so that index pages are visited once. */
-static void
-sort_groups(Fold *fold, FoldGroup *groups)
+static inline int
+compare_groups(const SortedGroup *x, const SortedGroup *y, const Order *order)
 {
-	SortSupport sort = palloc0((fold->def->nkeys + 1) * sizeof(SortSupportData));
+	int c = ApplySortComparator(x->first, x->first_null, y->first, y->first_null, &order->sort[0]);
 
-	for (int i = 0; i < fold->def->nkeys; i++)
+	return c != 0 ? c : compare_rest(x, y, order);
+}
+
+#define ST_SORT sort_groups
+#define ST_ELEMENT_TYPE SortedGroup
+#define ST_COMPARE(a, b, order) compare_groups(a, b, order)
+#define ST_COMPARE_ARG_TYPE const Order
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+static void
+order_init(const Fold *fold, Order *order)
+{
+	order->nkeys = fold->def->nkeys;
+	order->keys = fold->order;
+	order->sort = palloc0(order->nkeys * sizeof(SortSupportData));
+	for (int i = 0; i < order->nkeys; i++)
 	{
-		sort[i].ssup_cxt = CurrentMemoryContext;
-		sort[i].ssup_collation = fold->collations[i];
-		sort[i].ssup_nulls_first = false;
-		PrepareSortSupportFromOrderingOp(lookup_type_cache(fold->def->keys[i].type, TYPECACHE_LT_OPR)->lt_opr,
-										 &sort[i]);
+		int k = fold->order[i];
+		SortSupport sort = &order->sort[i];
+
+		sort->ssup_cxt = CurrentMemoryContext;
+		sort->ssup_collation = fold->collations[k];
+		sort->ssup_nulls_first = false;
+		sort->abbreviate = i == 0;
+		PrepareSortSupportFromOrderingOp(lookup_type_cache(fold->def->keys[k].type, TYPECACHE_LT_OPR)->lt_opr,
+										 sort);
 	}
-	qsort_arg(groups, fold->ngroups, sizeof(FoldGroup), compare_groups, sort);
+}
+
+/* The keys of a minimal tuple, where it lies. */
+static void
+read_keys(const Fold *fold, MinimalTuple key, Datum *keys, bool *nulls)
+{
+	HeapTupleData tuple;
+
+	tuple.t_len = key->t_len + MINIMAL_TUPLE_OFFSET;
+	tuple.t_data = (HeapTupleHeader) ((char *) key - MINIMAL_TUPLE_OFFSET);
+	heap_deform_tuple(&tuple, fold->key_desc, keys, nulls);
 }
 
 static void
-fill_group(Fold *fold, FoldGroup *group, MinimalTuple key, const TransitionValue *values,
-		   TupleTableSlot *slot)
+sort_by_keys(Fold *fold)
 {
-	int nkeys = fold->def->nkeys;
+	Order order;
+	int first = fold->order[0];
+	Size size = MAXALIGN(fold->def->nkeys * (sizeof(Datum) + sizeof(bool)));
+	char *keys = MemoryContextAllocHuge(fold->table, fold->ngroups * size);
+	SortedGroup *next = fold->sorted;
+
+	order_init(fold, &order);
+	for (Folded *group = fold->oldest; group != NULL; group = group->next, next++, keys += size)
+	{
+		bool *nulls = (bool *) ((Datum *) keys + order.nkeys);
+
+		next->group = group;
+		next->keys = (Datum *) keys;
+		read_keys(fold, group->key, next->keys, nulls);
+		next->first = next->keys[first];
+		next->first_null = nulls[first];
+		if (order.sort[0].abbrev_converter != NULL && !next->first_null)
+			next->first = order.sort[0].abbrev_converter(next->first, &order.sort[0]);
+	}
+	sort_groups(fold->sorted, fold->ngroups, &order);
+}
+
+int64
+fold_sort(Fold *fold)
+{
+	if (fold->sorted == NULL && fold->ngroups > 0)
+	{
+		fold->sorted = MemoryContextAllocHuge(fold->table, fold->ngroups * sizeof(SortedGroup));
+		fold->sorted[0].group = fold->oldest;
+		if (fold->def->nkeys > 0)
+			sort_by_keys(fold);
+	}
+	return fold->ngroups;
+}
+
+/* Groups lie in memory as they came: in any other order it is worth asking for them early. */
+static void
+prefetch_group(const Fold *fold, int64 i)
+{
+	if (i + PREFETCH_FAR < fold->ngroups)
+	{
+		const SortedGroup *far = &fold->sorted[i + PREFETCH_FAR];
+
+		__builtin_prefetch(far->keys);
+		for (Size at = 0; at < group_size(fold); at += CACHE_LINE)
+			__builtin_prefetch((const char *) far->group + at);
+	}
+	if (i + PREFETCH_NEAR < fold->ngroups)
+	{
+		const Folded *near = fold->sorted[i + PREFETCH_NEAR].group;
+
+		for (int s = 0; s < fold->nfoldings; s++)
+		{
+			if (!fold->foldings[s].transition.byval)
+				__builtin_prefetch(DatumGetPointer(near->values[s].value));
+		}
+	}
+}
+
+void
+fold_group(Fold *fold, int64 i, FoldGroup *result)
+{
+	SortedGroup *sorted = &fold->sorted[i];
 	int nstates = fold->def->nstates;
 
-	group->keys = palloc((nkeys + nstates) * (sizeof(Datum) + sizeof(bool)));
-	group->states = group->keys + nkeys;
-	group->key_nulls = (bool *) (group->states + nstates);
-	group->state_nulls = group->key_nulls + nkeys;
-	if (nkeys > 0)
-	{
-		ExecStoreMinimalTuple(key, slot, false);
-		slot_getallattrs(slot);
-		memcpy(group->keys, slot->tts_values, nkeys * sizeof(Datum));
-		memcpy(group->key_nulls, slot->tts_isnull, nkeys * sizeof(bool));
-	}
-	memset(group->state_nulls, true, nstates * sizeof(bool));
-	for (int i = 0; i < fold->nfoldings; i++)
-	{
-		Folding *folding = &fold->foldings[i];
-		bool *isnull = &group->state_nulls[folding->state];
-
-		group->states[folding->state] = folding->partial
-											? transition_store(&folding->transition, &values[i], isnull)
-											: transition_final(&folding->transition, &values[i], isnull);
-	}
-}
-
-FoldGroup *
-fold_groups(Fold *fold, int64 *ngroups)
-{
-	MemoryContext old;
-	FoldGroup *groups;
-	int64 n = 0;
-
-	*ngroups = fold->ngroups;
-	if (fold->sorted != NULL)
-		return fold->sorted;
-	old = MemoryContextSwitchTo(fold->table);
-	groups = MemoryContextAllocHuge(fold->table, (fold->ngroups + 1) * sizeof(FoldGroup));
+	prefetch_group(fold, i);
+	result->keys = sorted->keys;
+	result->key_nulls = (bool *) (sorted->keys + fold->def->nkeys);
+	result->states = palloc(nstates * (sizeof(Datum) + sizeof(bool)));
+	result->state_nulls = (bool *) (result->states + nstates);
+	memset(result->state_nulls, true, nstates * sizeof(bool));
 	use_table(fold);
-	if (fold->def->nkeys == 0 && fold->single != NULL)
-		fill_group(fold, &groups[n++], NULL, fold->single, NULL);
-	if (fold->def->nkeys > 0)
+	for (int f = 0; f < fold->nfoldings; f++)
 	{
-		TupleTableSlot *slot = MakeSingleTupleTableSlot(fold->key_desc, &TTSOpsMinimalTuple);
-		TupleHashIterator iterator;
-		TupleHashEntry entry;
+		Folding *folding = &fold->foldings[f];
+		const TransitionValue *value = &sorted->group->values[f];
+		bool *isnull = &result->state_nulls[folding->state];
 
-		InitTupleHashIterator(fold->groups, &iterator);
-		while ((entry = ScanTupleHashTable(fold->groups, &iterator)) != NULL)
-			fill_group(fold, &groups[n++], compat_entry_tuple(entry),
-					   compat_entry_additional(fold->groups, entry), slot);
-		TermTupleHashIterator(&iterator);
-		ExecDropSingleTupleTableSlot(slot);
-		sort_groups(fold, groups);
+		result->states[folding->state] = folding->partial
+											 ? transition_store(&folding->transition, value, isnull)
+											 : transition_final(&folding->transition, value, isnull);
 	}
-	Assert(n == fold->ngroups);
-	MemoryContextSwitchTo(old);
-	fold->sorted = groups;
-	return groups;
 }
 
 Datum
@@ -364,7 +468,7 @@ fold_combine(Fold *fold, int state, Datum a, Datum b, bool *isnull)
 	*isnull = false;
 	if (!folding->partial)
 		return FunctionCall2Coll(&folding->combine, t->collation, a, b);
-	/* an error leaves it so until the groups are next asked for */
+	/* an error leaves it so until the next group is asked for */
 	t->agg->curaggcontext = fold->combining;
 	result = transition_combine(t, a, b, isnull);
 	t->agg->curaggcontext = fold->table_econtext;

@@ -10,7 +10,7 @@
 
 typedef struct Fold Fold;
 
-/* A group to be written: keys and states as the state tables store them. */
+/* A group to be written: keys and states as the state tables store them. Keys live as long as the fold has them. */
 typedef struct FoldGroup
 {
 	Datum *keys;
@@ -36,11 +36,14 @@ extern void fold_reset(Fold *fold);
 
 extern Size fold_memory(const Fold *fold);
 
+/* Bring the groups into the order of their index: by their keys, the pane last. Returns how many there are. */
+extern int64 fold_sort(Fold *fold);
+
 /*
- * The groups, sorted by their keys, with states as they are stored. They live in the fold until it is reset. Raises
- * what final functions raise.
+ * Group i in that order, with states as they are stored, in the current context. Every group can be asked for
+ * again: several state tables may store the same fold. Raises what final functions raise.
  */
-extern FoldGroup *fold_groups(Fold *fold, int64 *ngroups);
+extern void fold_group(Fold *fold, int64 i, FoldGroup *group);
 
 /*
  * Two stored states, neither of them null, made one. Raises what combine functions raise; the groups are

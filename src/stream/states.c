@@ -25,7 +25,8 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#define CHUNK 500 /* rows of one multi-insert */
+#define CHUNK 500 /* groups finalised, then written, at a time: rows of one multi-insert at most */
+#define CHUNK_MEMORY (1024 * 1024) /* for them; fewer where states are large */
 
 typedef struct Writer
 {
@@ -182,7 +183,7 @@ look_up(Writer *w, const FoldGroup *group, int64 epoch)
 			key->sk_argument = group->keys[source];
 	}
 
-	/* a btree scan remembers dead entries until it ends: not in the context of one group */
+	/* a btree scan remembers dead entries until it ends: not in the context of a chunk */
 	old = MemoryContextSwitchTo(w->context);
 	index_rescan(w->scan, w->scan_keys, w->nscan, NULL, 0);
 	found = index_getnext_slot(w->scan, ForwardScanDirection, w->found);
@@ -204,7 +205,7 @@ insert_fresh(Writer *w)
 	w->nfresh = 0;
 }
 
-/* The slot's values must stay until insert_fresh(): the fold's own do. */
+/* The slot's values must stay until insert_fresh(): the chunk's do. */
 static void
 put_aside(Writer *w, const TupleTableSlot *put)
 {
@@ -225,8 +226,6 @@ put_aside(Writer *w, const TupleTableSlot *put)
 	ExecStoreVirtualTuple(fresh);
 	if (RelationGetDescr(w->rel)->constr != NULL)
 		ExecConstraints(w->result, fresh, w->estate);
-	if (w->nfresh == CHUNK)
-		insert_fresh(w);
 }
 
 static void
@@ -271,28 +270,45 @@ put_group(Writer *w, Fold *fold, const FoldGroup *group, int64 epoch)
 		ExecSimpleRelationInsert(w->result, w->estate, put);
 }
 
+/* Write groups from one on, as many as make a chunk, in the current context. Returns the first after them. */
+static int64
+write_chunk(Writer *w, Fold *fold, int64 from, int64 ngroups, int64 epoch)
+{
+	int64 end = Min(from + CHUNK, ngroups);
+	int64 i = from;
+
+	while (i < end && MemoryContextMemAllocated(CurrentMemoryContext, false) < CHUNK_MEMORY)
+	{
+		FoldGroup group;
+
+		CHECK_FOR_INTERRUPTS();
+		fold_group(fold, i++, &group);
+		put_group(w, fold, &group, epoch);
+		ResetPerTupleExprContext(w->estate);
+	}
+	insert_fresh(w);
+	return i;
+}
+
 int64
 states_write(Relation rel, const ViewDef *def, Fold *fold, int64 epoch, bool append)
 {
 	MemoryContext work =
 		AllocSetContextCreate(CurrentMemoryContext, "streambatch states", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext each = AllocSetContextCreate(work, "streambatch state", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext chunk = AllocSetContextCreate(work, "streambatch chunk of states", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(work);
-	int64 ngroups;
-	FoldGroup *groups = fold_groups(fold, &ngroups);
+	int64 ngroups = fold_sort(fold);
+	int64 written = 0;
 	Writer w;
 
 	writer_open(&w, rel, def, append);
-	for (int64 i = 0; i < ngroups; i++)
+	while (written < ngroups)
 	{
-		CHECK_FOR_INTERRUPTS();
-		MemoryContextSwitchTo(each);
-		put_group(&w, fold, &groups[i], epoch);
-		ResetPerTupleExprContext(w.estate);
-		MemoryContextReset(each);
+		MemoryContextSwitchTo(chunk);
+		written = write_chunk(&w, fold, written, ngroups, epoch);
+		MemoryContextReset(chunk);
 	}
 	MemoryContextSwitchTo(work);
-	insert_fresh(&w);
 	writer_close(&w);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);

@@ -53,7 +53,7 @@ write_view(ViewFold *vf, int64 epoch)
 		/* the table is the view owner's, and so is what hangs on it */
 		guard_enter(&guard, vf->owner, vf->row.settings);
 		PushActiveSnapshot(GetTransactionSnapshot());
-		states_write(rel, vf->def, vf->fold, epoch, vf->append);
+		states_write(rel, vf->def, vf->fold, vf->written, epoch, vf->append);
 		PopActiveSnapshot();
 		guard_leave(&guard);
 		table_close(rel, NoLock);

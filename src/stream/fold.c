@@ -51,6 +51,7 @@ typedef struct Folded
 {
 	struct Folded *next;
 	MinimalTuple key;
+	uint32 hash;
 	TransitionValue values[FLEXIBLE_ARRAY_MEMBER];
 } Folded;
 
@@ -217,7 +218,7 @@ group_size(const Fold *fold)
 }
 
 static Folded *
-new_group(Fold *fold, MinimalTuple key)
+new_group(Fold *fold, MinimalTuple key, uint32 hash)
 {
 	Folded *group = MemoryContextAlloc(fold->table, group_size(fold));
 
@@ -225,6 +226,7 @@ new_group(Fold *fold, MinimalTuple key)
 		transition_start(&fold->foldings[i].transition, &group->values[i]);
 	group->next = NULL;
 	group->key = key;
+	group->hash = hash;
 	*fold->end = group;
 	fold->end = &group->next;
 	fold->ngroups++;
@@ -237,14 +239,15 @@ find_group(Fold *fold, TupleTableSlot *row)
 	TupleTableSlot *key = fold->key_slot;
 	TupleHashEntry entry;
 	bool isnew;
+	uint32 hash;
 
 	if (fold->def->nkeys == 0)
-		return fold->oldest != NULL ? fold->oldest : new_group(fold, NULL);
+		return fold->oldest != NULL ? fold->oldest : new_group(fold, NULL, 0);
 	ExecClearTuple(key);
 	memcpy(key->tts_values, row->tts_values, fold->def->nkeys * sizeof(Datum));
 	memcpy(key->tts_isnull, row->tts_isnull, fold->def->nkeys * sizeof(bool));
 	ExecStoreVirtualTuple(key);
-	entry = LookupTupleHashEntry(fold->groups, key, &isnew, NULL);
+	entry = LookupTupleHashEntry(fold->groups, key, &isnew, &hash);
 	if (isnew)
 	{
 		MinimalTuple tuple = compat_entry_tuple(entry);
@@ -254,7 +257,7 @@ find_group(Fold *fold, TupleTableSlot *row)
 							errmsg("grouping keys of %u bytes are longer than the maximum of %d",
 								   tuple->t_len, MAX_KEY_SIZE),
 							errhint("Group by a hash or a prefix of the value.")));
-		compat_entry_set_additional(fold->groups, entry, new_group(fold, tuple));
+		compat_entry_set_additional(fold->groups, entry, new_group(fold, tuple, hash));
 	}
 	return compat_entry_additional(fold->groups, entry);
 }
@@ -440,6 +443,7 @@ fold_group(Fold *fold, int64 i, FoldGroup *result)
 	int nstates = fold->def->nstates;
 
 	prefetch_group(fold, i);
+	result->hash = sorted->group->hash;
 	result->keys = sorted->keys;
 	result->key_nulls = (bool *) (sorted->keys + fold->def->nkeys);
 	result->states = palloc(nstates * (sizeof(Datum) + sizeof(bool)));

@@ -13,6 +13,7 @@ typedef struct Fold Fold;
 /* A group to be written: keys and states as the state tables store them. Keys live as long as the fold has them. */
 typedef struct FoldGroup
 {
+	uint32 hash; /* of the keys */
 	Datum *keys;
 	bool *key_nulls;
 	Datum *states;

@@ -20,6 +20,7 @@
 #include "common/compat.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "stream/states.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -31,6 +32,7 @@
 typedef struct Writer
 {
 	const ViewDef *def;
+	Written *written;
 	Relation rel;
 	EState *estate;
 	ResultRelInfo *result;
@@ -164,7 +166,7 @@ look_up(Writer *w, const FoldGroup *group, int64 epoch)
 	MemoryContext old;
 	bool found;
 
-	if (w->scan == NULL)
+	if (!written_note(w->written, group->hash) || w->scan == NULL)
 		return false;
 	for (int i = 0; i < w->nscan; i++)
 	{
@@ -291,21 +293,23 @@ write_chunk(Writer *w, Fold *fold, int64 from, int64 ngroups, int64 epoch)
 }
 
 int64
-states_write(Relation rel, const ViewDef *def, Fold *fold, int64 epoch, bool append)
+states_write(Relation rel, const ViewDef *def, Fold *fold, Written *written, int64 epoch, bool append)
 {
 	MemoryContext work =
 		AllocSetContextCreate(CurrentMemoryContext, "streambatch states", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext chunk = AllocSetContextCreate(work, "streambatch chunk of states", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(work);
 	int64 ngroups = fold_sort(fold);
-	int64 written = 0;
+	int64 done = 0;
 	Writer w;
 
 	writer_open(&w, rel, def, append);
-	while (written < ngroups)
+	w.written = written;
+	written_begin(written, epoch, RelationGetNumberOfBlocks(rel) == 0);
+	while (done < ngroups)
 	{
 		MemoryContextSwitchTo(chunk);
-		written = write_chunk(&w, fold, written, ngroups, epoch);
+		done = write_chunk(&w, fold, done, ngroups, epoch);
 		MemoryContextReset(chunk);
 	}
 	MemoryContextSwitchTo(work);

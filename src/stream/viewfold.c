@@ -23,6 +23,7 @@
 #include "catalog/namespace.h"
 #include "common/attempt.h"
 #include "common/guard.h"
+#include "common/guc.h"
 #include "executor/spi.h"
 #include "executor/tstoreReceiver.h"
 #include "miscadmin.h"
@@ -32,6 +33,9 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+
+/* What a view may remember of written groups, as a part of streambatch.work_mem. */
+#define WRITTEN_SHARE 8
 
 struct BadRow
 {
@@ -78,6 +82,7 @@ viewfold_open(const ViewRow *row)
 	guard_enter(&guard, vf->owner, vf->row.settings);
 	vf->fold = fold_create(vf->def, vf->columns);
 	guard_leave(&guard);
+	vf->written = written_create((Size) guc_work_mem_kb * 1024 / WRITTEN_SHARE);
 	MemoryContextSwitchTo(old);
 	return vf;
 }

@@ -8,6 +8,7 @@
 #include "common/catalog_views.h"
 #include "stream/fold.h"
 #include "stream/intake.h"
+#include "stream/written.h"
 
 typedef struct BadRow BadRow;
 
@@ -22,6 +23,7 @@ typedef struct ViewFold
 	List *followers;		 /* views that share this one's */
 	Fold *fold;
 	FoldState *columns;
+	Written *written; /* what its state table may hold */
 	char *query;
 	void *plan;	 /* SPIPlanPtr */
 	BadRow *bad; /* rows on which the fold itself failed: left out when they come again */

@@ -1,0 +1,27 @@
+/*
+ * written.h
+ *		Which groups a state table may have rows of under the present epoch: most need not be looked up.
+ */
+#ifndef WRITTEN_H
+#define WRITTEN_H
+
+#include "postgres.h"
+
+typedef struct Written Written;
+
+/* Nothing is known yet. Lives in the current context, as will what it remembers: memory bytes at most. */
+extern Written *written_create(Size memory);
+
+/*
+ * A flush under an epoch begins; the caller holds the stream's row lock and owns its positions. empty: the
+ * table has no rows at all.
+ */
+extern void written_begin(Written *written, int64 epoch, bool empty);
+
+/*
+ * Note a group, by its hash, as written. False: it has no row of this epoch. Whether what was noted gets
+ * committed does not matter: of more groups than have rows it only says less.
+ */
+extern bool written_note(Written *written, uint32 hash);
+
+#endif /* WRITTEN_H */

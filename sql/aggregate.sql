@@ -166,6 +166,22 @@ SELECT * FROM hand ORDER BY k;
 SELECT * FROM (SELECT k, stream_var_pop, batch_var_pop, var_pop, stream_said, batch_said, said, stream_kinds, batch_kinds, kinds, stream_range_agg, batch_range_agg, range_agg,
     recommended, exact FROM hand_layers) l ORDER BY k;
 \x off
+-- a combine function that raises: the worker goes on, who reads the group gets the error
+CREATE FUNCTION to_a_thousand(int, int) RETURNS int LANGUAGE plpgsql IMMUTABLE STRICT AS
+    $$BEGIN IF $1 + $2 > 1000 THEN RAISE 'more than a thousand'; END IF; RETURN $1 + $2; END$$;
+CREATE AGGREGATE limited(int) (SFUNC = int4pl, STYPE = int, COMBINEFUNC = to_a_thousand);
+SELECT streambatch.create_view('limits', 'SELECT k, aggregate.limited(x) AS s FROM small GROUP BY k');
+INSERT INTO small VALUES ('d', 600, 1, '2025-02-14 00:10');
+SELECT streambatch.wait_for('small');
+INSERT INTO small VALUES ('d', 500, 1, '2025-02-14 00:10'), ('e', 1, 1, '2025-02-14 00:10');
+SELECT streambatch.wait_for('small');
+INSERT INTO small VALUES ('e', 2, 1, '2025-02-14 00:10');
+SELECT streambatch.wait_for('small');
+SELECT k, said FROM hand WHERE k IN ('d', 'e') ORDER BY k;
+SELECT * FROM limits WHERE k <> 'd' ORDER BY k;
+SELECT * FROM limits WHERE k = 'd';
+CALL streambatch.refresh('limits');
+SELECT * FROM limits WHERE k = 'd';
 
 -- ---- the law: what cannot be combined is refused, as far as sample rows can tell ----
 CREATE FUNCTION try(aggregate text, OUT error text) LANGUAGE plpgsql AS $$

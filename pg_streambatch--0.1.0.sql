@@ -341,9 +341,9 @@ COMMENT ON AGGREGATE streambatch.last(anyelement) IS
     'the last value in the order of an ORDER BY inside the call, NULL if that is one; otherwise as first()';
 COMMENT ON AGGREGATE streambatch._only(anyelement) IS 'internal: the value of a single row; NULL of none or several';
 
-CREATE FUNCTION streambatch._first_add(state bytea, value anyelement, key anycompatible, kafka_partition int, kafka_offset bigint)
+CREATE FUNCTION streambatch._first_add(state bytea, value anyelement, key anycompatible, kafka_partition bigint, kafka_offset bigint)
     RETURNS bytea AS 'MODULE_PATHNAME', 'streambatch_first_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION streambatch._last_add(state bytea, value anyelement, key anycompatible, kafka_partition int, kafka_offset bigint)
+CREATE FUNCTION streambatch._last_add(state bytea, value anyelement, key anycompatible, kafka_partition bigint, kafka_offset bigint)
     RETURNS bytea AS 'MODULE_PATHNAME', 'streambatch_last_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION streambatch._first_combine(bytea, bytea)
     RETURNS bytea AS 'MODULE_PATHNAME', 'streambatch_first_combine' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -355,8 +355,8 @@ CREATE FUNCTION streambatch._last_merge(bytea, state bytea, type anyelement)
     RETURNS bytea AS 'MODULE_PATHNAME', 'streambatch_last_merge' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION streambatch._rank_value(state bytea, bytea, type anyelement)
     RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_rank_value' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION streambatch._first_add(bytea, anyelement, anycompatible, int, bigint) IS 'internal: of the aggregate _first_state';
-COMMENT ON FUNCTION streambatch._last_add(bytea, anyelement, anycompatible, int, bigint) IS 'internal: of the aggregate _last_state';
+COMMENT ON FUNCTION streambatch._first_add(bytea, anyelement, anycompatible, bigint, bigint) IS 'internal: of the aggregate _first_state';
+COMMENT ON FUNCTION streambatch._last_add(bytea, anyelement, anycompatible, bigint, bigint) IS 'internal: of the aggregate _last_state';
 COMMENT ON FUNCTION streambatch._first_combine(bytea, bytea) IS 'internal: of two states of first() the one of the earlier event';
 COMMENT ON FUNCTION streambatch._last_combine(bytea, bytea) IS 'internal: of two states of last() the one of the later event';
 COMMENT ON FUNCTION streambatch._first_merge(bytea, bytea, anyelement) IS 'internal: of the aggregate _first_value';
@@ -364,17 +364,17 @@ COMMENT ON FUNCTION streambatch._last_merge(bytea, bytea, anyelement) IS 'intern
 COMMENT ON FUNCTION streambatch._rank_value(bytea, bytea, anyelement) IS
     'internal: the value that a state of first() or last() holds; type: a NULL of its type; raises invalid_binary_representation';
 
-CREATE AGGREGATE streambatch._first_state(value anyelement, key anycompatible, kafka_partition int, kafka_offset bigint)
+CREATE AGGREGATE streambatch._first_state(value anyelement, key anycompatible, kafka_partition bigint, kafka_offset bigint)
     (SFUNC = streambatch._first_add, STYPE = bytea, COMBINEFUNC = streambatch._first_combine, PARALLEL = SAFE);
-CREATE AGGREGATE streambatch._last_state(value anyelement, key anycompatible, kafka_partition int, kafka_offset bigint)
+CREATE AGGREGATE streambatch._last_state(value anyelement, key anycompatible, kafka_partition bigint, kafka_offset bigint)
     (SFUNC = streambatch._last_add, STYPE = bytea, COMBINEFUNC = streambatch._last_combine, PARALLEL = SAFE);
 CREATE AGGREGATE streambatch._first_value(state bytea, type anyelement)
     (SFUNC = streambatch._first_merge, STYPE = bytea, FINALFUNC = streambatch._rank_value, FINALFUNC_EXTRA, COMBINEFUNC = streambatch._first_combine, PARALLEL = SAFE);
 CREATE AGGREGATE streambatch._last_value(state bytea, type anyelement)
     (SFUNC = streambatch._last_merge, STYPE = bytea, FINALFUNC = streambatch._rank_value, FINALFUNC_EXTRA, COMBINEFUNC = streambatch._last_combine, PARALLEL = SAFE);
-COMMENT ON AGGREGATE streambatch._first_state(anyelement, anycompatible, int, bigint) IS
+COMMENT ON AGGREGATE streambatch._first_state(anyelement, anycompatible, bigint, bigint) IS
     'internal: the state of first(value ORDER BY key): rank of the earliest event, and its value; key: a date, time or whole number';
-COMMENT ON AGGREGATE streambatch._last_state(anyelement, anycompatible, int, bigint) IS 'internal: the same for last() and the latest event';
+COMMENT ON AGGREGATE streambatch._last_state(anyelement, anycompatible, bigint, bigint) IS 'internal: the same for last() and the latest event';
 COMMENT ON AGGREGATE streambatch._first_value(bytea, anyelement) IS 'internal: the value of a column of states of first(); type: a NULL of its type';
 COMMENT ON AGGREGATE streambatch._last_value(bytea, anyelement) IS 'internal: the same for last()';
 

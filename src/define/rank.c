@@ -6,7 +6,7 @@
  *
  *		1+8	the key: 0 and a whole number whose sign bit is turned, most significant byte first; or 1 for NULL, which
  *			comes after all others, as ORDER BY has it
- *		1+4	partition of the message, likewise
+ *		1+8	partition of the message, likewise
  *		1+8	offset, likewise
  *		1	0 for a NULL value, or 1 and
  *		…	the value, as its type's send function writes it
@@ -31,7 +31,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#define RANK_SIZE 23
+#define RANK_SIZE 27
 #define STATE_MIN (RANK_SIZE + 1)
 
 PG_FUNCTION_INFO_V1(streambatch_first_add);
@@ -148,19 +148,9 @@ key_number(Oid type, Datum key)
 
 /* A number so that bytes order as numbers do; NULL behind all. */
 static char *
-put_8(char *to, int64 number, bool isnull)
+put_number(char *to, int64 number, bool isnull)
 {
 	uint64 bits = isnull ? 0 : pg_hton64((uint64) number ^ (UINT64CONST(1) << 63));
-
-	*to++ = isnull ? 1 : 0;
-	memcpy(to, &bits, sizeof(bits));
-	return to + sizeof(bits);
-}
-
-static char *
-put_4(char *to, int32 number, bool isnull)
-{
-	uint32 bits = isnull ? 0 : pg_hton32((uint32) number ^ ((uint32) 1 << 31));
 
 	*to++ = isnull ? 1 : 0;
 	memcpy(to, &bits, sizeof(bits));
@@ -173,9 +163,9 @@ make_rank(FunctionCallInfo fcinfo, char *rank)
 {
 	int64 key = PG_ARGISNULL(2) ? 0 : key_number(get_fn_expr_argtype(fcinfo->flinfo, 2), PG_GETARG_DATUM(2));
 
-	rank = put_8(rank, key, PG_ARGISNULL(2));
-	rank = put_4(rank, PG_ARGISNULL(3) ? 0 : PG_GETARG_INT32(3), PG_ARGISNULL(3));
-	(void) put_8(rank, PG_ARGISNULL(4) ? 0 : PG_GETARG_INT64(4), PG_ARGISNULL(4));
+	rank = put_number(rank, key, PG_ARGISNULL(2));
+	rank = put_number(rank, PG_ARGISNULL(3) ? 0 : PG_GETARG_INT64(3), PG_ARGISNULL(3));
+	(void) put_number(rank, PG_ARGISNULL(4) ? 0 : PG_GETARG_INT64(4), PG_ARGISNULL(4));
 }
 
 static bytea *

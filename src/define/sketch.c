@@ -160,8 +160,8 @@ kind_of(Oid type)
 					errmsg("type %s is no sketch of the extensions hll and tdigest", format_type_be(type))));
 }
 
-static Oid
-namespace_of(Oid type)
+Oid
+sketch_namespace(Oid type)
 {
 	HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
 	Oid result;
@@ -195,7 +195,7 @@ static void
 open_functions(Sketches *s, MemoryContext memory)
 {
 	const SketchKind *kind = s->kind;
-	Oid nsp = namespace_of(s->type);
+	Oid nsp = sketch_namespace(s->type);
 	Oid types[MAX_PARAMETERS + 1] = {INTERNALOID};
 
 	for (int i = 0; i < kind->nadd; i++)

@@ -22,4 +22,7 @@
  */
 extern Oid sketch_type(const char *name);
 
+/* The schema that the extension is in. */
+extern Oid sketch_namespace(Oid type);
+
 #endif /* SKETCH_H */

@@ -22,6 +22,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
+#include "parser/parse_collate.h"
 #include "parser/parse_func.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -71,6 +72,7 @@ fill_sketch(StateDef *state, const Aggref *aggref, Expr *value, Oid sketch)
 		LookupFuncName(list_make2(makeString("streambatch"), makeString("_sketch")), 2, declared, false);
 	call->aggtype = sketch;
 	call->aggcollid = InvalidOid;
+	call->inputcollid = exprCollation((Node *) value);
 	call->aggtranstype = InvalidOid;
 	call->aggkind = AGGKIND_NORMAL;
 	call->aggdirectargs = call->aggorder = call->aggdistinct = call->args = call->aggargtypes = NIL;
@@ -100,6 +102,7 @@ apply_distinct(const Aggref *aggref, ResultDef *result, StateDef *parts, int *np
 	if (type_is_enum(getBaseType(type)))
 		value = (Expr *) coerce_to_target_type(NULL, (Node *) value, type, TEXTOID, -1, COERCION_EXPLICIT,
 											   COERCE_EXPLICIT_CAST, -1);
+	assign_expr_collations(NULL, (Node *) value);
 	fill_exact(&parts[(*nparts)++], aggref);
 	fill_sketch(&parts[(*nparts)++], aggref, value, sketch);
 	initStringInfo(&format);

@@ -25,7 +25,6 @@ EXCEPTION WHEN SQLSTATE 'ZZZZZ' THEN
     RETURN 'accepted';
 WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS d = PG_EXCEPTION_DETAIL, h = PG_EXCEPTION_HINT;
-    h := replace(h, 'postgresql-' || current_setting('server_version_num')::int / 10000, 'postgresql-NN');
     RETURN SQLSTATE || ' ' || SQLERRM || CASE WHEN d <> '' THEN E'\n  DETAIL: ' || d ELSE '' END ||
            CASE WHEN h <> '' THEN E'\n  HINT: ' || h ELSE '' END;
 END $$;

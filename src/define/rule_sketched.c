@@ -44,7 +44,7 @@ require_sketch(const char *extension, const char *what, const char *does)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("%s cannot be used in a hybrid view without the extension \"%s\"", what, extension),
 				 errdetail("The stream layer %s by a sketch of that extension.", does),
-				 errhint("CREATE EXTENSION %s; Debian has it as postgresql-" PG_MAJORVERSION "-%s.",
+				 errhint("CREATE EXTENSION %s; its files come with Debian's package postgresql-*-%s.",
 						 extension, extension)));
 	return type;
 }

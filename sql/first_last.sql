@@ -88,6 +88,12 @@ SELECT streambatch.wait_for('events');
 SELECT * FROM differences();
 SELECT DISTINCT exact FROM latest_layers;
 
+-- a view made afterwards: history in both layers
+SELECT streambatch.create_view('afterwards', $$SELECT streambatch.tumble(ts, '30 min') AS w, streambatch.first(x ORDER BY ts) AS f, streambatch.last(n ORDER BY ts) AS l FROM events GROUP BY 1$$);
+SELECT recommended, count(*), count(*) FILTER (WHERE f IS NOT DISTINCT FROM (SELECT e.x FROM events_archive e WHERE e.ts >= w AND e.ts < w + interval '30 min' ORDER BY ts, part, pos LIMIT 1)
+                                                AND l = (SELECT e.n FROM events_archive e WHERE e.ts >= w AND e.ts < w + interval '30 min' ORDER BY ts DESC, part DESC, pos DESC LIMIT 1)) AS same
+  FROM afterwards_layers GROUP BY 1 ORDER BY 1;
+
 -- ---- what is stored does not depend on the client's encoding, on whichever side ----
 INSERT INTO events (k, x, doc, d, ts) VALUES (100, 'Zoë', '{"ä": "ö"}', 'ü', '2025-02-14 12:00');
 SELECT streambatch.wait_for('events');

@@ -12,8 +12,8 @@
  *		…	the value, as its type's send function writes it
  *
  * So two states combine by comparing bytes, whatever the type: first keeps the lesser, last the greater. Rows
- * of the same rank, which only rows without a position can be, are told apart by their values: the outcome
- * depends on no order of arrival.
+ * of the same rank (those without a position; those of one event joined to several) are told apart by their
+ * values: the outcome depends on no order of arrival.
  *
  * Send and receive functions convert text between the encodings of server and client. What is stored must not
  * depend on the session that stores it: they are called as if the client had the server's encoding.

@@ -15,15 +15,18 @@
 
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_type.h"
+#include "common/compat.h"
 #include "common/shortest_dec.h"
 #include "define/rule_sketched.h"
 #include "define/sketch.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
 #include "parser/parse_collate.h"
 #include "parser/parse_func.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -44,8 +47,11 @@ require_sketch(const char *extension, const char *what, const char *does)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("%s cannot be used in a hybrid view without the extension \"%s\"", what, extension),
 				 errdetail("The stream layer %s by a sketch of that extension.", does),
-				 errhint("CREATE EXTENSION %s; Debian has it as postgresql-" PG_MAJORVERSION "-%s.",
+				 errhint("CREATE EXTENSION %s; its files come with Debian's package postgresql-*-%s.",
 						 extension, extension)));
+	/* the layers' SQL names the type, as the view's owner */
+	if (compat_namespace_aclcheck(sketch_namespace(type), GetUserId(), ACL_USAGE) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_SCHEMA, get_namespace_name(sketch_namespace(type)));
 	return type;
 }
 

@@ -192,6 +192,7 @@ add_state(ViewDef *def, const StateDef *state)
 static bool
 aggregate_walker(Node *node, ViewDef *def)
 {
+	RuleStream stream = {def->stream, def->varno};
 	StateDef parts[RULE_MAX_PARTS];
 	ResultDef *result;
 	int nparts;
@@ -212,7 +213,7 @@ aggregate_walker(Node *node, ViewDef *def)
 	result->aggref = (Aggref *) node;
 	for (int i = 0; i < RULE_MAX_PARTS; i++)
 		result->states[i] = -1;
-	rule_apply(result->aggref, result, parts, &nparts);
+	rule_apply(result->aggref, &stream, result, parts, &nparts);
 	for (int i = 0; i < nparts; i++)
 		result->states[i] = add_state(def, &parts[i]);
 	return false;
@@ -252,6 +253,7 @@ add_session_state(ViewDef *def, const char *aggregate)
 	Node *argument = def->window.argument;
 	Oid type = exprType(argument);
 	StateDef parts[RULE_MAX_PARTS];
+	RuleStream stream = {def->stream, def->varno};
 	ResultDef unused;
 	int nparts;
 
@@ -264,7 +266,7 @@ add_session_state(ViewDef *def, const char *aggregate)
 	aggref->aggsplit = AGGSPLIT_SIMPLE;
 	aggref->aggno = aggref->aggtransno = -1;
 	aggref->location = -1;
-	rule_apply(aggref, &unused, parts, &nparts);
+	rule_apply(aggref, &stream, &unused, parts, &nparts);
 	return add_state(def, &parts[0]);
 }
 

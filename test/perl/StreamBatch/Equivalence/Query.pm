@@ -1,0 +1,279 @@
+
+=head1 NAME
+
+StreamBatch::Equivalence::Query - a random query of the grammar, and the SQL that judges a view of it
+
+=head1 SYNOPSIS
+
+  my $query = StreamBatch::Equivalence::Query->new($dice, $schema, 'v17');
+  $query->view_sql;                      # for create_view()
+  $query->plain_sql;                     # the same over the archive
+  $query->difference_sql(%options);      # rows that only one of them has, and how many there are
+
+=head1 DESCRIPTION
+
+Expressions are made in a scope: first of columns, for keys, WHERE, FILTER and arguments; then of keys and aggregates, for the select list and
+HAVING. Attributes: C<name>, C<windowed>, C<fails> (some rows are the view's dead letters), C<used> (rows of the grammar).
+
+=cut
+
+package StreamBatch::Equivalence::Query;
+
+use strict;
+use warnings;
+
+use StreamBatch::Equivalence::Grammar;
+use StreamBatch::Equivalence::Types;
+
+my @types = StreamBatch::Equivalence::Types::names();
+
+sub new
+{
+    my ($class, $dice, $schema, $name) = @_;
+    my $self = bless { dice => $dice, schema => $schema, name => $name, used => [], fails => 0, may_fail => $dice->chance(0.08) }, $class;
+
+    $self->{source} = $self->_use($dice->weighted(@StreamBatch::Equivalence::Grammar::sources));
+    $self->{columns} = [ map { { type => $_->{type}, sql => $_->{name} } } $schema->columns, @{ $self->{source}{columns} // [] } ];
+    $self->{scope} = $self->{columns};
+    $self->_window if $dice->chance(0.65);
+    $self->_keys;
+    $self->{where} = [ map { $self->_expression('bool', 3) } 1 .. $dice->pick(0, 0, 0, 1, 1, 2) ];
+    $self->_aggregates;
+    $self->_select;
+    return $self;
+}
+
+sub name { my ($self) = @_; return $self->{name}; }
+sub windowed { my ($self) = @_; return $self->{windowed}; }
+sub fails { my ($self) = @_; return $self->{fails}; }
+
+sub _use { my ($self, $row) = @_; push @{ $self->{used} }, $row; $self->{fails} ||= $row->{fails}; return $row; }
+
+# ---- expressions
+
+# Of a type (of one of several: int4|int8), with so many levels at most
+sub _expression
+{
+    my ($self, $types, $depth, $exact) = @_;
+    my $type = $self->{dice}->pick(split /\|/, $types);
+    my @rows = grep { $self->_fits($_, $type, $exact) } @StreamBatch::Equivalence::Grammar::expressions;
+
+    # the leaves of a condition would be columns of bool alone
+    return $self->_leaf($type) if $depth <= 0 || !@rows || $self->{dice}->chance($type eq 'bool' || !$self->_leaves($type) ? 0.1 : 0.45);
+    return $self->_expand($self->_use($self->{dice}->weighted(@rows))->{sql}, $type, $depth - 1, $exact);
+}
+
+sub _fits
+{
+    my ($self, $row, $type, $exact) = @_;
+
+    return if $row->{of} && !$self->_leaves($row->{of});
+    return ($row->{type} eq $type || $row->{type} eq '*') && !($exact && $row->{rough}) && (!$row->{fails} || $self->{may_fail} && $self->{rows});
+}
+
+sub _expand
+{
+    my ($self, $template, $own, $depth, $exact) = @_;
+
+    return $template =~ s/\{([a-z0-9\[\]|*%]+)([=@!]?)\}/$self->_filled($1 eq '*' || $1 eq '%' ? $own : $1, $2, $depth, $exact)/ger;
+}
+
+sub _filled
+{
+    my ($self, $types, $how, $depth, $exact) = @_;
+
+    return $self->{schema}->literal($self->{dice}->pick(split /\|/, $types), $self->{dice}) if $how eq '=';
+    return $self->_leaf($self->{dice}->pick(split /\|/, $types)) if $how eq '@';
+    return $self->_expression($types, $depth, $exact || $how eq '!');
+}
+
+sub _leaves { my ($self, $type) = @_; return grep { $_->{type} eq $type } @{ $self->{scope} }; }
+
+# Mostly of those types that there are columns of
+sub _type
+{
+    my ($self, @types) = @_;
+    my @known = $self->{dice}->chance(0.9) ? grep { $_ eq 'none' || $self->_leaves($_) } @types : ();
+
+    return $self->{dice}->pick(@known ? @known : @types);
+}
+
+sub _leaf
+{
+    my ($self, $type) = @_;
+    my @leaves = $self->_leaves($type);
+
+    return $self->{schema}->literal($type, $self->{dice}) if !@leaves || $self->{dice}->chance(0.05);
+    return $self->{dice}->weighted(@leaves)->{sql};
+}
+
+# ---- clauses
+
+sub _window
+{
+    my ($self) = @_;
+    my $dice = $self->{dice};
+    my $window = $self->_use($dice->weighted(@StreamBatch::Equivalence::Grammar::windows));
+    my ($type, $time) = ($self->{schema}{time}, 'ts');
+
+    if ($dice->chance(0.25))
+    {
+        $type = $dice->pick(qw(timestamptz timestamp date));
+        $time = $self->_expression($type, 1);
+    }
+    my $arguments = $window->{arguments}->($dice, $self->{schema}->clock->{span}, $type);
+    foreach my $edge (qw(start end))
+    {
+        $self->{$edge} = $window->{$edge} =~ s/\{ts\}/$time/gr =~ s/\{arguments\}/$arguments/gr;
+    }
+    $self->{windowed} = 1;
+    $self->{time} = { sql => $time, type => $type };
+    return;
+}
+
+sub _keys
+{
+    my ($self) = @_;
+    my $dice = $self->{dice};
+    my $n = $dice->chance(0.04) ? $dice->between(8, 20) : $dice->pick(0, 1, 1, 2, 2, 3);
+
+    $self->{rows} = 1;
+    $self->{keys} = [ map { my $type = $self->_type(@types); { type => $type, sql => $self->_expression($type, 2) } } 1 .. $n ];
+
+    # a constant as a key says its type
+    $_->{sql} =~ s/^('.*)$/($1)/ foreach @{ $self->{keys} };
+    push @{ $self->{keys} }, $self->_window_keys if $self->{windowed};
+    return;
+}
+
+sub _window_keys
+{
+    my ($self) = @_;
+    my $edges = $self->_use($self->{dice}->weighted(@StreamBatch::Equivalence::Grammar::edges));
+    my $own = $self->{time}{type};
+
+    return map {
+        {
+            sql => s/\{(start|end)\}/$self->{$1}/gr,
+            type => /^\{/ ? $own : /^extract/ ? 'numeric' : $own eq 'date' ? 'timestamp' : $own
+        }
+    } @{ $edges->{keys} };
+}
+
+sub _aggregates
+{
+    my ($self) = @_;
+    my $n = @{ $self->{keys} } ? $self->{dice}->pick(0, 1, 1, 2, 2, 3, 4, 6) : $self->{dice}->between(1, 4);
+
+    $self->{aggregates} = [ map { $self->_aggregate } 1 .. $n ];
+    return;
+}
+
+sub _aggregate
+{
+    my ($self) = @_;
+    my $dice = $self->{dice};
+    my $row = $self->_use($dice->weighted(@StreamBatch::Equivalence::Grammar::aggregates));
+    my $over = $self->_type(sort keys %{ $row->{over} });
+    my $sql = $self->_expand($row->{sql}, $over, 2);
+
+    $sql .= ' FILTER (WHERE ' . $self->_expression('bool', 2) . ')' if $dice->chance(0.2);
+    return { sql => $sql, type => $row->{over}{$over}, rough => $row->{rough} };
+}
+
+# The select list, HAVING, and GROUP BY in one of its spellings
+sub _select
+{
+    my ($self) = @_;
+    my $dice = $self->{dice};
+    my @keys = @{ $self->{keys} };
+    my @items = ((grep { $dice->chance(0.85) } @keys), @{ $self->{aggregates} });
+
+    $self->{rows} = 0;
+    $self->{scope} = [ @keys, grep { !$_->{rough} } @{ $self->{aggregates} } ];
+    push @items, { sql => $self->_expression($_, 2), type => $_ } foreach map { $self->_type(@types) } 1 .. $dice->pick(0, 0, 1, 2);
+    @items = $dice->some(scalar @items, @items);
+    push @items, { sql => 'count(*)', type => 'int8' } unless @items;
+    $self->{items} = \@items;
+    $self->{having} = $dice->chance(0.2) && @{ $self->{scope} } ? $self->_expression('bool', 2) : undef;
+    $self->{group} = [ map { $self->_grouped($_) } @keys, $dice->chance(0.05) && @keys ? $dice->pick(@keys) : () ];
+    return;
+}
+
+sub _grouped
+{
+    my ($self, $key) = @_;
+    my ($at) = grep { $self->{items}[ $_ - 1 ] == $key } 1 .. @{ $self->{items} };
+
+    return $key->{sql} unless $at && $self->{dice}->chance(0.7);
+    return $self->{dice}->chance(0.5) ? $at : "o$at";
+}
+
+# ---- SQL
+
+sub _sql
+{
+    my ($self, $from, @conditions) = @_;
+    my $n = 0;
+    my $sql = 'SELECT ' . join(', ', map { $n++; "$_->{sql} AS o$n" } @{ $self->{items} });
+
+    $sql .= "\nFROM " . $self->{source}{from} =~ s/\{stream\}/$from/r;
+    push @conditions, @{ $self->{where} };
+    $sql .= "\nWHERE " . join(' AND ', @conditions) if @conditions;
+    $sql .= "\nGROUP BY " . join(', ', @{ $self->{group} }) if @{ $self->{group} };
+    $sql .= "\nHAVING $self->{having}" if defined $self->{having};
+    return $sql;
+}
+
+sub view_sql { my ($self) = @_; return $self->_sql($self->{schema}->name); }
+
+# Whether the window's time can be NULL: no refresh has those rows, but the history that create_view() computes
+sub timeless { my ($self) = @_; return $self->{windowed} && $self->{time}{sql} ne 'ts'; }
+
+# Over those archived events that a condition holds for; batch: those that a refresh can name by their time
+sub plain_sql
+{
+    my ($self, %options) = @_;
+    my ($archive, $name) = ($self->{schema}->archive, $self->{schema}->name);
+    my $condition = $options{condition} // ($self->{fails} ? '(kafka_partition, kafka_offset) NOT IN (' . $self->dead_sql . ')' : undef);
+    my $from = defined $condition ? "(SELECT * FROM $archive WHERE $condition OFFSET 0) $name" : "$archive $name";
+
+    return $self->_sql($from, $options{batch} && $self->{windowed} ? "($self->{time}{sql}) IS NOT NULL" : ());
+}
+
+sub dead_sql
+{
+    my ($self) = @_;
+
+    return "SELECT kafka_partition, kafka_offset FROM streambatch.dead_letter WHERE view = '$self->{name}'::regclass";
+}
+
+sub difference_sql
+{
+    my ($self, %options) = @_;
+    my @names = map { "c$_" } 1 .. @{ $self->{items} };
+    my @values = map { $self->{items}[ $_ - 1 ]{rough} ? "round(c$_\::numeric, 6)" : "c$_" } 1 .. @names;
+    my ($names, $values) = (join(', ', @names), join(', ', @values));
+    my $plain = $self->plain_sql(%options);
+
+    return <<"SQL";
+WITH v AS MATERIALIZED (SELECT $values FROM $self->{name} v($names)),
+p AS MATERIALIZED (SELECT $values FROM ($plain) p($names))
+(SELECT 'view alone', x::text FROM (TABLE v EXCEPT ALL TABLE p) x LIMIT 5) UNION ALL
+(SELECT 'plain query alone', x::text FROM (TABLE p EXCEPT ALL TABLE v) x LIMIT 5) UNION ALL SELECT 'rows', count(*)::text FROM p
+SQL
+}
+
+# Dead letters of the view on which the plain query does not fail, of some of them
+sub innocent_sql
+{
+    my ($self) = @_;
+    my $alone = $self->plain_sql(condition => '(kafka_partition, kafka_offset) = (@PARTITION@, @OFFSET@)');
+
+    return <<"SQL";
+SELECT 'dead letter without reason', kafka_partition, kafka_offset FROM (@{[ $self->dead_sql ]} ORDER BY kafka_offset LIMIT 5) d
+WHERE NOT equivalence_fails(replace(replace(\$q\$$alone\$q\$, '\@PARTITION\@', kafka_partition::text), '\@OFFSET\@', kafka_offset::text))
+SQL
+}
+
+1;

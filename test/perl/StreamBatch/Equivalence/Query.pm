@@ -213,13 +213,12 @@ sub _grouped
 
 sub _sql
 {
-    my ($self, $from, @conditions) = @_;
+    my ($self, $from) = @_;
     my $n = 0;
     my $sql = 'SELECT ' . join(', ', map { $n++; "$_->{sql} AS o$n" } @{ $self->{items} });
 
     $sql .= "\nFROM " . $self->{source}{from} =~ s/\{stream\}/$from/r;
-    push @conditions, @{ $self->{where} };
-    $sql .= "\nWHERE " . join(' AND ', @conditions) if @conditions;
+    $sql .= "\nWHERE " . join(' AND ', @{ $self->{where} }) if @{ $self->{where} };
     $sql .= "\nGROUP BY " . join(', ', @{ $self->{group} }) if @{ $self->{group} };
     $sql .= "\nHAVING $self->{having}" if defined $self->{having};
     return $sql;
@@ -227,10 +226,10 @@ sub _sql
 
 sub view_sql { my ($self) = @_; return $self->_sql($self->{schema}->name); }
 
-# Whether the window's time can be NULL: no refresh has those rows, but the history that create_view() computes
+# Whether the window's time can be NULL: then it depends on the way that the batch layer was computed whether it has those rows
 sub timeless { my ($self) = @_; return $self->{windowed} && $self->{time}{sql} ne 'ts'; }
 
-# Over those archived events that a condition holds for; batch: those that a refresh can name by their time
+# Over those archived events that a condition holds for
 sub plain_sql
 {
     my ($self, %options) = @_;
@@ -238,7 +237,7 @@ sub plain_sql
     my $condition = $options{condition} // ($self->{fails} ? '(kafka_partition, kafka_offset) NOT IN (' . $self->dead_sql . ')' : undef);
     my $from = defined $condition ? "(SELECT * FROM $archive WHERE $condition OFFSET 0) $name" : "$archive $name";
 
-    return $self->_sql($from, $options{batch} && $self->{windowed} ? "($self->{time}{sql}) IS NOT NULL" : ());
+    return $self->_sql($from);
 }
 
 sub dead_sql
@@ -264,10 +263,11 @@ p AS MATERIALIZED (SELECT $values FROM ($plain) p($names))
 SQL
 }
 
-# Dead letters of the view on which the plain query does not fail, of some of them
+# Dead letters of the view on which the plain query does not fail, of some of them. PostgreSQL may take HAVING first, where it can.
 sub innocent_sql
 {
     my ($self) = @_;
+    local $self->{having};
     my $alone = $self->plain_sql(condition => '(kafka_partition, kafka_offset) = (@PARTITION@, @OFFSET@)');
 
     return <<"SQL";

@@ -286,7 +286,7 @@ add_state(ViewDef *def, const StateDef *state)
 {
 	for (int i = 0; i < def->nstates; i++)
 	{
-		if (equal(def->states[i].aggref, state->aggref))
+		if (def->states[i].batch_only == state->batch_only && equal(def->states[i].aggref, state->aggref))
 			return i;
 	}
 	def->states =
@@ -315,10 +315,9 @@ aggregate_walker(Node *node, ViewDef *def)
 								: palloc(sizeof(ResultDef));
 	result = &def->results[def->nresults++];
 	result->aggref = (Aggref *) node;
-	result->states[0] = result->states[1] = -1;
-	rule_apply(result->aggref, &result->value, parts, &nparts);
-	for (int i = 0; i < nparts; i++)
-		result->states[i] = add_state(def, &parts[i]);
+	rule_apply(result->aggref, result, parts, &nparts);
+	for (int i = 0; i < RULE_MAX_PARTS; i++)
+		result->states[i] = i < nparts ? add_state(def, &parts[i]) : -1;
 	return false;
 }
 

@@ -27,10 +27,10 @@
 
 typedef struct Rule
 {
-	const char *name;				   /* aggregate in pg_catalog */
-	Oid argument;					   /* its argument's type; InvalidOid: any */
-	const char *parts[RULE_MAX_PARTS]; /* aggregates over the same argument; NULL, NULL: itself */
-	Oid cast;						   /* cast the argument for the parts */
+	const char *name;	  /* aggregate in pg_catalog */
+	Oid argument;		  /* its argument's type; InvalidOid: any */
+	const char *parts[2]; /* aggregates over the same argument; NULL, NULL: itself */
+	Oid cast;			  /* cast the argument for the parts */
 	const char
 		*combine;	   /* function of two states in pg_catalog; NULL: the aggregate's own combine function */
 	const char *merge; /* merging aggregate; NULL: the aggregate itself */
@@ -137,7 +137,8 @@ fill_state(StateDef *state, Aggref *aggref)
 	const Rule *rule = find_rule(name, argument);
 
 	Assert(rule != NULL && rule->parts[0] == NULL);
-	state->aggref = aggref;
+	memset(state, 0, sizeof(*state));
+	state->aggref = state->folded = aggref;
 	state->type = aggref->aggtype;
 	state->collation = aggref->aggcollid;
 	state->combine =
@@ -146,13 +147,14 @@ fill_state(StateDef *state, Aggref *aggref)
 }
 
 void
-rule_apply(const Aggref *aggref, const char **value, StateDef *parts, int *nparts)
+rule_apply(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts)
 {
 	char *name = get_func_name(aggref->aggfnoid);
 	char *what = psprintf("aggregate %s", format_procedure(aggref->aggfnoid));
 	Oid argument = aggref->aggargtypes == NIL ? InvalidOid : linitial_oid(aggref->aggargtypes);
 	const Rule *rule = NULL;
 
+	*nparts = 0;
 	if (aggref->aggdistinct != NIL)
 		refuse(psprintf("%s with DISTINCT", what),
 			   "Its partial results cannot be combined exactly; this is not available yet.",
@@ -164,14 +166,14 @@ rule_apply(const Aggref *aggref, const char **value, StateDef *parts, int *npart
 		rule = find_rule(name, argument);
 	if (rule == NULL)
 		refuse(what, "There is no rule for it yet.", "Use count, sum, avg, min or max.");
-	*value = rule->value ? rule->value : "%s";
+	result->value = rule->value ? rule->value : "%s";
+	result->exact = NULL;
 	if (rule->parts[0] == NULL)
 	{
 		fill_state(&parts[0], copyObject((Aggref *) aggref));
 		*nparts = 1;
 		return;
 	}
-	*nparts = RULE_MAX_PARTS;
-	for (int i = 0; i < RULE_MAX_PARTS; i++)
-		fill_state(&parts[i], part_aggregate(aggref, rule->parts[i], rule->cast));
+	for (int i = 0; i < lengthof(rule->parts) && rule->parts[i] != NULL; i++)
+		fill_state(&parts[(*nparts)++], part_aggregate(aggref, rule->parts[i], rule->cast));
 }

@@ -102,9 +102,9 @@ append_results(StringInfo buf, const ViewDef *def, bool comma, const char *prefi
 	for (int i = 0; i < def->nresults; i++)
 	{
 		const ResultDef *result = &def->results[i];
-		char *merged[2] = {"", ""};
+		char *merged[RULE_MAX_PARTS] = {"", "", ""};
 
-		for (int p = 0; p < 2 && result->states[p] >= 0; p++)
+		for (int p = 0; p < RULE_MAX_PARTS && result->states[p] >= 0; p++)
 		{
 			char *column = psprintf("u.s%d", result->states[p] + 1);
 
@@ -113,7 +113,7 @@ append_results(StringInfo buf, const ViewDef *def, bool comma, const char *prefi
 				merged[p] = psprintf("%s FILTER (WHERE %s)", merged[p], condition);
 		}
 		appendStringInfoString(buf, comma || i > 0 ? ", " : "");
-		appendStringInfo(buf, result->value, merged[0], merged[1]);
+		appendStringInfo(buf, result->value, merged[0], merged[1], merged[2]);
 		appendStringInfo(buf, " AS %sa%d", prefix, i + 1);
 	}
 }

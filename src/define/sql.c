@@ -59,10 +59,12 @@ fold_columns(const ViewDef *def, FoldState **states)
 		columns = lappend(columns, def->keys[i].expr);
 	for (int i = 0; i < def->nstates; i++)
 	{
-		Aggref *aggref = def->states[i].aggref;
+		Aggref *aggref = def->states[i].folded;
 		FoldState *state = &(*states)[i];
 		ListCell *lc;
 
+		if (def->states[i].batch_only)
+			continue;
 		state->filter = aggref->aggfilter ? column_of(&columns, (Node *) aggref->aggfilter) : -1;
 		state->args = palloc((list_length(aggref->args) + 1) * sizeof(int));
 		foreach (lc, aggref->args)

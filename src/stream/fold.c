@@ -94,7 +94,7 @@ initial_value(Datum spelling, Oid type)
 static void
 transition_init(Transition *t, const StateDef *state, const FoldState *columns, AggState *agg)
 {
-	Aggref *aggref = state->aggref;
+	Aggref *aggref = state->folded;
 	HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggref->aggfnoid));
 	Form_pg_aggregate form;
 	Oid argtypes[FUNC_MAX_ARGS];

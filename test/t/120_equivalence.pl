@@ -8,6 +8,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use PostgreSQL::Test::Utils;
 use StreamBatch::Broker;
+use StreamBatch::Equivalence::Grammar;
 use StreamBatch::Equivalence::Round;
 use StreamBatch::Node;
 use Test::More;
@@ -27,18 +28,8 @@ fsync = off
 CONF
 $node->start;
 $node->create_server($broker);
-$node->safe_psql('postgres', <<'SQL');
-ALTER SERVER kafka OPTIONS (ADD "fetch.wait.max.ms" '50');
-CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
--- whether a query raises an error
-CREATE FUNCTION equivalence_fails(query text) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE query;
-    RETURN false;
-EXCEPTION WHEN data_exception THEN
-    RETURN true;
-END $$;
-SQL
+$node->safe_psql('postgres', 'ALTER SERVER kafka OPTIONS (ADD "fetch.wait.max.ms" \'50\')');
+$node->safe_psql('postgres', $StreamBatch::Equivalence::Grammar::dimensions);
 
 my @refused;
 my $compared = 0;

@@ -22,18 +22,13 @@ C<type>; C<of>: another type, of which there should be columns; C<fails>: raises
 C<over>: type of the argument, C<{%}> in the template, and type of the result; C<rough>: correct but for the last digits, so that the
 result is compared rounded, and no other expression is made of it.
 
-=item windows
-
-C<start> and C<end>, with C<{ts}> the time and C<{arguments}> what C<arguments> chooses by the span of the events, in seconds; C<spans>: the spans
-that it fits.
-
-=item edges
-
-What a query makes of a window: the C<keys> that it groups by.
-
 =item sources
 
-What a query reads: C<from>, with C<{stream}>; C<columns> that come with it.
+What a query reads: C<from>, with C<{stream}>; C<where>; C<columns> that come with it. Tables are those of L</dimensions>.
+
+=item dimensions
+
+SQL that makes the ordinary tables and the aggregates that queries use.
 
 =back
 
@@ -124,36 +119,77 @@ our @expressions = (
     { type => 'text[]', sql => 'ARRAY[{text}]' },
     { type => 'mood', sql => "CASE WHEN {bool} THEN 'ok'::mood ELSE 'sad'::mood END" });
 
+my @spreads = qw(stddev stddev_pop stddev_samp variance var_pop var_samp);
+my @pairs = qw(corr covar_pop covar_samp regr_avgx regr_avgy regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy);
+
 our @aggregates = (
     { sql => 'count(*)', over => { none => 'int8' }, weight => 4 },
     { sql => 'count({%})', over => { map { $_ => 'int8' } @comparable }, weight => 2 },
     { sql => 'sum({%!})', over => \%sum, weight => 5 },
     { sql => 'avg({%!})', over => \%mean, weight => 4 },
     { sql => 'min({%})', over => \%same, weight => 3 },
-    { sql => 'max({%})', over => \%same, weight => 3 });
+    { sql => 'max({%})', over => \%same, weight => 3 },
+    map({ { sql => "$_({%})", over => { bool => 'bool' }, off => 1 } } qw(bool_and bool_or every)),
+    map({ { sql => "$_({%})", over => { int2 => 'int2', int4 => 'int4', int8 => 'int8' }, weight => 0.5, off => 1 } } qw(bit_and bit_or bit_xor)),
+    map({ { sql => "$_({%})", over => { map { $_ => 'numeric' } qw(int2 int4 int8 numeric) }, weight => 0.5, off => 1 } } @spreads),
+    map({ { sql => "$_({%!})", over => { float4 => 'float8', float8 => 'float8' }, rough => 1, weight => 0.5, off => 1 } } @spreads),
+    map({ { sql => "$_({float8!}, {float8!})", over => { none => 'float8' }, rough => 1, weight => 0.3, off => 1 } } @pairs),
+    { sql => 'regr_count({float8}, {float8!})', over => { none => 'int8' }, weight => 0.3, off => 1 },
+    { sql => 'range_agg({int4range})', over => { none => 'int4multirange' }, off => 1 },
+    { sql => 'range_intersect_agg({int4range})', over => { none => 'int4range' }, off => 1 },
+    { sql => 'weighed({int4}, {int2})', over => { none => 'int8' }, off => 1 },
+    { sql => 'nulls({%})', over => { map { $_ => 'int8' } @comparable }, off => 1 },
+    { sql => 'longest({text})', over => { none => 'text' }, off => 1 },
+    { sql => 'span({float8!})', over => { none => 'float8' }, off => 1 });
 
-# Sizes and shifts by the span of the events
-my @sizes = (
-    { sizes => [ '1 s', '7 s', '10 s', '250 ms', '90 s', '1 min', '5 min', '1 hour' ], spans => [ 0, 3_600 ] },
-    { sizes => [ '5 min', '7 min', '1 hour', '5 hours' ], spans => [ 3_600, 100_000 ] },
-    { sizes => [ '24 hours', '36 hours', '7 hours', '100 hours' ], spans => [ 50_000, 50_000_000 ] },
-    { sizes => [ '1 day', '2 days', '10 days', '1 week' ], spans => [ 50_000, 50_000_000 ], whole => 1 });
+my @dimension = (
+    { type => 'text', sql => 'd_key' },
+    { type => 'int4', sql => 'd_number' },
+    { type => 'numeric', sql => 'd_factor' },
+    { type => 'bool', sql => 'd_flag' });
 
-our @windows = (
-    {
-        start => 'streambatch.tumble({ts}, {arguments})',
-        end => 'streambatch.tumble_end({ts}, {arguments})',
-        arguments => \&_tumble_arguments
-    });
+our @sources = (
+    { from => '{stream}', weight => 8 },
+    { from => '{stream} JOIN dimension ON d_key = {text@}', columns => \@dimension, off => 1 },
+    { from => 'dimension JOIN {stream} ON d_number = {int4@} AND d_flag', columns => \@dimension, off => 1 },
+    { from => '{stream} LEFT JOIN dimension ON d_key = {text@}', columns => \@dimension, off => 1 },
+    { from => '{stream} LEFT JOIN dimension ON d_key = {text@} AND {bool}', columns => \@dimension, where => 'd_key IS NULL', off => 1 },
+    { from => '{stream}, dimension', columns => \@dimension, where => 'd_key = {text@}', off => 1 },
+    { from => '{stream} CROSS JOIN tiny', columns => [ { type => 'int4', sql => 't_number' } ], off => 1 },
+    { from => '{stream} JOIN dimension ON d_key = {text@} LEFT JOIN tiny ON t_number = d_number', columns => [ @dimension, { type => 'int4', sql => 't_number' } ], off => 1 },
+    { from => '{stream}', where => 'EXISTS (SELECT FROM dimension WHERE d_key = {text@} AND d_number > {int4@})', off => 1 },
+    { from => '{stream}', where => 'NOT EXISTS (SELECT FROM dimension WHERE d_key = {text@})', off => 1 },
+    { from => '{stream}', where => '{text@} IN (SELECT d_key FROM dimension WHERE d_flag)', off => 1 },
+    { from => '{stream}', where => '({int4@} NOT IN (SELECT t_number FROM tiny) OR {bool})', off => 1 });
 
-our @edges = (
-    { keys => ['{start}'], weight => 4 },
-    { keys => ['{end}'] },
-    { keys => [ '{start}', '{end}' ], weight => 2 },
-    { keys => ["({start} + interval '60 s')"], type => 'shifted' },
-    { keys => [ 'extract(epoch FROM {start})', '{end}' ], type => 'numeric' });
-
-our @sources = ({ from => '{stream}' });
+our $dimensions = <<'SQL';
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
+CREATE TABLE dimension (d_key text, d_number int4, d_factor numeric, d_flag bool);
+INSERT INTO dimension VALUES ('a', 1, 1.5, true), ('a', 2, 0.25, false), ('buy', 3, -1, true), ('Buy', NULL, 7, NULL), ('', 10, 10, true),
+    (NULL, 5, 5, true), ('100%', 2, NULL, false), ('never', 2, 2, true);
+CREATE TABLE tiny (t_number int4);
+INSERT INTO tiny VALUES (1), (2), (2);
+-- of two arguments; of NULLs; with a tie that is broken; with a final function and an array as its state
+CREATE FUNCTION weigh(int8, int4, int2) RETURNS int8 LANGUAGE sql IMMUTABLE STRICT AS 'SELECT $1 + $2 * $3';
+CREATE AGGREGATE weighed(int4, int2) (SFUNC = weigh, STYPE = int8, COMBINEFUNC = int8pl, INITCOND = '0');
+CREATE FUNCTION count_null(int8, anyelement) RETURNS int8 LANGUAGE sql IMMUTABLE AS 'SELECT $1 + ($2 IS NULL)::int';
+CREATE AGGREGATE nulls(anyelement) (SFUNC = count_null, STYPE = int8, COMBINEFUNC = int8pl, INITCOND = '0');
+CREATE FUNCTION longer(text, text) RETURNS text LANGUAGE sql IMMUTABLE STRICT
+    AS 'SELECT CASE WHEN (length($1), $1 COLLATE "C") >= (length($2), $2 COLLATE "C") THEN $1 ELSE $2 END';
+CREATE AGGREGATE longest(text) (SFUNC = longer, STYPE = text, COMBINEFUNC = longer);
+CREATE FUNCTION widen(float8[], float8) RETURNS float8[] LANGUAGE sql IMMUTABLE STRICT AS 'SELECT ARRAY[least($1[1], $2), greatest($1[2], $2)]';
+CREATE FUNCTION unite(float8[], float8[]) RETURNS float8[] LANGUAGE sql IMMUTABLE STRICT AS 'SELECT ARRAY[least($1[1], $2[1]), greatest($1[2], $2[2])]';
+CREATE FUNCTION width(float8[]) RETURNS float8 LANGUAGE sql IMMUTABLE STRICT AS 'SELECT $1[2] - $1[1]';
+CREATE AGGREGATE span(float8) (SFUNC = widen, STYPE = float8[], COMBINEFUNC = unite, FINALFUNC = width, INITCOND = '{Infinity,-Infinity}');
+-- whether a query raises an error
+CREATE FUNCTION fails(query text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE query;
+    RETURN false;
+EXCEPTION WHEN data_exception THEN
+    RETURN true;
+END $$;
+SQL
 
 # Conditions on an expression of each type: operators with one more, or what follows up to |
 sub _for_each
@@ -171,19 +207,6 @@ sub _for_each
         }
     }
     return @rows;
-}
-
-# of the window's time, date or not
-sub _tumble_arguments
-{
-    my ($dice, $span, $type) = @_;
-    my @fitting = grep { $span > $_->{spans}[0] && $span <= $_->{spans}[1] || $type eq 'date' } grep { $_->{whole} || $type ne 'date' } @sizes;
-    my $size = $dice->pick(@{ $dice->pick(@fitting)->{sizes} });
-    my $origin = $type eq 'date' ? '2000-01-01' : $dice->pick('2000-01-01 00:00:03', '1999-12-31 22:30', '2030-01-01 00:00:00.5');
-
-    return "'$size'" if $dice->chance(0.7);
-    return "'$size', '$origin" . ($type eq 'timestamptz' ? '+00' : '') . "'" if $dice->chance(0.6);
-    return "size => '$size', time_zone => 'UTC'";
 }
 
 1;

@@ -13,7 +13,7 @@ StreamBatch::Equivalence::Query - a random query of the grammar, and the SQL tha
 =head1 DESCRIPTION
 
 Expressions are made in a scope: first of columns, for keys, WHERE, FILTER and arguments; then of keys and aggregates, for the select list and
-HAVING. Attributes: C<name>, C<windowed>, C<fails> (some rows are the view's dead letters), C<used> (rows of the grammar).
+HAVING. Attributes: C<name>, C<windowed>, C<fails> (some rows are the view's dead letters).
 
 =cut
 
@@ -24,20 +24,22 @@ use warnings;
 
 use StreamBatch::Equivalence::Grammar;
 use StreamBatch::Equivalence::Types;
+use StreamBatch::Equivalence::Windows;
 
 my @types = StreamBatch::Equivalence::Types::names();
 
 sub new
 {
     my ($class, $dice, $schema, $name) = @_;
-    my $self = bless { dice => $dice, schema => $schema, name => $name, used => [], fails => 0, may_fail => $dice->chance(0.08) }, $class;
+    my $self = bless { dice => $dice, schema => $schema, name => $name, where => [], fails => 0, may_fail => $dice->chance(0.08) }, $class;
 
-    $self->{source} = $self->_use($dice->weighted(@StreamBatch::Equivalence::Grammar::sources));
-    $self->{columns} = [ map { { type => $_->{type}, sql => $_->{name} } } $schema->columns, @{ $self->{source}{columns} // [] } ];
+    $self->{rows} = 1;
+    $self->{columns} = [ map { { type => $_->{type}, sql => $_->{name} } } $schema->columns ];
     $self->{scope} = $self->{columns};
+    $self->_source;
     $self->_window if $dice->chance(0.65);
     $self->_keys;
-    $self->{where} = [ map { $self->_expression('bool', 3) } 1 .. $dice->pick(0, 0, 0, 1, 1, 2) ];
+    push @{ $self->{where} }, map { $self->_expression('bool', 3) } 1 .. $dice->pick(0, 0, 0, 1, 1, 2);
     $self->_aggregates;
     $self->_select;
     return $self;
@@ -47,7 +49,15 @@ sub name { my ($self) = @_; return $self->{name}; }
 sub windowed { my ($self) = @_; return $self->{windowed}; }
 sub fails { my ($self) = @_; return $self->{fails}; }
 
-sub _use { my ($self, $row) = @_; push @{ $self->{used} }, $row; $self->{fails} ||= $row->{fails}; return $row; }
+# One of the rows that are on
+sub _choose
+{
+    my ($self, @rows) = @_;
+    my $row = $self->{dice}->weighted(grep { !$_->{off} } @rows);
+
+    $self->{fails} ||= $row->{fails};
+    return $row;
+}
 
 # ---- expressions
 
@@ -60,14 +70,14 @@ sub _expression
 
     # the leaves of a condition would be columns of bool alone
     return $self->_leaf($type) if $depth <= 0 || !@rows || $self->{dice}->chance($type eq 'bool' || !$self->_leaves($type) ? 0.1 : 0.45);
-    return $self->_expand($self->_use($self->{dice}->weighted(@rows))->{sql}, $type, $depth - 1, $exact);
+    return $self->_expand($self->_choose(@rows)->{sql}, $type, $depth - 1, $exact);
 }
 
 sub _fits
 {
     my ($self, $row, $type, $exact) = @_;
 
-    return if $row->{of} && !$self->_leaves($row->{of});
+    return if $row->{off} || $row->{of} && !$self->_leaves($row->{of});
     return ($row->{type} eq $type || $row->{type} eq '*') && !($exact && $row->{rough}) && (!$row->{fails} || $self->{may_fail} && $self->{rows});
 }
 
@@ -109,11 +119,21 @@ sub _leaf
 
 # ---- clauses
 
+sub _source
+{
+    my ($self) = @_;
+    my $source = $self->_choose(@StreamBatch::Equivalence::Grammar::sources);
+
+    $self->{from} = $self->_expand($source->{from} =~ s/\{stream\}/<stream>/r, undef, 1);
+    $self->{where} = [ $self->_expand($source->{where}, undef, 1) ] if $source->{where};
+    push @{ $self->{columns} }, @{ $source->{columns} // [] };
+    return;
+}
+
 sub _window
 {
     my ($self) = @_;
     my $dice = $self->{dice};
-    my $window = $self->_use($dice->weighted(@StreamBatch::Equivalence::Grammar::windows));
     my ($type, $time) = ($self->{schema}{time}, 'ts');
 
     if ($dice->chance(0.25))
@@ -121,12 +141,15 @@ sub _window
         $type = $dice->pick(qw(timestamptz timestamp date));
         $time = $self->_expression($type, 1);
     }
-    my $arguments = $window->{arguments}->($dice, $self->{schema}->clock->{span}, $type);
-    foreach my $edge (qw(start end))
+    my $window = $self->_choose(grep { !$_->{types} || grep { $_ eq $type } @{ $_->{types} } } @StreamBatch::Equivalence::Windows::windows);
+    my $arguments = StreamBatch::Equivalence::Windows::arguments($window, $dice, $self->{schema}->clock->{span}, $type);
+    foreach my $edge (grep { $window->{$_} } qw(start end))
     {
-        $self->{$edge} = $window->{$edge} =~ s/\{ts\}/$time/gr =~ s/\{arguments\}/$arguments/gr;
+        $self->{$edge} = StreamBatch::Equivalence::Windows::call($window->{$edge}, $time, $arguments);
     }
-    $self->{windowed} = 1;
+    $self->{window} = $window;
+    $self->{arguments} = $arguments;
+    $self->{windowed} = $window->{start} =~ /^streambatch/;
     $self->{time} = { sql => $time, type => $type };
     return;
 }
@@ -137,27 +160,30 @@ sub _keys
     my $dice = $self->{dice};
     my $n = $dice->chance(0.04) ? $dice->between(8, 20) : $dice->pick(0, 1, 1, 2, 2, 3);
 
-    $self->{rows} = 1;
     $self->{keys} = [ map { my $type = $self->_type(@types); { type => $type, sql => $self->_expression($type, 2) } } 1 .. $n ];
 
-    # a constant as a key says its type
-    $_->{sql} =~ s/^('.*)$/($1)/ foreach @{ $self->{keys} };
-    push @{ $self->{keys} }, $self->_window_keys if $self->{windowed};
+    # PostgreSQL takes a constant for an ordinal, and takes the key (a OR b) apart when it reads (a OR b) OR c
+    foreach my $key (@{ $self->{keys} })
+    {
+        $key->{sql} =~ s/^('.*)$/($1)/;
+        $key->{sql} = "($key->{sql} IS TRUE)" if $key->{type} eq 'bool' && $key->{sql} =~ / (?:AND|OR) /;
+    }
+    push @{ $self->{keys} }, $self->_window_keys if $self->{window};
     return;
 }
 
 sub _window_keys
 {
     my ($self) = @_;
-    my $edges = $self->_use($self->{dice}->weighted(@StreamBatch::Equivalence::Grammar::edges));
-    my $own = $self->{time}{type};
+    my @edges = grep { $self->{end} || !grep { /\{end\}/ } @{ $_->{keys} } } @StreamBatch::Equivalence::Windows::edges;
 
     return map {
         {
             sql => s/\{(start|end)\}/$self->{$1}/gr,
-            type => /^\{/ ? $own : /^extract/ ? 'numeric' : $own eq 'date' ? 'timestamp' : $own
+            type => StreamBatch::Equivalence::Windows::edge_type($_, $self->{time}{type}),
+            window => 1
         }
-    } @{ $edges->{keys} };
+    } @{ $self->_choose(@edges)->{keys} };
 }
 
 sub _aggregates
@@ -173,7 +199,7 @@ sub _aggregate
 {
     my ($self) = @_;
     my $dice = $self->{dice};
-    my $row = $self->_use($dice->weighted(@StreamBatch::Equivalence::Grammar::aggregates));
+    my $row = $self->_choose(@StreamBatch::Equivalence::Grammar::aggregates);
     my $over = $self->_type(sort keys %{ $row->{over} });
     my $sql = $self->_expand($row->{sql}, $over, 2);
 
@@ -190,7 +216,7 @@ sub _select
     my @items = ((grep { $dice->chance(0.85) } @keys), @{ $self->{aggregates} });
 
     $self->{rows} = 0;
-    $self->{scope} = [ @keys, grep { !$_->{rough} } @{ $self->{aggregates} } ];
+    $self->{scope} = [ grep({ !($_->{window} && $self->{window}{set}) } @keys), grep { !$_->{rough} } @{ $self->{aggregates} } ];
     push @items, { sql => $self->_expression($_, 2), type => $_ } foreach map { $self->_type(@types) } 1 .. $dice->pick(0, 0, 1, 2);
     @items = $dice->some(scalar @items, @items);
     push @items, { sql => 'count(*)', type => 'int8' } unless @items;
@@ -213,18 +239,23 @@ sub _grouped
 
 sub _sql
 {
-    my ($self, $from) = @_;
+    my ($self, $from, @conditions) = @_;
     my $n = 0;
     my $sql = 'SELECT ' . join(', ', map { $n++; "$_->{sql} AS o$n" } @{ $self->{items} });
 
-    $sql .= "\nFROM " . $self->{source}{from} =~ s/\{stream\}/$from/r;
-    $sql .= "\nWHERE " . join(' AND ', @{ $self->{where} }) if @{ $self->{where} };
+    $sql .= "\nFROM $from";
+    $sql .= "\nWHERE " . join(' AND ', @conditions) if @conditions;
     $sql .= "\nGROUP BY " . join(', ', @{ $self->{group} }) if @{ $self->{group} };
     $sql .= "\nHAVING $self->{having}" if defined $self->{having};
     return $sql;
 }
 
-sub view_sql { my ($self) = @_; return $self->_sql($self->{schema}->name); }
+sub view_sql
+{
+    my ($self) = @_;
+
+    return $self->_sql($self->{from} =~ s/<stream>/$self->{schema}->name/er, @{ $self->{where} });
+}
 
 # Whether the window's time can be NULL: then it depends on the way that the batch layer was computed whether it has those rows
 sub timeless { my ($self) = @_; return $self->{windowed} && $self->{time}{sql} ne 'ts'; }
@@ -237,7 +268,28 @@ sub plain_sql
     my $condition = $options{condition} // ($self->{fails} ? '(kafka_partition, kafka_offset) NOT IN (' . $self->dead_sql . ')' : undef);
     my $from = defined $condition ? "(SELECT * FROM $archive WHERE $condition OFFSET 0) $name" : "$archive $name";
 
-    return $self->_sql($from);
+    $from = $self->{from} =~ s/<stream>/$from/r;
+    return $self->_sql($from, @{ $self->{where} }) unless $self->{window}{session};
+    return $self->_sql($self->_sessions($from)) =~ s/\Q$self->{start}\E/session_start/gr =~ s/\Q$self->{end}\E/session_end/gr;
+}
+
+# Rows with their session: per group, a row begins one that comes more than the gap after the one before
+sub _sessions
+{
+    my ($self, $from) = @_;
+    my ($time, $type) = @{ $self->{time} }{qw(sql type)};
+    my $group = join '', map { "$_->{sql}, " } grep { !$_->{window} } @{ $self->{keys} };
+    my $where = @{ $self->{where} } ? 'WHERE ' . join(' AND ', @{ $self->{where} }) : '';
+    my $cast = $type eq 'date' ? 'timestamp' : $type;
+
+    # a NULL time is a session of its own, beside all others
+    return <<"SQL";
+(SELECT *, min($time) OVER session AS session_start, (max($time) OVER session + interval $self->{arguments})::$type AS session_end
+ FROM (SELECT *, sum(new_session) OVER (PARTITION BY ${group}$time IS NULL ORDER BY $time) AS session_number
+       FROM (SELECT *, (($time)::$cast - lag($time) OVER (PARTITION BY ${group}$time IS NULL ORDER BY $time)::$cast > interval $self->{arguments})::int AS new_session
+             FROM $from $where) rows_with_gaps) rows_of_sessions
+ WINDOW session AS (PARTITION BY ${group}$time IS NULL, session_number)) $self->{schema}{name}
+SQL
 }
 
 sub dead_sql
@@ -272,7 +324,7 @@ sub innocent_sql
 
     return <<"SQL";
 SELECT 'dead letter without reason', kafka_partition, kafka_offset FROM (@{[ $self->dead_sql ]} ORDER BY kafka_offset LIMIT 5) d
-WHERE NOT equivalence_fails(replace(replace(\$q\$$alone\$q\$, '\@PARTITION\@', kafka_partition::text), '\@OFFSET\@', kafka_offset::text))
+WHERE NOT fails(replace(replace(\$q\$$alone\$q\$, '\@PARTITION\@', kafka_partition::text), '\@OFFSET\@', kafka_offset::text))
 SQL
 }
 

@@ -112,6 +112,7 @@ sub _begin
     $self->{broker}->create_topic($schema->name, $schema->partitions);
     $self->_psql('ALTER DATABASE postgres SET timezone = ' . $schema->zone . ";\n\\c\n" . $schema->ddl);
     $self->_create(0);
+    $self->_psql('SELECT streambatch.resume(\'' . $schema->name . '\')') unless $self->_living;
     $self->_check('before the first event', [ $self->_living ]);
     return;
 }
@@ -209,7 +210,9 @@ sub _create
         $view->{lives} = $state eq '00000';
         $self->_note("create view $view->{number}");
         push @{ $self->{refused} }, [ $view->{query}->view_sql, "$state: $message" ] if $state =~ /^(?:0A000|42P20|22023)$/;
-        $self->_complain($view, "create_view: $state: $message") unless $view->{lives};
+        next if $view->{lives};
+        my ($out, $err) = $self->_psql('EXPLAIN ' . $view->{query}->plain_sql(condition => 'true') . "; -- SQLSTATE\n");
+        $self->_complain($view, "create_view: $state: $message\nthe plain query: " . ($err || 'no error'));
     }
     return;
 }

@@ -48,6 +48,7 @@ my %types = (
     uuid => { value => sub { sprintf '%08x-0000-4000-8000-00000000000%x', $_[0]->below(3), $_[0]->below(16) } },
     jsonb => { value => sub { $_[0]->pick(@documents) }, json => sub { $_[0] } },
     mood => { value => sub { $_[0]->pick(qw(sad ok happy)) } },
+    int4range => { value => sub { my $from = $_[0]->between(-5, 20); "[$from," . ($from + $_[0]->below(6)) . ')' } },
     'int4[]' => { value => sub { '{' . join(',', map { $_[0]->pick(qw(NULL 1 2 3)) } 1 .. $_[0]->below(4)) . '}' }, json => \&_json_array },
     'text[]' => { value => sub { '{' . join(',', map { $_[0]->pick(qw(a b c)) } 1 .. $_[0]->below(3)) . '}' } });
 

@@ -159,27 +159,35 @@ COMMENT ON SEQUENCE streambatch._view_id IS 'internal: ids of hybrid views';
 COMMENT ON SEQUENCE streambatch._run_id IS 'internal: ids of runs';
 
 -- ------------------------------------------------------------------------------------------------------------------
--- Windows (src/define/window.c)
+-- Windows (src/define/windowfunc.c)
 -- ------------------------------------------------------------------------------------------------------------------
 
+CREATE FUNCTION streambatch._hop_rows(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'streambatch_hop_rows' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION streambatch._cumulate_rows(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'streambatch_cumulate_rows' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._hop_rows(internal) IS 'internal: planner support, how many windows of hop() hold a time';
+COMMENT ON FUNCTION streambatch._cumulate_rows(internal) IS 'internal: planner support, how many windows of cumulate() hold a time';
+
 CREATE FUNCTION streambatch.tumble(ts timestamptz, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
-    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_tumble_timestamptz' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_tumble' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION streambatch.tumble(ts timestamp, size interval, origin timestamp DEFAULT NULL, time_zone text DEFAULT 'UTC')
-    RETURNS timestamp AS 'MODULE_PATHNAME', 'streambatch_tumble_timestamp' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+    RETURNS timestamp AS 'MODULE_PATHNAME', 'streambatch_tumble' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION streambatch.tumble(ts date, size interval, origin date DEFAULT NULL, time_zone text DEFAULT 'UTC')
-    RETURNS date AS 'MODULE_PATHNAME', 'streambatch_tumble_date' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION streambatch.tumble_end(ts timestamptz, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
-    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_tumble_end_timestamptz' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION streambatch.tumble_end(ts timestamp, size interval, origin timestamp DEFAULT NULL, time_zone text DEFAULT 'UTC')
-    RETURNS timestamp AS 'MODULE_PATHNAME', 'streambatch_tumble_end_timestamp' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION streambatch.tumble_end(ts date, size interval, origin date DEFAULT NULL, time_zone text DEFAULT 'UTC')
-    RETURNS date AS 'MODULE_PATHNAME', 'streambatch_tumble_end_date' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+    RETURNS date AS 'MODULE_PATHNAME', 'streambatch_tumble' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION streambatch.tumble(timestamptz, interval, timestamptz, text) IS
-    'start of the tumbling window [start, start + size) that holds ts; windows are counted from origin (default Monday 2000-01-03 00:00 in time_zone); NULL for a NULL ts, size or time_zone; raises invalid_parameter_value for sizes that are not greater than zero or mix units, datetime_value_out_of_range for infinity';
+    'start of the tumbling window [start, end) of that size that holds ts. Windows are counted from origin (default: Monday 2000-01-03 00:00, for months 2000-01-01, in time_zone); days, weeks, months and 2, 3, 4, 6, 8 and 12 hours by the calendar of time_zone, other lengths by instant. NULL for a NULL ts, size or time_zone; raises invalid_parameter_value for sizes that are not greater than zero or mix units and for unknown zones, datetime_value_out_of_range for infinity and windows out of range';
 COMMENT ON FUNCTION streambatch.tumble(timestamp, interval, timestamp, text) IS
-    'start of the tumbling window that holds ts, by the clock that ts was read from; otherwise as for timestamptz';
+    'start of the tumbling window that holds ts, a time that the clock of time_zone shows; otherwise as for timestamptz';
 COMMENT ON FUNCTION streambatch.tumble(date, interval, date, text) IS
-    'first day of the tumbling window of whole days that holds ts; otherwise as for timestamptz';
+    'first day of the tumbling window of whole days or months that holds ts; otherwise as for timestamptz';
+
+CREATE FUNCTION streambatch.tumble_end(ts timestamptz, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_tumble_end' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.tumble_end(ts timestamp, size interval, origin timestamp DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS timestamp AS 'MODULE_PATHNAME', 'streambatch_tumble_end' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.tumble_end(ts date, size interval, origin date DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS date AS 'MODULE_PATHNAME', 'streambatch_tumble_end' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION streambatch.tumble_end(timestamptz, interval, timestamptz, text) IS
     'end, exclusive, of the tumbling window whose start is tumble() of the same arguments';
 COMMENT ON FUNCTION streambatch.tumble_end(timestamp, interval, timestamp, text) IS
@@ -187,25 +195,122 @@ COMMENT ON FUNCTION streambatch.tumble_end(timestamp, interval, timestamp, text)
 COMMENT ON FUNCTION streambatch.tumble_end(date, interval, date, text) IS
     'first day after the tumbling window whose start is tumble() of the same arguments';
 
--- Windows that no view can have yet: they are there to say so.
 CREATE FUNCTION streambatch.hop(ts timestamptz, slide interval, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
-    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_window_unavailable' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_hop' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
+CREATE FUNCTION streambatch.hop(ts timestamp, slide interval, size interval, origin timestamp DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS SETOF timestamp AS 'MODULE_PATHNAME', 'streambatch_hop' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
+CREATE FUNCTION streambatch.hop(ts date, slide interval, size interval, origin date DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS SETOF date AS 'MODULE_PATHNAME', 'streambatch_hop' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
+COMMENT ON FUNCTION streambatch.hop(timestamptz, interval, interval, timestamptz, text) IS
+    'starts, ascending, of the hopping windows [start, end) of that size that hold ts: one begins every slide from origin on. No rows for a NULL ts, slide, size or time_zone; raises invalid_parameter_value also for a slide that is longer than the size or of another kind; otherwise as tumble()';
+COMMENT ON FUNCTION streambatch.hop(timestamp, interval, interval, timestamp, text) IS
+    'starts of the hopping windows that hold ts, a time that the clock of time_zone shows; otherwise as for timestamptz';
+COMMENT ON FUNCTION streambatch.hop(date, interval, interval, date, text) IS
+    'first days of the hopping windows of whole days or months that hold ts; otherwise as for timestamptz';
+
 CREATE FUNCTION streambatch.hop_end(ts timestamptz, slide interval, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
-    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_window_unavailable' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_hop_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
+CREATE FUNCTION streambatch.hop_end(ts timestamp, slide interval, size interval, origin timestamp DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS SETOF timestamp AS 'MODULE_PATHNAME', 'streambatch_hop_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
+CREATE FUNCTION streambatch.hop_end(ts date, slide interval, size interval, origin date DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS SETOF date AS 'MODULE_PATHNAME', 'streambatch_hop_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
+COMMENT ON FUNCTION streambatch.hop_end(timestamptz, interval, interval, timestamptz, text) IS
+    'ends, exclusive, of the hopping windows whose starts are hop() of the same arguments, in step with them';
+COMMENT ON FUNCTION streambatch.hop_end(timestamp, interval, interval, timestamp, text) IS
+    'ends, exclusive, of the hopping windows whose starts are hop() of the same arguments, in step with them';
+COMMENT ON FUNCTION streambatch.hop_end(date, interval, interval, date, text) IS
+    'ends, exclusive, of the hopping windows whose starts are hop() of the same arguments, in step with them';
+
+CREATE FUNCTION streambatch._hop_pane(ts timestamptz, slide interval, size interval, origin timestamptz, time_zone text)
+    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_hop_pane' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._hop_pane(ts timestamp, slide interval, size interval, origin timestamp, time_zone text)
+    RETURNS timestamp AS 'MODULE_PATHNAME', 'streambatch_hop_pane' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._hop_pane(ts date, slide interval, size interval, origin date, time_zone text)
+    RETURNS date AS 'MODULE_PATHNAME', 'streambatch_hop_pane' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._hop_pane(timestamptz, interval, interval, timestamptz, text) IS
+    'internal: start of the pane of hop() that holds ts';
+COMMENT ON FUNCTION streambatch._hop_pane(timestamp, interval, interval, timestamp, text) IS
+    'internal: start of the pane of hop() that holds ts';
+COMMENT ON FUNCTION streambatch._hop_pane(date, interval, interval, date, text) IS
+    'internal: start of the pane of hop() that holds ts';
+
 CREATE FUNCTION streambatch.cumulate(ts timestamptz, step interval, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
-    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_window_unavailable' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_cumulate' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
+CREATE FUNCTION streambatch.cumulate(ts timestamp, step interval, size interval, origin timestamp DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS SETOF timestamp AS 'MODULE_PATHNAME', 'streambatch_cumulate' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
+CREATE FUNCTION streambatch.cumulate(ts date, step interval, size interval, origin date DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS SETOF date AS 'MODULE_PATHNAME', 'streambatch_cumulate' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
+COMMENT ON FUNCTION streambatch.cumulate(timestamptz, interval, interval, timestamptz, text) IS
+    'start of the tumbling window of that size that holds ts, once for each cumulating window [start, start + n steps) that holds ts. No rows for a NULL ts, step, size or time_zone; raises invalid_parameter_value also for a size that is not a multiple of the step; otherwise as tumble()';
+COMMENT ON FUNCTION streambatch.cumulate(timestamp, interval, interval, timestamp, text) IS
+    'start of the cumulating windows that hold ts, a time that the clock of time_zone shows; otherwise as for timestamptz';
+COMMENT ON FUNCTION streambatch.cumulate(date, interval, interval, date, text) IS
+    'first day of the cumulating windows of whole days or months that hold ts; otherwise as for timestamptz';
+
 CREATE FUNCTION streambatch.cumulate_end(ts timestamptz, step interval, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
-    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_window_unavailable' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_cumulate_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
+CREATE FUNCTION streambatch.cumulate_end(ts timestamp, step interval, size interval, origin timestamp DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS SETOF timestamp AS 'MODULE_PATHNAME', 'streambatch_cumulate_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
+CREATE FUNCTION streambatch.cumulate_end(ts date, step interval, size interval, origin date DEFAULT NULL, time_zone text DEFAULT 'UTC')
+    RETURNS SETOF date AS 'MODULE_PATHNAME', 'streambatch_cumulate_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
+COMMENT ON FUNCTION streambatch.cumulate_end(timestamptz, interval, interval, timestamptz, text) IS
+    'ends, exclusive, ascending, of the cumulating windows whose starts are cumulate() of the same arguments, in step with them';
+COMMENT ON FUNCTION streambatch.cumulate_end(timestamp, interval, interval, timestamp, text) IS
+    'ends, exclusive, ascending, of the cumulating windows whose starts are cumulate() of the same arguments, in step with them';
+COMMENT ON FUNCTION streambatch.cumulate_end(date, interval, interval, date, text) IS
+    'ends, exclusive, ascending, of the cumulating windows whose starts are cumulate() of the same arguments, in step with them';
+
+CREATE FUNCTION streambatch._cumulate_pane(ts timestamptz, step interval, size interval, origin timestamptz, time_zone text)
+    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_cumulate_pane' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._cumulate_pane(ts timestamp, step interval, size interval, origin timestamp, time_zone text)
+    RETURNS timestamp AS 'MODULE_PATHNAME', 'streambatch_cumulate_pane' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._cumulate_pane(ts date, step interval, size interval, origin date, time_zone text)
+    RETURNS date AS 'MODULE_PATHNAME', 'streambatch_cumulate_pane' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._cumulate_pane(timestamptz, interval, interval, timestamptz, text) IS
+    'internal: start of the pane of cumulate() that holds ts';
+COMMENT ON FUNCTION streambatch._cumulate_pane(timestamp, interval, interval, timestamp, text) IS
+    'internal: start of the pane of cumulate() that holds ts';
+COMMENT ON FUNCTION streambatch._cumulate_pane(date, interval, interval, date, text) IS
+    'internal: start of the pane of cumulate() that holds ts';
+
 CREATE FUNCTION streambatch.session(ts timestamptz, gap interval)
-    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_window_unavailable' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_session' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.session(ts timestamp, gap interval)
+    RETURNS timestamp AS 'MODULE_PATHNAME', 'streambatch_session' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.session(ts date, gap interval)
+    RETURNS date AS 'MODULE_PATHNAME', 'streambatch_session' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch.session(timestamptz, interval) IS
+    'start of the session that holds ts, whose events are at most gap apart: in a hybrid view only, raises feature_not_supported by itself';
+COMMENT ON FUNCTION streambatch.session(timestamp, interval) IS
+    'start of the session that holds ts, whose events are at most gap apart: in a hybrid view only, raises feature_not_supported by itself';
+COMMENT ON FUNCTION streambatch.session(date, interval) IS
+    'start of the session that holds ts, whose events are at most gap apart: in a hybrid view only, raises feature_not_supported by itself';
+
 CREATE FUNCTION streambatch.session_end(ts timestamptz, gap interval)
-    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_window_unavailable' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION streambatch.hop(timestamptz, interval, interval, timestamptz, text) IS 'not available yet: raises feature_not_supported';
-COMMENT ON FUNCTION streambatch.hop_end(timestamptz, interval, interval, timestamptz, text) IS 'not available yet: raises feature_not_supported';
-COMMENT ON FUNCTION streambatch.cumulate(timestamptz, interval, interval, timestamptz, text) IS 'not available yet: raises feature_not_supported';
-COMMENT ON FUNCTION streambatch.cumulate_end(timestamptz, interval, interval, timestamptz, text) IS 'not available yet: raises feature_not_supported';
-COMMENT ON FUNCTION streambatch.session(timestamptz, interval) IS 'not available yet: raises feature_not_supported';
-COMMENT ON FUNCTION streambatch.session_end(timestamptz, interval) IS 'not available yet: raises feature_not_supported';
+    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_session' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.session_end(ts timestamp, gap interval)
+    RETURNS timestamp AS 'MODULE_PATHNAME', 'streambatch_session' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.session_end(ts date, gap interval)
+    RETURNS date AS 'MODULE_PATHNAME', 'streambatch_session' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch.session_end(timestamptz, interval) IS
+    'end of the session that holds ts, its last event plus gap: in a hybrid view only, raises feature_not_supported by itself';
+COMMENT ON FUNCTION streambatch.session_end(timestamp, interval) IS
+    'end of the session that holds ts, its last event plus gap: in a hybrid view only, raises feature_not_supported by itself';
+COMMENT ON FUNCTION streambatch.session_end(date, interval) IS
+    'end of the session that holds ts, its last event plus gap: in a hybrid view only, raises feature_not_supported by itself';
+
+CREATE FUNCTION streambatch._session_pane(ts timestamptz, gap interval)
+    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_session_pane' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._session_pane(ts timestamp, gap interval)
+    RETURNS timestamp AS 'MODULE_PATHNAME', 'streambatch_session_pane' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._session_pane(ts date, gap interval)
+    RETURNS date AS 'MODULE_PATHNAME', 'streambatch_session_pane' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._session_pane(timestamptz, interval) IS
+    'internal: start of the pane of session() that holds ts';
+COMMENT ON FUNCTION streambatch._session_pane(timestamp, interval) IS
+    'internal: start of the pane of session() that holds ts';
+COMMENT ON FUNCTION streambatch._session_pane(date, interval) IS
+    'internal: start of the pane of session() that holds ts';
 
 -- ------------------------------------------------------------------------------------------------------------------
 -- Hybrid views (src/serve, src/batch, src/stream)
@@ -258,6 +363,12 @@ COMMENT ON FUNCTION streambatch._batch_partition() IS 'internal: partition of th
 CREATE FUNCTION streambatch._batch_offset()
     RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_batch_offset' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION streambatch._batch_offset() IS 'internal: offset of the message that the worker archives';
+CREATE FUNCTION streambatch._batch_partition(row_of_batch tid)
+    RETURNS int AS 'MODULE_PATHNAME', 'streambatch_batch_partition' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION streambatch._batch_partition(tid) IS 'internal: partition of a row of the worker''s micro-batch, behind a join';
+CREATE FUNCTION streambatch._batch_offset(row_of_batch tid)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_batch_offset' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION streambatch._batch_offset(tid) IS 'internal: offset of a row of the worker''s micro-batch, behind a join';
 
 CREATE FUNCTION streambatch._on_drop()
     RETURNS event_trigger AS 'MODULE_PATHNAME', 'streambatch_on_drop' LANGUAGE C;

@@ -123,17 +123,12 @@ check_arguments(const ViewRow *row, const Run *run, const ViewDef *def)
 static void
 widen(Run *run)
 {
-	const StreamWindow *window = &run->c->def->window;
+	StreamWindow *window = &run->c->def->window;
 	TimestampTz from = run->has_from ? window_pane_start(window, run->from) : DT_NOBEGIN;
 	TimestampTz to = run->has_to ? window_pane_start(window, run->to) : DT_NOEND;
 
 	if (run->has_to && to != run->to)
-		to += window->size;
-	/* the first and the last window of all reach beyond what a timestamp can be */
-	if (!TIMESTAMP_NOT_FINITE(from) && !IS_VALID_TIMESTAMP(from))
-		from = DT_NOBEGIN;
-	if (!TIMESTAMP_NOT_FINITE(to) && !IS_VALID_TIMESTAMP(to))
-		to = DT_NOEND;
+		to = window_pane_end(window, run->to);
 	if ((run->has_from && from != run->from) || (run->has_to && to != run->to))
 		ereport(NOTICE, (errmsg("the range is widened to whole windows: from %s to %s",
 								run->has_from ? pstrdup(timestamptz_to_str(from)) : "-infinity",
@@ -146,7 +141,7 @@ widen(Run *run)
 static Ranges
 choose_ranges(Run *run, const StreamRow *stream)
 {
-	const StreamWindow *window = &run->c->def->window;
+	StreamWindow *window = &run->c->def->window;
 	Ranges ranges = {0, palloc(sizeof(Coverage))};
 	TimestampTz to;
 	Coverage *covered;
@@ -169,7 +164,7 @@ choose_ranges(Run *run, const StreamRow *stream)
 	ranges = ranges_uncovered(DT_NOBEGIN, to, covered, n);
 	changed = compute_changed_panes(run->c, run->closed_epoch, to, &n);
 	for (int i = 0; i < n; i++)
-		ranges = ranges_add(ranges, changed[i], changed[i] + window->size);
+		ranges = ranges_add(ranges, changed[i], window_pane_end(window, changed[i]));
 	if (ranges.n > MAX_RANGES)
 		ranges = ranges_add((Ranges){0, ranges.items}, ranges.items[0].from, ranges.items[ranges.n - 1].to);
 	return ranges;
@@ -179,7 +174,7 @@ choose_ranges(Run *run, const StreamRow *stream)
 static Ranges
 choose_chunks(const Run *run, Ranges ranges)
 {
-	const StreamWindow *window = &run->c->def->window;
+	StreamWindow *window = &run->c->def->window;
 	List *bounds = NIL;
 	Ranges chunks = {0, NULL};
 	ListCell *lc;

@@ -94,4 +94,12 @@
 #define compat_result_role(result, estate) ExecGetResultRelCheckAsUser(result, estate)
 #endif
 
+/* 16 (2489d76c49): flatten_join_alias_vars() also takes the planner's state, if there is one. */
+#include "optimizer/optimizer.h"
+#if PG_VERSION_NUM < 160000
+#define compat_flatten_join_alias_vars(query, node) flatten_join_alias_vars(query, node)
+#else
+#define compat_flatten_join_alias_vars(query, node) flatten_join_alias_vars(NULL, query, node)
+#endif
+
 #endif /* STREAMBATCH_COMPAT_H */

@@ -2,46 +2,44 @@
  * analyse.c
  *		A hybrid view's query taken apart (see analyse.h).
  *
- * Shape first: one SELECT over one stream, with nothing that has no meaning for a result that is kept (ORDER
- * BY, LIMIT, volatile functions, the clock). Then the grouping keys, among them the window; then every
- * aggregate, as the rules say. For
+ * Its shape is checked first (shape.h). Then the grouping keys, among them the window; then every aggregate, as
+ * the rules say. For
  *
  *		SELECT user_id, streambatch.tumble(ts, '10 s'), avg(amount) FROM events GROUP BY 1, 2
  *
  * the keys are k1 = user_id and pane = tumble(ts, '10 s'), the states s1 = sum(amount) and s2 =
- * count(amount), the one result s1 / s2.
+ * count(amount), the one result s1 / s2. A window that is made of several panes is no key: it is assembled
+ * when the view is read, and so is every expression over its start and end.
  */
 #include "postgres.h"
 
 #include "access/relation.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
+#include "catalog/pg_aggregate.h"
+#include "common/compat.h"
 #include "define/analyse.h"
+#include "define/shape.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/tlist.h"
 #include "parser/analyze.h"
-#include "parser/parse_node.h"
-#include "parser/parsetree.h"
+#include "parser/parse_func.h"
+#include "rewrite/rewriteHandler.h"
 #include "rewrite/rewriteManip.h"
 #include "rewrite/rewriteSupport.h"
 #include "source/stream.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "rewrite/rewriteHandler.h"
 #include "utils/typcache.h"
 
 static void
 refuse(const char *message, const char *hint)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", message), hint ? errhint("%s", hint) : 0));
+	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", message), errhint("%s", hint)));
 }
 
 Query *
@@ -60,170 +58,7 @@ analyse_parse(const char *sql)
 	return query;
 }
 
-/* Functions that read the clock, or the state of the session, although they are called stable. */
-static bool
-is_clock_function(Oid funcid, void *context)
-{
-	switch (funcid)
-	{
-		case F_NOW:
-		case F_TRANSACTION_TIMESTAMP:
-		case F_STATEMENT_TIMESTAMP:
-		case F_AGE_TIMESTAMPTZ:
-		case F_AGE_TIMESTAMP:
-			return true;
-		default:
-			return func_volatile(funcid) == PROVOLATILE_VOLATILE;
-	}
-}
-
-static bool
-unrepeatable_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, SQLValueFunction))
-	{
-		SQLValueFunctionOp op = ((SQLValueFunction *) node)->op;
-
-		if (op <= SVFOP_LOCALTIMESTAMP_N)
-			return true;
-	}
-	if (check_functions_in_node(node, is_clock_function, NULL))
-		return true;
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, unrepeatable_walker, context, 0);
-	return expression_tree_walker(node, unrepeatable_walker, context);
-}
-
-static bool
-grouping_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return IsA(node, GroupingFunc) || expression_tree_walker(node, grouping_walker, context);
-}
-
-static void
-check_shape(const Query *query)
-{
-	(void) window_check_available((Node *) unconstify(Query *, query), NULL);
-	if (query->setOperations != NULL)
-		refuse("UNION, INTERSECT and EXCEPT are not supported in a hybrid view",
-			   "Create one view for each query, and combine them in a view on top.");
-	if (query->cteList != NIL)
-		refuse("WITH is not supported in a hybrid view", "Write the query without common table expressions.");
-	if (query->hasWindowFuncs)
-		refuse("window functions (OVER) are not supported in a hybrid view",
-			   "Use them in a query on the hybrid view.");
-	if (query->limitCount != NULL || query->limitOffset != NULL)
-		refuse("LIMIT and OFFSET are not supported in a hybrid view",
-			   "Use them in a query on the hybrid view.");
-	if (query->rowMarks != NIL)
-		refuse("FOR UPDATE and FOR SHARE are not supported in a hybrid view",
-			   "Leave them out: events are not locked.");
-	if (query->hasSubLinks)
-		refuse("subqueries in expressions are not available in a hybrid view yet",
-			   "Filter by expressions over the stream's columns.");
-	if (query->distinctClause != NIL)
-		refuse("SELECT DISTINCT is not available in a hybrid view yet",
-			   "Use GROUP BY over the same expressions.");
-	if (query->groupingSets != NIL || grouping_walker((Node *) query->targetList, NULL) ||
-		grouping_walker(query->havingQual, NULL))
-		refuse("GROUPING SETS, ROLLUP, CUBE and GROUPING are not supported in a hybrid view",
-			   "Create one view for each set of grouping keys.");
-	if (query->hasTargetSRFs)
-		refuse("set-returning functions are not available in the select list of a hybrid view",
-			   "Use them in a query on the hybrid view.");
-	if (!query->hasAggs && query->groupClause == NIL)
-		refuse("a hybrid view needs an aggregate or GROUP BY",
-			   "Read the stream itself, or its archive, for single events.");
-	if (unrepeatable_walker((Node *) unconstify(Query *, query), NULL))
-		refuse(
-			"volatile functions and the clock are not supported in a hybrid view",
-			"Its result would depend on when it is computed; compare with the clock in a query on the view.");
-}
-
-/* The one stream that the query reads; sets its place in the range table. */
-static Oid
-find_stream(const Query *query, int *varno)
-{
-	RangeTblEntry *rte;
-
-	if (query->jointree->fromlist == NIL)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("a hybrid view reads a stream"),
-			 errhint(
-				 "Name a stream in FROM: a foreign table of a server of the foreign data wrapper streambatch_kafka.")));
-	if (list_length(query->jointree->fromlist) != 1 || !IsA(linitial(query->jointree->fromlist), RangeTblRef))
-		refuse("joins are not available in a hybrid view yet",
-			   "Aggregate the stream alone, and join in a query on the hybrid view.");
-	*varno = linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex;
-	rte = rt_fetch(*varno, query->rtable);
-	if (rte->rtekind == RTE_SUBQUERY)
-		refuse("subqueries and views in FROM are not available in a hybrid view yet",
-			   "Name the stream itself in FROM.");
-	if (rte->rtekind != RTE_RELATION || !stream_is_stream(rte->relid))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-			 rte->rtekind == RTE_RELATION ? errmsg("\"%s\" is not a stream", get_rel_name(rte->relid))
-										  : errmsg("a hybrid view reads a stream"),
-			 errhint(
-				 "A stream is a foreign table of a server of the foreign data wrapper streambatch_kafka.")));
-	if (rte->tablesample != NULL)
-		refuse("TABLESAMPLE is not supported in a hybrid view", NULL);
-	return rte->relid;
-}
-
-static bool
-system_column_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Var) && ((Var *) node)->varattno <= 0)
-		return true;
-	return expression_tree_walker(node, system_column_walker, context);
-}
-
-/* The window calls in the grouping keys: all of one window. */
-static bool
-window_walker(Node *node, ViewDef *def)
-{
-	StreamWindow found;
-	WindowEdge edge;
-
-	if (node == NULL)
-		return false;
-	if (window_recognise(node, &found, &edge))
-	{
-		if (def->has_window && !window_equal(&def->window, &found))
-			refuse("a hybrid view groups by one window", "Create one hybrid view for each window.");
-		if (!def->has_window)
-		{
-			Node *start = window_start_call(&found, node);
-
-			def->has_window = true;
-			def->window = found;
-			/* kept here until the keys are numbered */
-			def->keys[0].expr = start;
-		}
-		return false;
-	}
-	return expression_tree_walker(node, window_walker, def);
-}
-
-static void
-fill_key(KeyDef *key, Node *expr, const char *column, bool grouped)
-{
-	key->expr = expr;
-	key->column = column;
-	key->type = exprType(expr);
-	key->typmod = exprTypmod(expr);
-	key->collation = exprCollation(expr);
-	key->grouped = grouped;
-}
+/* ---- keys ---- */
 
 static void
 check_key_type(const KeyDef *key)
@@ -239,54 +74,113 @@ check_key_type(const KeyDef *key)
 			   "Give the key a deterministic collation, for example COLLATE \"C\".");
 }
 
-static void
-collect_keys(ViewDef *def)
+/* Store an expression as a key; its index. */
+static int
+add_key(ViewDef *def, Node *expr, const char *column, bool grouped)
 {
-	int ngroup = list_length(def->query->groupClause);
-	int number = 0;
-	Node *start = NULL;
+	KeyDef *key = &def->keys[def->nkeys];
+
+	key->expr = expr;
+	key->column = column;
+	key->type = exprType(expr);
+	key->typmod = exprTypmod(expr);
+	key->collation = exprCollation(expr);
+	key->grouped = grouped;
+	check_key_type(key);
+	return def->nkeys++;
+}
+
+/* Whether an expression has columns in it outside of calls of the view's window. */
+static bool
+column_walker(Node *node, ViewDef *def)
+{
+	WindowEdge edge;
+
+	if (node == NULL)
+		return false;
+	if (def != NULL && window_edge(&def->window, node, &edge))
+		return false;
+	return IsA(node, Var) || expression_tree_walker(node, column_walker, def);
+}
+
+static void
+add_group(ViewDef *def, Node *expr)
+{
+	GroupDef *group = &def->groups[def->ngroups];
+	bool assembled = def->has_window && def->window.assembled && window_contained(expr);
+
+	for (int i = 0; i < def->ngroups; i++)
+	{
+		if (equal(def->groups[i].expr, expr))
+			return;
+	}
+	group->expr = expr;
+	group->key = -1;
+	if (assembled && column_walker(expr, def))
+		refuse(
+			"a grouping key that mixes a window of several panes with columns is not supported in a hybrid view",
+			"Group by the window and by the columns, each by itself, and compute the expression from them.");
+	if (assembled)
+		group->column = psprintf("g%d", def->ngroups + 1);
+	else if (def->has_window && equal(expr, def->window.pane))
+		group->key = def->pane = add_key(def, expr, "pane", true);
+	else
+		group->key = add_key(def, expr, psprintf("k%d", def->nkeys - (def->pane >= 0) + 1), true);
+	if (group->key >= 0)
+		group->column = def->keys[group->key].column;
+	def->ngroups++;
+}
+
+static void
+collect_groups(ViewDef *def, const Stream *stream)
+{
+	int n = list_length(def->query->groupClause);
+	List *exprs = get_sortgrouplist_exprs(def->query->groupClause, def->query->targetList);
 	ListCell *lc;
 
-	def->keys = palloc0((ngroup + 1) * sizeof(KeyDef));
+	def->keys = palloc0((n + 1) * sizeof(KeyDef));
+	def->groups = palloc0((n + 1) * sizeof(GroupDef));
 	def->pane = -1;
-	foreach (lc, def->query->groupClause)
-		(void) window_walker(get_sortgroupclause_expr(lfirst(lc), def->query->targetList), def);
-	start = def->keys[0].expr;
-	foreach (lc, def->query->groupClause)
-	{
-		Node *expr = get_sortgroupclause_expr(lfirst(lc), def->query->targetList);
-		bool known = false;
-
-		for (int i = 0; i < def->nkeys; i++)
-			known |= equal(def->keys[i].expr, expr);
-		if (known)
-			continue;
-		if (def->has_window && equal(expr, start))
-		{
-			def->pane = def->nkeys;
-			fill_key(&def->keys[def->nkeys++], expr, "pane", true);
-		}
-		else
-			fill_key(&def->keys[def->nkeys++], expr, psprintf("k%d", ++number), true);
-	}
+	def->has_window = window_find(&def->window, exprs, def->varno, stream->event_time);
+	foreach (lc, exprs)
+		add_group(def, lfirst(lc));
 	if (def->has_window && def->pane < 0)
-	{
-		def->pane = def->nkeys;
-		fill_key(&def->keys[def->nkeys++], start, "pane", false);
-	}
+		def->pane = add_key(def, def->window.pane, "pane", false);
 	if (def->nkeys > ANALYSE_MAX_KEYS)
 		ereport(ERROR, (errcode(ERRCODE_TOO_MANY_COLUMNS),
 						errmsg("a hybrid view can have %d grouping keys at most", ANALYSE_MAX_KEYS)));
-	for (int i = 0; i < def->nkeys; i++)
-		check_key_type(&def->keys[i]);
 }
+
+/*
+ * What the parser lets stand beside GROUP BY because a primary key determines it, or a window that the query
+ * does not group by.
+ */
+static bool
+ungrouped_walker(Node *node, ViewDef *def)
+{
+	if (node == NULL || IsA(node, Aggref))
+		return false;
+	for (int i = 0; i < def->ngroups; i++)
+	{
+		if (equal(def->groups[i].expr, node))
+			return false;
+	}
+	if (IsA(node, FuncExpr) && ((FuncExpr *) node)->funcretset)
+		refuse("a hybrid view groups by its window", "Name the window in GROUP BY.");
+	if (IsA(node, Var))
+		refuse("a column that is not in GROUP BY is not supported in a hybrid view",
+			   "Name the column in GROUP BY, also where a primary key determines it.");
+	return expression_tree_walker(node, ungrouped_walker, def);
+}
+
+/* ---- aggregates ---- */
 
 static int
 add_state(ViewDef *def, const StateDef *state)
 {
 	for (int i = 0; i < def->nstates; i++)
 	{
-		if (def->states[i].batch_only == state->batch_only && equal(def->states[i].aggref, state->aggref))
+		if (equal(def->states[i].aggref, state->aggref))
 			return i;
 	}
 	def->states =
@@ -314,52 +208,143 @@ aggregate_walker(Node *node, ViewDef *def)
 	def->results = def->results ? repalloc(def->results, (def->nresults + 1) * sizeof(ResultDef))
 								: palloc(sizeof(ResultDef));
 	result = &def->results[def->nresults++];
+	memset(result, 0, sizeof(*result));
 	result->aggref = (Aggref *) node;
-	rule_apply(result->aggref, result, parts, &nparts);
 	for (int i = 0; i < RULE_MAX_PARTS; i++)
-		result->states[i] = i < nparts ? add_state(def, &parts[i]) : -1;
+		result->states[i] = -1;
+	rule_apply(result->aggref, result, parts, &nparts);
+	for (int i = 0; i < nparts; i++)
+		result->states[i] = add_state(def, &parts[i]);
 	return false;
+}
+
+/* The state that keeps the least or greatest time of a session's events. */
+static int
+add_session_state(ViewDef *def, const char *aggregate)
+{
+	Aggref *aggref = makeNode(Aggref);
+	Node *argument = def->window.argument;
+	Oid type = exprType(argument);
+	StateDef parts[RULE_MAX_PARTS];
+	ResultDef unused;
+	int nparts;
+
+	aggref->aggfnoid =
+		LookupFuncName(list_make2(makeString("pg_catalog"), makeString(pstrdup(aggregate))), 1, &type, false);
+	aggref->aggtype = type;
+	aggref->aggargtypes = list_make1_oid(type);
+	aggref->args = list_make1(makeTargetEntry((Expr *) copyObject(argument), 1, NULL, false));
+	aggref->aggkind = AGGKIND_NORMAL;
+	aggref->aggsplit = AGGSPLIT_SIMPLE;
+	aggref->aggno = aggref->aggtransno = -1;
+	aggref->location = -1;
+	rule_apply(aggref, &unused, parts, &nparts);
+	return add_state(def, &parts[0]);
+}
+
+/* ---- the whole ---- */
+
+static bool
+system_column_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var) && ((Var *) node)->varattno <= 0)
+		return true;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, system_column_walker, context, 0);
+	return expression_tree_walker(node, system_column_walker, context);
+}
+
+/* One spelling for everything: no columns of joins, windows written out, DISTINCT as the GROUP BY that it is. */
+static void
+normalise(Query *query)
+{
+	query->targetList = (List *) compat_flatten_join_alias_vars(query, (Node *) query->targetList);
+	query->havingQual = compat_flatten_join_alias_vars(query, query->havingQual);
+	query->jointree = (FromExpr *) compat_flatten_join_alias_vars(query, (Node *) query->jointree);
+	query->targetList = (List *) window_normalise((Node *) query->targetList);
+	query->havingQual = window_normalise(query->havingQual);
+	if (query->distinctClause != NIL)
+		query->groupClause = query->distinctClause;
+	query->distinctClause = NIL;
+}
+
+static void
+check_event_time(const ViewDef *def, const Stream *stream)
+{
+	if (def->has_window && stream->event_time == 0)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("stream \"%s\" has no event time, which a window needs", stream->name),
+			 errhint(
+				 "ALTER FOREIGN TABLE %s OPTIONS (ADD event_time '…') names the column of the event time.",
+				 quote_qualified_identifier(stream->schema, stream->name))));
+}
+
+/* An event without a time is in none of the windows that an event can be in several of. */
+static void
+leave_out_timeless(ViewDef *def)
+{
+	FromExpr *from = def->query->jointree;
+	NullTest *test = makeNode(NullTest);
+
+	test->arg = (Expr *) copyObject(def->window.argument);
+	test->nulltesttype = IS_NOT_NULL;
+	test->location = -1;
+	from->quals = from->quals ? (Node *) make_andclause(list_make2(from->quals, test)) : (Node *) test;
 }
 
 ViewDef *
 analyse_query(const Query *original)
 {
 	ViewDef *def = palloc0(sizeof(ViewDef));
-	int varno;
 	Stream *stream;
+	ListCell *lc;
 
 	def->query = copyObject(unconstify(Query *, original));
-	check_shape(def->query);
+	shape_check(def->query);
 	/* after the shape: an ORDER BY or the clauses above are named before the stream is looked at */
 	if (def->query->sortClause != NIL)
 		refuse("ORDER BY is not supported in a hybrid view", "Use it in a query on the hybrid view.");
-	def->stream = find_stream(def->query, &varno);
-	def->query->targetList = (List *) window_normalise((Node *) def->query->targetList);
-	def->query->havingQual = window_normalise(def->query->havingQual);
-	ChangeVarNodes((Node *) def->query->targetList, varno, 1, 0);
-	ChangeVarNodes(def->query->jointree->quals, varno, 1, 0);
-	ChangeVarNodes(def->query->havingQual, varno, 1, 0);
+	def->stream = shape_find_stream(def->query, &def->varno);
+	def->joined = shape_is_joined(def->query);
+	normalise(def->query);
 	if (system_column_walker((Node *) def->query->targetList, NULL) ||
-		system_column_walker(def->query->jointree->quals, NULL) ||
+		system_column_walker((Node *) def->query->jointree, NULL) ||
 		system_column_walker(def->query->havingQual, NULL))
 		refuse("system columns and whole rows are not supported in a hybrid view",
 			   "Name the stream's columns.");
-	collect_keys(def);
-	if (def->has_window)
-	{
-		stream = stream_open(def->stream);
-		if (stream->event_time == 0)
-			ereport(
-				ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("stream \"%s\" has no event time, which a window needs", stream->name),
-				 errhint(
-					 "ALTER FOREIGN TABLE %s OPTIONS (ADD event_time '…') names the column of the event time.",
-					 quote_qualified_identifier(stream->schema, stream->name))));
-	}
+	stream = stream_open(def->stream);
+	collect_groups(def, stream);
+	check_event_time(def, stream);
+	foreach (lc, def->query->targetList)
+		(void) ungrouped_walker((Node *) lfirst_node(TargetEntry, lc)->expr, def);
+	(void) ungrouped_walker(def->query->havingQual, def);
 	(void) aggregate_walker((Node *) def->query->targetList, def);
 	(void) aggregate_walker(def->query->havingQual, def);
+	def->session_first = def->session_last = -1;
+	if (def->has_window && def->window.kind == WINDOW_SESSION)
+	{
+		def->session_first = add_session_state(def, "min");
+		def->session_last = add_session_state(def, "max");
+	}
+	if (def->has_window && def->window.assembled)
+		leave_out_timeless(def);
 	return def;
+}
+
+/* Before version 16 the range table of a view's query begins with two entries for the view itself. */
+static void
+drop_own_entries(Query *query, Oid view)
+{
+	int n = 0;
+
+	while (n < list_length(query->rtable) && ((RangeTblEntry *) list_nth(query->rtable, n))->relid == view)
+		n++;
+	query->rtable = list_copy_tail(query->rtable, n);
+	OffsetVarNodes((Node *) query, -n, 0);
 }
 
 ViewDef *
@@ -368,6 +353,7 @@ analyse_stored(int32 view_id, Oid owner)
 	char *name = psprintf("query_%d", view_id);
 	Oid relid = get_relname_relid(name, get_namespace_oid("streambatch_state", false));
 	Relation rel;
+	Query *query;
 	ViewDef *def;
 	Oid user;
 	int sec_context;
@@ -376,10 +362,12 @@ analyse_stored(int32 view_id, Oid owner)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the query of hybrid view %d is gone", view_id)));
 	rel = relation_open(relid, AccessShareLock);
+	query = copyObject(get_view_query(rel));
+	drop_own_entries(query, relid);
 	/* whatever constant folding calls is called as the one who wrote it */
 	GetUserIdAndSecContext(&user, &sec_context);
 	SetUserIdAndSecContext(owner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	def = analyse_query(get_view_query(rel));
+	def = analyse_query(query);
 	SetUserIdAndSecContext(user, sec_context);
 	relation_close(rel, NoLock);
 	return def;

@@ -23,19 +23,34 @@ typedef struct KeyDef
 	bool grouped; /* the query groups by it; a pane that it does not group by is stored all the same */
 } KeyDef;
 
+/* An expression that the query groups by: a stored key, or one that follows from its window's start and end. */
+typedef struct GroupDef
+{
+	Node *expr;
+	int key;			/* index of the stored key; -1: computed when windows are assembled from panes */
+	const char *column; /* in the merged view: the key's, or g1, g2, … */
+} GroupDef;
+
 typedef struct ViewDef
 {
-	Query *query; /* a copy of our own; its stream is variable number 1 */
+	Query *query; /* a copy of our own */
 	Oid stream;
+	int varno; /* the stream's place in the query's range table */
+	bool
+		joined; /* tables are looked up: rows of the fold query may come in any order, and many of one event */
 	bool has_window;
 	StreamWindow window;
 	int pane; /* index of the pane among the keys; -1 without window */
 	int nkeys;
 	KeyDef *keys;
+	int ngroups;
+	GroupDef *groups;
 	int nstates;
 	StateDef *states; /* stored as s1, s2, … */
 	int nresults;
 	ResultDef *results; /* one for each different aggregate */
+	int session_first;	/* states that hold a session's first and last event time; -1: no session */
+	int session_last;
 } ViewDef;
 
 /*

@@ -19,28 +19,27 @@
 #include "utils/builtins.h"
 #include "utils/ruleutils.h"
 
-/* Replaces keys and aggregates by columns of the merged view. */
+static Node *
+column(AttrNumber attno, Node *of)
+{
+	return (Node *) makeVar(1, attno, exprType(of), exprTypmod(of), exprCollation(of), 0);
+}
+
+/* Replaces what the query groups by, and aggregates, by columns of the merged view. */
 static Node *
 merged_mutator(Node *node, const ViewDef *def)
 {
-	int attno = 0;
-
 	if (node == NULL)
 		return NULL;
-	for (int i = 0; i < def->nkeys; i++)
+	for (int i = 0; i < def->ngroups; i++)
 	{
-		if (!def->keys[i].grouped)
-			continue;
-		attno++;
-		if (equal(def->keys[i].expr, node))
-			return (Node *) makeVar(1, attno, def->keys[i].type, def->keys[i].typmod, def->keys[i].collation,
-									0);
+		if (equal(def->groups[i].expr, node))
+			return column(i + 1, node);
 	}
 	for (int i = 0; i < def->nresults; i++)
 	{
 		if (equal(def->results[i].aggref, node))
-			return (Node *) makeVar(1, attno + 1 + i, exprType(node), exprTypmod(node), exprCollation(node),
-									0);
+			return column(def->ngroups + 1 + i, node);
 	}
 	return expression_tree_mutator(node, merged_mutator, (void *) def);
 }
@@ -65,7 +64,7 @@ append_union(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 {
 	static const char *const layers[] = {"batch", "stream"};
 
-	appendStringInfoString(buf, " FROM (");
+	appendStringInfoChar(buf, '(');
 	for (int layer = 0; layer < 2; layer++)
 	{
 		appendStringInfo(buf, "%sSELECT %s AS batch", layer > 0 ? " UNION ALL " : "",
@@ -81,18 +80,132 @@ append_union(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 	appendStringInfoString(buf, ") u");
 }
 
+/* Every window that a pane belongs to, side by side with its end. */
 static void
-append_keys(StringInfo buf, const ViewDef *def, const char *before)
+append_windows(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 {
-	bool first = true;
+	appendStringInfo(buf, "SELECT u.*, %s AS window_start, %s AS window_end FROM ",
+					 window_call_sql(&def->window, WINDOW_START, "u.pane"),
+					 window_call_sql(&def->window, WINDOW_END, "u.pane"));
+	append_union(buf, def, id, as_served);
+}
 
+/*
+ * Sessions: rows of panes, in the order of their first events, belong together as long as none begins later
+ * than the gap after the latest event so far. All rows of one pane do, whatever their layer.
+ */
+static void
+append_sessions(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
+{
+	StringInfoData keys;
+	char *first = psprintf("s%d", def->session_first + 1);
+	char *last = psprintf("s%d", def->session_last + 1);
+	const char *gap = window_gap_sql(&def->window);
+
+	initStringInfo(&keys);
 	for (int i = 0; i < def->nkeys; i++)
 	{
-		if (!def->keys[i].grouped)
-			continue;
-		appendStringInfo(buf, "%su.%s", first ? before : ", ", def->keys[i].column);
-		first = false;
+		if (i != def->pane)
+			appendStringInfo(&keys, "%su.%s", keys.len > 0 ? ", " : "PARTITION BY ", def->keys[i].column);
 	}
+	appendStringInfo(buf,
+					 "SELECT u.*, pg_catalog.min(u.%s) OVER (%s%su.island) AS window_start, "
+					 "pg_catalog.max(u.%s) OVER (%s%su.island) + %s AS window_end FROM (SELECT u.*, "
+					 "pg_catalog.sum(u.opens) OVER (%s ORDER BY u.%s) AS island FROM (SELECT u.*, "
+					 "CASE WHEN u.%s <= pg_catalog.max(u.%s) OVER (%s ORDER BY u.%s ROWS BETWEEN UNBOUNDED "
+					 "PRECEDING AND 1 PRECEDING) + %s THEN 0 ELSE 1 END AS opens FROM ",
+					 first, keys.data, keys.len > 0 ? ", " : "PARTITION BY ", last, keys.data,
+					 keys.len > 0 ? ", " : "PARTITION BY ", gap, keys.data, first, first, last, keys.data,
+					 first, gap);
+	append_union(buf, def, id, as_served);
+	appendStringInfoString(buf, ") u) u");
+}
+
+/* Replaces calls of the window by the columns of its start and end. */
+static Node *
+edge_mutator(Node *node, const ViewDef *def)
+{
+	WindowEdge edge;
+
+	if (node == NULL)
+		return NULL;
+	if (window_edge(&def->window, node, &edge))
+		return column(edge == WINDOW_START ? 1 : 2, node);
+	return expression_tree_mutator(node, edge_mutator, (void *) def);
+}
+
+static void
+add_target(Query *query, Node *expr, char *name)
+{
+	query->targetList = lappend(
+		query->targetList, makeTargetEntry((Expr *) expr, list_length(query->targetList) + 1, name, false));
+}
+
+static void
+add_column(Query *query, List **names, char *name, Oid type, int32 typmod, Oid collation)
+{
+	*names = lappend(*names, makeString(name));
+	add_target(query, (Node *) makeVar(1, list_length(*names), type, typmod, collation, 0), name);
+}
+
+/*
+ * SELECT … FROM w: keys and states, and what the query groups by computed from the window's start and end.
+ */
+static char *
+select_assembled(const ViewDef *def)
+{
+	Query *query = makeNode(Query);
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	RangeTblRef *ref = makeNode(RangeTblRef);
+	List *names = list_make2(makeString("window_start"), makeString("window_end"));
+	Oid type = def->window.type;
+
+	query->commandType = CMD_SELECT;
+	add_target(query, (Node *) makeVar(1, 2, type, -1, InvalidOid, 0), "window_end");
+	add_column(query, &names, "batch", BOOLOID, -1, InvalidOid);
+	for (int i = 0; i < def->nkeys; i++)
+		add_column(query, &names, pstrdup(def->keys[i].column), def->keys[i].type, def->keys[i].typmod,
+				   def->keys[i].collation);
+	for (int i = 0; i < def->nstates; i++)
+		add_column(query, &names, psprintf("s%d", i + 1), def->states[i].type, -1, def->states[i].collation);
+	for (int i = 0; i < def->ngroups; i++)
+	{
+		if (def->groups[i].key < 0)
+			add_target(query, edge_mutator(def->groups[i].expr, def), pstrdup(def->groups[i].column));
+	}
+	rte->rtekind = RTE_CTE;
+	rte->ctename = "w";
+	rte->eref = makeAlias("w", names);
+	rte->inFromCl = true;
+	ref->rtindex = 1;
+	query->rtable = list_make1(rte);
+	query->jointree = makeFromExpr(list_make1(ref), NULL);
+	return sql_print(query);
+}
+
+/* FROM the rows to be merged, as u. */
+static void
+append_rows(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
+{
+	appendStringInfoString(buf, " FROM ");
+	if (!def->has_window || !def->window.assembled)
+	{
+		append_union(buf, def, id, as_served);
+		return;
+	}
+	appendStringInfoString(buf, "(WITH w AS NOT MATERIALIZED (");
+	if (def->window.kind == WINDOW_SESSION)
+		append_sessions(buf, def, id, as_served);
+	else
+		append_windows(buf, def, id, as_served);
+	appendStringInfo(buf, ") %s) u", select_assembled(def));
+}
+
+static void
+append_groups(StringInfo buf, const ViewDef *def, const char *before)
+{
+	for (int i = 0; i < def->ngroups; i++)
+		appendStringInfo(buf, "%su.%s", i == 0 ? before : ", ", def->groups[i].column);
 }
 
 /* The query's aggregates as columns a1, a2, … of merged states; condition: of which rows. */
@@ -118,25 +231,18 @@ append_results(StringInfo buf, const ViewDef *def, bool comma, const char *prefi
 	}
 }
 
-/* Without GROUP BY there is one row, whatever there is to aggregate. */
-static void
-append_group_by(StringInfo buf, const ViewDef *def)
-{
-	append_keys(buf, def, " GROUP BY ");
-}
-
 char *
 sql_merged_view(const ViewDef *def, int32 id)
 {
 	StringInfoData buf;
-	bool any_key = def->query->groupClause != NIL;
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "CREATE VIEW streambatch_state.merged_%d AS SELECT ", id);
-	append_keys(&buf, def, "");
-	append_results(&buf, def, any_key, "", NULL);
-	append_union(&buf, def, id, true);
-	append_group_by(&buf, def);
+	append_groups(&buf, def, "");
+	append_results(&buf, def, def->ngroups > 0, "", NULL);
+	append_rows(&buf, def, id, true);
+	/* without GROUP BY there is one row, whatever there is to aggregate */
+	append_groups(&buf, def, " GROUP BY ");
 	return buf.data;
 }
 
@@ -169,20 +275,18 @@ sql_serving_view(const ViewDef *def, int32 id, const char *name, Oid merged)
 static void
 append_layer(StringInfo buf, const ViewDef *def, const char *alias)
 {
-	bool first = true;
+	const char *sep = "";
 
 	appendStringInfoString(buf, ", LATERAL (SELECT ");
-	for (int i = 0; i < def->nkeys; i++)
+	for (int i = 0; i < def->ngroups; i++)
 	{
-		if (!def->keys[i].grouped)
-			continue;
-		appendStringInfo(buf, "%sm.%s", first ? "" : ", ", def->keys[i].column);
-		first = false;
+		appendStringInfo(buf, "%sm.%s", sep, def->groups[i].column);
+		sep = ", ";
 	}
 	for (int i = 0; i < def->nresults; i++)
 	{
-		appendStringInfo(buf, "%sm.%sa%d AS a%d", first ? "" : ", ", alias, i + 1, i + 1);
-		first = false;
+		appendStringInfo(buf, "%sm.%sa%d AS a%d", sep, alias, i + 1, i + 1);
+		sep = ", ";
 	}
 	appendStringInfo(buf, ") %s", alias);
 }
@@ -219,10 +323,68 @@ append_outputs(StringInfo buf, const ViewDef *def, Oid merged)
 	}
 }
 
+/* Whether every value of the group, as merged, is exact. */
+static void
+append_exact(StringInfo buf, const ViewDef *def)
+{
+	appendStringInfoString(buf, ", true");
+	for (int i = 0; i < def->nresults; i++)
+	{
+		const ResultDef *result = &def->results[i];
+		char *columns[RULE_MAX_PARTS] = {"", "", ""};
+
+		if (result->exact == NULL)
+			continue;
+		for (int p = 0; p < RULE_MAX_PARTS && result->states[p] >= 0; p++)
+			columns[p] = psprintf("u.s%d", result->states[p] + 1);
+		appendStringInfoString(buf, " AND (");
+		appendStringInfo(buf, result->exact, columns[0], columns[1], columns[2]);
+		appendStringInfoChar(buf, ')');
+	}
+	appendStringInfoString(buf, " AS exact");
+}
+
+/* When the latest window of a group ends, as an instant; NULL without windows. */
+static char *
+group_end(const ViewDef *def)
+{
+	if (def->pane < 0)
+		return NULL;
+	return window_to_instant_sql(
+		&def->window,
+		def->window.assembled ? "m.last_end" : window_call_sql(&def->window, WINDOW_END, "m.last_pane"));
+}
+
+/* The merged rows with what each layer has of them, named m. */
+static void
+append_layered(StringInfo buf, const ViewDef *def, int32 id)
+{
+	bool any = def->ngroups > 0 || def->nresults > 0;
+
+	appendStringInfoString(buf, " FROM (SELECT ");
+	append_groups(buf, def, "");
+	append_results(buf, def, def->ngroups > 0, "", NULL);
+	append_results(buf, def, true, "b", "u.batch");
+	append_results(buf, def, true, "s", "NOT u.batch");
+	appendStringInfo(buf,
+					 "%spg_catalog.count(*) FILTER (WHERE u.batch) AS of_batch, "
+					 "pg_catalog.count(*) FILTER (WHERE NOT u.batch) AS of_stream",
+					 any ? ", " : "");
+	if (def->pane >= 0)
+		appendStringInfoString(buf, ", pg_catalog.max(u.pane) AS last_pane");
+	if (def->pane >= 0 && def->window.assembled)
+		appendStringInfoString(buf, ", pg_catalog.max(u.window_end) AS last_end");
+	append_exact(buf, def);
+	append_rows(buf, def, id, false);
+	append_groups(buf, def, " GROUP BY ");
+	appendStringInfoString(buf, ") m");
+}
+
 char *
-sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, Oid stream, const char *lateness)
+sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, const char *lateness)
 {
 	StringInfoData buf;
+	char *end = group_end(def);
 	char *pane = def->pane >= 0 ? window_to_instant_sql(&def->window, "m.last_pane") : NULL;
 
 	initStringInfo(&buf);
@@ -238,25 +400,12 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, Oid 
 	appendStringInfoString(
 		&buf,
 		") END AS batch_as_of, CASE WHEN m.of_batch = 0 THEN 'stream' WHEN m.of_stream = 0 THEN 'batch' "
-		"ELSE 'merged' END AS recommended, true AS exact, ");
-	if (pane)
-		appendStringInfo(&buf, "coalesce(%s + %s <= a.watermark, false) AS closed", pane, lateness);
+		"ELSE 'merged' END AS recommended, m.exact, ");
+	if (end)
+		appendStringInfo(&buf, "coalesce(%s + %s <= a.watermark, false) AS closed", end, lateness);
 	else
 		appendStringInfoString(&buf, "false AS closed");
-	appendStringInfoString(&buf, " FROM (SELECT ");
-	append_keys(&buf, def, "");
-	append_results(&buf, def, def->query->groupClause != NIL, "", NULL);
-	append_results(&buf, def, true, "b", "u.batch");
-	append_results(&buf, def, true, "s", "NOT u.batch");
-	appendStringInfo(&buf,
-					 "%spg_catalog.count(*) FILTER (WHERE u.batch) AS of_batch, "
-					 "pg_catalog.count(*) FILTER (WHERE NOT u.batch) AS of_stream",
-					 def->query->groupClause != NIL || def->nresults > 0 ? ", " : "");
-	if (pane)
-		appendStringInfoString(&buf, ", pg_catalog.max(u.pane) AS last_pane");
-	append_union(&buf, def, id, false);
-	append_group_by(&buf, def);
-	appendStringInfoString(&buf, ") m");
+	append_layered(&buf, def, id);
 	append_layer(&buf, def, "b");
 	append_layer(&buf, def, "s");
 	appendStringInfo(&buf, " LEFT JOIN streambatch._stream_as_of a ON a.view_id = %d", id);

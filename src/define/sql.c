@@ -2,35 +2,47 @@
  * sql.c
  *		The SQL of the stream and batch layers (see sql.h); serving.c has that of the serving views.
  *
- * Example: for SELECT user_id, tumble(ts, '10 s'), avg(amount) FROM events WHERE amount > 0 GROUP BY 1, 2 the
- * fold query is
+ * FROM and WHERE are the view's own, printed by PostgreSQL; the batch layer reads a common table expression in
+ * place of the stream. Example: for SELECT user_id, tumble(ts, '10 s'), avg(amount) FROM events WHERE amount > 0
+ * GROUP BY 1, 2 the fold query is
  *
- *		SELECT event.user_id, streambatch.tumble(event.ts, …), event.amount FROM public.events event WHERE event.amount > 0
+ *		SELECT events.user_id, streambatch.tumble(events.ts, …), events.amount FROM public.events WHERE events.amount > 0
  *
- * and a chunk of a refresh inserts into streambatch_state.batch_1 (k1, pane, s1, s2)
+ * and a chunk of a refresh is
  *
- *		SELECT event.user_id, streambatch.tumble(event.ts, …), sum(event.amount), count(event.amount)
- *		FROM public.events_archive event WHERE … below the cut and in the range … GROUP BY 1, 2
+ *		WITH _event AS (SELECT … FROM public.events_archive event WHERE … below the cut and in the range …)
+ *		INSERT INTO streambatch_state.batch_1 (k1, pane, s1, s2)
+ *		SELECT events.user_id, streambatch.tumble(events.ts, …), sum(events.amount), count(events.amount)
+ *		FROM _event events WHERE events.amount > 0 GROUP BY 1, 2
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
+#include "catalog/pg_type.h"
 #include "define/sql.h"
 #include "lib/stringinfo.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/parse_func.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteManip.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 
+/* What batch SQL calls its events, and their positions beside the stream's columns. */
+#define SOURCE "_event"
+#define SOURCE_PARTITION "_partition"
+#define SOURCE_OFFSET "_offset"
+
+/* An expression over the stream's columns alone. */
 static char *
 print(const ViewDef *def, Node *expr)
 {
-	return deparse_expression(expr, deparse_context_for("event", def->stream), true, false);
-}
+	Node *copy = copyObject(expr);
 
-static char *
-relation_name(Oid relid)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+	ChangeVarNodes(copy, def->varno, 1, 0);
+	return deparse_expression(copy, deparse_context_for("event", def->stream), true, false);
 }
 
 /* Find an expression among the columns, or add it. */
@@ -73,27 +85,141 @@ fold_columns(const ViewDef *def, FoldState **states)
 	return columns;
 }
 
-static void
-append_columns(StringInfo buf, const ViewDef *def, List *columns)
+/* A parameter of a statement. */
+static Node *
+parameter(int number, Oid type)
 {
+	Param *param = makeNode(Param);
+
+	param->paramkind = PARAM_EXTERN;
+	param->paramid = number;
+	param->paramtype = type;
+	param->paramtypmod = -1;
+	param->location = -1;
+	return (Node *) param;
+}
+
+static bool
+is_call(const Node *node, const char *name)
+{
+	return IsA(node, FuncExpr) && ((const FuncExpr *) node)->args == NIL &&
+		   ((const FuncExpr *) node)->funcid ==
+			   LookupFuncName(list_make2(makeString("streambatch"), makeString(pstrdup(name))), 0, NULL,
+							  true);
+}
+
+/* An event of the micro-batch, as its scan numbers it. */
+static Node *
+row_tid(const ViewDef *def)
+{
+	return (Node *) makeVar(def->varno, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0);
+}
+
+/* How many columns the stream had when the query was written. */
+static int
+ncolumns(const ViewDef *def)
+{
+	return list_length(rt_fetch(def->varno, def->query->rtable)->eref->colnames);
+}
+
+/* The names of these columns as they are now; empty for those that were dropped. */
+static List *
+column_names(const ViewDef *def)
+{
+	List *names = NIL;
+
+	for (AttrNumber attno = 1; attno <= ncolumns(def); attno++)
+	{
+		char *name = get_attname(def->stream, attno, true);
+
+		names = lappend(names, makeString(name ? name : ""));
+	}
+	return names;
+}
+
+/* An event's position: the worker's functions for it become columns of the batch source. */
+static Node *
+position_mutator(Node *node, const ViewDef *def)
+{
+	if (node == NULL)
+		return NULL;
+	if (is_call(node, "_batch_partition"))
+		return (Node *) makeVar(def->varno, ncolumns(def) + 1, INT4OID, -1, InvalidOid, 0);
+	if (is_call(node, "_batch_offset"))
+		return (Node *) makeVar(def->varno, ncolumns(def) + 2, INT8OID, -1, InvalidOid, 0);
+	return expression_tree_mutator(node, position_mutator, (void *) def);
+}
+
+/* The same behind a join, where the worker's functions must be told the row. */
+static Node *
+tid_mutator(Node *node, const ViewDef *def)
+{
+	if (node == NULL)
+		return NULL;
+	if (is_call(node, "_batch_partition") || is_call(node, "_batch_offset"))
+	{
+		FuncExpr *call = copyObject((FuncExpr *) node);
+		Oid type = TIDOID;
+		List *name = list_make2(makeString("streambatch"), makeString(get_func_name(call->funcid)));
+
+		call->funcid = LookupFuncName(name, 1, &type, false);
+		call->args = list_make1(row_tid(def));
+		return (Node *) call;
+	}
+	return expression_tree_mutator(node, tid_mutator, (void *) def);
+}
+
+/* Let the query read the batch source, a common table expression, in place of its stream. */
+static void
+read_source(Query *query, const ViewDef *def)
+{
+	RangeTblEntry *rte = rt_fetch(def->varno, query->rtable);
+
+	query->targetList = (List *) position_mutator((Node *) query->targetList, def);
+	rte->rtekind = RTE_CTE;
+	rte->relid = InvalidOid;
+	rte->ctename = SOURCE;
+	rte->eref->colnames = lappend(column_names(def), makeString(SOURCE_PARTITION));
+	rte->eref->colnames = lappend(rte->eref->colnames, makeString(SOURCE_OFFSET));
+}
+
+char *
+sql_print(Query *query)
+{
+	char *text = pg_get_querydef(query, false);
+
+	/* it comes indented as the definition of a view */
+	return text + strspn(text, " ");
+}
+
+/* SELECT of expressions, FROM and WHERE as in the view's query, over the stream or over the batch source. */
+static char *
+select_text(const ViewDef *def, List *exprs, bool over_source)
+{
+	Query *query = copyObject(def->query);
 	ListCell *lc;
 
-	foreach (lc, columns)
-		appendStringInfo(buf, "%s%s", foreach_current_index(lc) > 0 ? ", " : "", print(def, lfirst(lc)));
+	query->targetList = NIL;
+	query->groupClause = NIL;
+	query->havingQual = NULL;
+	foreach (lc, exprs)
+		query->targetList =
+			lappend(query->targetList,
+					makeTargetEntry(copyObject(lfirst(lc)), foreach_current_index(lc) + 1, NULL, false));
+	if (over_source)
+		read_source(query, def);
+	return sql_print(query);
 }
 
 char *
 sql_fold(const ViewDef *def, FoldState **states)
 {
-	StringInfoData buf;
+	List *columns = fold_columns(def, states);
 
-	initStringInfo(&buf);
-	appendStringInfoString(&buf, "SELECT ");
-	append_columns(&buf, def, fold_columns(def, states));
-	appendStringInfo(&buf, " FROM %s event", relation_name(def->stream));
-	if (def->query->jointree->quals)
-		appendStringInfo(&buf, " WHERE %s", print(def, def->query->jointree->quals));
-	return buf.data;
+	/* of which event a row is: without joins the scan tells */
+	if (def->joined)
+		columns = lappend((List *) tid_mutator((Node *) columns, def), row_tid(def));
+	return select_text(def, columns, false);
 }
 
 static void
@@ -188,21 +314,29 @@ range_may_raise(const ViewDef *def)
 	return def->has_window && !IsA(def->window.argument, Var);
 }
 
+/*
+ * WITH _event AS (the rows of the source in question).
+ */
 static void
 append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut,
 			  const char *panes, bool announce)
 {
 	bool outside = panes && range_may_raise(def);
+	bool inner = source->leave_out || announce || outside;
+	List *names = column_names(def);
+	ListCell *lc;
 
-	if (!source->leave_out && !announce && !outside)
+	appendStringInfoString(buf, "WITH " SOURCE " AS NOT MATERIALIZED (SELECT ");
+	foreach (lc, names)
 	{
-		appendStringInfo(buf, " FROM %s event WHERE (%s)", source->relation, cut);
-		if (panes)
-			appendStringInfo(buf, " AND (%s)", panes);
-		return;
+		if (strVal(lfirst(lc))[0] != '\0')
+			appendStringInfo(buf, "event.%s, ", quote_identifier(strVal(lfirst(lc))));
 	}
+	appendStringInfo(buf, "event.%s AS " SOURCE_PARTITION ", event.%s AS " SOURCE_OFFSET, source->partition,
+					 source->offset);
 	/* OFFSET 0 keeps the planner from evaluating the view's expressions on rows that are left out */
-	appendStringInfo(buf, " FROM (SELECT * FROM %s event WHERE (%s)", source->relation, cut);
+	appendStringInfo(buf, " FROM %s%s event WHERE (%s)", inner ? "(SELECT * FROM " : "", source->relation,
+					 cut);
 	if (panes && !outside)
 		appendStringInfo(buf, " AND (%s)", panes);
 	if (source->leave_out)
@@ -213,40 +347,39 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 			source->partition, source->offset);
 	if (announce)
 		appendStringInfo(buf, " AND streambatch._at(event.%s, event.%s)", source->partition, source->offset);
-	appendStringInfo(buf, " OFFSET 0) event WHERE (%s)", outside ? panes : "true");
-}
-
-static void
-append_where(StringInfo buf, const ViewDef *def)
-{
-	if (def->query->jointree->quals)
-		appendStringInfo(buf, " AND (%s)", print(def, def->query->jointree->quals));
+	if (inner)
+		appendStringInfo(buf, " OFFSET 0) event WHERE (%s)", outside ? panes : "true");
+	appendStringInfoString(buf, ") ");
 }
 
 char *
 sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream, const char *cut,
 			const char *panes)
 {
+	List *columns = NIL;
 	StringInfoData buf;
 
 	initStringInfo(&buf);
+	append_source(&buf, def, source, cut, panes, false);
 	appendStringInfo(&buf, "INSERT INTO streambatch_state.%s_%d (", into_stream ? "stream" : "batch", id);
 	for (int i = 0; i < def->nkeys; i++)
-		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", def->keys[i].column);
+	{
+		appendStringInfo(&buf, "%s%s", columns ? ", " : "", def->keys[i].column);
+		columns = lappend(columns, def->keys[i].expr);
+	}
 	for (int i = 0; i < def->nstates; i++)
-		appendStringInfo(&buf, "%ss%d", i + def->nkeys > 0 ? ", " : "", i + 1);
+	{
+		if (into_stream && def->states[i].batch_only)
+			continue;
+		appendStringInfo(&buf, "%ss%d", columns ? ", " : "", i + 1);
+		columns = lappend(columns, def->states[i].aggref);
+	}
 	if (into_stream)
-		appendStringInfoString(&buf, ", epoch");
-	appendStringInfoString(&buf, ") SELECT ");
-	for (int i = 0; i < def->nkeys; i++)
-		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", print(def, def->keys[i].expr));
-	for (int i = 0; i < def->nstates; i++)
-		appendStringInfo(&buf, "%s%s", i + def->nkeys > 0 ? ", " : "",
-						 print(def, (Node *) def->states[i].aggref));
-	if (into_stream)
-		appendStringInfoString(&buf, ", $6");
-	append_source(&buf, def, source, cut, panes, false);
-	append_where(&buf, def);
+	{
+		appendStringInfo(&buf, "%sepoch", columns ? ", " : "");
+		columns = lappend(columns, parameter(6, INT8OID));
+	}
+	appendStringInfo(&buf, ") %s", select_text(def, columns, true));
 	for (int i = 0; i < def->nkeys; i++)
 		appendStringInfo(&buf, "%s%d", i > 0 ? ", " : " GROUP BY ", i + 1);
 	/* without keys there would be a row of no events */
@@ -262,10 +395,8 @@ sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut,
 	FoldState *states;
 
 	initStringInfo(&buf);
-	appendStringInfoString(&buf, "SELECT ");
-	append_columns(&buf, def, fold_columns(def, &states));
 	append_source(&buf, def, source, cut, panes, true);
-	append_where(&buf, def);
+	appendStringInfoString(&buf, select_text(def, fold_columns(def, &states), true));
 	return buf.data;
 }
 
@@ -295,10 +426,22 @@ range_condition(const ViewDef *def, const char *time)
 					window_from_instant_sql(&def->window, "$3"), time);
 }
 
+/*
+ * Where a pane may begin behind an event of its own, only the pane itself tells; the
+ * event's time, taken widely, is what an index can be asked for.
+ */
 char *
 sql_in_range(const ViewDef *def)
 {
-	return range_condition(def, psprintf("(%s)", print(def, def->window.argument)));
+	char *time = psprintf("(%s)", print(def, def->window.argument));
+	char *pane;
+
+	if (!def->window.by_pane)
+		return range_condition(def, time);
+	pane = range_condition(def, psprintf("(%s)", print(def, def->window.pane)));
+	return psprintf("%s AND (%s >= %s - %s AND %s < %s + %s OR $3 = 'infinity')", pane, time,
+					window_from_instant_sql(&def->window, "$2"), window_margin_sql(&def->window), time,
+					window_from_instant_sql(&def->window, "$3"), window_margin_sql(&def->window));
 }
 
 char *
@@ -322,9 +465,10 @@ sql_extent(const ViewDef *def, const BatchSource *source)
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "SELECT pg_catalog.min(%s), pg_catalog.max(%s), pg_catalog.count(*)", instant,
-					 instant);
 	append_source(&buf, def, source, sql_below_cut(source), sql_in_range(def), false);
+	appendStringInfo(
+		&buf, "SELECT pg_catalog.min(%s), pg_catalog.max(%s), pg_catalog.count(*) FROM " SOURCE " event",
+		instant, instant);
 	return buf.data;
 }
 

@@ -18,6 +18,9 @@ typedef struct FoldState
 	int *args; /* columns */
 } FoldState;
 
+/* A query as text. */
+extern char *sql_print(Query *query);
+
 /*
  * The query that the worker folds: a row of keys and aggregate arguments for each event that passes WHERE.
  * The keys come first.
@@ -32,7 +35,7 @@ extern char *sql_merged_view(const ViewDef *def, int32 id);
 
 /* DDL: the views that users read, over the merged view (whose oid is needed to print expressions over it). */
 extern char *sql_serving_view(const ViewDef *def, int32 id, const char *name, Oid merged);
-extern char *sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, Oid stream,
+extern char *sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged,
 							 const char *lateness);
 
 /* Where batch computation reads events from. */

@@ -1,259 +1,131 @@
 /*
  * window.c
- *		Window functions: the SQL functions themselves, and how they are recognised in a query (see window.h).
+ *		Windows of a query (see window.h); windowshape.c has their arithmetic, windowfunc.c the SQL functions.
  *
- * A tumbling window [start, start + size) is a pane of its own. Arithmetic is on microseconds since
- * 2000-01-01 00:00: of UTC for timestamptz, of the clock for timestamp and date, so that nothing depends on
- * the session. Rounding is towards minus infinity, as in date_bin(). The default origin is Monday 2000-01-03.
+ * A tumbling window is one pane, and the pane is what the query groups by. hop(), cumulate() and session() are
+ * kept as panes too, and assembled when the view is read: each pane of a hop or cumulate belongs to the windows
+ * that the very function gives for its start; sessions are chains of panes (define/serving.c).
+ *
+ * date_trunc() and date_bin() over the event time are windows as well. The pane is PostgreSQL's own value, and
+ * so to the last digit what the query says; the tumbling window of the same size only tells where panes end.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
-#include "common/int.h"
 #include "define/window.h"
 #include "fmgr.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_func.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-#define DEFAULT_ORIGIN (2 * USECS_PER_DAY)
-
-typedef struct WindowFunction
+/* A kind of window by the names of its functions; all but a session's take origin and time zone at last. */
+typedef struct WindowFunctions
 {
-	const char *name;
 	WindowKind kind;
-	WindowEdge edge;
-	const char *start; /* its twin that gives the start */
-	bool available;	   /* a view may use it */
-} WindowFunction;
+	const char *start;
+	const char *end;
+	const char *pane;
+	bool has_step; /* slide or step before the size */
+	bool has_grid; /* origin and time zone */
+} WindowFunctions;
 
-static const WindowFunction window_functions[] = {
-	{"tumble", WINDOW_TUMBLE, WINDOW_START, "tumble", true},
-	{"tumble_end", WINDOW_TUMBLE, WINDOW_END, "tumble", true},
-	{"hop", 0, WINDOW_START, "hop", false},
-	{"hop_end", 0, WINDOW_END, "hop", false},
-	{"cumulate", 0, WINDOW_START, "cumulate", false},
-	{"cumulate_end", 0, WINDOW_END, "cumulate", false},
-	{"session", 0, WINDOW_START, "session", false},
-	{"session_end", 0, WINDOW_END, "session", false},
+static const WindowFunctions window_functions[] = {
+	{WINDOW_TUMBLE, "tumble", "tumble_end", "tumble", false, true},
+	{WINDOW_HOP, "hop", "hop_end", "_hop_pane", true, true},
+	{WINDOW_CUMULATE, "cumulate", "cumulate_end", "_cumulate_pane", true, true},
+	{WINDOW_SESSION, "session", "session_end", "_session_pane", false, false},
 };
 
-PG_FUNCTION_INFO_V1(streambatch_tumble_timestamptz);
-PG_FUNCTION_INFO_V1(streambatch_tumble_timestamp);
-PG_FUNCTION_INFO_V1(streambatch_tumble_date);
-PG_FUNCTION_INFO_V1(streambatch_tumble_end_timestamptz);
-PG_FUNCTION_INFO_V1(streambatch_tumble_end_timestamp);
-PG_FUNCTION_INFO_V1(streambatch_tumble_end_date);
-PG_FUNCTION_INFO_V1(streambatch_window_unavailable);
-
-/* The length of a fixed-length window in microseconds. */
-static int64
-fixed_size(const Interval *size, bool whole_days)
+static const WindowFunctions *
+functions_of(WindowKind kind)
 {
-	int64 result;
-
-	if ((size->month != 0) + (size->day != 0) + (size->time != 0) > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("window size mixes months, days and hours"),
-				 errhint("Use one kind of unit, for example '36 hours' or '2 days'.")));
-	if (size->month < 0 || size->day < 0 || size->time < 0 ||
-		(size->month == 0 && size->day == 0 && size->time == 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("window size must be greater than zero")));
-	if (size->month != 0)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("windows of months and years are not available yet"),
-			 errhint(
-				 "Use a fixed length of up to weeks, for example '1 day', and group by it in a view on top.")));
-	if (pg_mul_s64_overflow(size->day, USECS_PER_DAY, &result) ||
-		pg_add_s64_overflow(result, size->time, &result))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("window size is too large")));
-	if (whole_days && result % USECS_PER_DAY != 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("windows over a date need a size of whole days"),
-						errhint("Cast the date to timestamp for shorter windows.")));
-	return result;
-}
-
-static void
-check_zone(text *zone)
-{
-	char *name = text_to_cstring(zone);
-
-	if (pg_strcasecmp(name, "UTC") != 0)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("windows in time zone \"%s\" are not available yet", name),
-						errhint("Use time_zone => 'UTC'.")));
-	pfree(name);
-}
-
-/* The start of the window that holds time; raises where the result is no timestamp. */
-static int64
-tumble(int64 time, int64 size, int64 origin)
-{
-	int64 since;
-	int64 rest;
-	int64 start;
-
-	if (TIMESTAMP_NOT_FINITE(time) || TIMESTAMP_NOT_FINITE(origin))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("infinity belongs to no window")));
-	if (pg_sub_s64_overflow(time, origin, &since))
-		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
-	rest = since % size;
-	if (rest < 0)
-		rest += size;
-	if (pg_sub_s64_overflow(time, rest, &start) || !IS_VALID_TIMESTAMP(start))
-		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
-	return start;
-}
-
-static int64
-edge_of(int64 start, int64 size, WindowEdge edge)
-{
-	int64 end;
-
-	if (edge == WINDOW_START)
-		return start;
-	if (pg_add_s64_overflow(start, size, &end) || !IS_VALID_TIMESTAMP(end))
-		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
-	return end;
-}
-
-static Datum
-tumble_timestamp(FunctionCallInfo fcinfo, WindowEdge edge)
-{
-	int64 size;
-	int64 origin;
-
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3))
-		PG_RETURN_NULL();
-	size = fixed_size(PG_GETARG_INTERVAL_P(1), false);
-	check_zone(PG_GETARG_TEXT_PP(3));
-	origin = PG_ARGISNULL(2) ? DEFAULT_ORIGIN : PG_GETARG_INT64(2);
-	PG_RETURN_INT64(edge_of(tumble(PG_GETARG_INT64(0), size, origin), size, edge));
-}
-
-static Datum
-tumble_date(FunctionCallInfo fcinfo, WindowEdge edge)
-{
-	DateADT date;
-	int64 size;
-	int64 origin = DEFAULT_ORIGIN;
-
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3))
-		PG_RETURN_NULL();
-	date = PG_GETARG_DATEADT(0);
-	size = fixed_size(PG_GETARG_INTERVAL_P(1), true);
-	check_zone(PG_GETARG_TEXT_PP(3));
-	if (!PG_ARGISNULL(2))
-		origin = date2timestamp_opt_overflow(PG_GETARG_DATEADT(2), NULL);
-	PG_RETURN_DATEADT(edge_of(tumble(date2timestamp_opt_overflow(date, NULL), size, origin), size, edge) /
-					  USECS_PER_DAY);
-}
-
-Datum
-streambatch_tumble_timestamptz(PG_FUNCTION_ARGS)
-{
-	return tumble_timestamp(fcinfo, WINDOW_START);
-}
-
-Datum
-streambatch_tumble_timestamp(PG_FUNCTION_ARGS)
-{
-	return tumble_timestamp(fcinfo, WINDOW_START);
-}
-
-Datum
-streambatch_tumble_date(PG_FUNCTION_ARGS)
-{
-	return tumble_date(fcinfo, WINDOW_START);
-}
-
-Datum
-streambatch_tumble_end_timestamptz(PG_FUNCTION_ARGS)
-{
-	return tumble_timestamp(fcinfo, WINDOW_END);
-}
-
-Datum
-streambatch_tumble_end_timestamp(PG_FUNCTION_ARGS)
-{
-	return tumble_timestamp(fcinfo, WINDOW_END);
-}
-
-Datum
-streambatch_tumble_end_date(PG_FUNCTION_ARGS)
-{
-	return tumble_date(fcinfo, WINDOW_END);
-}
-
-static void
-pg_attribute_noreturn()
-
-	refuse_unavailable(const char *function)
-{
-	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s() is not available yet", function),
-					errhint("Use streambatch.tumble(ts, size), and add up its windows in a view on top.")));
-}
-
-/* hop(), cumulate() and session(): named, so that the error can say what to do instead. */
-Datum
-streambatch_window_unavailable(PG_FUNCTION_ARGS)
-{
-	refuse_unavailable(get_func_name(fcinfo->flinfo->fn_oid));
-}
-
-static const WindowFunction *
-find_function(Oid funcid)
-{
-	Oid nsp = get_namespace_oid("streambatch", true);
-	char *name;
-
-	if (!OidIsValid(nsp) || get_func_namespace(funcid) != nsp)
-		return NULL;
-	name = get_func_name(funcid);
 	for (int i = 0; i < lengthof(window_functions); i++)
 	{
-		if (strcmp(window_functions[i].name, name) == 0)
+		if (window_functions[i].kind == kind)
+			return &window_functions[i];
+	}
+	elog(ERROR, "unknown kind of window");
+}
+
+static const WindowFunctions *
+find_functions(const Node *node, WindowEdge *edge)
+{
+	Oid nsp;
+	char *name;
+
+	if (!IsA(node, FuncExpr))
+		return NULL;
+	nsp = get_namespace_oid("streambatch", true);
+	if (!OidIsValid(nsp) || get_func_namespace(((const FuncExpr *) node)->funcid) != nsp)
+		return NULL;
+	name = get_func_name(((const FuncExpr *) node)->funcid);
+	for (int i = 0; i < lengthof(window_functions); i++)
+	{
+		*edge = strcmp(window_functions[i].end, name) == 0 ? WINDOW_END : WINDOW_START;
+		if (*edge == WINDOW_END || strcmp(window_functions[i].start, name) == 0)
 			return &window_functions[i];
 	}
 	return NULL;
 }
 
 bool
-window_check_available(Node *node, void *context)
+window_is_call(const Node *node)
+{
+	WindowEdge edge;
+
+	return find_functions(node, &edge) != NULL;
+}
+
+bool
+window_is_assembled(const Node *call)
+{
+	WindowEdge edge;
+
+	return find_functions(call, &edge)->kind != WINDOW_TUMBLE;
+}
+
+static bool
+contained_walker(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	if (IsA(node, FuncExpr))
-	{
-		const WindowFunction *function = find_function(((FuncExpr *) node)->funcid);
+	return window_is_call(node) || expression_tree_walker(node, contained_walker, context);
+}
 
-		if (function != NULL && !function->available)
-			refuse_unavailable(function->name);
-	}
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, window_check_available, context, 0);
-	return expression_tree_walker(node, window_check_available, context);
+bool
+window_contained(Node *expr)
+{
+	return contained_walker(expr, NULL);
+}
+
+bool
+window_edge(const StreamWindow *window, const Node *node, WindowEdge *edge)
+{
+	const WindowFunctions *functions = find_functions(node, edge);
+	const List *args;
+
+	if (functions == NULL || functions->kind != window->kind)
+		return false;
+	args = ((const FuncExpr *) node)->args;
+	return equal(linitial(args), window->argument) && equal(list_copy_tail(args, 1), window->parameters);
 }
 
 static Node *
 normalise_mutator(Node *node, void *context)
 {
 	node = node ? expression_tree_mutator(node, normalise_mutator, context) : NULL;
-	if (node != NULL && IsA(node, FuncExpr) && find_function(((FuncExpr *) node)->funcid) != NULL)
+	if (node != NULL && window_is_call(node))
 	{
 		FuncExpr *call = (FuncExpr *) node;
 		HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
@@ -274,115 +146,326 @@ window_normalise(Node *expr)
 	return normalise_mutator(expr, NULL);
 }
 
-/* The value of a window function's argument, which must not vary from row to row. */
-static Const *
-constant_argument(List *args, int i, const char *function)
-{
-	Node *arg = list_nth(args, i);
+/* ---- recognition ---- */
 
-	if (!IsA(arg, Const))
+/* A parameter of a window function, which must not vary from row to row. */
+static Const *
+constant(const List *parameters, int i, bool may_be_null, const char *function)
+{
+	Node *node = list_nth(parameters, i);
+
+	if (!IsA(node, Const))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("size, origin and time zone of %s() must be constants", function)));
-	return (Const *) arg;
+						errmsg("sizes, origin and time zone of %s() must be constants", function)));
+	if (((Const *) node)->constisnull && !may_be_null)
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("sizes and time zone of %s() must not be null", function)));
+	return (Const *) node;
 }
 
-bool
-window_recognise(Node *expr, StreamWindow *def, WindowEdge *edge)
+static void
+make_shape(StreamWindow *window, const WindowFunctions *functions)
 {
-	const WindowFunction *function;
-	FuncExpr *call;
-	Const *size;
-	Const *origin;
-	Const *zone;
+	int n = 0;
+	Interval *step = NULL;
+	Interval *size;
+	const int64 *origin = NULL;
+	int64 time;
+	const char *zone = "UTC";
 
-	if (!IsA(expr, FuncExpr))
+	if (functions->has_step)
+		step = DatumGetIntervalP(constant(window->parameters, n++, false, functions->start)->constvalue);
+	size = DatumGetIntervalP(constant(window->parameters, n++, false, functions->start)->constvalue);
+	if (functions->has_grid)
+	{
+		Const *given = constant(window->parameters, n++, true, functions->start);
+
+		if (!given->constisnull)
+		{
+			time = window_time(window->type, given->constvalue);
+			origin = &time;
+		}
+		zone = TextDatumGetCString(constant(window->parameters, n, false, functions->start)->constvalue);
+	}
+	window_shape_init(&window->shape, functions->kind, window->type, step, size, origin, zone);
+}
+
+/* A function of the same arguments. */
+static Node *
+twin(const FuncExpr *call, const char *name)
+{
+	FuncExpr *result = copyObject(unconstify(FuncExpr *, call));
+	Oid array[FUNC_MAX_ARGS];
+	ListCell *lc;
+
+	foreach (lc, call->args)
+		array[foreach_current_index(lc)] = exprType(lfirst(lc));
+	result->funcid = LookupFuncName(list_make2(makeString("streambatch"), makeString(pstrdup(name))),
+									list_length(call->args), array, false);
+	result->funcretset = false;
+	return (Node *) result;
+}
+
+static void
+fill(StreamWindow *window, const FuncExpr *call)
+{
+	WindowEdge edge;
+	const WindowFunctions *functions = find_functions((const Node *) call, &edge);
+
+	window->kind = functions->kind;
+	window->type = exprType((Node *) call);
+	window->argument = linitial(call->args);
+	window->parameters = list_copy_tail(call->args, 1);
+	window->pane = twin(call, functions->pane);
+	window->assembled = window_is_assembled((const Node *) call);
+	window->by_pane = false;
+	make_shape(window, functions);
+}
+
+typedef struct Search
+{
+	StreamWindow *window;
+	bool found;
+} Search;
+
+static bool
+call_walker(Node *node, Search *search)
+{
+	WindowEdge edge;
+
+	if (node == NULL)
 		return false;
-	call = (FuncExpr *) expr;
-	function = find_function(call->funcid);
-	if (function == NULL)
+	if (!window_is_call(node))
+		return expression_tree_walker(node, call_walker, search);
+	if (!search->found)
+		fill(search->window, (FuncExpr *) node);
+	else if (!window_edge(search->window, node, &edge))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a hybrid view groups by one window"),
+						errhint("Create one hybrid view for each window.")));
+	search->found = true;
+	return false;
+}
+
+/* ---- PostgreSQL's own functions ---- */
+
+typedef struct TruncField
+{
+	const char *name;
+	Interval size;
+	bool from_2001; /* the first century began in the year 1 */
+} TruncField;
+
+static const TruncField trunc_fields[] = {
+	{"microsecond", {.time = 1}},
+	{"millisecond", {.time = 1000}},
+	{"second", {.time = USECS_PER_SEC}},
+	{"minute", {.time = USECS_PER_MINUTE}},
+	{"hour", {.time = USECS_PER_HOUR}},
+	{"day", {.day = 1}},
+	{"week", {.day = 7}},
+	{"month", {.month = 1}},
+	{"quarter", {.month = 3}},
+	{"year", {.month = MONTHS_PER_YEAR}},
+	{"decade", {.month = 10 * MONTHS_PER_YEAR}},
+	{"century", {.month = 100 * MONTHS_PER_YEAR}, true},
+	{"millennium", {.month = 1000 * MONTHS_PER_YEAR}, true},
+};
+
+#define YEAR_2001 (366 * USECS_PER_DAY)
+
+/* The field of a date_trunc(), by the spelling that it is known for or its plural; others are no windows. */
+static const TruncField *
+trunc_field(const Const *name)
+{
+	char *field = name->constisnull ? "" : TextDatumGetCString(name->constvalue);
+	size_t length = strlen(field);
+
+	for (int i = 0; i < lengthof(trunc_fields); i++)
+	{
+		size_t known = strlen(trunc_fields[i].name);
+
+		if (pg_strncasecmp(field, trunc_fields[i].name, known) == 0 &&
+			(length == known || (length == known + 1 && pg_tolower(field[known]) == 's')))
+			return &trunc_fields[i];
+	}
+	return NULL;
+}
+
+static Const *
+interval_constant(const Interval *value)
+{
+	Interval *copy = palloc(sizeof(Interval));
+
+	*copy = *value;
+	return makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval), IntervalPGetDatum(copy), false, false);
+}
+
+/* Fill the window of which the expression gives the starts. */
+static void
+fill_native(StreamWindow *window, Node *pane, Node *argument, const Interval *size, const int64 *origin,
+			const char *zone)
+{
+	const WindowFunctions *functions = functions_of(WINDOW_TUMBLE);
+	Const *at = makeConst(exprType(pane), -1, InvalidOid, sizeof(int64), origin ? Int64GetDatum(*origin) : 0,
+						  origin == NULL, FLOAT8PASSBYVAL);
+	Const *where = makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1, CStringGetTextDatum(zone), false, false);
+
+	window->kind = WINDOW_TUMBLE;
+	window->type = exprType(pane);
+	window->argument = argument;
+	window->parameters = list_make3(interval_constant(size), at, where);
+	window->pane = pane;
+	window->assembled = false;
+	window->by_pane = true;
+	make_shape(window, functions);
+}
+
+static bool
+fill_date_trunc(StreamWindow *window, FuncExpr *call)
+{
+	Node *name = eval_const_expressions(NULL, copyObject(linitial(call->args)));
+	const TruncField *field = IsA(name, Const) ? trunc_field((Const *) name) : NULL;
+	const char *zone = "UTC";
+	int64 origin = YEAR_2001;
+
+	if (field == NULL)
 		return false;
-	if (!function->available)
-		refuse_unavailable(function->name);
-	size = constant_argument(call->args, 1, function->name);
-	origin = constant_argument(call->args, 2, function->name);
-	zone = constant_argument(call->args, 3, function->name);
-	if (size->constisnull || zone->constisnull)
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("size and time zone of %s() must not be null", function->name)));
-	check_zone(DatumGetTextPP(zone->constvalue));
-	def->kind = function->kind;
-	def->type = call->funcresulttype;
-	def->argument = linitial(call->args);
-	def->size = fixed_size(DatumGetIntervalP(size->constvalue), def->type == DATEOID);
-	if (origin->constisnull)
-		def->origin = DEFAULT_ORIGIN;
-	else if (def->type == DATEOID)
-		def->origin = date2timestamp_opt_overflow(DatumGetDateADT(origin->constvalue), NULL);
-	else
-		def->origin = DatumGetInt64(origin->constvalue);
-	/*
-	 * an origin is a place on the time line: any one of its windows' starts says the same, and those near
-	 * zero cannot overflow
-	 */
-	if (TIMESTAMP_NOT_FINITE(def->origin))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("origin of %s() must be finite", function->name)));
-	*edge = function->edge;
+	if (call->funcid == F_DATE_TRUNC_TEXT_TIMESTAMPTZ)
+		zone = pg_get_timezone_name(session_timezone);
+	if (list_length(call->args) == 3)
+	{
+		Node *given = eval_const_expressions(NULL, copyObject(lthird(call->args)));
+
+		if (!IsA(given, Const) || ((Const *) given)->constisnull)
+			return false;
+		zone = TextDatumGetCString(((Const *) given)->constvalue);
+	}
+	fill_native(window, (Node *) call, lsecond(call->args), &field->size, field->from_2001 ? &origin : NULL,
+				zone);
 	return true;
 }
 
 static bool
-contained_walker(Node *node, void *context)
+fill_date_bin(StreamWindow *window, FuncExpr *call)
 {
-	if (node == NULL)
+	Node *stride = eval_const_expressions(NULL, copyObject(linitial(call->args)));
+	Node *origin = eval_const_expressions(NULL, copyObject(lthird(call->args)));
+	Interval size = {0};
+	int64 at;
+
+	if (!IsA(stride, Const) || !IsA(origin, Const) || ((Const *) stride)->constisnull ||
+		((Const *) origin)->constisnull)
 		return false;
-	if (IsA(node, FuncExpr) && find_function(((FuncExpr *) node)->funcid) != NULL)
-		return true;
-	return expression_tree_walker(node, contained_walker, context);
+	size = *DatumGetIntervalP(((Const *) stride)->constvalue);
+	at = DatumGetInt64(((Const *) origin)->constvalue);
+	/* what it refuses it raises itself, on the first event */
+	if (size.month != 0 || size.day < 0 || size.time < 0 || size.day > 1000000 || TIMESTAMP_NOT_FINITE(at))
+		return false;
+	size.time += size.day * USECS_PER_DAY;
+	size.day = 0;
+	if (size.time <= 0)
+		return false;
+	fill_native(window, (Node *) call, lsecond(call->args), &size, &at, "UTC");
+	return true;
+}
+
+static bool
+fill_if_native(StreamWindow *window, Node *expr)
+{
+	if (!IsA(expr, FuncExpr))
+		return false;
+	switch (((FuncExpr *) expr)->funcid)
+	{
+		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ:
+		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT:
+		case F_DATE_TRUNC_TEXT_TIMESTAMP:
+			return fill_date_trunc(window, (FuncExpr *) expr);
+		case F_DATE_BIN_INTERVAL_TIMESTAMPTZ_TIMESTAMPTZ:
+		case F_DATE_BIN_INTERVAL_TIMESTAMP_TIMESTAMP:
+			return fill_date_bin(window, (FuncExpr *) expr);
+		default:
+			return false;
+	}
+}
+
+/* About how long a pane is, in microseconds. */
+static int64
+window_pane_length(const StreamWindow *window)
+{
+	return window->shape.pane * (window->shape.grid.months ? 30 * USECS_PER_DAY : 1);
+}
+
+static bool
+reads_only(Node *argument, int varno, AttrNumber attno)
+{
+	List *vars = pull_var_clause(argument, PVC_RECURSE_AGGREGATES);
+	ListCell *lc;
+
+	foreach (lc, vars)
+	{
+		const Var *var = lfirst(lc);
+
+		if (var->varno != varno || (attno != 0 && var->varattno != attno))
+			return false;
+	}
+	return vars != NIL || attno == 0;
+}
+
+/* Of several, that with the shortest panes: the others follow from it. */
+static bool
+find_native(StreamWindow *window, List *groups, int varno, AttrNumber event_time)
+{
+	bool found = false;
+	ListCell *lc;
+
+	foreach (lc, groups)
+	{
+		StreamWindow candidate = {0};
+
+		if (!fill_if_native(&candidate, lfirst(lc)) || !reads_only(candidate.argument, varno, event_time))
+			continue;
+		if (!found || window_pane_length(&candidate) < window_pane_length(window))
+			*window = candidate;
+		found = true;
+	}
+	return found;
 }
 
 bool
-window_contained(Node *expr)
+window_find(StreamWindow *window, List *groups, int varno, AttrNumber event_time)
 {
-	return contained_walker(expr, NULL);
+	Search search = {window, false};
+
+	(void) call_walker((Node *) groups, &search);
+	if (!search.found)
+		return event_time != 0 && find_native(window, groups, varno, event_time);
+	if (!reads_only(window->argument, varno, 0))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("a window over columns of a joined table is not supported in a hybrid view"),
+						errhint("Give the window a time of the stream's own columns.")));
+	return true;
 }
 
-bool
-window_equal(const StreamWindow *a, const StreamWindow *b)
-{
-	return a->kind == b->kind && a->type == b->type && a->size == b->size && a->origin == b->origin &&
-		   equal(a->argument, b->argument);
-}
+/* ---- panes ---- */
 
-Node *
-window_start_call(const StreamWindow *def, Node *call)
+TimestampTz
+window_pane_start(StreamWindow *window, TimestampTz instant)
 {
-	FuncExpr *start = copyObject((FuncExpr *) call);
-	const WindowFunction *function = find_function(start->funcid);
-	Oid *types;
-	int ntypes;
-	List *name = list_make2(makeString("streambatch"), makeString(pstrdup(function->start)));
-
-	(void) get_func_signature(start->funcid, &types, &ntypes);
-	start->funcid = LookupFuncName(name, ntypes, types, false);
-	return (Node *) start;
+	return TIMESTAMP_NOT_FINITE(instant) ? instant : window_shape_pane(&window->shape, instant).start;
 }
 
 TimestampTz
-window_pane_start(const StreamWindow *def, TimestampTz instant)
+window_pane_end(StreamWindow *window, TimestampTz start)
 {
-	int64 rest;
-
-	if (TIMESTAMP_NOT_FINITE(instant))
-		return instant;
-	rest = (instant - def->origin % def->size) % def->size;
-	return instant - (rest < 0 ? rest + def->size : rest);
+	return TIMESTAMP_NOT_FINITE(start) ? start : window_shape_pane(&window->shape, start).end;
 }
 
+/* ---- SQL ---- */
+
 char *
-window_to_instant_sql(const StreamWindow *def, const char *column)
+window_to_instant_sql(const StreamWindow *window, const char *column)
 {
-	switch (def->type)
+	switch (window->type)
 	{
 		case TIMESTAMPTZOID:
 			return pstrdup(column);
@@ -394,9 +477,9 @@ window_to_instant_sql(const StreamWindow *def, const char *column)
 }
 
 char *
-window_from_instant_sql(const StreamWindow *def, const char *instant)
+window_from_instant_sql(const StreamWindow *window, const char *instant)
 {
-	switch (def->type)
+	switch (window->type)
 	{
 		case TIMESTAMPTZOID:
 			return pstrdup(instant);
@@ -405,4 +488,49 @@ window_from_instant_sql(const StreamWindow *def, const char *instant)
 		default:
 			return psprintf("pg_catalog.timezone('UTC', %s)::pg_catalog.date", instant);
 	}
+}
+
+char *
+window_call_sql(const StreamWindow *window, WindowEdge edge, const char *argument)
+{
+	const WindowFunctions *functions = functions_of(window->kind);
+	StringInfoData buf;
+	ListCell *lc;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "streambatch.%s(%s", edge == WINDOW_START ? functions->start : functions->end,
+					 argument);
+	foreach (lc, window->parameters)
+		appendStringInfo(&buf, ", %s", deparse_expression(lfirst(lc), NIL, false, false));
+	appendStringInfoChar(&buf, ')');
+	return buf.data;
+}
+
+static char *
+interval_sql(const Interval *interval)
+{
+	return psprintf("'%d months %d days %lld microseconds'::pg_catalog.interval", interval->month,
+					interval->day, (long long) interval->time);
+}
+
+char *
+window_gap_sql(const StreamWindow *window)
+{
+	Interval gap = *DatumGetIntervalP(linitial_node(Const, window->parameters)->constvalue);
+
+	/* by instant: added to a timestamptz, days would go by the session's calendar */
+	gap.time += gap.day * USECS_PER_DAY;
+	gap.day = 0;
+	if (window->type == DATEOID)
+		return psprintf("%lld", (long long) (gap.time / USECS_PER_DAY));
+	return interval_sql(&gap);
+}
+
+char *
+window_margin_sql(const StreamWindow *window)
+{
+	Interval margin = *DatumGetIntervalP(linitial_node(Const, window->parameters)->constvalue);
+
+	margin.day += 2;
+	return interval_sql(&margin);
 }

@@ -230,16 +230,14 @@ create_internal(const Creation *c)
 	guard_leave(&guard);
 }
 
-/* How long after its start a window is closed: its size and the allowed lateness, as an SQL literal. */
+/* The allowed lateness as an SQL literal that says the same in every IntervalStyle. */
 static char *
-closing_delay(const Creation *c)
+lateness(const Creation *c)
 {
-	Interval delay = c->row.allowed_lateness;
+	const Interval *delay = &c->row.allowed_lateness;
 
-	if (c->def->has_window)
-		delay.time += c->def->window.size;
-	return psprintf("'%s'::pg_catalog.interval",
-					DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(&delay))));
+	return psprintf("'%d months %d days %lld microseconds'::pg_catalog.interval", delay->month, delay->day,
+					(long long) delay->time);
 }
 
 /* What users read, created as the user. */
@@ -252,7 +250,7 @@ create_views(Creation *c)
 	guard_enter(&guard, c->owner, c->row.settings);
 	SPI_connect();
 	execute(sql_serving_view(c->def, c->row.id, c->name, merged));
-	execute(sql_layers_view(c->def, c->row.id, c->layers, merged, c->def->stream, closing_delay(c)));
+	execute(sql_layers_view(c->def, c->row.id, c->layers, merged, lateness(c)));
 	SPI_finish();
 	guard_leave(&guard);
 	c->row.view = get_relname_relid(c->relname, c->namespace);

@@ -6,6 +6,7 @@
 #define STREAMBATCH_BATCH_H
 
 #include "source/stream.h"
+#include "storage/itemptr.h"
 
 typedef struct MicroBatch
 {
@@ -28,5 +29,21 @@ extern const MicroBatch *batch_current(Oid stream, int **cursor);
 
 /* The same, of whichever stream. */
 extern const MicroBatch *batch_running(int **cursor);
+
+/*
+ * A row of a micro-batch as the ctid that its scan gives it: behind a join, the scan's cursor does not tell
+ * which row is at hand.
+ */
+static inline void
+batch_row_tid(ItemPointer tid, int row)
+{
+	ItemPointerSet(tid, row, FirstOffsetNumber);
+}
+
+static inline int
+batch_tid_row(ItemPointer tid)
+{
+	return (int) ItemPointerGetBlockNumber(tid);
+}
 
 #endif /* STREAMBATCH_BATCH_H */

@@ -209,6 +209,7 @@ next_of_batch(StreamScan *state, TupleTableSlot *slot)
 	memcpy(slot->tts_values, batch->values + (size_t) row * batch->natts, batch->natts * sizeof(Datum));
 	memcpy(slot->tts_isnull, batch->nulls + (size_t) row * batch->natts, batch->natts * sizeof(bool));
 	ExecStoreVirtualTuple(slot);
+	batch_row_tid(&slot->tts_tid, row);
 	return true;
 }
 

@@ -57,7 +57,7 @@ PG_FUNCTION_INFO_V1(streambatch_batch_partition);
 PG_FUNCTION_INFO_V1(streambatch_batch_offset);
 
 static const MicroBatch *
-running_batch(int *row)
+running_batch(FunctionCallInfo fcinfo, int *row)
 {
 	int *cursor;
 	const MicroBatch *batch = batch_running(&cursor);
@@ -65,19 +65,19 @@ running_batch(int *row)
 	if (batch == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("only a stream's worker can call this function")));
-	*row = *cursor - 1;
+	*row = PG_NARGS() > 0 ? batch_tid_row((ItemPointer) PG_GETARG_POINTER(0)) : *cursor - 1;
 	return batch;
 }
 
 /*
- * streambatch._batch_partition(), _batch_offset(): position of the row that the scan of the micro-batch
- * returned last
+ * streambatch._batch_partition(), _batch_offset(): position of the row with the given ctid, or else of the one
+ * that the scan of the micro-batch returned last
  */
 Datum
 streambatch_batch_partition(PG_FUNCTION_ARGS)
 {
 	int row;
-	const MicroBatch *batch = running_batch(&row);
+	const MicroBatch *batch = running_batch(fcinfo, &row);
 
 	PG_RETURN_INT32(batch->partitions[row]);
 }
@@ -86,7 +86,7 @@ Datum
 streambatch_batch_offset(PG_FUNCTION_ARGS)
 {
 	int row;
-	const MicroBatch *batch = running_batch(&row);
+	const MicroBatch *batch = running_batch(fcinfo, &row);
 
 	PG_RETURN_INT64(batch->offsets[row]);
 }

@@ -13,6 +13,10 @@
  *   becomes the dead letter.
  * - before any row: the query itself fails (a privilege is gone). The view is suspended; others go on. Unless
  *   it only names things by names that they have no more: then it is printed anew.
+ *
+ * Behind a join rows come in any order, and many of one event. There the query is run to its end first, each
+ * row telling its event by ctid, and then its rows are folded; where it fails, the batch is halved until the
+ * event that it fails on is alone.
  */
 #include "postgres.h"
 
@@ -20,6 +24,8 @@
 #include "common/attempt.h"
 #include "common/guard.h"
 #include "executor/spi.h"
+#include "executor/tstoreReceiver.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "stream/viewfold.h"
 #include "tcop/dest.h"
@@ -80,23 +86,37 @@ viewfold_close(ViewFold *vf)
 	vf->plan = NULL;
 }
 
-static bool
-columns_walker(Node *node, Bitmapset **attnums)
+typedef struct ColumnsUsed
 {
+	int varno;
+	int level;
+	Bitmapset *attnums;
+} ColumnsUsed;
+
+static bool
+columns_walker(Node *node, ColumnsUsed *used)
+{
+	bool result;
+
 	if (node == NULL)
 		return false;
-	if (IsA(node, Var))
-		*attnums = bms_add_member(*attnums, ((Var *) node)->varattno);
-	return expression_tree_walker(node, columns_walker, attnums);
+	if (IsA(node, Var) && ((Var *) node)->varno == used->varno && ((Var *) node)->varlevelsup == used->level)
+		used->attnums = bms_add_member(used->attnums, ((Var *) node)->varattno);
+	if (!IsA(node, Query))
+		return expression_tree_walker(node, columns_walker, used);
+	used->level++;
+	result = query_tree_walker((Query *) node, columns_walker, used, 0);
+	used->level--;
+	return result;
 }
 
 Bitmapset *
 viewfold_columns(const ViewFold *vf, Bitmapset *attnums)
 {
-	(void) columns_walker((Node *) vf->def->query->targetList, &attnums);
-	(void) columns_walker(vf->def->query->jointree->quals, &attnums);
-	(void) columns_walker(vf->def->query->havingQual, &attnums);
-	return attnums;
+	ColumnsUsed used = {vf->def->varno, 0, attnums};
+
+	(void) query_tree_walker(vf->def->query, columns_walker, &used, 0);
+	return used.attnums;
 }
 
 static bool
@@ -160,12 +180,18 @@ plan_of(ViewFold *vf)
 	return vf->plan;
 }
 
-/* The query, from the row at *cursor on. */
+typedef struct QueryJob
+{
+	ViewFold *vf;
+	DestReceiver *receiver;
+} QueryJob;
+
+/* The query, from the row at the batch's cursor on. */
 static void
 run_query(void *arg)
 {
-	FoldReceiver *receiver = arg;
-	ViewFold *vf = receiver->vf;
+	QueryJob *job = arg;
+	ViewFold *vf = job->vf;
 	SPIExecuteOptions options = {0};
 	Guard guard;
 	int rc;
@@ -173,7 +199,7 @@ run_query(void *arg)
 	guard_enter(&guard, vf->owner, vf->row.settings);
 	SPI_connect();
 	options.read_only = true;
-	options.dest = (DestReceiver *) receiver;
+	options.dest = job->receiver;
 	rc = SPI_execute_plan_extended(plan_of(vf), &options);
 	if (rc < 0)
 		elog(ERROR, "could not run \"%s\": %s", vf->query, SPI_result_code_string(rc));
@@ -217,44 +243,192 @@ leave_out_bad(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
 	return skip;
 }
 
-ViewFoldResult
-viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
+/* What one run over the micro-batch works with. */
+typedef struct FoldRun
 {
-	MicroBatch *batch = &intake->batch;
-	int cursor = 0;
-	ViewFoldResult result = VIEWFOLD_DONE;
-	FoldReceiver receiver = {
-		{receive, receiver_startup, receiver_nothing, receiver_nothing, DestNone}, vf, &cursor, taken, false};
+	ViewFold *vf;
+	Intake *intake;
+	int cursor; /* of the batch's scan */
+	char *taken;
+	Letters *letters;
+} FoldRun;
 
-	if (vf->failure != NULL)
-		return VIEWFOLD_DONE;
-	batch->skip = leave_out_bad(vf, intake, taken, letters);
-	batch_set_current(vf->def->stream, batch, &cursor);
-	while (cursor < batch->nrows)
+static void
+row_failed(FoldRun *run, int row, ErrorData *error)
+{
+	run->taken[row] = Max(run->taken[row], ROW_DEAD);
+	letters_add(run->letters, &run->intake->messages[run->intake->message_of[row]], run->vf->row.view, error);
+	FreeErrorData(error);
+}
+
+/* The query failed before any row: true where it was only that something is called otherwise now. */
+static bool
+query_failed(FoldRun *run, ErrorData *error)
+{
+	if (renamed(run->vf))
+		return true;
+	run->vf->failure = error;
+	return false;
+}
+
+/* Rows come as they are scanned: the one scanned last is the one at hand. */
+static ViewFoldResult
+run_plain(FoldRun *run)
+{
+	FoldReceiver receiver = {{receive, receiver_startup, receiver_nothing, receiver_nothing, DestNone},
+							 run->vf,
+							 &run->cursor,
+							 run->taken,
+							 false};
+	QueryJob job = {run->vf, (DestReceiver *) &receiver};
+
+	while (run->cursor < run->intake->batch.nrows)
 	{
-		int start = cursor;
-		ErrorData *error = attempt(run_query, &receiver, vf->context);
+		int start = run->cursor;
+		ErrorData *error = attempt(run_query, &job, run->vf->context);
 
 		if (error == NULL)
 			break;
 		letters_reject_error(error);
 		if (receiver.folding)
 		{
-			note_bad(vf, batch, cursor - 1, error);
-			result = VIEWFOLD_POISONED;
-			break;
+			note_bad(run->vf, &run->intake->batch, run->cursor - 1, error);
+			return VIEWFOLD_POISONED;
 		}
-		if (cursor == start)
-		{
-			if (renamed(vf))
-				continue;
-			vf->failure = error;
+		if (run->cursor > start)
+			row_failed(run, run->cursor - 1, error);
+		else if (!query_failed(run, error))
 			break;
-		}
-		taken[cursor - 1] = Max(taken[cursor - 1], ROW_DEAD);
-		letters_add(letters, &intake->messages[intake->message_of[cursor - 1]], vf->row.view, error);
-		FreeErrorData(error);
 	}
+	return VIEWFOLD_DONE;
+}
+
+/* ---- behind a join ---- */
+
+/* Keeps the rows, free of pointers into tables, and what they look like. */
+typedef struct StoreReceiver
+{
+	DestReceiver pub;
+	DestReceiver *store;
+	MemoryContext context;
+	TupleDesc desc;
+} StoreReceiver;
+
+static void
+store_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
+{
+	StoreReceiver *receiver = (StoreReceiver *) self;
+	MemoryContext old = MemoryContextSwitchTo(receiver->context);
+
+	receiver->desc = CreateTupleDescCopy(typeinfo);
+	MemoryContextSwitchTo(old);
+	receiver->store->rStartup(receiver->store, operation, typeinfo);
+}
+
+static bool
+store_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	DestReceiver *store = ((StoreReceiver *) self)->store;
+
+	return store->receiveSlot(slot, store);
+}
+
+static void
+store_shutdown(DestReceiver *self)
+{
+	DestReceiver *store = ((StoreReceiver *) self)->store;
+
+	store->rShutdown(store);
+}
+
+typedef struct StoreJob
+{
+	FoldRun *run;
+	Tuplestorestate *store;
+	TupleTableSlot *slot;
+	int row; /* at hand */
+} StoreJob;
+
+static void
+fold_store(void *arg)
+{
+	StoreJob *job = arg;
+	int tid = job->slot->tts_tupleDescriptor->natts - 1;
+
+	while (tuplestore_gettupleslot(job->store, true, false, job->slot))
+	{
+		slot_getallattrs(job->slot);
+		job->row = batch_tid_row((ItemPointer) DatumGetPointer(job->slot->tts_values[tid]));
+		fold_row(job->run->vf->fold, job->slot);
+		job->run->taken[job->row] = ROW_FOLDED;
+	}
+}
+
+/*
+ * The rows of the batch from one on below another. Nothing is folded before the query has come to its end, so
+ * that where it fails the batch can be halved until the row that it fails on is alone.
+ */
+static ViewFoldResult
+run_joined(FoldRun *run, int from, int to)
+{
+	MicroBatch *batch = &run->intake->batch;
+	StoreReceiver receiver = {{store_row, store_startup, store_shutdown, receiver_nothing, DestNone},
+							  CreateDestReceiver(DestTuplestore),
+							  CurrentMemoryContext,
+							  NULL};
+	StoreJob store = {run, tuplestore_begin_heap(false, false, work_mem), NULL, 0};
+	QueryJob job = {run->vf, (DestReceiver *) &receiver};
+	ViewFoldResult result = VIEWFOLD_DONE;
+	ErrorData *error;
+	int nrows = batch->nrows;
+
+	SetTuplestoreDestReceiverParams(receiver.store, store.store, CurrentMemoryContext, true, NULL, NULL);
+	do
+	{
+		run->cursor = from;
+		batch->nrows = to;
+		error = attempt(run_query, &job, run->vf->context);
+		batch->nrows = nrows;
+		if (error != NULL)
+			letters_reject_error(error);
+	} while (error != NULL && run->cursor == from && query_failed(run, error));
+	receiver.store->rDestroy(receiver.store);
+	if (error == NULL)
+	{
+		store.slot = MakeSingleTupleTableSlot(receiver.desc, &TTSOpsMinimalTuple);
+		error = attempt(fold_store, &store, run->vf->context);
+		ExecDropSingleTupleTableSlot(store.slot);
+		if (error != NULL)
+		{
+			letters_reject_error(error);
+			note_bad(run->vf, batch, store.row, error);
+			result = VIEWFOLD_POISONED;
+		}
+	}
+	else if (run->vf->failure == NULL && to - from == 1)
+		row_failed(run, from, error);
+	else if (run->vf->failure == NULL)
+	{
+		result = run_joined(run, from, from + (to - from) / 2);
+		if (result == VIEWFOLD_DONE && run->vf->failure == NULL)
+			result = run_joined(run, from + (to - from) / 2, to);
+	}
+	tuplestore_end(store.store);
+	return result;
+}
+
+ViewFoldResult
+viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
+{
+	MicroBatch *batch = &intake->batch;
+	FoldRun run = {vf, intake, 0, taken, letters};
+	ViewFoldResult result = VIEWFOLD_DONE;
+
+	if (vf->failure != NULL || batch->nrows == 0)
+		return VIEWFOLD_DONE;
+	batch->skip = leave_out_bad(vf, intake, taken, letters);
+	batch_set_current(vf->def->stream, batch, &run.cursor);
+	result = vf->def->joined ? run_joined(&run, 0, batch->nrows) : run_plain(&run);
 	batch_set_current(InvalidOid, NULL, NULL);
 	batch->skip = NULL;
 	return result;

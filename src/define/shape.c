@@ -1,0 +1,348 @@
+/*
+ * shape.c
+ *		Shapes of queries (see shape.h).
+ *
+ * A hybrid view aggregates one stream. Ordinary tables may be joined to it, looked into by EXISTS and IN, and
+ * functions called in FROM: each event is looked up as it arrives, and again at a refresh. The stream leads: it
+ * stands on no optional side of an outer join, since then rows would come and go with events that are yet to
+ * come. Views are refused as tables, because what they read can be changed behind the hybrid view's back.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
+#include "define/shape.h"
+#include "define/window.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parsetree.h"
+#include "source/stream.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+static void
+refuse(const char *message, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", message), hint ? errhint("%s", hint) : 0));
+}
+
+/* Functions that read the clock, or the state of the session, although they are called stable. */
+static bool
+is_clock_function(Oid funcid, void *context)
+{
+	switch (funcid)
+	{
+		case F_NOW:
+		case F_TRANSACTION_TIMESTAMP:
+		case F_STATEMENT_TIMESTAMP:
+		case F_AGE_TIMESTAMPTZ:
+		case F_AGE_TIMESTAMP:
+			return true;
+		default:
+			return func_volatile(funcid) == PROVOLATILE_VOLATILE;
+	}
+}
+
+static bool
+unrepeatable_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SQLValueFunction))
+	{
+		SQLValueFunctionOp op = ((SQLValueFunction *) node)->op;
+
+		if (op <= SVFOP_LOCALTIMESTAMP_N)
+			return true;
+	}
+	if (check_functions_in_node(node, is_clock_function, NULL))
+		return true;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, unrepeatable_walker, context, 0);
+	return expression_tree_walker(node, unrepeatable_walker, context);
+}
+
+static bool
+grouping_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, GroupingFunc) || expression_tree_walker(node, grouping_walker, context);
+}
+
+/* Set-returning functions, but those of windows, which stand for the windows of an event. */
+static bool
+set_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncExpr) && ((FuncExpr *) node)->funcretset && !window_is_call(node))
+		return true;
+	if (IsA(node, OpExpr) && ((OpExpr *) node)->opretset)
+		return true;
+	return expression_tree_walker(node, set_walker, context);
+}
+
+static bool
+sublink_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, SubLink) || expression_tree_walker(node, sublink_walker, context);
+}
+
+/* In WHERE and ON: EXISTS and IN. */
+static bool
+condition_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SubLink) && ((SubLink *) node)->subLinkType != EXISTS_SUBLINK &&
+		((SubLink *) node)->subLinkType != ANY_SUBLINK)
+		return true;
+	if (IsA(node, RangeTblRef))
+		return false;
+	return expression_tree_walker(node, condition_walker, context);
+}
+
+static void
+check_subqueries(const Query *query)
+{
+	if (sublink_walker((Node *) query->targetList, NULL) || sublink_walker(query->havingQual, NULL))
+		refuse("subqueries are not supported in the select list, aggregates or HAVING of a hybrid view",
+			   "Look a table up with LEFT JOIN, or filter with EXISTS or IN in WHERE.");
+	if (condition_walker((Node *) query->jointree, NULL))
+		refuse("a subquery that stands for a value is not supported in a hybrid view",
+			   "Look a table up with LEFT JOIN, or filter with EXISTS or IN in WHERE.");
+}
+
+/*
+ * Windows of which an event can be in several, or that depend on other events, have a meaning in GROUP BY alone:
+ * not in WHERE, in aggregates, or in FROM.
+ */
+static bool
+misplaced_walker(Node *node, bool *inside)
+{
+	bool result;
+
+	if (node == NULL)
+		return false;
+	if (*inside && window_is_call(node) && window_is_assembled(node))
+		refuse(
+			psprintf("%s() has a meaning only in GROUP BY of a hybrid view",
+					 get_func_name(((FuncExpr *) node)->funcid)),
+			"Name the window in the select list and in GROUP BY; filter by it in a query on the hybrid view.");
+	if (!IsA(node, Aggref))
+		return expression_tree_walker(node, misplaced_walker, inside);
+	*inside = true;
+	result = expression_tree_walker(node, misplaced_walker, inside);
+	*inside = false;
+	return result;
+}
+
+static void
+check_windows(const Query *query)
+{
+	bool inside = false;
+	ListCell *lc;
+
+	(void) misplaced_walker((Node *) query->targetList, &inside);
+	(void) misplaced_walker(query->havingQual, &inside);
+	inside = true;
+	(void) misplaced_walker((Node *) query->jointree, &inside);
+	foreach (lc, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst(lc);
+
+		inside = true;
+		if (rte->rtekind == RTE_FUNCTION)
+			(void) misplaced_walker((Node *) rte->functions, &inside);
+	}
+}
+
+void
+shape_check(const Query *query)
+{
+	check_windows(query);
+	if (query->setOperations != NULL)
+		refuse("UNION, INTERSECT and EXCEPT are not supported in a hybrid view",
+			   "Create one view for each query, and combine them in a view on top.");
+	if (query->cteList != NIL)
+		refuse("WITH is not supported in a hybrid view", "Write the query without common table expressions.");
+	if (query->hasWindowFuncs)
+		refuse("window functions (OVER) are not supported in a hybrid view",
+			   "Use them in a query on the hybrid view.");
+	if (query->limitCount != NULL || query->limitOffset != NULL)
+		refuse("LIMIT and OFFSET are not supported in a hybrid view",
+			   "Use them in a query on the hybrid view.");
+	if (query->rowMarks != NIL)
+		refuse("FOR UPDATE and FOR SHARE are not supported in a hybrid view",
+			   "Leave them out: events are not locked.");
+	if (query->hasSubLinks)
+		check_subqueries(query);
+	if (query->hasDistinctOn)
+		refuse("SELECT DISTINCT ON is not supported in a hybrid view",
+			   "Use streambatch.first(x ORDER BY ts) or streambatch.last(x ORDER BY ts) with GROUP BY.");
+	if (query->distinctClause != NIL && query->hasAggs)
+		refuse("SELECT DISTINCT over aggregates is not supported in a hybrid view",
+			   "Use DISTINCT in a query on the hybrid view.");
+	if (query->groupingSets != NIL || grouping_walker((Node *) query->targetList, NULL) ||
+		grouping_walker(query->havingQual, NULL))
+		refuse("GROUPING SETS, ROLLUP, CUBE and GROUPING are not supported in a hybrid view",
+			   "Create one view for each set of grouping keys.");
+	if (query->hasTargetSRFs && set_walker((Node *) query->targetList, NULL))
+		refuse("set-returning functions are not available in the select list of a hybrid view",
+			   "Call the function in FROM: FROM stream, unnest(…).");
+	if (!query->hasAggs && query->groupClause == NIL && query->distinctClause == NIL)
+		refuse("a hybrid view needs an aggregate or GROUP BY",
+			   "Read the stream itself, or its archive, for single events.");
+	if (unrepeatable_walker((Node *) unconstify(Query *, query), NULL))
+		refuse(
+			"volatile functions and the clock are not supported in a hybrid view",
+			"Its result would depend on when it is computed; compare with the clock in a query on the view.");
+}
+
+/* ---- what it reads ---- */
+
+static bool
+stream_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		return rte->rtekind == RTE_RELATION && stream_is_stream(rte->relid);
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, stream_walker, context, QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, stream_walker, context);
+}
+
+/* Every relation at any level must be an ordinary one, but for the stream itself. */
+static bool
+relation_walker(Node *node, List **relations)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		if (rte->rtekind == RTE_RELATION && !stream_is_stream(rte->relid))
+			*relations = list_append_unique_oid(*relations, rte->relid);
+		return false;
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, relation_walker, relations, QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, relation_walker, relations);
+}
+
+List *
+shape_relations(const Query *query)
+{
+	List *relations = NIL;
+
+	(void) relation_walker((Node *) unconstify(Query *, query), &relations);
+	return relations;
+}
+
+static void
+check_relations(const Query *query)
+{
+	List *relations = shape_relations(query);
+	ListCell *lc;
+
+	foreach (lc, relations)
+	{
+		char relkind = get_rel_relkind(lfirst_oid(lc));
+
+		if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE &&
+			relkind != RELKIND_MATVIEW && relkind != RELKIND_FOREIGN_TABLE)
+			refuse(psprintf("\"%s\" is not a table, and cannot be joined in a hybrid view",
+							get_rel_name(lfirst_oid(lc))),
+				   "Join the tables that the view reads, or join in a query on the hybrid view.");
+	}
+}
+
+typedef struct Found
+{
+	const Query *query;
+	int varno; /* of the stream; 0: none yet */
+	int only;  /* place of any relation, for the message */
+} Found;
+
+static void
+look_at(Found *found, int varno, bool optional)
+{
+	RangeTblEntry *rte = rt_fetch(varno, found->query->rtable);
+
+	found->only = varno;
+	if (rte->rtekind == RTE_SUBQUERY && stream_walker((Node *) rte->subquery, NULL))
+		refuse("subqueries over streams are not supported in a hybrid view",
+			   "Name the stream itself in FROM.");
+	if (rte->rtekind != RTE_RELATION || !stream_is_stream(rte->relid))
+		return;
+	if (found->varno != 0)
+		refuse("joins of streams are not supported in a hybrid view",
+			   "Create one hybrid view for each stream, and join them in a query on top.");
+	if (optional)
+		refuse("a stream on the optional side of an outer join is not supported in a hybrid view",
+			   "Put the stream on the left of LEFT JOIN, or use an inner join.");
+	if (rte->tablesample != NULL)
+		refuse("TABLESAMPLE is not supported in a hybrid view", NULL);
+	found->varno = varno;
+}
+
+static void
+look_into(Found *found, Node *node, bool optional)
+{
+	if (IsA(node, RangeTblRef))
+		look_at(found, ((RangeTblRef *) node)->rtindex, optional);
+	else
+	{
+		JoinExpr *join = castNode(JoinExpr, node);
+
+		if (join->jointype != JOIN_INNER && join->jointype != JOIN_LEFT)
+			refuse("right and full joins are not supported in a hybrid view",
+				   "Use an inner join, or a LEFT JOIN with the stream on the left.");
+		look_into(found, join->larg, optional);
+		look_into(found, join->rarg, optional || join->jointype == JOIN_LEFT);
+	}
+}
+
+Oid
+shape_find_stream(const Query *query, int *varno)
+{
+	Found found = {query, 0, 0};
+	ListCell *lc;
+	RangeTblEntry *rte;
+
+	foreach (lc, query->jointree->fromlist)
+		look_into(&found, lfirst(lc), false);
+	if (found.varno == 0)
+	{
+		rte = found.only ? rt_fetch(found.only, query->rtable) : NULL;
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 rte != NULL && rte->rtekind == RTE_RELATION
+				 ? errmsg("\"%s\" is not a stream", get_rel_name(rte->relid))
+				 : errmsg("a hybrid view reads a stream"),
+			 errhint(
+				 "Name a stream in FROM: a foreign table of a server of the foreign data wrapper streambatch_kafka.")));
+	}
+	if (query->hasSubLinks && stream_walker((Node *) query->jointree, NULL))
+		refuse("subqueries over streams are not supported in a hybrid view",
+			   "Name the stream itself in FROM.");
+	check_relations(query);
+	*varno = found.varno;
+	return rt_fetch(found.varno, query->rtable)->relid;
+}
+
+bool
+shape_is_joined(const Query *query)
+{
+	return query->hasSubLinks || list_length(query->rtable) > 1;
+}

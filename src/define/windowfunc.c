@@ -1,0 +1,328 @@
+/*
+ * windowfunc.c
+ *		The window functions of SQL: tumble, hop, cumulate, their ends, and the panes of each kind.
+ *
+ * Each C function serves the SQL functions of all types: what a call returns is the type of its times. The shape
+ * that size, origin and zone make is kept with the call (fn_extra) until one of them has another value.
+ *
+ * The set-returning ones give one value per call, so that hop() and hop_end() in one select list run in step.
+ * Their place in the series is kept with the shape: PostgreSQL's own macros for that would free both at the end
+ * of every series.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "define/windowshape.h"
+#include "executor/executor.h"
+#include "fmgr.h"
+#include "nodes/execnodes.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/supportnodes.h"
+#include "optimizer/optimizer.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(streambatch_tumble);
+PG_FUNCTION_INFO_V1(streambatch_tumble_end);
+PG_FUNCTION_INFO_V1(streambatch_hop);
+PG_FUNCTION_INFO_V1(streambatch_hop_end);
+PG_FUNCTION_INFO_V1(streambatch_hop_pane);
+PG_FUNCTION_INFO_V1(streambatch_hop_rows);
+PG_FUNCTION_INFO_V1(streambatch_cumulate);
+PG_FUNCTION_INFO_V1(streambatch_cumulate_end);
+PG_FUNCTION_INFO_V1(streambatch_cumulate_pane);
+PG_FUNCTION_INFO_V1(streambatch_cumulate_rows);
+PG_FUNCTION_INFO_V1(streambatch_session);
+PG_FUNCTION_INFO_V1(streambatch_session_pane);
+
+typedef enum WindowResult
+{
+	RESULT_START,
+	RESULT_END
+} WindowResult;
+
+/* What a call site keeps from one call to the next, in its function's memory context. */
+typedef struct WindowCall
+{
+	bool known; /* shape is that of the arguments that follow */
+	bool has_origin;
+	Interval step;
+	Interval size;
+	int64 origin;
+	text *zone;
+	MemoryContext context; /* of zone */
+	Oid type;
+	WindowShape shape;
+	WindowWalk walk;
+	bool walking; /* in the middle of a series */
+} WindowCall;
+
+static WindowCall *
+get_call(FunctionCallInfo fcinfo)
+{
+	FmgrInfo *flinfo = fcinfo->flinfo;
+
+	if (flinfo->fn_extra == NULL)
+	{
+		WindowCall *call = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(WindowCall));
+
+		call->type = get_func_rettype(flinfo->fn_oid);
+		call->context = flinfo->fn_mcxt;
+		flinfo->fn_extra = call;
+	}
+	return flinfo->fn_extra;
+}
+
+static bool
+same_text(const text *a, const text *b)
+{
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		   memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+static bool
+same_interval(const Interval *a, const Interval *b)
+{
+	return a->time == b->time && a->day == b->day && a->month == b->month;
+}
+
+/* The call's shape, of arguments that are not NULL. step, zone: NULL for kinds without. */
+static WindowShape *
+get_shape(WindowCall *call, WindowKind kind, const Interval *step, const Interval *size,
+		  const NullableDatum *origin, const text *zone)
+{
+	bool has_origin = origin != NULL && !origin->isnull;
+	int64 start = 0;
+
+	/* infinity is refused as an origin, not as a time */
+	if (has_origin)
+		start = call->type == DATEOID ? date2timestamp_opt_overflow(DatumGetDateADT(origin->value), NULL)
+									  : DatumGetTimestamp(origin->value);
+	if (call->known && same_interval(size, &call->size) &&
+		(step == NULL || same_interval(step, &call->step)) && has_origin == call->has_origin &&
+		start == call->origin && (zone == NULL || same_text(zone, call->zone)))
+		return &call->shape;
+	call->known = false;
+	window_shape_init(&call->shape, kind, call->type, step, size, has_origin ? &start : NULL,
+					  zone ? text_to_cstring(zone) : NULL);
+	call->size = *size;
+	if (step != NULL)
+		call->step = *step;
+	call->has_origin = has_origin;
+	call->origin = start;
+	if (call->zone != NULL)
+		pfree(call->zone);
+	call->zone = NULL;
+	if (zone != NULL)
+	{
+		call->zone = MemoryContextAlloc(call->context, VARSIZE_ANY(zone));
+		memcpy(call->zone, zone, VARSIZE_ANY(zone));
+	}
+	call->known = true;
+	return &call->shape;
+}
+
+/* The shape of a call of tumble(ts, size, origin, time_zone); NULL when the result is. */
+static WindowShape *
+tumble_shape(FunctionCallInfo fcinfo, WindowCall *call)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3))
+		return NULL;
+	return get_shape(call, WINDOW_TUMBLE, NULL, PG_GETARG_INTERVAL_P(1), &fcinfo->args[2],
+					 PG_GETARG_TEXT_PP(3));
+}
+
+/* The shape of a call of kind(ts, step, size, origin, time_zone); NULL when the result is. */
+static WindowShape *
+stepped_shape(FunctionCallInfo fcinfo, WindowCall *call, WindowKind kind)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(4))
+		return NULL;
+	return get_shape(call, kind, PG_GETARG_INTERVAL_P(1), PG_GETARG_INTERVAL_P(2), &fcinfo->args[3],
+					 PG_GETARG_TEXT_PP(4));
+}
+
+/* An edge of the pane that holds the first argument. */
+static Datum
+pane_of(FunctionCallInfo fcinfo, WindowCall *call, WindowShape *shape, WindowResult result)
+{
+	TimeSlice pane;
+
+	if (shape == NULL)
+		PG_RETURN_NULL();
+	pane = window_shape_pane(shape, window_time(call->type, PG_GETARG_DATUM(0)));
+	return window_datum(call->type, result == RESULT_START ? pane.start : pane.end);
+}
+
+/* A query may end in the middle of a series, and begin another one at the same place. */
+static void
+forget_walk(Datum call)
+{
+	((WindowCall *) DatumGetPointer(call))->walking = false;
+}
+
+/* One window of the series of those that hold the first argument. */
+static Datum
+next_window(FunctionCallInfo fcinfo, WindowKind kind, WindowResult result)
+{
+	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
+	WindowCall *call = get_call(fcinfo);
+	TimeSlice window;
+
+	if (set == NULL || !IsA(set, ReturnSetInfo) || !(set->allowedModes & SFRM_ValuePerCall))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("set-valued function called in context that cannot accept a set")));
+	set->isDone = ExprEndResult;
+	if (!call->walking)
+	{
+		WindowShape *shape = stepped_shape(fcinfo, call, kind);
+
+		if (shape == NULL)
+			PG_RETURN_NULL();
+		window_walk_begin(&call->walk, shape, window_time(call->type, PG_GETARG_DATUM(0)));
+		RegisterExprContextCallback(set->econtext, forget_walk, PointerGetDatum(call));
+		call->walking = true;
+	}
+	if (!window_walk_next(&call->walk, &window))
+	{
+		UnregisterExprContextCallback(set->econtext, forget_walk, PointerGetDatum(call));
+		call->walking = false;
+		PG_RETURN_NULL();
+	}
+	set->isDone = ExprMultipleResult;
+	return window_datum(call->type, result == RESULT_START ? window.start : window.end);
+}
+
+Datum
+streambatch_tumble(PG_FUNCTION_ARGS)
+{
+	WindowCall *call = get_call(fcinfo);
+
+	return pane_of(fcinfo, call, tumble_shape(fcinfo, call), RESULT_START);
+}
+
+Datum
+streambatch_tumble_end(PG_FUNCTION_ARGS)
+{
+	WindowCall *call = get_call(fcinfo);
+
+	return pane_of(fcinfo, call, tumble_shape(fcinfo, call), RESULT_END);
+}
+
+Datum
+streambatch_hop(PG_FUNCTION_ARGS)
+{
+	return next_window(fcinfo, WINDOW_HOP, RESULT_START);
+}
+
+Datum
+streambatch_hop_end(PG_FUNCTION_ARGS)
+{
+	return next_window(fcinfo, WINDOW_HOP, RESULT_END);
+}
+
+Datum
+streambatch_hop_pane(PG_FUNCTION_ARGS)
+{
+	WindowCall *call = get_call(fcinfo);
+
+	return pane_of(fcinfo, call, stepped_shape(fcinfo, call, WINDOW_HOP), RESULT_START);
+}
+
+Datum
+streambatch_cumulate(PG_FUNCTION_ARGS)
+{
+	return next_window(fcinfo, WINDOW_CUMULATE, RESULT_START);
+}
+
+Datum
+streambatch_cumulate_end(PG_FUNCTION_ARGS)
+{
+	return next_window(fcinfo, WINDOW_CUMULATE, RESULT_END);
+}
+
+Datum
+streambatch_cumulate_pane(PG_FUNCTION_ARGS)
+{
+	WindowCall *call = get_call(fcinfo);
+
+	return pane_of(fcinfo, call, stepped_shape(fcinfo, call, WINDOW_CUMULATE), RESULT_START);
+}
+
+Datum
+streambatch_session_pane(PG_FUNCTION_ARGS)
+{
+	WindowCall *call = get_call(fcinfo);
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	return pane_of(fcinfo, call, get_shape(call, WINDOW_SESSION, NULL, PG_GETARG_INTERVAL_P(1), NULL, NULL),
+				   RESULT_START);
+}
+
+/* session() and session_end(): which session an event belongs to is not to be seen from the event alone. */
+Datum
+streambatch_session(PG_FUNCTION_ARGS)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+		 errmsg("%s() has a meaning only in a hybrid view", get_func_name(fcinfo->flinfo->fn_oid)),
+		 errhint(
+			 "Over a table, number the sessions with lag() and a running sum: "
+			 "SELECT k, min(ts) AS start, max(ts) + gap AS \"end\", count(*) FROM "
+			 "(SELECT *, sum(fresh) OVER (PARTITION BY k ORDER BY ts) AS n FROM "
+			 "(SELECT *, CASE WHEN ts - lag(ts) OVER (PARTITION BY k ORDER BY ts) <= gap THEN 0 ELSE 1 END AS fresh "
+			 "FROM t) a) b GROUP BY k, n.")));
+}
+
+/* Roughly how many seconds an argument of a call is, for the planner; 0 if it cannot know. */
+static double
+estimated_seconds(PlannerInfo *root, List *args, int n)
+{
+	Node *arg = n < list_length(args) ? estimate_expression_value(root, list_nth(args, n)) : NULL;
+	Interval *interval;
+
+	if (arg == NULL || !IsA(arg, Const) || ((Const *) arg)->constisnull)
+		return 0;
+	interval = DatumGetIntervalP(((Const *) arg)->constvalue);
+	return interval->time / (double) USECS_PER_SEC +
+		   ((double) interval->month * DAYS_PER_MONTH + interval->day) * SECS_PER_DAY;
+}
+
+/* Tell the planner how many of an event's windows there are: share of the steps in a size. */
+static Node *
+estimate_rows(Node *request, double share)
+{
+	SupportRequestRows *rows;
+	double step;
+	double size;
+
+	if (!IsA(request, SupportRequestRows))
+		return NULL;
+	rows = (SupportRequestRows *) request;
+	if (!is_funcclause(rows->node))
+		return NULL;
+	step = estimated_seconds(rows->root, ((FuncExpr *) rows->node)->args, 1);
+	size = estimated_seconds(rows->root, ((FuncExpr *) rows->node)->args, 2);
+	if (step <= 0 || size <= 0)
+		return NULL;
+	rows->rows = Max(1, size / step * share);
+	return request;
+}
+
+Datum
+streambatch_hop_rows(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(estimate_rows((Node *) PG_GETARG_POINTER(0), 1));
+}
+
+/* From the first step to the last one there are all of a size's windows to one of them. */
+Datum
+streambatch_cumulate_rows(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(estimate_rows((Node *) PG_GETARG_POINTER(0), 0.5));
+}

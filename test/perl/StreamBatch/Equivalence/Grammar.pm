@@ -107,11 +107,11 @@ our @expressions = (
     { type => 'date', sql => '({date} + 7)' },
     { type => 'time', sql => '{timestamp}::time' },
     { type => 'timestamp', sql => "({timestamptz} AT TIME ZONE 'America/New_York')" },
-    { type => 'timestamp', sql => "date_trunc('hour', {timestamp})" },
     { type => 'timestamptz', sql => "({timestamptz} + interval '3 s')" },
     { type => 'timestamptz', sql => "({timestamp} AT TIME ZONE 'UTC')" },
     { type => 'interval', sql => '({timestamp} - {timestamp})' },
     { type => 'interval', sql => '({interval} + {interval=})' },
+    { type => 'interval', sql => "date_trunc('hour', {interval})" },
     { type => 'jsonb', sql => "({jsonb} -> 'n')" },
     { type => 'jsonb', sql => 'jsonb_build_array({int4}, {text})' },
     { type => 'int4[]', sql => 'ARRAY[{int4}, {int4}]' },
@@ -150,17 +150,17 @@ my @dimension = (
 
 our @sources = (
     { from => '{stream}', weight => 8 },
-    { from => '{stream} JOIN dimension ON d_key = {text@}', columns => \@dimension, off => 1 },
-    { from => 'dimension JOIN {stream} ON d_number = {int4@} AND d_flag', columns => \@dimension, off => 1 },
-    { from => '{stream} LEFT JOIN dimension ON d_key = {text@}', columns => \@dimension, off => 1 },
-    { from => '{stream} LEFT JOIN dimension ON d_key = {text@} AND {bool}', columns => \@dimension, where => 'd_key IS NULL', off => 1 },
-    { from => '{stream}, dimension', columns => \@dimension, where => 'd_key = {text@}', off => 1 },
-    { from => '{stream} CROSS JOIN tiny', columns => [ { type => 'int4', sql => 't_number' } ], off => 1 },
-    { from => '{stream} JOIN dimension ON d_key = {text@} LEFT JOIN tiny ON t_number = d_number', columns => [ @dimension, { type => 'int4', sql => 't_number' } ], off => 1 },
-    { from => '{stream}', where => 'EXISTS (SELECT FROM dimension WHERE d_key = {text@} AND d_number > {int4@})', off => 1 },
-    { from => '{stream}', where => 'NOT EXISTS (SELECT FROM dimension WHERE d_key = {text@})', off => 1 },
-    { from => '{stream}', where => '{text@} IN (SELECT d_key FROM dimension WHERE d_flag)', off => 1 },
-    { from => '{stream}', where => '({int4@} NOT IN (SELECT t_number FROM tiny) OR {bool})', off => 1 });
+    { from => '{stream} JOIN dimension ON d_key = {text@}', columns => \@dimension },
+    { from => 'dimension JOIN {stream} ON d_number = {int4@} AND d_flag', columns => \@dimension },
+    { from => '{stream} LEFT JOIN dimension ON d_key = {text@}', columns => \@dimension },
+    { from => '{stream} LEFT JOIN dimension ON d_key = {text@} AND {bool}', columns => \@dimension, where => 'd_key IS NULL' },
+    { from => '{stream}, dimension', columns => \@dimension, where => 'd_key = {text@}' },
+    { from => '{stream} CROSS JOIN tiny', columns => [ { type => 'int4', sql => 't_number' } ] },
+    { from => '{stream} JOIN dimension ON d_key = {text@} LEFT JOIN tiny ON t_number = d_number', columns => [ @dimension, { type => 'int4', sql => 't_number' } ] },
+    { from => '{stream}', where => 'EXISTS (SELECT FROM dimension WHERE d_key = {text@} AND d_number > {int4@})' },
+    { from => '{stream}', where => 'NOT EXISTS (SELECT FROM dimension WHERE d_key = {text@})' },
+    { from => '{stream}', where => '{text@} IN (SELECT d_key FROM dimension WHERE d_flag)' },
+    { from => '{stream}', where => '({int4@} NOT IN (SELECT t_number FROM tiny) OR {bool})' });
 
 our $dimensions = <<'SQL';
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');

@@ -36,8 +36,9 @@ sub new
     $self->{rows} = 1;
     $self->{columns} = [ map { { type => $_->{type}, sql => $_->{name} } } $schema->columns ];
     $self->{scope} = $self->{columns};
+    $self->_window if $dice->chance(0.7);
     $self->_source;
-    $self->_window if $dice->chance(0.65);
+    $self->{distinct} = $dice->chance(0.06);
     $self->_keys;
     push @{ $self->{where} }, map { $self->_expression('bool', 3) } 1 .. $dice->pick(0, 0, 0, 1, 1, 2);
     $self->_aggregates;
@@ -149,16 +150,25 @@ sub _window
     }
     $self->{window} = $window;
     $self->{arguments} = $arguments;
-    $self->{windowed} = $window->{start} =~ /^streambatch/;
+    $self->{windowed} = !$window->{native};
     $self->{time} = { sql => $time, type => $type };
     return;
+}
+
+sub _reads_event_time_alone
+{
+    my ($self, $sql) = @_;
+    my %columns = map { $_->{sql} => 1 } @{ $self->{columns} };
+    my @names = grep { $columns{$_} } $sql =~ s/'[^']*'//gr =~ /"[^"]*"|\w+/g;
+
+    return @names && !grep { $_ ne 'ts' } @names;
 }
 
 sub _keys
 {
     my ($self) = @_;
     my $dice = $self->{dice};
-    my $n = $dice->chance(0.04) ? $dice->between(8, 20) : $dice->pick(0, 1, 1, 2, 2, 3);
+    my $n = $self->{distinct} ? $dice->between(1, 3) : $dice->chance(0.04) ? $dice->between(8, 20) : $dice->pick(0, 1, 1, 2, 2, 3);
 
     $self->{keys} = [ map { my $type = $self->_type(@types); { type => $type, sql => $self->_expression($type, 2) } } 1 .. $n ];
 
@@ -176,14 +186,16 @@ sub _window_keys
 {
     my ($self) = @_;
     my @edges = grep { $self->{end} || !grep { /\{end\}/ } @{ $_->{keys} } } @StreamBatch::Equivalence::Windows::edges;
+    my @keys = @{ $self->_choose(@edges)->{keys} };
 
+    $self->{windowed} ||= $keys[0] eq '{start}' && $self->_reads_event_time_alone($self->{time}{sql});
     return map {
         {
             sql => s/\{(start|end)\}/$self->{$1}/gr,
             type => StreamBatch::Equivalence::Windows::edge_type($_, $self->{time}{type}),
             window => 1
         }
-    } @{ $self->_choose(@edges)->{keys} };
+    } @keys;
 }
 
 sub _aggregates
@@ -191,7 +203,7 @@ sub _aggregates
     my ($self) = @_;
     my $n = @{ $self->{keys} } ? $self->{dice}->pick(0, 1, 1, 2, 2, 3, 4, 6) : $self->{dice}->between(1, 4);
 
-    $self->{aggregates} = [ map { $self->_aggregate } 1 .. $n ];
+    $self->{aggregates} = [ map { $self->_aggregate } 1 .. ($self->{distinct} ? 0 : $n) ];
     return;
 }
 
@@ -215,6 +227,7 @@ sub _select
     my @keys = @{ $self->{keys} };
     my @items = ((grep { $dice->chance(0.85) } @keys), @{ $self->{aggregates} });
 
+    if ($self->{distinct}) { $self->{items} = [ $dice->some(scalar @keys, @keys) ]; $self->{group} = []; return; }
     $self->{rows} = 0;
     $self->{scope} = [ grep({ !($_->{window} && $self->{window}{set}) } @keys), grep { !$_->{rough} } @{ $self->{aggregates} } ];
     push @items, { sql => $self->_expression($_, 2), type => $_ } foreach map { $self->_type(@types) } 1 .. $dice->pick(0, 0, 1, 2);
@@ -241,7 +254,7 @@ sub _sql
 {
     my ($self, $from, @conditions) = @_;
     my $n = 0;
-    my $sql = 'SELECT ' . join(', ', map { $n++; "$_->{sql} AS o$n" } @{ $self->{items} });
+    my $sql = 'SELECT ' . ($self->{distinct} ? 'DISTINCT ' : '') . join(', ', map { $n++; "$_->{sql} AS o$n" } @{ $self->{items} });
 
     $sql .= "\nFROM $from";
     $sql .= "\nWHERE " . join(' AND ', @conditions) if @conditions;
@@ -257,9 +270,6 @@ sub view_sql
     return $self->_sql($self->{from} =~ s/<stream>/$self->{schema}->name/er, @{ $self->{where} });
 }
 
-# Whether the window's time can be NULL: then it depends on the way that the batch layer was computed whether it has those rows
-sub timeless { my ($self) = @_; return $self->{windowed} && $self->{time}{sql} ne 'ts'; }
-
 # Over those archived events that a condition holds for
 sub plain_sql
 {
@@ -273,22 +283,22 @@ sub plain_sql
     return $self->_sql($self->_sessions($from)) =~ s/\Q$self->{start}\E/session_start/gr =~ s/\Q$self->{end}\E/session_end/gr;
 }
 
-# Rows with their session: per group, a row begins one that comes more than the gap after the one before
+# Rows with their session: per group, a row begins one that comes more than the gap after the one before. A row without time is in none.
 sub _sessions
 {
     my ($self, $from) = @_;
     my ($time, $type) = @{ $self->{time} }{qw(sql type)};
-    my $group = join '', map { "$_->{sql}, " } grep { !$_->{window} } @{ $self->{keys} };
-    my $where = @{ $self->{where} } ? 'WHERE ' . join(' AND ', @{ $self->{where} }) : '';
+    my $by = join ', ', map { $_->{sql} } grep { !$_->{window} } @{ $self->{keys} };
+    my $where = join ' AND ', "$time IS NOT NULL", @{ $self->{where} };
     my $cast = $type eq 'date' ? 'timestamp' : $type;
+    my $group = $by eq '' ? '' : "PARTITION BY $by";
 
-    # a NULL time is a session of its own, beside all others
     return <<"SQL";
 (SELECT *, min($time) OVER session AS session_start, (max($time) OVER session + interval $self->{arguments})::$type AS session_end
- FROM (SELECT *, sum(new_session) OVER (PARTITION BY ${group}$time IS NULL ORDER BY $time) AS session_number
-       FROM (SELECT *, (($time)::$cast - lag($time) OVER (PARTITION BY ${group}$time IS NULL ORDER BY $time)::$cast > interval $self->{arguments})::int AS new_session
-             FROM $from $where) rows_with_gaps) rows_of_sessions
- WINDOW session AS (PARTITION BY ${group}$time IS NULL, session_number)) $self->{schema}{name}
+ FROM (SELECT *, sum(begins) OVER ($group ORDER BY $time) AS session_number
+       FROM (SELECT *, coalesce(($time)::$cast - lag($time) OVER ($group ORDER BY $time)::$cast > interval $self->{arguments}, true)::int AS begins
+             FROM $from WHERE $where) rows_that_begin) rows_of_sessions
+ WINDOW session AS (PARTITION BY @{[ $by eq '' ? '' : "$by," ]} session_number)) $self->{schema}{name}
 SQL
 }
 

@@ -146,7 +146,7 @@ sub _end
     $self->_check('stream layer alone', [ grep { $_->{stream_only} } @views ], serve => 'stream');
     $self->_refresh_all(sub { "CALL streambatch.refresh('$_[0]'" . ($_[1]->windowed ? ', "to" => \'infinity\'' : '') . ', full => true)' });
     $self->_check('all is refreshed', \@views);
-    $self->_check('batch layer alone', [ grep { !$_->{query}->timeless } @views ], serve => 'batch');
+    $self->_check('batch layer alone', \@views, serve => 'batch');
     $self->_burst(100);
     $self->_wait;
     $self->_check('later events', \@views);

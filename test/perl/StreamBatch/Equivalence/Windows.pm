@@ -8,7 +8,7 @@ StreamBatch::Equivalence::Windows - the windows that random queries group by, as
 A row of C<windows> has C<start> and C<end> (none where there is no such function), with C<{ts}> the time and C<{arguments}> what C<shapes> offers:
 C<args>, for streams whose events C<span> between so many and so many seconds. C<zone>: by the calendar of a time zone; C<whole>: for dates as
 well. C<set>: the functions are set-returning, so that their calls cannot stand everywhere; C<session>: the plain query is written otherwise;
-C<types>: of the time, any unless given; C<plain>: no origin and time zone can be added.
+C<types>: of the time, any unless given; C<native>: PostgreSQL's own function, a window where it reads the event time alone and is a key itself.
 
 C<edges>: what a query makes of a window, the keys that it groups by.
 
@@ -24,8 +24,8 @@ my @tumbles = (
     { args => [ "'5 min'", "'7 min'", "'1 hour'", "'5 hours'" ], span => [ 3_600, 100_000 ] },
     { args => [ "'24 hours'", "'36 hours'", "'7 hours'", "'100 hours'" ], span => [ 50_000, 50_000_000 ] },
     { args => [ "'1 day'", "'2 days'", "'10 days'", "'1 week'" ], span => [ 50_000, 50_000_000 ], whole => 1 },
-    { args => [ "'2 hours'", "'6 hours'", "'12 hours'" ], span => [ 50_000, 1_000_000 ], zone => 1, off => 1 },
-    { args => [ "'1 day'", "'1 week'", "'1 month'", "'3 months'", "'1 year'" ], span => [ 50_000, 50_000_000 ], zone => 1, whole => 1, off => 1 });
+    { args => [ "'2 hours'", "'6 hours'", "'12 hours'" ], span => [ 50_000, 1_000_000 ], zone => 1 },
+    { args => [ "'1 day'", "'1 week'", "'1 month'", "'3 months'", "'1 year'" ], span => [ 50_000, 50_000_000 ], zone => 1, whole => 1 });
 
 my @hops = (
     { args => [ "'10 s', '1 min'", "'7 s', '20 s'", "'250 ms', '1 s'", "'5 s', '5 s'", "'40 s', '90 s'", "'1 min', '1 hour'" ], span => [ 0, 3_600 ] },
@@ -61,19 +61,19 @@ our @windows = (
     { start => 'streambatch.tumble({ts}, {arguments})', end => 'streambatch.tumble_end({ts}, {arguments})', shapes => \@tumbles, weight => 3 },
     {
         start => 'streambatch.hop({ts}, {arguments})', end => 'streambatch.hop_end({ts}, {arguments})',
-        shapes => \@hops, set => 1, weight => 3, off => 1
+        shapes => \@hops, set => 1, weight => 3
     },
     {
         start => 'streambatch.cumulate({ts}, {arguments})', end => 'streambatch.cumulate_end({ts}, {arguments})',
-        shapes => \@cumulates, set => 1, weight => 2, off => 1
+        shapes => \@cumulates, set => 1, weight => 2
     },
     {
         start => 'streambatch.session({ts}, {arguments})', end => 'streambatch.session_end({ts}, {arguments})',
-        shapes => \@gaps, plain => 1, session => 1, weight => 3, off => 1
+        shapes => \@gaps, session => 1, weight => 3
     },
-    { start => "date_trunc('{arguments}', {ts})", shapes => \@fields, plain => 1, types => [qw(timestamptz timestamp)] },
-    { start => "date_trunc('{arguments}', {ts}, 'Europe/Berlin')", shapes => \@fields, plain => 1, types => ['timestamptz'] },
-    { start => "date_bin({arguments}, {ts}, '2001-01-01 00:00:07')", shapes => \@strides, plain => 1, types => [qw(timestamptz timestamp)] });
+    { start => "date_trunc('{arguments}', {ts})", shapes => \@fields, native => 1, types => [qw(timestamptz timestamp)] },
+    { start => "date_trunc('{arguments}', {ts}, 'Europe/Berlin')", shapes => \@fields, native => 1, types => ['timestamptz'] },
+    { start => "date_bin({arguments}, {ts}, '2001-01-01 00:00:07')", shapes => \@strides, native => 1, types => [qw(timestamptz timestamp)] });
 
 our @edges = (
     { keys => ['{start}'], weight => 4 },
@@ -93,7 +93,7 @@ sub arguments
     my $shape = $dice->weighted(@fitting);
     my $arguments = $dice->pick(@{ $shape->{args} });
 
-    return $arguments if $window->{plain} || $dice->chance(0.3);
+    return $arguments if $window->{native} || $window->{session} || $dice->chance(0.3);
     $arguments .= $dice->chance(0.5) ? ', NULL' : ', ' . $dice->pick($type eq 'date' ? $origins[-1] : @origins);
     return "$arguments, '" . $dice->pick($shape->{zone} ? @zones : 'UTC') . "'" if $dice->chance(0.5);
     return $arguments;

@@ -94,7 +94,7 @@ sub _filled
     my ($self, $types, $how, $depth, $exact) = @_;
 
     return $self->{schema}->literal($self->{dice}->pick(split /\|/, $types), $self->{dice}) if $how eq '=';
-    return $self->_leaf($self->{dice}->pick(split /\|/, $types)) if $how eq '@';
+    return $self->_leaf($self->{dice}->pick(split /\|/, $types), 0) if $how eq '@';
     return $self->_expression($types, $depth, $exact || $how eq '!');
 }
 
@@ -111,10 +111,10 @@ sub _type
 
 sub _leaf
 {
-    my ($self, $type) = @_;
+    my ($self, $type, $constants) = @_;
     my @leaves = $self->_leaves($type);
 
-    return $self->{schema}->literal($type, $self->{dice}) if !@leaves || $self->{dice}->chance(0.05);
+    return $self->{schema}->literal($type, $self->{dice}) if !@leaves || $self->{dice}->chance($constants // 0.05);
     return $self->{dice}->weighted(@leaves)->{sql};
 }
 
@@ -172,11 +172,11 @@ sub _keys
 
     $self->{keys} = [ map { my $type = $self->_type(@types); { type => $type, sql => $self->_expression($type, 2) } } 1 .. $n ];
 
-    # PostgreSQL takes a constant for an ordinal, and takes the key (a OR b) apart when it reads (a OR b) OR c
+    # PostgreSQL takes a constant for an ordinal, and takes the key (a OR b) apart when it reads (a OR b) OR c; so it does with IN
     foreach my $key (@{ $self->{keys} })
     {
         $key->{sql} =~ s/^('.*)$/($1)/;
-        $key->{sql} = "($key->{sql} IS TRUE)" if $key->{type} eq 'bool' && $key->{sql} =~ / (?:AND|OR) /;
+        $key->{sql} = "($key->{sql} IS TRUE)" if $key->{type} eq 'bool' && $key->{sql} =~ / (?:AND|OR|IN) /;
     }
     push @{ $self->{keys} }, $self->_window_keys if $self->{window};
     return;
@@ -275,7 +275,7 @@ sub plain_sql
 {
     my ($self, %options) = @_;
     my ($archive, $name) = ($self->{schema}->archive, $self->{schema}->name);
-    my $condition = $options{condition} // ($self->{fails} ? '(kafka_partition, kafka_offset) NOT IN (' . $self->dead_sql . ')' : undef);
+    my $condition = $options{condition} // ($self->{fails} ? $self->_good_events : undef);
     my $from = defined $condition ? "(SELECT * FROM $archive WHERE $condition OFFSET 0) $name" : "$archive $name";
 
     $from = $self->{from} =~ s/<stream>/$from/r;
@@ -283,23 +283,34 @@ sub plain_sql
     return $self->_sql($self->_sessions($from)) =~ s/\Q$self->{start}\E/session_start/gr =~ s/\Q$self->{end}\E/session_end/gr;
 }
 
-# Rows with their session: per group, a row begins one that comes more than the gap after the one before. A row without time is in none.
+# Rows with their session: per group, a row begins one that comes more than the gap after the one before. A row without time is in none, and a
+# day is 24 hours.
 sub _sessions
 {
     my ($self, $from) = @_;
     my ($time, $type) = @{ $self->{time} }{qw(sql type)};
     my $by = join ', ', map { $_->{sql} } grep { !$_->{window} } @{ $self->{keys} };
+    my $gap = "make_interval(secs => extract(epoch FROM interval $self->{arguments}))";
     my $where = join ' AND ', "$time IS NOT NULL", @{ $self->{where} };
     my $cast = $type eq 'date' ? 'timestamp' : $type;
     my $group = $by eq '' ? '' : "PARTITION BY $by";
 
     return <<"SQL";
-(SELECT *, min($time) OVER session AS session_start, (max($time) OVER session + interval $self->{arguments})::$type AS session_end
+(SELECT *, min($time) OVER session AS session_start, (max($time) OVER session + $gap)::$type AS session_end
  FROM (SELECT *, sum(begins) OVER ($group ORDER BY $time) AS session_number
-       FROM (SELECT *, coalesce(($time)::$cast - lag($time) OVER ($group ORDER BY $time)::$cast > interval $self->{arguments}, true)::int AS begins
+       FROM (SELECT *, coalesce(($time)::$cast - lag($time) OVER ($group ORDER BY $time)::$cast > $gap, true)::int AS begins
              FROM $from WHERE $where) rows_that_begin) rows_of_sessions
  WINDOW session AS (PARTITION BY @{[ $by eq '' ? '' : "$by," ]} session_number)) $self->{schema}{name}
 SQL
+}
+
+# Of a query that fails on some. An event without time is in no window of many: the view does not look at it further, PostgreSQL does
+sub _good_events
+{
+    my ($self) = @_;
+    my $timed = $self->{window}{set} ? " AND ($self->{time}{sql}) IS NOT NULL" : '';
+
+    return '(kafka_partition, kafka_offset) NOT IN (' . $self->dead_sql . ")$timed";
 }
 
 sub dead_sql

@@ -354,6 +354,50 @@ COMMENT ON FUNCTION streambatch._serves(text) IS 'internal: whether streambatch.
 CREATE AGGREGATE streambatch._sum(bigint) (SFUNC = pg_catalog.int8pl, STYPE = bigint, COMBINEFUNC = pg_catalog.int8pl, PARALLEL = SAFE);
 COMMENT ON AGGREGATE streambatch._sum(bigint) IS 'internal: sum of bigint as bigint; NULL of no values';
 
+-- Transition states of any other aggregate (src/define/partial.c). Nobody can write down a value of this type, but
+-- superusers with a cast of their own: the functions that read one believe what they read.
+CREATE TYPE streambatch._state;
+CREATE FUNCTION streambatch._state_in(cstring)
+    RETURNS streambatch._state AS 'MODULE_PATHNAME', 'streambatch_state_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._state_in(cstring) IS 'internal: raises feature_not_supported';
+CREATE FUNCTION streambatch._state_out(streambatch._state)
+    RETURNS cstring AS 'MODULE_PATHNAME', 'streambatch_state_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._state_out(streambatch._state) IS 'internal: the bytes in hexadecimal';
+CREATE TYPE streambatch._state (INPUT = streambatch._state_in, OUTPUT = streambatch._state_out, STORAGE = extended);
+COMMENT ON TYPE streambatch._state IS
+    'internal: the transition state of an aggregate, serialised, with the aggregate and its argument types; made by _partial and the worker alone';
+
+CREATE FUNCTION streambatch._partial_add(internal, regprocedure, anyelement, VARIADIC "any")
+    RETURNS internal AS 'MODULE_PATHNAME', 'streambatch_partial_add' LANGUAGE C IMMUTABLE;
+CREATE FUNCTION streambatch._partial_add(internal, regprocedure, anyelement)
+    RETURNS internal AS 'MODULE_PATHNAME', 'streambatch_partial_add' LANGUAGE C IMMUTABLE;
+CREATE FUNCTION streambatch._partial_end(internal, regprocedure, anyelement, VARIADIC "any")
+    RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_partial_end' LANGUAGE C IMMUTABLE;
+CREATE FUNCTION streambatch._partial_end(internal, regprocedure, anyelement)
+    RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_partial_end' LANGUAGE C IMMUTABLE;
+CREATE FUNCTION streambatch._merge_add(internal, regprocedure, anyelement, VARIADIC "any")
+    RETURNS internal AS 'MODULE_PATHNAME', 'streambatch_merge_add' LANGUAGE C IMMUTABLE;
+CREATE FUNCTION streambatch._merge_end(internal, regprocedure, anyelement, VARIADIC "any")
+    RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_merge_end' LANGUAGE C IMMUTABLE;
+COMMENT ON FUNCTION streambatch._partial_add(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: of the aggregate _partial';
+COMMENT ON FUNCTION streambatch._partial_add(internal, regprocedure, anyelement) IS 'internal: of the aggregate _partial';
+COMMENT ON FUNCTION streambatch._partial_end(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: of the aggregate _partial';
+COMMENT ON FUNCTION streambatch._partial_end(internal, regprocedure, anyelement) IS 'internal: of the aggregate _partial';
+COMMENT ON FUNCTION streambatch._merge_add(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: of the aggregate _merge';
+COMMENT ON FUNCTION streambatch._merge_end(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: of the aggregate _merge';
+
+CREATE AGGREGATE streambatch._partial(aggregate regprocedure, state anyelement, VARIADIC arguments "any")
+    (SFUNC = streambatch._partial_add, STYPE = internal, SSPACE = 256, FINALFUNC = streambatch._partial_end, FINALFUNC_EXTRA, FINALFUNC_MODIFY = READ_WRITE);
+CREATE AGGREGATE streambatch._partial(aggregate regprocedure, state anyelement)
+    (SFUNC = streambatch._partial_add, STYPE = internal, SSPACE = 256, FINALFUNC = streambatch._partial_end, FINALFUNC_EXTRA, FINALFUNC_MODIFY = READ_WRITE);
+CREATE AGGREGATE streambatch._merge(aggregate regprocedure, value anyelement, VARIADIC arguments "any")
+    (SFUNC = streambatch._merge_add, STYPE = internal, SSPACE = 256, FINALFUNC = streambatch._merge_end, FINALFUNC_EXTRA, FINALFUNC_MODIFY = READ_WRITE);
+COMMENT ON AGGREGATE streambatch._partial(regprocedure, anyelement, VARIADIC "any") IS
+    'internal: the transition state of an aggregate, as the state tables store it; state: a NULL of its type; raises insufficient_privilege where the caller may not execute the aggregate';
+COMMENT ON AGGREGATE streambatch._partial(regprocedure, anyelement) IS 'internal: the same for an aggregate without arguments';
+COMMENT ON AGGREGATE streambatch._merge(regprocedure, anyelement, VARIADIC "any") IS
+    'internal: the value of an aggregate from stored states; value: a NULL of its type; arguments: the state, and a NULL of each of the aggregate''s argument types; raises insufficient_privilege where the caller may not execute the aggregate';
+
 CREATE FUNCTION streambatch._at(kafka_partition int, kafka_offset bigint)
     RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_at' LANGUAGE C VOLATILE COST 1000000;
 COMMENT ON FUNCTION streambatch._at(int, bigint) IS 'internal: notes the event that is evaluated next, for error messages; true';

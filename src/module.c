@@ -9,6 +9,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "serve/hooks.h"
+#include "serve/narrow.h"
 #include "stream/launcher.h"
 
 PG_MODULE_MAGIC;
@@ -20,6 +21,7 @@ _PG_init(void)
 {
 	guc_define();
 	hooks_install();
+	narrow_install();
 	/*
 	 * without preload there is no shared memory and no worker: streams can be read, views can be defined and
 	 * refreshed

@@ -19,13 +19,16 @@
 #define compat_class_ownercheck(relid, role) pg_class_ownercheck(relid, role)
 #define compat_database_ownercheck(dbid, role) pg_database_ownercheck(dbid, role)
 #define compat_namespace_aclcheck(nspid, role, mode) pg_namespace_aclcheck(nspid, role, mode)
+#define compat_proc_aclcheck(funcid, role, mode) pg_proc_aclcheck(funcid, role, mode)
 #else
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #define compat_class_ownercheck(relid, role) object_ownercheck(RelationRelationId, relid, role)
 #define compat_database_ownercheck(dbid, role) object_ownercheck(DatabaseRelationId, dbid, role)
 #define compat_namespace_aclcheck(nspid, role, mode) object_aclcheck(NamespaceRelationId, nspid, role, mode)
+#define compat_proc_aclcheck(funcid, role, mode) object_aclcheck(ProcedureRelationId, funcid, role, mode)
 #endif
 
 /*

@@ -2,20 +2,26 @@
  * rules.c
  *		One table of rules for aggregates (see rules.h).
  *
- * Every state here is the value of an aggregate over some of the rows, in a plain readable column. count and
- * sum add up, min and max are their own combination; avg is kept as a sum and a count, which is what
- * PostgreSQL's own avg divides (numeric_avg, int8_avg, interval_avg), so that its value is the same to the
- * last digit. sum(bigint) and sum(numeric) have an internal transition state; their stored state is the
- * numeric sum.
+ * The table has those that are kept as plain readable columns, each the value of an aggregate over some of
+ * the rows. count and sum add up, min and max are their own combination; avg is kept as a sum and a count,
+ * which is what PostgreSQL's own avg divides (numeric_avg, int8_avg, interval_avg), so that its value is the
+ * same to the last digit. sum(bigint) and sum(numeric) have an internal transition state; their stored state
+ * is the numeric sum.
+ *
+ * Any other aggregate is kept as its transition state, if the catalog has a combine function for it, and
+ * serialisation functions where the state is internal.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/pg_aggregate.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "define/rules.h"
+#include "define/transition.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_coerce.h"
@@ -61,15 +67,42 @@ static const Rule rules[] = {
 	{"avg", INTERVALOID, {"sum", "count"}, InvalidOid, NULL, NULL, QUOTIENT_FLOAT},
 	{"min", InvalidOid, {NULL, NULL}, InvalidOid, NULL, NULL, NULL},
 	{"max", InvalidOid, {NULL, NULL}, InvalidOid, NULL, NULL, NULL},
+	{"bool_and", InvalidOid, {NULL, NULL}, InvalidOid, NULL, NULL, NULL},
+	{"bool_or", InvalidOid, {NULL, NULL}, InvalidOid, NULL, NULL, NULL},
+	{"every", InvalidOid, {NULL, NULL}, InvalidOid, NULL, NULL, NULL},
+	{"bit_and", InvalidOid, {NULL, NULL}, InvalidOid, NULL, NULL, NULL},
+	{"bit_or", InvalidOid, {NULL, NULL}, InvalidOid, NULL, NULL, NULL},
+	{"bit_xor", InvalidOid, {NULL, NULL}, InvalidOid, NULL, NULL, NULL},
+	{"range_agg", InvalidOid, {NULL, NULL}, InvalidOid, "multirange_union", NULL, NULL},
+	{"range_intersect_agg", ANYRANGEOID, {NULL, NULL}, InvalidOid, "range_intersect", NULL, NULL},
+	{"range_intersect_agg", ANYMULTIRANGEOID, {NULL, NULL}, InvalidOid, "multirange_intersect", NULL, NULL},
 };
 
-static const Rule *
-find_rule(const char *name, Oid argument)
+/* The type that the aggregate declares for its first argument. */
+static Oid
+declared_argument(Oid aggfnoid)
 {
+	Oid *declared;
+	int n;
+
+	(void) get_func_signature(aggfnoid, &declared, &n);
+	return n > 0 ? declared[0] : InvalidOid;
+}
+
+static const Rule *
+find_rule(const Aggref *aggref)
+{
+	char *name = get_func_name(aggref->aggfnoid);
+	Oid argument = aggref->aggargtypes == NIL ? InvalidOid : linitial_oid(aggref->aggargtypes);
+	Oid declared = declared_argument(aggref->aggfnoid);
+
+	if (get_func_namespace(aggref->aggfnoid) != PG_CATALOG_NAMESPACE)
+		return NULL;
 	for (int i = 0; i < lengthof(rules); i++)
 	{
 		if (strcmp(rules[i].name, name) == 0 &&
-			(!OidIsValid(rules[i].argument) || rules[i].argument == argument))
+			(!OidIsValid(rules[i].argument) || rules[i].argument == argument ||
+			 rules[i].argument == declared))
 			return &rules[i];
 	}
 	return NULL;
@@ -98,13 +131,23 @@ combine_function(Oid aggfnoid)
 	return result;
 }
 
-/* A function of pg_catalog over two values of the given type. */
+/* A function of pg_catalog, polymorphic perhaps, over two values of the given type. */
 static Oid
 binary_function(const char *name, Oid type)
 {
+	List *qualified = list_make2(makeString("pg_catalog"), makeString(pstrdup(name)));
 	Oid types[2] = {type, type};
+	Oid function;
+	Oid result;
+	bool retset;
+	int nvargs;
+	Oid vatype;
+	Oid *declared;
 
-	return LookupFuncName(list_make2(makeString("pg_catalog"), makeString(pstrdup(name))), 2, types, false);
+	if (func_get_detail(qualified, NIL, NIL, 2, types, false, false, false, &function, &result, &retset,
+						&nvargs, &vatype, &declared, NULL) != FUNCDETAIL_NORMAL)
+		elog(ERROR, "no function %s of two values of type %s", name, format_type_be(type));
+	return function;
 }
 
 /* The aggregate of this name in pg_catalog over the same argument and filter. */
@@ -130,11 +173,9 @@ part_aggregate(const Aggref *whole, const char *name, Oid cast)
 }
 
 static void
-fill_state(StateDef *state, Aggref *aggref)
+fill_plain(StateDef *state, Aggref *aggref)
 {
-	char *name = get_func_name(aggref->aggfnoid);
-	Oid argument = aggref->aggargtypes == NIL ? InvalidOid : linitial_oid(aggref->aggargtypes);
-	const Rule *rule = find_rule(name, argument);
+	const Rule *rule = find_rule(aggref);
 
 	Assert(rule != NULL && rule->parts[0] == NULL);
 	memset(state, 0, sizeof(*state));
@@ -143,37 +184,233 @@ fill_state(StateDef *state, Aggref *aggref)
 	state->collation = aggref->aggcollid;
 	state->combine =
 		rule->combine ? binary_function(rule->combine, aggref->aggtype) : combine_function(aggref->aggfnoid);
-	state->merge = rule->merge ? rule->merge : psprintf("pg_catalog.%s(%%s)", name);
+	state->merge = rule->merge ? rule->merge : psprintf("pg_catalog.%s(%%s)", rule->name);
+}
+
+static void
+apply_rule(const Rule *rule, const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts)
+{
+	if (rule->value != NULL)
+		result->value = rule->value;
+	if (rule->parts[0] == NULL)
+		fill_plain(&parts[(*nparts)++], copyObject((Aggref *) aggref));
+	for (int i = 0; i < lengthof(rule->parts) && rule->parts[i] != NULL; i++)
+		fill_plain(&parts[(*nparts)++], part_aggregate(aggref, rule->parts[i], rule->cast));
+}
+
+/* Forms of calls whose partial results cannot be combined. */
+static void
+refuse_form(const Aggref *aggref, const char *what)
+{
+	if (aggref->aggkind != AGGKIND_NORMAL)
+		refuse(what, "Ordered-set aggregates need all rows together.",
+			   "Group by the value too, and use the aggregate in a query on the hybrid view.");
+	if (aggref->aggdistinct != NIL)
+		refuse(psprintf("%s with DISTINCT", what), "Its partial results cannot be combined exactly.",
+			   "Make the expression a grouping key and aggregate the view in a query on top.");
+	if (aggref->aggorder != NIL)
+		refuse(
+			psprintf("ordered %s", what), "Partial results in no promised order cannot be combined.",
+			"Leave out ORDER BY, or group by the value too and use the aggregate in a query on the hybrid view.");
+}
+
+/* Aggregates whose state cannot be combined, or not be stored. */
+static void
+refuse_uncombinable(const Aggref *aggref, const TransitionShape *shape, const char *what)
+{
+	char *name = get_func_name(aggref->aggfnoid);
+
+	if (shape->combinable && OidIsValid(shape->stored))
+		return;
+	if (aggref->aggfnoid >= FirstNormalObjectId)
+		refuse(what,
+			   shape->combinable ? "Its transition state is internal, and it has no serialization functions."
+								 : "It has no combine function, which makes one of two partial results.",
+			   shape->combinable ? "Create the aggregate with SERIALFUNC and DESERIALFUNC."
+								 : "Create the aggregate with COMBINEFUNC.");
+	if (strcmp(name, "array_agg") == 0 || strcmp(name, "string_agg") == 0)
+		refuse(what, "This version of PostgreSQL cannot combine its partial results; 16 and newer can.",
+			   "Group by the value too, and use the aggregate in a query on the hybrid view.");
+	refuse(what, "PostgreSQL has no function that combines its partial results.",
+		   "Group by the value too, and use the aggregate in a query on the hybrid view.");
+}
+
+/*
+ * Printed, an implicit cast vanishes, for the function that is called implies it; one that takes arguments of
+ * any type does not.
+ */
+static Expr *
+with_casts_shown(const Expr *arg)
+{
+	Node *node = copyObject((Node *) arg);
+
+	switch (nodeTag(node))
+	{
+		case T_FuncExpr:
+			if (((FuncExpr *) node)->funcformat == COERCE_IMPLICIT_CAST)
+				((FuncExpr *) node)->funcformat = COERCE_EXPLICIT_CAST;
+			break;
+		case T_RelabelType:
+			((RelabelType *) node)->relabelformat = COERCE_EXPLICIT_CAST;
+			break;
+		case T_CoerceViaIO:
+			((CoerceViaIO *) node)->coerceformat = COERCE_EXPLICIT_CAST;
+			break;
+		case T_ArrayCoerceExpr:
+			((ArrayCoerceExpr *) node)->coerceformat = COERCE_EXPLICIT_CAST;
+			break;
+		case T_ConvertRowtypeExpr:
+			((ConvertRowtypeExpr *) node)->convertformat = COERCE_EXPLICIT_CAST;
+			break;
+		case T_RowExpr:
+			if (((RowExpr *) node)->row_format == COERCE_IMPLICIT_CAST)
+				((RowExpr *) node)->row_format = COERCE_EXPLICIT_CAST;
+			break;
+		case T_CoerceToDomain:
+			((CoerceToDomain *) node)->coercionformat = COERCE_EXPLICIT_CAST;
+			break;
+		default:
+			break;
+	}
+	return (Expr *) node;
+}
+
+static void
+add_argument(Aggref *call, Expr *arg, Oid type)
+{
+	call->args = lappend(call->args, makeTargetEntry(arg, list_length(call->args) + 1, NULL, false));
+	call->aggargtypes = lappend_oid(call->aggargtypes, type);
+}
+
+/* The call of streambatch._partial() that computes the state of an aggregate from rows. */
+static Aggref *
+partial_call(const Aggref *aggref, Oid stored)
+{
+	List *name = list_make2(makeString("streambatch"), makeString("_partial"));
+	Oid types[3] = {REGPROCEDUREOID, ANYELEMENTOID, ANYOID};
+	Aggref *call = copyObject((Aggref *) aggref);
+	ListCell *arg;
+	ListCell *type;
+
+	call->aggfnoid = LookupFuncName(name, aggref->args == NIL ? 2 : 3, types, false);
+	call->aggtype = stored;
+	call->aggcollid = get_typcollation(stored) ? aggref->inputcollid : InvalidOid;
+	call->aggtranstype = InvalidOid;
+	call->aggstar = call->aggvariadic = false;
+	call->args = call->aggargtypes = NIL;
+	add_argument(call,
+				 (Expr *) makeConst(REGPROCEDUREOID, -1, InvalidOid, sizeof(Oid),
+									ObjectIdGetDatum(aggref->aggfnoid), false, true),
+				 REGPROCEDUREOID);
+	add_argument(call, (Expr *) makeNullConst(stored, -1, get_typcollation(stored)), stored);
+	forboth(arg, aggref->args, type, aggref->aggargtypes)
+		add_argument(call, with_casts_shown(lfirst_node(TargetEntry, arg)->expr), lfirst_oid(type));
+	return call;
+}
+
+/* Text as part of a format, in which a percent sign means something. */
+static void
+append_literally(StringInfo format, const char *text)
+{
+	for (; *text != '\0'; text++)
+	{
+		appendStringInfoString(format, *text == '%' ? "%" : "");
+		appendStringInfoChar(format, *text);
+	}
+}
+
+static char *
+collation_name(Oid collation)
+{
+	HeapTuple tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+	Form_pg_collation form;
+	char *result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for collation %u", collation);
+	form = (Form_pg_collation) GETSTRUCT(tuple);
+	result = quote_qualified_identifier(get_namespace_name(form->collnamespace), NameStr(form->collname));
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* A NULL of a type, in SQL, as part of a format; with a collation, if one is given. */
+static void
+append_null(StringInfo format, Oid type, Oid collation)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "NULL::%s",
+					 format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+	if (OidIsValid(collation))
+		appendStringInfo(&buf, " COLLATE %s", collation_name(collation));
+	append_literally(format, buf.data);
+}
+
+/* The format of a call of streambatch._merge(). */
+static char *
+merge_call(const Aggref *aggref)
+{
+	StringInfoData format;
+	Oid collation = aggref->inputcollid;
+	ListCell *lc;
+
+	initStringInfo(&format);
+	appendStringInfoString(&format, "streambatch._merge(");
+	append_literally(&format, quote_literal_cstr(format_procedure_qualified(aggref->aggfnoid)));
+	appendStringInfoString(&format, "::pg_catalog.regprocedure, ");
+	append_null(&format, aggref->aggtype, InvalidOid);
+	appendStringInfoString(&format, ", %s");
+	foreach (lc, aggref->aggargtypes)
+	{
+		bool collatable = OidIsValid(get_typcollation(lfirst_oid(lc)));
+
+		appendStringInfoString(&format, ", ");
+		/* explicit, and once, so that it is the aggregate's, whatever the state's column has */
+		append_null(&format, lfirst_oid(lc), collatable ? collation : InvalidOid);
+		if (collatable)
+			collation = InvalidOid;
+	}
+	appendStringInfoChar(&format, ')');
+	return format.data;
+}
+
+static void
+fill_partial(StateDef *state, const Aggref *aggref, Oid stored)
+{
+	memset(state, 0, sizeof(*state));
+	state->aggref = partial_call(aggref, stored);
+	state->folded = copyObject((Aggref *) aggref);
+	state->partial = true;
+	state->type = stored;
+	state->collation = state->aggref->aggcollid;
+	state->merge = merge_call(aggref);
 }
 
 void
 rule_apply(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts)
 {
-	char *name = get_func_name(aggref->aggfnoid);
 	char *what = psprintf("aggregate %s", format_procedure(aggref->aggfnoid));
-	Oid argument = aggref->aggargtypes == NIL ? InvalidOid : linitial_oid(aggref->aggargtypes);
-	const Rule *rule = NULL;
+	const Rule *rule;
+	TransitionShape shape;
 
 	*nparts = 0;
-	if (aggref->aggdistinct != NIL)
-		refuse(psprintf("%s with DISTINCT", what),
-			   "Its partial results cannot be combined exactly; this is not available yet.",
-			   "Make the expression a grouping key and aggregate the view in a query on top.");
-	if (aggref->aggorder != NIL || aggref->aggkind != AGGKIND_NORMAL)
-		refuse(psprintf("ordered %s", what), "Partial results in no promised order cannot be combined.",
-			   "Use count, sum, avg, min or max.");
-	if (get_func_namespace(aggref->aggfnoid) == PG_CATALOG_NAMESPACE)
-		rule = find_rule(name, argument);
-	if (rule == NULL)
-		refuse(what, "There is no rule for it yet.", "Use count, sum, avg, min or max.");
-	result->value = rule->value ? rule->value : "%s";
+	result->value = "%s";
 	result->exact = NULL;
-	if (rule->parts[0] == NULL)
+	transition_check_execute(aggref->aggfnoid);
+	refuse_form(aggref, what);
+	rule = find_rule(aggref);
+	if (rule != NULL)
 	{
-		fill_state(&parts[0], copyObject((Aggref *) aggref));
-		*nparts = 1;
+		apply_rule(rule, aggref, result, parts, nparts);
 		return;
 	}
-	for (int i = 0; i < lengthof(rule->parts) && rule->parts[i] != NULL; i++)
-		fill_state(&parts[(*nparts)++], part_aggregate(aggref, rule->parts[i], rule->cast));
+	transition_shape(aggref, &shape);
+	refuse_uncombinable(aggref, &shape, what);
+	if (aggref->aggvariadic && get_func_variadictype(aggref->aggfnoid) == ANYOID)
+		refuse(psprintf("%s with VARIADIC", what),
+			   "It takes arguments of any type, and here an array of them.",
+			   "Pass the arguments one by one.");
+	fill_partial(&parts[(*nparts)++], aggref, shape.stored);
 }

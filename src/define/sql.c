@@ -130,9 +130,9 @@ column_names(const ViewDef *def)
 
 	for (AttrNumber attno = 1; attno <= ncolumns(def); attno++)
 	{
-		char *name = get_attname(def->stream, attno, true);
+		bool dropped = get_atttype(def->stream, attno) == InvalidOid;
 
-		names = lappend(names, makeString(name ? name : ""));
+		names = lappend(names, makeString(dropped ? "" : get_attname(def->stream, attno, false)));
 	}
 	return names;
 }

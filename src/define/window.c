@@ -95,6 +95,32 @@ window_is_assembled(const Node *call)
 	return find_functions(call, &edge)->kind != WINDOW_TUMBLE;
 }
 
+WindowEdge
+window_call_edge(const Node *call)
+{
+	WindowEdge edge;
+
+	(void) find_functions(call, &edge);
+	return edge;
+}
+
+Interval
+window_call_reach(const Node *call)
+{
+	WindowEdge edge;
+	int size = find_functions(call, &edge)->has_step ? 2 : 1;
+	Interval reach =
+		*DatumGetIntervalP(list_nth_node(Const, ((const FuncExpr *) call)->args, size)->constvalue);
+
+	const Const *zone = list_nth_node(Const, ((const FuncExpr *) call)->args, size + 2);
+
+	/* where the calendar has a say, clocks may be put back or forward while the window lasts */
+	if (reach.day != 0 || reach.month != 0 ||
+		(reach.time > USECS_PER_HOUR && strcmp(TextDatumGetCString(zone->constvalue), "UTC") != 0))
+		reach.day += 2;
+	return reach;
+}
+
 static bool
 contained_walker(Node *node, void *context)
 {

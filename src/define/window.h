@@ -47,7 +47,11 @@ extern bool window_find(StreamWindow *window, List *groups, int varno, AttrNumbe
  */
 extern bool window_is_call(const Node *node);
 extern bool window_is_assembled(const Node *call);
+extern WindowEdge window_call_edge(const Node *call);
 extern bool window_edge(const StreamWindow *window, const Node *node, WindowEdge *edge);
+
+/* More than an edge of a window can lie away from the pane that the (constant) arguments are for. */
+extern Interval window_call_reach(const Node *call);
 
 /* Whether the expression contains a call of a window function. */
 extern bool window_contained(Node *expr);

@@ -29,7 +29,9 @@
 #include "catalog/pg_class.h"
 #include "common/compat.h"
 #include "common/guard.h"
+#include "define/law.h"
 #include "executor/spi.h"
+#include "define/shape.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "optimizer/clauses.h"
@@ -153,6 +155,24 @@ check_layers_columns(const Creation *c)
 	}
 }
 
+/* The tables that are looked up: the worker would find out later, and suspend the view. */
+static void
+check_tables(const Creation *c)
+{
+	List *relations = shape_relations(c->query);
+	ListCell *lc;
+
+	foreach (lc, relations)
+	{
+		Oid relid = lfirst_oid(lc);
+
+		if (pg_class_aclcheck(relid, c->owner, ACL_SELECT) != ACLCHECK_OK &&
+			pg_attribute_aclcheck_all(relid, c->owner, ACL_SELECT, ACLMASK_ANY) != ACLCHECK_OK)
+			aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(relid)),
+						   get_rel_name(relid));
+	}
+}
+
 static void
 check_privileges(const Creation *c, const StreamRow *stream, bool fresh)
 {
@@ -160,6 +180,7 @@ check_privileges(const Creation *c, const StreamRow *stream, bool fresh)
 
 	if (pg_class_aclcheck(c->def->stream, c->owner, ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(c->def->stream));
+	check_tables(c);
 	if (stream != NULL && OidIsValid(stream->archive) &&
 		pg_class_aclcheck(stream->archive, c->owner, ACL_SELECT) != ACLCHECK_OK)
 		ereport(
@@ -184,6 +205,7 @@ analyse(Creation *c, text *sql)
 	check_duplicate_columns(c->query);
 	c->def = analyse_query(c->query);
 	check_layers_columns(c);
+	law_check(c->def, c->owner, c->row.settings);
 	/* a window stays what it is, whatever becomes of the functions that computed its size */
 	c->query->targetList = (List *) window_normalise((Node *) c->query->targetList);
 	c->query->havingQual = window_normalise(c->query->havingQual);

@@ -155,8 +155,8 @@ connection_partition_count(Connection *connection, rd_kafka_topic_t *topic, int 
 {
 	*err = RD_KAFKA_RESP_ERR__TIMED_OUT;
 
-	/* a reply that comes after its slice is lost: hence growing ones */
-	for (int slice = 250; timeout_ms > 0; timeout_ms -= slice, slice = Min(slice * 2, Max(timeout_ms, 1)))
+	for (int slice = connection_slice(timeout_ms); timeout_ms > 0;
+		 timeout_ms -= slice, slice = Min(slice * 2, Max(timeout_ms, 1)))
 	{
 		const struct rd_kafka_metadata *metadata;
 		int count = -1;

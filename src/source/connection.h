@@ -53,6 +53,16 @@ extern void connection_open(Connection *connection, const Stream *stream, Oid ro
 extern int connection_poll(Connection *connection, int timeout_ms);
 
 /*
+ * The first of the slices that a wait for a broker is cut in, to hear interrupts between them. A reply that
+ * comes after its slice is lost: hence growing ones, and a wait of at most a second in one piece.
+ */
+static inline int
+connection_slice(int timeout_ms)
+{
+	return timeout_ms <= 1000 ? timeout_ms : 250;
+}
+
+/*
  * Ask the broker for the number of a topic's partitions, in slices between which interrupts are heard. -1:
  * *err says why, and the events perhaps more.
  */

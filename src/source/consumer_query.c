@@ -61,8 +61,8 @@ consumer_query_offsets(Consumer *consumer, const int32 *partitions, int64 *offse
 {
 	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
 
-	/* in growing slices, as connection_partition_count() does */
-	for (int slice = 250; timeout_ms > 0; timeout_ms -= slice, slice = Min(slice * 2, Max(timeout_ms, 1)))
+	for (int slice = connection_slice(timeout_ms); timeout_ms > 0;
+		 timeout_ms -= slice, slice = Min(slice * 2, Max(timeout_ms, 1)))
 	{
 		CHECK_FOR_INTERRUPTS();
 		slice = Min(slice, timeout_ms);

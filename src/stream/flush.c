@@ -61,7 +61,7 @@ write_view(ViewFold *vf, int64 epoch)
 	PG_CATCH();
 	{
 		/* no subtransaction: whoever gets false aborts the whole transaction */
-		if (vf->append || ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+		if (vf->append || letters_nobodys(geterrcode()))
 			PG_RE_THROW();
 		MemoryContextSwitchTo(context);
 		FlushErrorState();

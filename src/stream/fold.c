@@ -3,32 +3,23 @@
  *		The fold: aggregate states in memory (see fold.h).
  *
  * A hash table of groups (PostgreSQL's own TupleHashTable) holds for each the transition values of every
- * state, advanced by the aggregates' own transition functions under nodeAgg.c's rules: a strict function is
- * not called for NULLs, the first value of a strict function without initial value becomes the state, and a
- * by-reference state lives in the fold's memory. The functions see an AggState that is none but has the one
- * thing they ask it for: the memory context that their states belong to (AggCheckCallContext).
+ * state that the worker computes, advanced by the aggregates' own transition functions (define/transition.h).
+ * Stored is the aggregate's value, or of a partial state the transition state itself.
  *
- * Memory: "table" holds groups and states and is reset as a whole; "row" is reset for each row.
+ * Memory: "table" holds groups and states and is reset as a whole; "row" is reset for each row; "combining"
+ * for each combination of two stored states.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "catalog/pg_aggregate.h"
-#include "catalog/pg_proc.h"
 #include "common/compat.h"
+#include "define/transition.h"
 #include "executor/executor.h"
-#include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
-#include "parser/parse_agg.h"
 #include "stream/fold.h"
-#include "utils/builtins.h"
-#include "utils/datum.h"
-#include "utils/expandeddatum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/sortsupport.h"
-#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 /*
@@ -37,36 +28,25 @@
  */
 #define MAX_KEY_SIZE 2600
 
-typedef struct FoldValue
+/* A state that the worker computes: all but those of the batch layer alone. */
+typedef struct Folding
 {
-	Datum value;
-	bool isnull;
-	bool untouched; /* strict, no initial value, no input yet */
-} FoldValue;
-
-typedef struct Transition
-{
+	Transition transition; /* first, and used in place */
 	const FoldState *columns;
-	FmgrInfo function;
-	FunctionCallInfo call;
-	int nargs; /* inputs, without the state */
-	bool byval;
-	int16 len;
-	Datum initial;
-	bool initial_null;
-	bool has_final;
-	FmgrInfo final;
-	int nfinal; /* arguments of the final function, with the state */
-	FmgrInfo combine;
-	Oid collation;
-} Transition;
+	int state; /* index among the view's states */
+	bool partial;
+	FmgrInfo combine; /* of values, where it is not partial */
+} Folding;
 
 struct Fold
 {
 	const ViewDef *def;
-	Transition *transitions;
-	AggState *agg;				 /* what transition functions are shown */
+	int nfoldings;
+	Folding *foldings;
+	Folding **folding_of;		 /* by state; NULL: of the batch layer alone */
 	ExprContext *table_econtext; /* its per-tuple memory is "table" */
+	ExprContext *row_econtext;	 /* … "row" */
+	ExprContext *combining;
 	MemoryContext table;
 	MemoryContext row;
 	TupleDesc key_desc;
@@ -77,67 +57,25 @@ struct Fold
 	Oid *collations;
 	TupleHashTable groups;
 	int64 ngroups;
-	FoldValue *single; /* the group of a view without keys */
+	TransitionValue *single; /* the group of a view without keys */
 };
 
-static Datum
-initial_value(Datum spelling, Oid type)
-{
-	Oid input;
-	Oid ioparam;
-	char *value = TextDatumGetCString(spelling);
-
-	getTypeInputInfo(type, &input, &ioparam);
-	return OidInputFunctionCall(input, value, ioparam, -1);
-}
-
 static void
-transition_init(Transition *t, const StateDef *state, const FoldState *columns, AggState *agg)
+folding_init(Fold *fold, Folding *folding, const StateDef *state, const FoldState *columns)
 {
-	Aggref *aggref = state->folded;
-	HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggref->aggfnoid));
-	Form_pg_aggregate form;
-	Oid argtypes[FUNC_MAX_ARGS];
-	int nargs = get_aggregate_argtypes(aggref, argtypes);
-	Oid transtype;
-	Expr *expr;
-	Expr *unused;
-	Datum init;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for aggregate %u", aggref->aggfnoid);
-	form = (Form_pg_aggregate) GETSTRUCT(tuple);
-	transtype = resolve_aggregate_transtype(aggref->aggfnoid, form->aggtranstype, argtypes, nargs);
-	get_typlenbyval(transtype, &t->len, &t->byval);
-	t->columns = columns;
-	t->nargs = columns->nargs;
-	t->collation = aggref->inputcollid;
-
-	fmgr_info(form->aggtransfn, &t->function);
-	build_aggregate_transfn_expr(argtypes, nargs, 0, false, transtype, aggref->inputcollid, form->aggtransfn,
-								 InvalidOid, &expr, &unused);
-	fmgr_info_set_expr((Node *) expr, &t->function);
-	t->call = palloc0(SizeForFunctionCallInfo(t->nargs + 1));
-	InitFunctionCallInfoData(*t->call, &t->function, t->nargs + 1, t->collation, (Node *) agg, NULL);
-
-	init = SysCacheGetAttr(AGGFNOID, tuple, Anum_pg_aggregate_agginitval, &t->initial_null);
-	t->initial = t->initial_null ? (Datum) 0 : initial_value(init, transtype);
-	t->has_final = OidIsValid(form->aggfinalfn);
-	if (t->has_final)
-	{
-		t->nfinal = form->aggfinalextra ? nargs + 1 : 1;
-		fmgr_info(form->aggfinalfn, &t->final);
-		build_aggregate_finalfn_expr(argtypes, t->nfinal, transtype, aggref->aggtype, aggref->inputcollid,
-									 form->aggfinalfn, &expr);
-		fmgr_info_set_expr((Node *) expr, &t->final);
-	}
-	fmgr_info(state->combine, &t->combine);
+	transition_check_execute(state->folded->aggfnoid);
+	transition_init(&folding->transition, state->folded, state->partial, fold->table_econtext,
+					fold->row_econtext);
+	folding->columns = columns;
+	folding->partial = state->partial;
+	if (state->partial)
+		return;
+	fmgr_info(state->combine, &folding->combine);
 	fmgr_info_set_expr((Node *) makeFuncExpr(state->combine, state->type,
 											 list_make2(makeNullConst(state->type, -1, InvalidOid),
 														makeNullConst(state->type, -1, InvalidOid)),
 											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
-					   &t->combine);
-	ReleaseSysCache(tuple);
+					   &folding->combine);
 }
 
 static void
@@ -189,22 +127,41 @@ fold_create(const ViewDef *def, const FoldState *columns)
 	Fold *fold = palloc0(sizeof(Fold));
 
 	fold->def = def;
-	fold->agg = makeNode(AggState);
 	fold->table_econtext = CreateStandaloneExprContext();
-	fold->agg->curaggcontext = fold->table_econtext;
+	fold->row_econtext = CreateStandaloneExprContext();
+	fold->combining = CreateStandaloneExprContext();
 	fold->table = fold->table_econtext->ecxt_per_tuple_memory;
-	fold->row = AllocSetContextCreate(CurrentMemoryContext, "streambatch fold row", ALLOCSET_DEFAULT_SIZES);
-	fold->transitions = palloc0((def->nstates + 1) * sizeof(Transition));
+	fold->row = fold->row_econtext->ecxt_per_tuple_memory;
+	fold->foldings = palloc0((def->nstates + 1) * sizeof(Folding));
+	fold->folding_of = palloc0((def->nstates + 1) * sizeof(Folding *));
 	for (int i = 0; i < def->nstates; i++)
-		transition_init(&fold->transitions[i], &def->states[i], &columns[i], fold->agg);
+	{
+		Folding *folding = &fold->foldings[fold->nfoldings];
+
+		if (def->states[i].batch_only)
+			continue;
+		folding_init(fold, folding, &def->states[i], &columns[i]);
+		folding->state = i;
+		fold->folding_of[i] = folding;
+		fold->nfoldings++;
+	}
 	keys_init(fold);
 	build_table(fold);
 	return fold;
 }
 
+/* Where states live, whatever an error interrupted. */
+static void
+use_table(Fold *fold)
+{
+	for (int i = 0; i < fold->nfoldings; i++)
+		fold->foldings[i].transition.agg->curaggcontext = fold->table_econtext;
+}
+
 void
 fold_reset(Fold *fold)
 {
+	use_table(fold);
 	/* runs what the aggregates registered to be run at the end, and frees all groups */
 	ReScanExprContext(fold->table_econtext);
 	MemoryContextReset(fold->row);
@@ -217,26 +174,19 @@ fold_memory(const Fold *fold)
 	return MemoryContextMemAllocated(fold->table, true);
 }
 
-static FoldValue *
+static TransitionValue *
 new_group(Fold *fold)
 {
-	FoldValue *values = MemoryContextAlloc(fold->table, (fold->def->nstates + 1) * sizeof(FoldValue));
-	MemoryContext old = MemoryContextSwitchTo(fold->table);
+	TransitionValue *values =
+		MemoryContextAlloc(fold->table, (fold->nfoldings + 1) * sizeof(TransitionValue));
 
-	for (int i = 0; i < fold->def->nstates; i++)
-	{
-		const Transition *t = &fold->transitions[i];
-
-		values[i].isnull = t->initial_null;
-		values[i].untouched = t->initial_null;
-		values[i].value = t->initial_null ? (Datum) 0 : datumCopy(t->initial, t->byval, t->len);
-	}
-	MemoryContextSwitchTo(old);
+	for (int i = 0; i < fold->nfoldings; i++)
+		transition_start(&fold->foldings[i].transition, &values[i]);
 	fold->ngroups++;
 	return values;
 }
 
-static FoldValue *
+static TransitionValue *
 find_group(Fold *fold, TupleTableSlot *row)
 {
 	TupleTableSlot *key = fold->key_slot;
@@ -266,112 +216,41 @@ find_group(Fold *fold, TupleTableSlot *row)
 	return compat_entry_additional(fold->groups, entry);
 }
 
-/* Make a by-reference result of a transition function the fold's own. */
-static Datum
-keep(Fold *fold, const Transition *t, Datum value, bool isnull, const FoldValue *before)
-{
-	MemoryContext old;
-
-	if (t->byval || DatumGetPointer(value) == DatumGetPointer(before->value))
-		return value;
-	if (!isnull && !(t->len == -1 && VARATT_IS_EXTERNAL_EXPANDED_RW(DatumGetPointer(value)) &&
-					 MemoryContextGetParent(DatumGetEOHP(value)->eoh_context) == fold->table))
-	{
-		old = MemoryContextSwitchTo(fold->table);
-		value = datumCopy(value, t->byval, t->len);
-		MemoryContextSwitchTo(old);
-	}
-	if (!before->isnull)
-	{
-		if (t->len == -1 && VARATT_IS_EXTERNAL_EXPANDED_RW(DatumGetPointer(before->value)))
-			DeleteExpandedObject(before->value);
-		else
-			pfree(DatumGetPointer(before->value));
-	}
-	return value;
-}
-
 static void
-advance(Fold *fold, Transition *t, FoldValue *state, TupleTableSlot *row)
+advance(Folding *folding, TransitionValue *state, TupleTableSlot *row)
 {
-	FunctionCallInfo call = t->call;
-	Datum result;
+	Transition *t = &folding->transition;
+	const FoldState *columns = folding->columns;
+	NullableDatum *args = t->call->args;
 
-	if (t->columns->filter >= 0 &&
-		(row->tts_isnull[t->columns->filter] || !DatumGetBool(row->tts_values[t->columns->filter])))
+	if (columns->filter >= 0 &&
+		(row->tts_isnull[columns->filter] || !DatumGetBool(row->tts_values[columns->filter])))
 		return;
 	for (int i = 0; i < t->nargs; i++)
 	{
-		int column = t->columns->args[i];
+		int column = columns->args[i];
 
 		if (t->function.fn_strict && row->tts_isnull[column])
 			return;
-		call->args[i + 1].value = row->tts_values[column];
-		call->args[i + 1].isnull = row->tts_isnull[column];
+		args[i + 1].value = row->tts_values[column];
+		args[i + 1].isnull = row->tts_isnull[column];
 	}
-	if (t->function.fn_strict)
-	{
-		if (state->untouched)
-		{
-			MemoryContext old = MemoryContextSwitchTo(fold->table);
-
-			state->value = datumCopy(call->args[1].value, t->byval, t->len);
-			state->isnull = state->untouched = false;
-			MemoryContextSwitchTo(old);
-			return;
-		}
-		if (state->isnull)
-			return;
-	}
-	call->args[0].value = state->value;
-	call->args[0].isnull = state->isnull;
-	call->isnull = false;
-	result = FunctionCallInvoke(call);
-	state->value = keep(fold, t, result, call->isnull, state);
-	state->isnull = call->isnull;
-	state->untouched = false;
+	transition_advance(t, state);
 }
 
 void
 fold_row(Fold *fold, TupleTableSlot *row)
 {
 	MemoryContext old;
-	FoldValue *values;
+	TransitionValue *values;
 
 	slot_getallattrs(row);
 	MemoryContextReset(fold->row);
 	old = MemoryContextSwitchTo(fold->row);
 	values = find_group(fold, row);
-	for (int i = 0; i < fold->def->nstates; i++)
-		advance(fold, &fold->transitions[i], &values[i], row);
+	for (int i = 0; i < fold->nfoldings; i++)
+		advance(&fold->foldings[i], &values[i], row);
 	MemoryContextSwitchTo(old);
-}
-
-static Datum
-finalise(Fold *fold, Transition *t, const FoldValue *state, bool *isnull)
-{
-	LOCAL_FCINFO(call, FUNC_MAX_ARGS);
-	Datum result;
-
-	*isnull = state->isnull;
-	if (!t->has_final)
-		return state->value;
-	if (t->final.fn_strict && (state->isnull || t->nfinal > 1))
-	{
-		*isnull = true;
-		return (Datum) 0;
-	}
-	InitFunctionCallInfoData(*call, &t->final, t->nfinal, t->collation, (Node *) fold->agg, NULL);
-	for (int i = 1; i < t->nfinal; i++)
-	{
-		call->args[i].value = (Datum) 0;
-		call->args[i].isnull = true;
-	}
-	call->args[0].value = state->value;
-	call->args[0].isnull = state->isnull;
-	result = FunctionCallInvoke(call);
-	*isnull = call->isnull;
-	return result;
 }
 
 static int
@@ -409,7 +288,8 @@ sort_groups(Fold *fold, FoldGroup *groups)
 }
 
 static void
-fill_group(Fold *fold, FoldGroup *group, MinimalTuple key, const FoldValue *values, TupleTableSlot *slot)
+fill_group(Fold *fold, FoldGroup *group, MinimalTuple key, const TransitionValue *values,
+		   TupleTableSlot *slot)
 {
 	int nkeys = fold->def->nkeys;
 	int nstates = fold->def->nstates;
@@ -425,8 +305,16 @@ fill_group(Fold *fold, FoldGroup *group, MinimalTuple key, const FoldValue *valu
 		memcpy(group->keys, slot->tts_values, nkeys * sizeof(Datum));
 		memcpy(group->key_nulls, slot->tts_isnull, nkeys * sizeof(bool));
 	}
-	for (int i = 0; i < nstates; i++)
-		group->states[i] = finalise(fold, &fold->transitions[i], &values[i], &group->state_nulls[i]);
+	memset(group->state_nulls, true, nstates * sizeof(bool));
+	for (int i = 0; i < fold->nfoldings; i++)
+	{
+		Folding *folding = &fold->foldings[i];
+		bool *isnull = &group->state_nulls[folding->state];
+
+		group->states[folding->state] = folding->partial
+											? transition_store(&folding->transition, &values[i], isnull)
+											: transition_final(&folding->transition, &values[i], isnull);
+	}
 }
 
 FoldGroup *
@@ -436,6 +324,7 @@ fold_groups(Fold *fold, int64 *ngroups)
 	FoldGroup *groups = MemoryContextAllocHuge(fold->table, (fold->ngroups + 1) * sizeof(FoldGroup));
 	int64 n = 0;
 
+	use_table(fold);
 	if (fold->def->nkeys == 0 && fold->single != NULL)
 		fill_group(fold, &groups[n++], NULL, fold->single, NULL);
 	if (fold->def->nkeys > 0)
@@ -459,7 +348,19 @@ fold_groups(Fold *fold, int64 *ngroups)
 }
 
 Datum
-fold_combine(Fold *fold, int state, Datum a, Datum b)
+fold_combine(Fold *fold, int state, Datum a, Datum b, bool *isnull)
 {
-	return FunctionCall2Coll(&fold->transitions[state].combine, fold->transitions[state].collation, a, b);
+	Folding *folding = fold->folding_of[state];
+	Transition *t = &folding->transition;
+	Datum result;
+
+	*isnull = false;
+	if (!folding->partial)
+		return FunctionCall2Coll(&folding->combine, t->collation, a, b);
+	/* an error leaves it so until the groups are next asked for */
+	t->agg->curaggcontext = fold->combining;
+	result = transition_combine(t, a, b, isnull);
+	t->agg->curaggcontext = fold->table_econtext;
+	ReScanExprContext(fold->combining);
+	return result;
 }

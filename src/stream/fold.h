@@ -21,6 +21,7 @@ typedef struct FoldGroup
 
 /*
  * A fold for the rows of the definition's fold query. Lives in the current context, as must def and columns.
+ * Called as the view's owner, whom it checks for the right to call the aggregates.
  */
 extern Fold *fold_create(const ViewDef *def, const FoldState *columns);
 
@@ -36,15 +37,15 @@ extern void fold_reset(Fold *fold);
 extern Size fold_memory(const Fold *fold);
 
 /*
- * The groups, sorted by their keys, with finalised states. They live in the fold until it is reset. Raises
+ * The groups, sorted by their keys, with states as they are stored. They live in the fold until it is reset. Raises
  * what final functions raise.
  */
 extern FoldGroup *fold_groups(Fold *fold, int64 *ngroups);
 
 /*
- * Two stored states made one: the definition's combine function. Raises what it raises. Allocates in the
- * current context.
+ * Two stored states, neither of them null, made one. Raises what combine functions raise; the groups are
+ * then to be asked for anew, or the fold reset. Allocates in the current context.
  */
-extern Datum fold_combine(Fold *fold, int state, Datum a, Datum b);
+extern Datum fold_combine(Fold *fold, int state, Datum a, Datum b, bool *isnull);
 
 #endif /* FOLD_H */

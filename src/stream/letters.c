@@ -69,19 +69,24 @@ letters_add(Letters *letters, const Message *message, Oid view, const ErrorData 
 	MemoryContextSwitchTo(old);
 }
 
-void
-letters_reject_error(ErrorData *error)
+bool
+letters_nobodys(int sqlerrcode)
 {
-	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
 	{
 		case ERRCODE_OPERATOR_INTERVENTION:
 		case ERRCODE_INSUFFICIENT_RESOURCES:
 		case ERRCODE_TRANSACTION_ROLLBACK:
 		case ERRCODE_SYSTEM_ERROR:
-			ReThrowError(error);
+			return true;
 		default:
-			if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
-				ReThrowError(error);
-			break;
+			return sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
 	}
+}
+
+void
+letters_reject_error(ErrorData *error)
+{
+	if (letters_nobodys(error->sqlerrcode))
+		ReThrowError(error);
 }

@@ -23,6 +23,9 @@ extern Size letters_memory(const Letters *letters);
 /* A message that error keeps out of the stream (view InvalidOid) or out of a view. Copies all it needs. */
 extern void letters_add(Letters *letters, const Message *message, Oid view, const ErrorData *error);
 
+/* Whether an error is no fault of any data: memory, disk, locks, a cancel, a shutdown. */
+extern bool letters_nobodys(int sqlerrcode);
+
 /*
  * Raise an error again that says nothing about the message: out of memory, cancelled, shut down, disk full,
  * deadlock. To make it a dead letter would lose the message.

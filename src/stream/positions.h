@@ -36,6 +36,12 @@ extern void positions_load(Positions *positions, Oid stream, int count);
 /* More partitions: they begin at their beginning. */
 extern void positions_grow(Positions *positions, int count);
 
+/* The log's ends now, palloc'd; NULL when no broker tells in time: the consumer's state then says why. */
+extern int64 *positions_ask_ends(Consumer *consumer, int count, int timeout_ms);
+
+/* Store them as the first positions. */
+extern void positions_store_ends(Positions *positions, Oid stream, int count, const int64 *ends);
+
 /* Give the consumer all positions: where to read on. */
 extern void positions_assign(const Positions *positions, Consumer *consumer);
 

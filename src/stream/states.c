@@ -204,10 +204,11 @@ put_group(Writer *w, Fold *fold, const FoldGroup *group, int64 epoch)
 		put->tts_isnull[att] = group->state_nulls[i];
 		if (!exists || w->found->tts_isnull[att])
 			continue;
-		put->tts_values[att] = group->state_nulls[i]
-								   ? w->found->tts_values[att]
-								   : fold_combine(fold, i, w->found->tts_values[att], group->states[i]);
 		put->tts_isnull[att] = false;
+		put->tts_values[att] = w->found->tts_values[att];
+		if (!group->state_nulls[i])
+			put->tts_values[att] =
+				fold_combine(fold, i, w->found->tts_values[att], group->states[i], &put->tts_isnull[att]);
 	}
 	ExecStoreVirtualTuple(put);
 	if (exists)

@@ -57,6 +57,7 @@ viewfold_open(const ViewRow *row)
 	ViewFold *vf = palloc0(sizeof(ViewFold));
 	Oid nsp = get_namespace_oid("streambatch_state", false);
 	FoldState *columns;
+	Guard guard;
 
 	vf->context = context;
 	vf->row = *row;
@@ -73,7 +74,10 @@ viewfold_open(const ViewRow *row)
 	if (vf->def->stream != row->stream)
 		elog(ERROR, "the query of hybrid view %d reads another stream", row->id);
 	vf->query = sql_fold(vf->def, &columns);
+	/* initial values are made by input functions, which may be somebody's */
+	guard_enter(&guard, vf->owner, vf->row.settings);
 	vf->fold = fold_create(vf->def, columns);
+	guard_leave(&guard);
 	MemoryContextSwitchTo(old);
 	return vf;
 }

@@ -48,7 +48,7 @@
 #define CAREFUL_BATCHES 64
 #define HOUSEKEEPING_MS 1000
 #define PARTITIONS_MS 5000
-#define METADATA_TIMEOUT_MS 5000
+#define ANSWER_MS 800 /* how long a broker may keep us from looking at the catalog: less than a second */
 
 typedef struct Worker
 {
@@ -169,73 +169,77 @@ idle(int timeout_ms)
 	}
 }
 
-/* The number of partitions; waits until a broker tells. */
+/* The number of partitions; 0, and noted why, when no broker tells in time. */
 static int
-await_partitions(void)
+ask_partitions(void)
 {
-	for (;;)
+	int count = consumer_partition_count(w->consumer, ANSWER_MS);
+	WorkerError error;
+
+	CHECK_FOR_INTERRUPTS();
+	/* an answer that came too late is in the statistics by now */
+	if (count < 0)
+		count = consumer_partition_count(w->consumer, 0);
+	if (count > 0)
+		return count;
+	if (note_trouble())
 	{
-		int count = consumer_partition_count(w->consumer, METADATA_TIMEOUT_MS);
-
-		CHECK_FOR_INTERRUPTS();
-		if (count > 0)
-			return count;
-		if (note_trouble())
-		{
-			WorkerError error;
-
-			advice_no_topic(w->d.stream, &error);
-			slots_set_state(w->slot, WORKER_RECONNECTING);
-			slots_set_error(w->slot, &error);
-		}
-		idle(HOUSEKEEPING_MS);
-		load();
-		check_definition();
+		advice_no_topic(w->d.stream, &error);
+		slots_set_state(w->slot, WORKER_RECONNECTING);
+		slots_set_error(w->slot, &error);
 	}
+	return 0;
+}
+
+/* Take the stored positions, or the first ones. False: the catalog is not what it was when it was loaded. */
+static bool
+begin_positions(int count, const int64 *ends)
+{
+	StreamRow row; /* not the definition's, whose generation is the one that the views were loaded at */
+	bool begun;
+	MemoryContext old;
+
+	begin();
+	old = MemoryContextSwitchTo(w->context);
+	begun = catalog_lock_stream(w->d.relid, &row) &&
+			(row.started || w->d.stream->start == START_EARLIEST || ends != NULL);
+	if (begun && !row.started)
+	{
+		if (ends != NULL)
+			positions_store_ends(&w->positions, w->d.relid, count, ends);
+		catalog_set_started(w->d.relid);
+	}
+	if (begun)
+		positions_load(&w->positions, w->d.relid, count);
+	MemoryContextSwitchTo(old);
+	CommitTransactionCommand();
+	return begun;
 }
 
 /*
- * start 'latest': the first positions are the log's ends now, and stored, so that partitions that appear
- * later begin at their beginning.
+ * Find out where to begin. Brokers are asked outside transactions, so that no lock is held meanwhile, and once
+ * a second at most; in between the catalog is looked at: there may be nothing left to begin for.
  */
-static bool
-start_latest(int count)
-{
-	positions_load(&w->positions, w->d.relid, count);
-	for (int i = 0; i < count; i++)
-	{
-		int64 low;
-		int64 high;
-
-		if (!consumer_query_range(w->consumer, i, &low, &high, METADATA_TIMEOUT_MS))
-			return false;
-		w->positions.items[i].next_offset = high;
-	}
-	positions_write(&w->positions, w->d.relid);
-	return true;
-}
-
 static void
 load_positions(void)
 {
-	bool started = false;
-	MemoryContext old;
-
-	while (!started)
+	for (;;)
 	{
-		int count = await_partitions();
-		StreamRow row; /* not the definition's, whose generation is the one that the views were loaded at */
+		TimestampTz asked = GetCurrentTimestamp();
+		int count = ask_partitions();
+		bool need_ends = w->d.stream->start != START_EARLIEST && !w->d.row.started;
+		int64 *ends = NULL;
 
-		begin();
-		old = MemoryContextSwitchTo(w->context);
-		started = catalog_lock_stream(w->d.relid, &row) &&
-				  (row.started || w->d.stream->start == START_EARLIEST || start_latest(count));
-		if (started && !row.started)
-			catalog_set_started(w->d.relid);
-		if (started)
-			positions_load(&w->positions, w->d.relid, count);
-		MemoryContextSwitchTo(old);
-		CommitTransactionCommand();
+		if (count > 0 && need_ends && (ends = positions_ask_ends(w->consumer, count, ANSWER_MS)) == NULL)
+			(void) note_trouble();
+		if (count == 0 || (need_ends && ends == NULL))
+			idle(Max(HOUSEKEEPING_MS - (GetCurrentTimestamp() - asked) / 1000, 1));
+		else if (begin_positions(count, ends))
+			break;
+		if (ends != NULL)
+			pfree(ends);
+		load();
+		check_definition();
 	}
 	positions_assign(&w->positions, w->consumer);
 	w->last_partitions = GetCurrentTimestamp();
@@ -467,7 +471,7 @@ out_of_range(void)
 	StreamRow row;
 	WorkerError error;
 
-	if (!consumer_query_range(w->consumer, partition, &low, &high, METADATA_TIMEOUT_MS))
+	if (!consumer_query_range(w->consumer, partition, &low, &high, ANSWER_MS))
 		return;
 	if (!w->d.stream->on_gap_skip || offset > high)
 	{
@@ -576,8 +580,9 @@ run(void)
 		/* what lies before the end may be control records alone */
 		if (positions_poll(&w->positions, w->consumer) && begin_fold())
 			flush();
-		report_state();
+		/* first, for a state may need brokers to answer */
 		keep_house();
+		report_state();
 		if (!w->in_transaction)
 			idle(HOUSEKEEPING_MS);
 	}

@@ -35,12 +35,25 @@ drop_under_load(@$_) foreach @cases;
 foreach my $drop ('DROP VIEW app.v1', 'DROP SCHEMA app CASCADE', 'DROP FOREIGN TABLE app.events CASCADE')
 {
     set_up();
+    $node->poll_query_until('app', "SELECT watermark > '2025-03-01 00:00:10Z' FROM streambatch.stat_stream") or die 'the traffic does not arrive';
+    $node->safe_psql('app', "CALL streambatch.refresh('app.v1')");
+    # a window holds more events than a chunk, so that some are done when the refresh is held back at the third window
+    my $holder = StreamBatch::Background->new($node, undef, 'app');
+    $holder->start(
+        'BEGIN',
+        "SELECT FROM streambatch_state.batch_1 WHERE pane = '2025-03-01 00:00:02Z' FOR UPDATE",
+        "SET application_name = 'holder'",
+        'DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_locks WHERE mode = \'AccessExclusiveLock\' AND NOT granted) LOOP PERFORM pg_sleep(0.02); END LOOP; END $$',
+        'COMMIT');
+    $node->poll_query_until('app', "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'holder'") or die 'nobody holds the refresh back';
     my $refresh = StreamBatch::Background->new($node, qr/was dropped while it was refreshed/, 'app');
-    $refresh->start(map { "CALL streambatch.refresh('app.v1', full => true)" } 1 .. 50);
-    $node->poll_query_until('app', 'SELECT count(*) > 0 FROM streambatch.refresh_history WHERE chunks_done > 1')
+    $refresh->start("CALL streambatch.refresh('app.v1', full => true)");
+    $node->poll_query_until('app', "SELECT chunks_done > 1 FROM streambatch.refresh_history WHERE state = 'running'")
       or die 'the refresh does not begin';
     is(run_sql("SET client_min_messages = error; $drop"), '', "$drop during a refresh");
+    $holder->finish;
     ok(eval { $refresh->finish; 1 }, 'the refresh takes it') or diag($@);
+    is($refresh->done, 0, 'and does not end well');
     clean_up();
 }
 

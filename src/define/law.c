@@ -1,0 +1,348 @@
+/*
+ * law.c
+ *		The law that an aggregate must keep, tried on sample rows (see law.h).
+ *
+ * The rows have samples of the argument types, and NULLs. Rows on which the aggregate itself raises are left out. Of
+ * the rest its value at once must be its value of parts that are stored and combined as the layers do it: each
+ * row a part, in either order; two parts, cut anywhere, one of them empty at the ends; and parts made one before
+ * the others join them, as the worker does. An error in between proves nothing, and refuses nothing.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "catalog/pg_type.h"
+#include "common/attempt.h"
+#include "common/guard.h"
+#include "define/law.h"
+#include "define/samples.h"
+#include "define/transition.h"
+#include "lib/stringinfo.h"
+#include "parser/parse_agg.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+
+#include <math.h>
+
+#define MAX_ROWS (SAMPLES_MAX + 2) /* one of NULLs, one with a NULL */
+
+/* How far sums of floats may differ for the order in which they are made. */
+#define TOLERANCE 1e-9
+#define TOLERANCE_FLOAT4 1e-5
+
+typedef struct Row
+{
+	Datum *values;
+	bool *nulls;
+} Row;
+
+/* A stored state. */
+typedef struct Part
+{
+	Datum state;
+	bool isnull;
+} Part;
+
+typedef struct Law
+{
+	const Aggref *aggref;
+	Transition t;
+	ExprContext *states;
+	ExprContext *row_context;
+	int nargs;
+	Oid types[FUNC_MAX_ARGS];
+	Row rows[MAX_ROWS];
+	int nrows;
+	/* what contradicts */
+	char *at_once;
+	char *in_parts;
+	char *parts;
+} Law;
+
+static char *
+print_value(Oid type, Datum value, bool isnull)
+{
+	Oid output;
+	bool varlena;
+
+	if (isnull)
+		return "NULL";
+	getTypeOutputInfo(type, &output, &varlena);
+	return OidOutputFunctionCall(output, value);
+}
+
+static void
+advance(Law *law, TransitionValue *state, const Row *row)
+{
+	MemoryContext old = MemoryContextSwitchTo(law->row_context->ecxt_per_tuple_memory);
+	Transition *t = &law->t;
+	bool skip = false;
+
+	for (int i = 0; i < law->nargs; i++)
+	{
+		skip |= t->function.fn_strict && row->nulls[i];
+		t->call->args[i + 1].value = row->values[i];
+		t->call->args[i + 1].isnull = row->nulls[i];
+	}
+	if (!skip)
+		transition_advance(t, state);
+	MemoryContextSwitchTo(old);
+	ResetExprContext(law->row_context);
+}
+
+/* The final value as text; the state is done with. */
+static char *
+finish(Law *law, TransitionValue *state)
+{
+	bool isnull;
+	Datum value = transition_final(&law->t, state, &isnull);
+	char *result = print_value(law->aggref->aggtype, value, isnull);
+
+	ReScanExprContext(law->states);
+	return result;
+}
+
+static char *
+at_once(Law *law, int from, int to)
+{
+	TransitionValue state;
+
+	transition_start(&law->t, &state);
+	for (int i = from; i < to; i++)
+		advance(law, &state, &law->rows[i]);
+	return finish(law, &state);
+}
+
+/* The stored state of some of the rows. */
+static Part
+part(Law *law, int from, int to)
+{
+	TransitionValue state;
+	Part result;
+
+	transition_start(&law->t, &state);
+	for (int i = from; i < to; i++)
+		advance(law, &state, &law->rows[i]);
+	result.state = transition_store(&law->t, &state, &result.isnull);
+	if (!result.isnull && !law->t.sealed)
+		result.state = datumCopy(result.state, law->t.byval, law->t.len);
+	ReScanExprContext(law->states);
+	return result;
+}
+
+/* Two stored states made one, as the worker does it. */
+static Part
+join(Law *law, Part a, Part b)
+{
+	Part result = {(Datum) 0, true};
+
+	if (a.isnull || b.isnull)
+		return a.isnull ? b : a;
+	result.state = transition_combine(&law->t, a.state, b.state, &result.isnull);
+	ReScanExprContext(law->states);
+	return result;
+}
+
+static char *
+merge(Law *law, const Part *parts, int n)
+{
+	TransitionValue state;
+
+	transition_start(&law->t, &state);
+	for (int i = 0; i < n; i++)
+		transition_absorb(&law->t, &state, parts[i].state, parts[i].isnull);
+	return finish(law, &state);
+}
+
+/* Whether two values are one; numbers may differ by what floats do. */
+static bool
+same(const Law *law, const char *a, const char *b)
+{
+	char *a_end;
+	char *b_end;
+	double x = strtod(a, &a_end);
+	double y = strtod(b, &b_end);
+	double tolerance = law->aggref->aggtype == FLOAT4OID ? TOLERANCE_FLOAT4 : TOLERANCE;
+
+	if (strcmp(a, b) == 0)
+		return true;
+	return *a != '\0' && *b != '\0' && *a_end == '\0' && *b_end == '\0' &&
+		   fabs(x - y) <= tolerance * Max(Max(fabs(x), fabs(y)), 1);
+}
+
+/* Compare; true where the parts contradict, which is noted. */
+static bool
+contradicts(Law *law, const char *expected, const Part *parts, int n, char *how)
+{
+	char *value = merge(law, parts, n);
+
+	if (same(law, expected, value))
+		return false;
+	law->at_once = pstrdup(expected);
+	law->in_parts = value;
+	law->parts = how;
+	return true;
+}
+
+static void
+try_parts(void *arg)
+{
+	Law *law = arg;
+	int n = law->nrows;
+	char *expected = at_once(law, 0, n);
+	Part each[MAX_ROWS];
+	Part reverse[MAX_ROWS];
+	Part joined;
+
+	for (int i = 0; i < n; i++)
+		reverse[n - 1 - i] = each[i] = part(law, i, i + 1);
+	if (contradicts(law, expected, each, n, "the states of each row"))
+		return;
+	if (contradicts(law, expected, reverse, n, "the states of each row, the last one first"))
+		return;
+	for (int cut = 0; cut <= n; cut++)
+	{
+		Part two[2] = {part(law, 0, cut), part(law, cut, n)};
+
+		if (contradicts(law, expected, two, 2,
+						psprintf("the states of the first %d rows and of the other %d", cut, n - cut)))
+			return;
+	}
+	joined = part(law, 0, 0);
+	for (int i = 0; i < n; i++)
+		joined = join(law, joined, each[i]);
+	if (contradicts(law, expected, &joined, 1,
+					"the states of each row, one after the other, and stored again"))
+		return;
+	joined = part(law, n, n);
+	for (int i = n - 1; i >= 0; i--)
+		joined = join(law, each[i], joined);
+	(void) contradicts(law, expected, &joined, 1,
+					   "the states of each row, from the last on, and stored again");
+}
+
+static void
+try_last_row(void *arg)
+{
+	Law *law = arg;
+
+	(void) at_once(law, law->nrows - 1, law->nrows);
+}
+
+/* Do something that may raise; true where it did not. */
+static bool
+attempted(void (*body)(void *arg), Law *law)
+{
+	ErrorData *error = attempt(body, law, CurrentMemoryContext);
+
+	samples_reject_error(error);
+	ReScanExprContext(law->states);
+	ResetExprContext(law->row_context);
+	return error == NULL;
+}
+
+/* Keep a row that the aggregate takes. */
+static void
+add_row(Law *law, Datum *values, bool *nulls)
+{
+	law->rows[law->nrows].values = values;
+	law->rows[law->nrows].nulls = nulls;
+	law->nrows++;
+	if (!attempted(try_last_row, law))
+		law->nrows--;
+}
+
+/* False where an argument's type has no samples. */
+static bool
+make_rows(Law *law)
+{
+	Datum(*samples)[SAMPLES_MAX] = palloc0((law->nargs + 1) * sizeof(*samples));
+	int *counts = palloc0((law->nargs + 1) * sizeof(int));
+
+	for (int i = 0; i < law->nargs; i++)
+	{
+		counts[i] = samples_of(law->types[i], samples[i]);
+		if (counts[i] == 0)
+			return false;
+	}
+	for (int row = 0; row < MAX_ROWS; row++)
+	{
+		Datum *values = palloc0((law->nargs + 1) * sizeof(Datum));
+		bool *nulls = palloc0((law->nargs + 1) * sizeof(bool));
+
+		for (int i = 0; i < law->nargs; i++)
+		{
+			int number = row > 2 ? row - 1 : row;
+
+			/* in another order for each argument */
+			values[i] = samples[i][(number * (2 * i + 1) + i) % counts[i]];
+			/* the third row is of NULLs, the last one has one first */
+			nulls[i] = row == 2 || (row == MAX_ROWS - 1 && i == 0);
+		}
+		add_row(law, values, nulls);
+	}
+	return law->nrows > 1;
+}
+
+static char *
+print_rows(const Law *law)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int row = 0; row < law->nrows; row++)
+	{
+		appendStringInfoString(&buf, row > 0 ? ", (" : "(");
+		for (int i = 0; i < law->nargs; i++)
+			appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "",
+							 print_value(law->types[i], law->rows[row].values[i], law->rows[row].nulls[i]));
+		appendStringInfoChar(&buf, ')');
+	}
+	return buf.data;
+}
+
+static void
+check_aggregate(const Aggref *aggref)
+{
+	Law *law = palloc0(sizeof(Law));
+
+	law->aggref = aggref;
+	law->nargs = get_aggregate_argtypes(unconstify(Aggref *, aggref), law->types);
+	law->states = CreateStandaloneExprContext();
+	law->row_context = CreateStandaloneExprContext();
+	transition_init(&law->t, aggref, true, law->states, law->row_context);
+	if (make_rows(law) && attempted(try_parts, law) && law->parts != NULL)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("aggregate %s cannot be used in a hybrid view", format_procedure(aggref->aggfnoid)),
+			 errdetail("Of the rows %s its value is %s, but combined of %s it is %s.", print_rows(law),
+					   law->at_once, law->parts, law->in_parts),
+			 errhint(
+				 "Its combine function must make of the states of any parts of the rows, in any order and some of them empty, the state of all the rows.")));
+	FreeExprContext(law->states, true);
+	FreeExprContext(law->row_context, true);
+}
+
+void
+law_check(const ViewDef *def, Oid owner, ArrayType *settings)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "streambatch law", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Guard guard;
+
+	guard_enter(&guard, owner, settings);
+	for (int i = 0; i < def->nresults; i++)
+	{
+		const ResultDef *result = &def->results[i];
+		const StateDef *state = &def->states[result->states[0]];
+
+		/* one that does not claim to be exact has other laws */
+		if (result->exact == NULL && state->partial && state->folded->aggfnoid >= FirstNormalObjectId)
+			check_aggregate(state->folded);
+	}
+	guard_leave(&guard);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}

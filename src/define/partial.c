@@ -1,0 +1,242 @@
+/*
+ * partial.c
+ *		The SQL aggregates over transition states: streambatch._partial(), streambatch._merge(); the type streambatch._state.
+ *
+ *		_partial('stddev(double precision)', NULL::_state, x)						the state of stddev(x)
+ *		_merge('stddev(double precision)', NULL::double precision, s1, NULL::double precision)	its value, of a column of states
+ *
+ * The first argument is a constant and names the aggregate. NULLs carry types alone: what comes out, for the
+ * parser to know it, and the aggregate's argument types, which the states of a polymorphic aggregate depend on.
+ * Everything is checked once, when the first row or the end comes: that the caller may execute the aggregate,
+ * that it takes such arguments, that the types that the NULLs promise are the ones it gives.
+ *
+ * Anybody may call these. Without the right to call an aggregate's own functions one gains none here: a state
+ * of type internal has one type of its own (_state), of which nobody can write a value down; and a state of
+ * another type, which one can, is taken from those who may execute the functions that it is given to.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "common/compat.h"
+#include "define/transition.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/syscache.h"
+
+/* Arguments before those of the aggregate itself. */
+#define PARTIAL_LEADING 2 /* the aggregate, the type of the state */
+#define MERGE_LEADING 3	  /* the aggregate, the type of its value, the state */
+
+PG_FUNCTION_INFO_V1(streambatch_partial_add);
+PG_FUNCTION_INFO_V1(streambatch_partial_end);
+PG_FUNCTION_INFO_V1(streambatch_merge_add);
+PG_FUNCTION_INFO_V1(streambatch_merge_end);
+PG_FUNCTION_INFO_V1(streambatch_state_in);
+PG_FUNCTION_INFO_V1(streambatch_state_out);
+
+/* One group's state, in the calling aggregate's memory. */
+typedef struct PartialState
+{
+	Transition *transition; /* in the memory of the whole query */
+	TransitionValue value;
+} PartialState;
+
+static void
+refuse_type(Oid aggregate, const char *what, Oid is, Oid promised)
+{
+	if (is == promised)
+		return;
+	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("the %s of %s has the type %s, not %s", what, format_procedure(aggregate),
+						   format_type_be(is), format_type_be(promised))));
+}
+
+/* Whoever gives a state that he may have written himself must have the right to what is done with it. */
+static void
+check_state_functions(Oid aggregate)
+{
+	HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
+	Form_pg_aggregate form;
+	Oid functions[2];
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for aggregate %u", aggregate);
+	form = (Form_pg_aggregate) GETSTRUCT(tuple);
+	functions[0] = form->aggcombinefn;
+	functions[1] = form->aggfinalfn;
+	ReleaseSysCache(tuple);
+	for (int i = 0; i < lengthof(functions); i++)
+	{
+		AclResult acl = OidIsValid(functions[i])
+							? compat_proc_aclcheck(functions[i], GetUserId(), ACL_EXECUTE)
+							: ACLCHECK_OK;
+
+		if (acl != ACLCHECK_OK)
+			aclcheck_error(acl, OBJECT_FUNCTION, get_func_name(functions[i]));
+	}
+}
+
+/* The aggregate that the call names, which must be a constant. */
+static Oid
+named_aggregate(const Aggref *call)
+{
+	const Expr *first = linitial_node(TargetEntry, call->args)->expr;
+
+	if (!IsA(first, Const) || ((const Const *) first)->constisnull)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the aggregate must be a constant that is not null")));
+	return DatumGetObjectId(((const Const *) first)->constvalue);
+}
+
+/*
+ * The aggregate to run, from the calling aggregate; leading: how many arguments come before its own. Its
+ * functions allocate in the caller's contexts.
+ */
+static Transition *
+open_transition(FunctionCallInfo fcinfo, int leading)
+{
+	AggState *caller = (AggState *) fcinfo->context;
+	MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	Transition *t = palloc(sizeof(Transition));
+	const Aggref *call = AggGetAggref(fcinfo);
+	Oid types[FUNC_MAX_ARGS];
+	Oid aggregate = named_aggregate(call);
+	Aggref *aggref;
+	TransitionShape shape;
+	int nargs = 0;
+	ListCell *lc;
+
+	transition_check_execute(aggregate);
+	for_each_from(lc, call->aggargtypes, leading) types[nargs++] = lfirst_oid(lc);
+	aggref = transition_aggref(aggregate, nargs, types, call->inputcollid);
+	transition_shape(aggref, &shape);
+	transition_init(t, aggref, true, caller->curaggcontext, caller->tmpcontext);
+	if (leading == PARTIAL_LEADING)
+		refuse_type(aggregate, "state", shape.stored, call->aggtype);
+	else
+	{
+		refuse_type(aggregate, "value", aggref->aggtype, call->aggtype);
+		refuse_type(aggregate, "state", shape.stored, list_nth_oid(call->aggargtypes, MERGE_LEADING - 1));
+		if (!t->sealed)
+			check_state_functions(aggregate);
+	}
+	MemoryContextSwitchTo(old);
+	return t;
+}
+
+/* A function of ours called by something else than an aggregate can do nothing. */
+static void
+check_caller(FunctionCallInfo fcinfo)
+{
+	if (AggCheckCallContext(fcinfo, NULL) != AGG_CONTEXT_AGGREGATE)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("aggregates over transition states cannot be window functions")));
+}
+
+/* The state of the present group; in the memory of the grouping set whose turn it is. */
+static PartialState *
+group_state(FunctionCallInfo fcinfo, int leading)
+{
+	AggState *caller = (AggState *) fcinfo->context;
+	PartialState *state;
+	Transition *t;
+
+	check_caller(fcinfo);
+	if (fcinfo->flinfo->fn_extra == NULL)
+		fcinfo->flinfo->fn_extra = open_transition(fcinfo, leading);
+	t = fcinfo->flinfo->fn_extra;
+	t->agg->curaggcontext = caller->curaggcontext;
+	if (!PG_ARGISNULL(0))
+		return (PartialState *) PG_GETARG_POINTER(0);
+	state = MemoryContextAlloc(caller->curaggcontext->ecxt_per_tuple_memory, sizeof(PartialState));
+	state->transition = t;
+	transition_start(t, &state->value);
+	return state;
+}
+
+/* The state at the end; there is none where there were no rows. */
+static PartialState *
+ended_state(FunctionCallInfo fcinfo, int leading)
+{
+	PartialState *state;
+
+	if (PG_ARGISNULL(0))
+		return group_state(fcinfo, leading);
+	state = (PartialState *) PG_GETARG_POINTER(0);
+	state->transition->agg->curaggcontext = ((AggState *) fcinfo->context)->curaggcontext;
+	return state;
+}
+
+Datum
+streambatch_partial_add(PG_FUNCTION_ARGS)
+{
+	PartialState *state = group_state(fcinfo, PARTIAL_LEADING);
+	Transition *t = state->transition;
+	/* the state and the leading arguments come before the aggregate's own */
+	const NullableDatum *args = &fcinfo->args[1 + PARTIAL_LEADING];
+
+	for (int i = 0; i < t->nargs; i++)
+	{
+		if (t->function.fn_strict && args[i].isnull)
+			PG_RETURN_POINTER(state);
+		t->call->args[i + 1] = args[i];
+	}
+	transition_advance(t, &state->value);
+	PG_RETURN_POINTER(state);
+}
+
+/* What ends lives on where its type is passed by reference and it is part of the state. */
+Datum
+streambatch_partial_end(PG_FUNCTION_ARGS)
+{
+	PartialState *state = ended_state(fcinfo, PARTIAL_LEADING);
+	bool isnull;
+	Datum result = transition_store(state->transition, &state->value, &isnull);
+
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(result);
+}
+
+Datum
+streambatch_merge_add(PG_FUNCTION_ARGS)
+{
+	PartialState *state = group_state(fcinfo, MERGE_LEADING);
+
+	transition_absorb(state->transition, &state->value, PG_GETARG_DATUM(MERGE_LEADING),
+					  PG_ARGISNULL(MERGE_LEADING));
+	PG_RETURN_POINTER(state);
+}
+
+Datum
+streambatch_merge_end(PG_FUNCTION_ARGS)
+{
+	PartialState *state = ended_state(fcinfo, MERGE_LEADING);
+	bool isnull;
+	Datum result = transition_final(state->transition, &state->value, &isnull);
+
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(result);
+}
+
+Datum
+streambatch_state_in(PG_FUNCTION_ARGS)
+{
+	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("cannot accept a value of type %s", "streambatch._state"),
+					errdetail("Aggregates believe their own states, so nobody can write one down.")));
+}
+
+Datum
+streambatch_state_out(PG_FUNCTION_ARGS)
+{
+	return DirectFunctionCall1(byteaout, PG_GETARG_DATUM(0));
+}

@@ -1,0 +1,268 @@
+/*
+ * narrow.c
+ *		Conditions on assembled windows narrow down the panes that are read (see narrow.h).
+ *
+ * In the merged view of a hop or cumulate every pane is expanded into its windows:
+ *
+ *		SELECT u.*, hop(u.pane, '10 s', '60 s') AS window_start, … FROM (batch_1 UNION ALL stream_1) u
+ *
+ * PostgreSQL pushes a reader's condition on window_start down to this query and no further, since it is on the
+ * result of a set-returning function. But a pane lies within its windows: window_start <= pane < window_start +
+ * size. So window_start >= X says that pane >= X, and window_start <= X that pane < X + size; these are added to
+ * the scans of the state tables, where an index serves them. The reader's condition stays where it is: what is
+ * added leaves out only what that would leave out too.
+ *
+ * The state tables are planned inside of the query that expands them, and that inside of the query with the
+ * condition. When the planner asks for a state table's properties, the conditions outside are known, and those
+ * of the table's own query are not yet taken up: there they are added.
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "define/window.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/plancat.h"
+#include "parser/parsetree.h"
+#include "serve/narrow.h"
+#include "utils/date.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+static get_relation_info_hook_type next_hook = NULL;
+
+/* The functions that add to and take from a time. */
+typedef struct Arithmetic
+{
+	Oid type;
+	Oid plus;
+	Oid minus;
+} Arithmetic;
+
+static const Arithmetic arithmetic[] = {
+	{TIMESTAMPTZOID, F_TIMESTAMPTZ_PL_INTERVAL, F_TIMESTAMPTZ_MI_INTERVAL},
+	{TIMESTAMPOID, F_TIMESTAMP_PL_INTERVAL, F_TIMESTAMP_MI_INTERVAL},
+	{DATEOID, F_DATE_PLI, F_DATE_MII},
+};
+
+static const Arithmetic *
+arithmetic_of(Oid type)
+{
+	for (int i = 0; i < lengthof(arithmetic); i++)
+	{
+		if (arithmetic[i].type == type)
+			return &arithmetic[i];
+	}
+	return NULL;
+}
+
+static bool
+reads_walker(Node *node, const Oid *relid)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+		return ((RangeTblEntry *) node)->rtekind == RTE_RELATION && ((RangeTblEntry *) node)->relid == *relid;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, reads_walker, (void *) relid, QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, reads_walker, (void *) relid);
+}
+
+/* Whether the query expands the column "pane" of the table into windows. */
+static bool
+expands_panes(const RangeTblEntry *rte, Oid relid)
+{
+	return rte != NULL && rte->rtekind == RTE_SUBQUERY && rte->subquery != NULL &&
+		   rte->subquery->hasTargetSRFs && reads_walker((Node *) rte->subquery, &relid);
+}
+
+/* The call, if the output column is an edge of the windows of a pane. */
+static const FuncExpr *
+edge_column(const Query *query, const TargetEntry *tle, WindowEdge *edge)
+{
+	const FuncExpr *call = (const FuncExpr *) tle->expr;
+	const Var *pane;
+	const RangeTblEntry *rte;
+
+	if (!window_is_call((const Node *) call) || !call->funcretset || !IsA(linitial(call->args), Var))
+		return NULL;
+	for (int i = 1; i < list_length(call->args); i++)
+	{
+		if (!IsA(list_nth(call->args, i), Const))
+			return NULL;
+	}
+	pane = linitial(call->args);
+	rte = rt_fetch(pane->varno, query->rtable);
+	if (pane->varattno <= 0 || strcmp(strVal(list_nth(rte->eref->colnames, pane->varattno - 1)), "pane") != 0)
+		return NULL;
+	*edge = window_call_edge((const Node *) call);
+	return call;
+}
+
+/* X plus or minus what the edge can lie away from the pane; NULL where that might be no timestamp. */
+static Node *
+shifted(PlannerInfo *root, Node *value, const FuncExpr *call, bool plus)
+{
+	const Arithmetic *functions = arithmetic_of(call->funcresulttype);
+	Interval *reach = palloc(sizeof(Interval));
+	Node *by;
+
+	if (IsA(value, Const))
+	{
+		int64 days = call->funcresulttype == DATEOID
+						 ? DatumGetDateADT(((Const *) value)->constvalue)
+						 : DatumGetTimestamp(((Const *) value)->constvalue) / USECS_PER_DAY;
+
+		if (((Const *) value)->constisnull || days < -2000000 || days > 100000000)
+			return NULL;
+	}
+	*reach = window_call_reach((const Node *) call);
+	if (reach->month == 0 && reach->day == 0 && IsA(value, Const) && call->funcresulttype != DATEOID)
+	{
+		Const *result = copyObject((Const *) value);
+		int64 time = DatumGetTimestamp(result->constvalue);
+
+		if (!TIMESTAMP_NOT_FINITE(time))
+			result->constvalue = TimestampGetDatum(plus ? time + reach->time : time - reach->time);
+		return (Node *) result;
+	}
+	if (reach->month > 12 * 10000 || reach->day > 366 * 10000)
+		return NULL;
+	if (call->funcresulttype == DATEOID)
+		by = (Node *) makeConst(
+			INT4OID, -1, InvalidOid, 4,
+			Int32GetDatum(reach->month * 31 + reach->day + (int32) (reach->time / USECS_PER_DAY) + 1), false,
+			true);
+	else
+		by = (Node *) makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval), IntervalPGetDatum(reach),
+								false, false);
+	return eval_const_expressions(root, (Node *) makeFuncExpr(plus ? functions->plus : functions->minus,
+															  call->funcresulttype, list_make2(value, by),
+															  InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+}
+
+/* What a condition on an edge compares with, and how; false where it is none that can be used. */
+static bool
+comparison(const RestrictInfo *rinfo, int varno, AttrNumber attno, Oid type, int *strategy, Node **value)
+{
+	OpExpr *op = (OpExpr *) rinfo->clause;
+	Oid opno;
+	Var *var;
+	TypeCacheEntry *cache;
+
+	if (!IsA(op, OpExpr) || list_length(op->args) != 2)
+		return false;
+	opno = op->opno;
+	var = linitial(op->args);
+	*value = lsecond(op->args);
+	if (!IsA(var, Var))
+	{
+		opno = get_commutator(opno);
+		var = lsecond(op->args);
+		*value = linitial(op->args);
+	}
+	if (!IsA(var, Var) || var->varno != varno || var->varattno != attno || !OidIsValid(opno) ||
+		exprType(*value) != type || contain_var_clause(*value) || contain_volatile_functions(*value) ||
+		contain_subplans(*value))
+		return false;
+	cache = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY);
+	*strategy = get_op_opfamily_strategy(opno, cache->btree_opf);
+	return *strategy != InvalidStrategy;
+}
+
+static bool
+exec_param_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param) && ((Param *) node)->paramkind != PARAM_EXTERN)
+		return true;
+	return expression_tree_walker(node, exec_param_walker, context);
+}
+
+static void
+add_bound(PlannerInfo *root, Var *pane, StrategyNumber strategy, Node *value)
+{
+	TypeCacheEntry *cache = lookup_type_cache(pane->vartype, TYPECACHE_BTREE_OPFAMILY);
+	Oid opno = get_opfamily_member(cache->btree_opf, pane->vartype, pane->vartype, strategy);
+	FromExpr *from = root->parse->jointree;
+
+	if (value == NULL || !OidIsValid(opno))
+		return;
+	from->quals = (Node *) lappend((List *) from->quals,
+								   make_opclause(opno, BOOLOID, false, (Expr *) copyObject(pane),
+												 (Expr *) copyObject(value), InvalidOid, InvalidOid));
+}
+
+/* What the conditions on one edge of the windows say of the pane. */
+static void
+narrow_by(PlannerInfo *root, Var *pane, const RelOptInfo *windows, AttrNumber attno, const FuncExpr *call,
+		  WindowEdge edge)
+{
+	ListCell *lc;
+
+	foreach (lc, windows->baserestrictinfo)
+	{
+		int strategy;
+		Node *value;
+
+		if (!comparison(lfirst(lc), windows->relid, attno, call->funcresulttype, &strategy, &value) ||
+			exec_param_walker(value, NULL))
+			continue;
+		if (strategy >= BTEqualStrategyNumber)
+			add_bound(root, pane, BTGreaterEqualStrategyNumber,
+					  edge == WINDOW_START ? value : shifted(root, value, call, false));
+		if (strategy <= BTEqualStrategyNumber)
+			add_bound(root, pane, BTLessEqualStrategyNumber,
+					  edge == WINDOW_END ? value : shifted(root, value, call, true));
+	}
+}
+
+static void
+narrow(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
+{
+	AttrNumber attno;
+	Var *pane;
+
+	if (next_hook)
+		next_hook(root, relid, inhparent, rel);
+	if (root->parent_root == NULL || get_rel_namespace(relid) != get_namespace_oid("streambatch_state", true))
+		return;
+	attno = get_attnum(relid, "pane");
+	if (attno == InvalidAttrNumber)
+		return;
+	pane = makeVar(rel->relid, attno, get_atttype(relid, attno), -1, InvalidOid, 0);
+	for (PlannerInfo *outer = root->parent_root; outer != NULL; outer = outer->parent_root)
+	{
+		for (int i = 1; i < outer->simple_rel_array_size; i++)
+		{
+			const RelOptInfo *windows = outer->simple_rel_array[i];
+			const RangeTblEntry *rte = outer->simple_rte_array[i];
+			ListCell *lc;
+
+			if (windows == NULL || !expands_panes(rte, relid))
+				continue;
+			foreach (lc, rte->subquery->targetList)
+			{
+				WindowEdge edge;
+				const FuncExpr *call = edge_column(rte->subquery, lfirst(lc), &edge);
+
+				if (call != NULL)
+					narrow_by(root, pane, windows, foreach_current_index(lc) + 1, call, edge);
+			}
+		}
+	}
+}
+
+void
+narrow_install(void)
+{
+	next_hook = get_relation_info_hook;
+	get_relation_info_hook = narrow;
+}

@@ -55,7 +55,7 @@ SELECT n.nspname, c.relname, c.relkind FROM pg_class c JOIN pg_namespace n ON n.
  WHERE n.nspname IN ('streambatch', 'streambatch_state') AND c.relkind IN ('r', 'v', 'S', 'm')
    AND (has_table_privilege('privilege_stranger', c.oid, 'SELECT') OR has_table_privilege('privilege_stranger', c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))
  ORDER BY 1, 2;
-SELECT p.oid::regprocedure FROM pg_proc p WHERE pronamespace = 'streambatch'::regnamespace AND NOT has_function_privilege('privilege_stranger', p.oid, 'EXECUTE');
+SELECT p.oid::regprocedure FROM pg_proc p WHERE pronamespace = 'streambatch'::regnamespace AND NOT has_function_privilege('privilege_stranger', p.oid, 'EXECUTE') ORDER BY p.oid;
 
 -- ---- strangers: nothing, and no statistics ----
 SET ROLE privilege_stranger;

@@ -208,7 +208,10 @@ make_shape(StreamWindow *window, const WindowFunctions *functions)
 
 		if (!given->constisnull)
 		{
-			time = window_time(window->type, given->constvalue);
+			/* infinity is refused as an origin, not as a time */
+			time = window->type == DATEOID
+					   ? date2timestamp_opt_overflow(DatumGetDateADT(given->constvalue), NULL)
+					   : DatumGetTimestamp(given->constvalue);
 			origin = &time;
 		}
 		zone = TextDatumGetCString(constant(window->parameters, n, false, functions->start)->constvalue);

@@ -19,8 +19,10 @@ C<type>; C<of>: another type, of which there should be columns; C<fails>: raises
 
 =item aggregates
 
-C<over>: type of the argument, C<{%}> in the template, and type of the result; C<rough>: correct but for the last digits, so that the
-result is compared rounded, and no other expression is made of it.
+C<over>: type of the argument, C<{%}> in the template, and type of the result. C<rough>: correct but for the last digits, so that the
+result is compared rounded. C<few>: told by a sketch in the stream layer, which is right up to a hundred; C<batch>: by one whose values are
+compared where the batch layer served them. No other expression is made of the latter three. C<single>: only where a row is an event. C<E<lt>tiesE<gt>> is
+the order of events that are equal otherwise, which only the plain query has to say.
 
 =item sources
 
@@ -39,11 +41,11 @@ package StreamBatch::Equivalence::Grammar;
 use strict;
 use warnings;
 
-my @comparable = qw(bool int2 int4 int8 numeric float4 float8 text date time timestamp timestamptz interval uuid jsonb mood int4[] text[]);
+my @comparable = qw(bool int2 int4 int8 numeric float4 float8 text date time timestamp timestamptz interval uuid jsonb mood bytea inet tally int4[] text[]);
 my @ordered = grep { !/^(?:bool|uuid|jsonb)$/ } @comparable;
-my %same = map { $_ => $_ } @ordered;
+my %same = ((map { $_ => $_ } grep { $_ ne 'bytea' } @ordered), tally => 'int4');
 my %sum = (
-    int2 => 'int8', int4 => 'int8', int8 => 'numeric', numeric => 'numeric',
+    int2 => 'int8', int4 => 'int8', tally => 'int8', int8 => 'numeric', numeric => 'numeric',
     float4 => 'float4', float8 => 'float8', interval => 'interval');
 my %mean = (
     int2 => 'numeric', int4 => 'numeric', int8 => 'numeric', numeric => 'numeric',
@@ -72,6 +74,12 @@ our @expressions = (
     { type => 'int4', sql => '({int4[]})[1]' },
     { type => 'int4', sql => 'extract(hour FROM {timestamp|timestamptz|time})::int4' },
     { type => 'int4', sql => 'extract(isodow FROM {date|timestamp})::int4' },
+    { type => 'int4', sql => 'bucket({int4})' },
+    { type => 'tally', sql => '{int4}::tally' },
+    { type => 'int4', sql => '({tally} - 1)' },
+    { type => 'int4', sql => 'family({inet})' },
+    { type => 'text', sql => "encode({bytea}, 'hex')" },
+    { type => 'text', sql => 'host({inet})' },
     { type => 'int4', sql => 'width_bucket({float8@}, 0, 1000, 5)', fails => 1 },
     { type => 'int4', sql => '({int4@} / {int4@})', fails => 1 },
     { type => 'int4', sql => '({int4@} / ({int4@} % 4))', fails => 1 },
@@ -140,7 +148,14 @@ our @aggregates = (
     { sql => 'weighed({int4}, {int2})', over => { none => 'int8' } },
     { sql => 'nulls({%})', over => { map { $_ => 'int8' } @comparable } },
     { sql => 'longest({text})', over => { none => 'text' } },
-    { sql => 'span({float8!})', over => { none => 'float8' } });
+    { sql => 'span({float8!})', over => { none => 'float8' } },
+    map({ my $function = $_;
+            map { { sql => "streambatch.$function({%} ORDER BY $_->[0])", over => { map { $_ => $_ } @comparable }, single => 1, off => 1 } }
+              ([ 'ts<ties>' ], [ 'ts DESC<ties DESC>' ], ['{int2|int4|int8|date|timestamp|timestamptz}<ties>'])
+    } qw(first last)),
+    { sql => 'count(DISTINCT {%})', over => { map { $_ => 'int8' } grep { !/float4/ } @comparable }, few => 1, weight => 2, off => 1 },
+    map({ { sql => "percentile_cont($_) WITHIN GROUP (ORDER BY {%})", over => { map { $_ => 'float8' } qw(int4 float8) }, batch => 1, off => 1 } } 0.5, 0.9),
+    { sql => 'percentile_disc(0.25) WITHIN GROUP (ORDER BY {%})', over => { map { $_ => $_ } qw(int4 float8 numeric) }, batch => 1, off => 1 });
 
 my @dimension = (
     { type => 'text', sql => 'd_key' },
@@ -157,6 +172,8 @@ our @sources = (
     { from => '{stream}, dimension', columns => \@dimension, where => 'd_key = {text@}' },
     { from => '{stream} CROSS JOIN tiny', columns => [ { type => 'int4', sql => 't_number' } ] },
     { from => '{stream} JOIN dimension ON d_key = {text@} LEFT JOIN tiny ON t_number = d_number', columns => [ @dimension, { type => 'int4', sql => 't_number' } ] },
+    { from => '{stream}, unnest({int4[]@}) AS t_number', columns => [ { type => 'int4', sql => 't_number' } ] },
+    { from => '{stream} CROSS JOIN generate_series(1, 2) AS t_number', columns => [ { type => 'int4', sql => 't_number' } ] },
     { from => '{stream}', where => 'EXISTS (SELECT FROM dimension WHERE d_key = {text@} AND d_number > {int4@})' },
     { from => '{stream}', where => 'NOT EXISTS (SELECT FROM dimension WHERE d_key = {text@})' },
     { from => '{stream}', where => '{text@} IN (SELECT d_key FROM dimension WHERE d_flag)' },
@@ -164,6 +181,8 @@ our @sources = (
 
 our $dimensions = <<'SQL';
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
+CREATE DOMAIN tally AS int4 CHECK (value > -1000000);
+CREATE FUNCTION bucket(n int4) RETURNS int4 LANGUAGE sql IMMUTABLE AS 'SELECT n / 100';
 CREATE TABLE dimension (d_key text, d_number int4, d_factor numeric, d_flag bool);
 INSERT INTO dimension VALUES ('a', 1, 1.5, true), ('a', 2, 0.25, false), ('buy', 3, -1, true), ('Buy', NULL, 7, NULL), ('', 10, 10, true),
     (NULL, 5, 5, true), ('100%', 2, NULL, false), ('never', 2, 2, true);

@@ -12,6 +12,8 @@ StreamBatch::Equivalence::Query - a random query of the grammar, and the SQL tha
 
 =head1 DESCRIPTION
 
+C<exact>: also what sketches tell is compared, since the batch layer has served it.
+
 Expressions are made in a scope: first of columns, for keys, WHERE, FILTER and arguments; then of keys and aggregates, for the select list and
 HAVING. Attributes: C<name>, C<windowed>, C<fails> (some rows are the view's dead letters).
 
@@ -34,7 +36,7 @@ sub new
     my $self = bless { dice => $dice, schema => $schema, name => $name, where => [], fails => 0, may_fail => $dice->chance(0.08) }, $class;
 
     $self->{rows} = 1;
-    $self->{columns} = [ map { { type => $_->{type}, sql => $_->{name} } } $schema->columns ];
+    $self->{columns} = [ map { { type => $_->{type}, sql => ($dice->chance(0.05) ? $schema->name . '.' : '') . $_->{name} } } $schema->columns ];
     $self->{scope} = $self->{columns};
     $self->_window if $dice->chance(0.7);
     $self->_source;
@@ -128,6 +130,10 @@ sub _source
     $self->{from} = $self->_expand($source->{from} =~ s/\{stream\}/<stream>/r, undef, 1);
     $self->{where} = [ $self->_expand($source->{where}, undef, 1) ] if $source->{where};
     push @{ $self->{columns} }, @{ $source->{columns} // [] };
+    $self->{joined} = $source->{columns};
+
+    # so that all that fails is an event's fault
+    $self->{may_fail} = 0 if $self->{joined};
     return;
 }
 
@@ -159,9 +165,9 @@ sub _reads_event_time_alone
 {
     my ($self, $sql) = @_;
     my %columns = map { $_->{sql} => 1 } @{ $self->{columns} };
-    my @names = grep { $columns{$_} } $sql =~ s/'[^']*'//gr =~ /"[^"]*"|\w+/g;
+    my @names = grep { $columns{$_} } $sql =~ s/'[^']*'//gr =~ /(?:\w+\.)?(?:"[^"]*"|\w+)/g;
 
-    return @names && !grep { $_ ne 'ts' } @names;
+    return @names && !grep { !/\bts$/ } @names;
 }
 
 sub _keys
@@ -211,12 +217,12 @@ sub _aggregate
 {
     my ($self) = @_;
     my $dice = $self->{dice};
-    my $row = $self->_choose(@StreamBatch::Equivalence::Grammar::aggregates);
+    my $row = $self->_choose(grep { !$_->{single} || !$self->{joined} } @StreamBatch::Equivalence::Grammar::aggregates);
     my $over = $self->_type(sort keys %{ $row->{over} });
     my $sql = $self->_expand($row->{sql}, $over, 2);
 
     $sql .= ' FILTER (WHERE ' . $self->_expression('bool', 2) . ')' if $dice->chance(0.2);
-    return { sql => $sql, type => $row->{over}{$over}, rough => $row->{rough} };
+    return { sql => $sql, type => $row->{over}{$over}, rough => $row->{rough}, few => $row->{few}, batch => $row->{batch} };
 }
 
 # The select list, HAVING, and GROUP BY in one of its spellings
@@ -229,7 +235,7 @@ sub _select
 
     if ($self->{distinct}) { $self->{items} = [ $dice->some(scalar @keys, @keys) ]; $self->{group} = []; return; }
     $self->{rows} = 0;
-    $self->{scope} = [ grep({ !($_->{window} && $self->{window}{set}) } @keys), grep { !$_->{rough} } @{ $self->{aggregates} } ];
+    $self->{scope} = [ grep({ !($_->{window} && $self->{window}{set}) } @keys), grep { !$_->{rough} && !$_->{few} && !$_->{batch} } @{ $self->{aggregates} } ];
     push @items, { sql => $self->_expression($_, 2), type => $_ } foreach map { $self->_type(@types) } 1 .. $dice->pick(0, 0, 1, 2);
     @items = $dice->some(scalar @items, @items);
     push @items, { sql => 'count(*)', type => 'int8' } unless @items;
@@ -267,7 +273,7 @@ sub view_sql
 {
     my ($self) = @_;
 
-    return $self->_sql($self->{from} =~ s/<stream>/$self->{schema}->name/er, @{ $self->{where} });
+    return $self->_sql($self->{from} =~ s/<stream>/$self->{schema}->name/er, @{ $self->{where} }) =~ s/<ties(?: DESC)?>//gr;
 }
 
 # Over those archived events that a condition holds for
@@ -279,8 +285,12 @@ sub plain_sql
     my $from = defined $condition ? "(SELECT * FROM $archive WHERE $condition OFFSET 0) $name" : "$archive $name";
 
     $from = $self->{from} =~ s/<stream>/$from/r;
-    return $self->_sql($from, @{ $self->{where} }) unless $self->{window}{session};
-    return $self->_sql($self->_sessions($from)) =~ s/\Q$self->{start}\E/session_start/gr =~ s/\Q$self->{end}\E/session_end/gr;
+    my $sql =
+      $self->{window}{session}
+      ? $self->_sql($self->_sessions($from)) =~ s/\Q$self->{start}\E/session_start/gr =~ s/\Q$self->{end}\E/session_end/gr
+      : $self->_sql($from, @{ $self->{where} });
+
+    return $sql =~ s/<ties( DESC)?>/my $order = $1 \/\/ ''; ", kafka_partition$order, kafka_offset$order"/ger;
 }
 
 # Rows with their session: per group, a row begins one that comes more than the gap after the one before. A row without time is in none, and a
@@ -294,13 +304,14 @@ sub _sessions
     my $where = join ' AND ', "$time IS NOT NULL", @{ $self->{where} };
     my $cast = $type eq 'date' ? 'timestamp' : $type;
     my $group = $by eq '' ? '' : "PARTITION BY $by";
+    my $name = $self->{schema}->name;
 
     return <<"SQL";
 (SELECT *, min($time) OVER session AS session_start, (max($time) OVER session + $gap)::$type AS session_end
  FROM (SELECT *, sum(begins) OVER ($group ORDER BY $time) AS session_number
        FROM (SELECT *, coalesce(($time)::$cast - lag($time) OVER ($group ORDER BY $time)::$cast > $gap, true)::int AS begins
-             FROM $from WHERE $where) rows_that_begin) rows_of_sessions
- WINDOW session AS (PARTITION BY @{[ $by eq '' ? '' : "$by," ]} session_number)) $self->{schema}{name}
+             FROM $from WHERE $where) $name) $name
+ WINDOW session AS (PARTITION BY @{[ $by eq '' ? '' : "$by," ]} session_number)) $name
 SQL
 }
 
@@ -320,11 +331,23 @@ sub dead_sql
     return "SELECT kafka_partition, kafka_offset FROM streambatch.dead_letter WHERE view = '$self->{name}'::regclass";
 }
 
+# What of a column is compared
+sub _compared
+{
+    my ($item, $column, $exact) = @_;
+
+    return $item->{rough} ? "round($column\::numeric, 6)"
+      : $exact ? $column
+      : $item->{few} ? "CASE WHEN $column <= 100 THEN $column END"
+      : $item->{batch} ? 'NULL'
+      : $column;
+}
+
 sub difference_sql
 {
     my ($self, %options) = @_;
     my @names = map { "c$_" } 1 .. @{ $self->{items} };
-    my @values = map { $self->{items}[ $_ - 1 ]{rough} ? "round(c$_\::numeric, 6)" : "c$_" } 1 .. @names;
+    my @values = map { _compared($self->{items}[$_], 'c' . ($_ + 1), $options{exact}) } 0 .. $#names;
     my ($names, $values) = (join(', ', @names), join(', ', @values));
     my $plain = $self->plain_sql(%options);
 

@@ -124,6 +124,7 @@ sub _step
 
     $self->_burst($dice->pick(20, 60, 100, 200));
     $self->_wait if $dice->chance(0.4);
+    $self->_interrupt if $dice->chance(0.2);
     $self->_create($step);
     foreach my $view (grep { $_->{refreshes}{$step} } $self->_living)
     {
@@ -145,8 +146,8 @@ sub _end
     $self->_check('all is read', \@views);
     $self->_check('stream layer alone', [ grep { $_->{stream_only} } @views ], serve => 'stream');
     $self->_refresh_all(sub { "CALL streambatch.refresh('$_[0]'" . ($_[1]->windowed ? ', "to" => \'infinity\'' : '') . ', full => true)' });
-    $self->_check('all is refreshed', \@views);
-    $self->_check('batch layer alone', \@views, serve => 'batch');
+    $self->_check('all is refreshed', \@views, exact => 1);
+    $self->_check('batch layer alone', \@views, serve => 'batch', exact => 1);
     $self->_burst(100);
     $self->_wait;
     $self->_check('later events', \@views);
@@ -184,6 +185,17 @@ sub _burst
     }
     $self->{sent} += $n;
     $self->_note("$n events");
+    return;
+}
+
+# The worker begins anew at the stored positions.
+sub _interrupt
+{
+    my ($self) = @_;
+    my $name = $self->{schema}->name;
+
+    $self->_note('pause, resume');
+    $self->_psql("SELECT streambatch.pause('$name'); SELECT streambatch.resume('$name');");
     return;
 }
 

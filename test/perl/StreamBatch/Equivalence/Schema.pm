@@ -50,6 +50,7 @@ sub new
     $self->{options} = { max_out_of_orderness => $dice->pick('0', '5 s', '1 hour'), start => 'earliest' };
     $self->{partitions} = $dice->between(1, 4);
     $self->{zone} = $dice->pick(qw(UTC Europe/Berlin America/St_Johns));
+    $self->{collation} = $dice->weighted({ name => '', weight => 2 }, { name => ' COLLATE "C"' }, { name => ' COLLATE "und-x-icu"' })->{name};
     $self->_columns($dice);
     return $self;
 }
@@ -85,7 +86,7 @@ sub clock { my ($self) = @_; return $self->{clock}; }
 sub ddl
 {
     my ($self) = @_;
-    my $columns = join ', ', map { "$_->{name} $_->{type}" } $self->columns;
+    my $columns = join ', ', map { "$_->{name} $_->{type}" . ($_->{type} =~ /^text/ ? $self->{collation} : '') } $self->columns;
     my $options = join '', map { ", $_ '$self->{options}{$_}'" } sort keys %{ $self->{options} };
 
     return "CREATE FOREIGN TABLE $self->{name} ($columns) SERVER kafka OPTIONS (topic '$self->{name}', event_time 'ts'$options);";

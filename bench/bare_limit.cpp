@@ -2,12 +2,13 @@
  * bare_limit.cpp
  *		What the machine can do without a database: librdkafka, simdjson, a hash table.
  *
- * Usage: bare_limit BOOTSTRAP TOPIC
+ * Usage: bare_limit BOOTSTRAP TOPIC SLIDE SIZE
  *
- * Reads a topic of bench/produce from its beginning to its present end and keeps, per user_id and tumbling
- * window of 10 seconds, count, sum, min, max and avg of amount: what the view of bench/run keeps. Prints one
- * line of KEY=VALUE: events, groups, total (the sum of amount, to compare results), seconds, cpu_seconds (all
- * threads), and the most resident memory in kB.
+ * Reads a topic of bench/produce from its beginning to its present end and keeps, per user_id and window of
+ * SIZE seconds each SLIDE seconds, count, sum, min, max and avg of amount: what the views of bench/run keep. An
+ * event is folded once, into the pane that it lies in; windows are assembled from panes at the end. Prints one
+ * line of KEY=VALUE: events, groups, the sums over all groups of what they say (n, total, low, high, mean: to
+ * compare results), seconds, cpu_seconds (all threads), and the most resident memory in kB.
  */
 #include <sys/resource.h>
 
@@ -15,6 +16,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <numeric>
 #include <vector>
 
 #include <librdkafka/rdkafka.h>
@@ -23,7 +25,6 @@
 namespace
 {
 
-constexpr int64_t window_size = 10;
 constexpr size_t batch_size = 10000;
 constexpr int timeout_ms = 10000;
 
@@ -45,33 +46,44 @@ class Groups
 	{
 	}
 
+	/*
+	 * Room for so many. What comes in the order of another table of this kind needs it: poured into a table
+	 * that is too small, it forms long runs.
+	 */
 	void
-	add(int64_t user_id, int64_t window_start, double amount)
+	reserve(size_t groups)
+	{
+		while (groups * 2 > slots.size())
+			grow();
+	}
+
+	void
+	add(const Group &more)
 	{
 		if (used * 2 > slots.size())
 			grow();
 
-		Group &group = find(user_id, window_start);
+		Group &group = find(more.user_id, more.window_start);
 
 		if (group.user_id == 0)
 		{
-			group = {user_id, window_start, 0, 0, amount, amount};
+			group = more;
 			used++;
+			return;
 		}
-		group.count++;
-		group.sum += amount;
-		group.min = amount < group.min ? amount : group.min;
-		group.max = amount > group.max ? amount : group.max;
+		group.count += more.count;
+		group.sum += more.sum;
+		group.min = more.min < group.min ? more.min : group.min;
+		group.max = more.max > group.max ? more.max : group.max;
 	}
 
-	double
-	total() const
+	template <typename F>
+	void
+	each(F f) const
 	{
-		double sum = 0;
-
 		for (const Group &group : slots)
-			sum += group.user_id ? group.sum : 0;
-		return sum;
+			if (group.user_id)
+				f(group);
 	}
 
 	size_t used = 0;
@@ -200,7 +212,7 @@ assign_all(rd_kafka_t *rk, const char *topic)
 
 void
 fold(const rd_kafka_message_t *message, simdjson::ondemand::parser &parser, std::vector<char> &padded,
-	 Groups &groups)
+	 int64_t pane_size, Groups &panes)
 {
 	if (message->len + simdjson::SIMDJSON_PADDING > padded.size())
 		padded.resize((message->len + simdjson::SIMDJSON_PADDING) * 2);
@@ -219,7 +231,40 @@ fold(const rd_kafka_message_t *message, simdjson::ondemand::parser &parser, std:
 
 	int64_t second = seconds_of(ts.data());
 
-	groups.add(user_id, second - second % window_size, amount);
+	panes.add({user_id, second - second % pane_size, 1, amount, amount, amount});
+}
+
+/* Every pane into the windows that it lies in. */
+void
+assemble(const Groups &panes, int64_t slide, int64_t size, Groups &windows)
+{
+	windows.reserve(panes.used * (size_t) ((size + slide - 1) / slide));
+	panes.each(
+		[&](const Group &pane)
+		{
+			Group group = pane;
+
+			for (group.window_start -= pane.window_start % slide;
+				 group.window_start > pane.window_start - size; group.window_start -= slide)
+				windows.add(group);
+		});
+}
+
+Group
+totals(const Groups &groups, double &mean)
+{
+	Group sums = {};
+
+	groups.each(
+		[&](const Group &group)
+		{
+			sums.count += group.count;
+			sums.sum += group.sum;
+			sums.min += group.min;
+			sums.max += group.max;
+			mean += group.sum / (double) group.count;
+		});
+	return sums;
 }
 
 double
@@ -234,8 +279,11 @@ cpu_seconds(const rusage &usage)
 int
 main(int argc, char **argv)
 {
-	if (argc != 3)
-		die("usage: bare_limit BOOTSTRAP TOPIC");
+	int64_t slide = argc == 5 ? atoll(argv[3]) : 0;
+	int64_t size = argc == 5 ? atoll(argv[4]) : 0;
+
+	if (slide <= 0 || size < slide)
+		die("usage: bare_limit BOOTSTRAP TOPIC SLIDE SIZE");
 
 	auto start = std::chrono::steady_clock::now();
 	rd_kafka_t *rk = connect_to(argv[1]);
@@ -245,7 +293,10 @@ main(int argc, char **argv)
 	std::vector<rd_kafka_message_t *> messages(batch_size);
 	std::vector<char> padded(4096);
 	simdjson::ondemand::parser parser;
-	Groups groups;
+	int64_t pane_size = std::gcd(slide, size);
+	Groups panes;
+	Groups windows;
+	const Groups &groups = slide == size ? panes : windows;
 
 	while (events < expected)
 	{
@@ -257,18 +308,28 @@ main(int argc, char **argv)
 		{
 			if (messages[i]->err)
 				die(rd_kafka_message_errstr(messages[i]));
-			fold(messages[i], parser, padded, groups);
+			fold(messages[i], parser, padded, pane_size, panes);
 			rd_kafka_message_destroy(messages[i]);
 		}
 		events += n;
 	}
 
+	if (slide != size)
+		assemble(panes, slide, size, windows);
+
 	std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
 	rusage usage;
+	double mean = 0;
 
 	getrusage(RUSAGE_SELF, &usage);
-	printf("events=%lld groups=%zu total=%.2f seconds=%.2f cpu_seconds=%.2f rss_kb=%ld\n", (long long) events,
-		   groups.used, groups.total(), seconds.count(), cpu_seconds(usage), usage.ru_maxrss);
+
+	Group sums = totals(groups, mean);
+
+	printf(
+		"events=%lld groups=%zu n=%lld total=%.2f low=%.2f high=%.2f mean=%.6f seconds=%.2f cpu_seconds=%.2f "
+		"rss_kb=%ld\n",
+		(long long) events, groups.used, (long long) sums.count, sums.sum, sums.min, sums.max, mean,
+		seconds.count(), cpu_seconds(usage), usage.ru_maxrss);
 	rd_kafka_queue_destroy(queue);
 	rd_kafka_consumer_close(rk);
 	rd_kafka_destroy(rk);

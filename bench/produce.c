@@ -5,7 +5,8 @@
  * Usage: produce BOOTSTRAP TOPIC EVENTS [OPTION=VALUE …]
  *
  *		keys=1000			user_id is 1 … keys
- *		zipf=0				exponent of the keys' distribution; 0: uniform
+ *		zipf=0				exponent of the keys' distribution; 0: uniform. The k-th most frequent key comes 1/k^zipf times
+ *							as often as the first; ranks are scattered over the keys, so that frequent ones are no neighbours
  *		seed=1
  *		partitions=4		of the topic; an event lies in partition user_id mod this
  *		time=1739520000		event time of the first event, seconds since 1970; now: the clock, event by event
@@ -112,7 +113,8 @@ pick_key(const double *distribution, int64_t keys, uint64_t random)
 		else
 			high = middle;
 	}
-	return low + 1;
+	/* a prime that divides no sensible number of keys: a permutation */
+	return 1 + low * INT64_C(982451653) % keys;
 }
 
 static size_t

@@ -41,6 +41,9 @@ $$;
 SELECT hybrid('hop', $$SELECT u, streambatch.hop(ts, '10 s', '1 min') AS w, count(*), sum(x) FROM events GROUP BY 1, 2$$);
 SELECT hybrid('hop_both', $$SELECT streambatch.hop(ts, '10 s', '1 min') AS w, streambatch.hop_end(ts, '10 s', '1 min') AS e, u, count(*), avg(x)
     FROM events GROUP BY 1, 2, 3$$);
+-- panes and states as those of "hop": they share its fold
+SELECT hybrid('tumble_of_hop', $$SELECT u, streambatch.tumble(ts, '10 s') AS w, count(*), sum(x) FROM events GROUP BY 1, 2$$);
+SELECT hybrid('hop_of_hop', $$SELECT u, streambatch.hop(ts, '20 s', '30 s') AS w, streambatch.hop_end(ts, '20 s', '30 s') AS e, count(*), sum(x) FROM events GROUP BY 1, 2, 3$$);
 SELECT hybrid('hop_end', $$SELECT streambatch.hop_end(ts, '20 s', '50 s') AS e, count(*), max(x) FROM events GROUP BY 1$$);
 SELECT hybrid('hop_not_selected', $$SELECT u, count(*) FROM events GROUP BY u, streambatch.hop(ts, '20 s', '50 s')$$);
 SELECT hybrid('hop_days', $$SELECT streambatch.hop(ts, '1 day', '7 days', time_zone => 'Europe/Berlin') AS w, count(*), min(x) FROM events WHERE x > 3 GROUP BY 1$$);
@@ -146,18 +149,32 @@ SELECT u, s, e, stream_count, batch_count, count, recommended, exact, closed FRO
 CALL streambatch.refresh('hand_session', "to" => 'infinity');
 SELECT u, s, e, stream_count, batch_count, count, recommended, exact, closed FROM hand_session_layers ORDER BY 1, 2;
 
+-- ---- what fails in a shared fold fails for all that share it ----
+SELECT streambatch.create_view('fails_tumble', $$SELECT streambatch.tumble(ts, '10 s') AS w, sum(1 / (u - 7)) FROM hand GROUP BY 1$$);
+SELECT streambatch.create_view('fails_hop', $$SELECT streambatch.hop(ts, '10 s', '20 s') AS w, sum(1 / (u - 7)) FROM hand GROUP BY 1$$);
+SELECT streambatch.create_view('overflows_tumble', $$SELECT streambatch.tumble(ts, '10 s') AS w, sum(u * 4e307::float8) AS s FROM hand GROUP BY 1$$);
+SELECT streambatch.create_view('overflows_hop', $$SELECT streambatch.hop(ts, '10 s', '20 s') AS w, sum(u * 4e307::float8) AS s FROM hand GROUP BY 1$$);
+\copy (SELECT 0, NULL, json_build_object('u', u, 'ts', '2025-01-01 13:00:0' || n || '+00'), 0 FROM unnest(ARRAY[7, 6, 4, 4, 4]) WITH ORDINALITY AS t (u, n)) TO PROGRAM 'test/broker/produce hand'
+SELECT streambatch.wait_for('hand');
+SELECT view, count(*), min(message) FROM streambatch.dead_letter WHERE stream = 'hand'::regclass GROUP BY 1 ORDER BY 1;
+SELECT * FROM fails_tumble WHERE w > '2025-01-01 12:30+00' ORDER BY 1;
+SELECT * FROM fails_hop WHERE w > '2025-01-01 12:30+00' ORDER BY 1;
+SELECT w, s / 4e307 AS s FROM overflows_tumble WHERE w > '2025-01-01 12:30+00' ORDER BY 1;
+SELECT w, s / 4e307 AS s FROM overflows_hop WHERE w > '2025-01-01 12:30+00' ORDER BY 1;
+
 -- ---- conditions on windows reach the panes ----
-SET enable_seqscan = off;
-SET enable_bitmapscan = off;
+-- The conditions of the scans of state tables, by whichever index or filter.
 CREATE FUNCTION scans(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
     line text;
+    found text[] := '{}';
 BEGIN
     FOR line IN EXECUTE 'EXPLAIN (COSTS off) ' || query LOOP
-        IF line ~ 'Index Cond' THEN
-            RETURN NEXT trim(line);
+        IF line ~ '(Index Cond|Recheck Cond|Filter):' THEN
+            found := found || ARRAY(SELECT m[1] FROM regexp_matches(line, $r$((?:pane|k1) [<>=]+ (?:'[^']+'|\d+))$r$, 'g') m);
         END IF;
     END LOOP;
+    RETURN QUERY SELECT DISTINCT f FROM unnest(found) f ORDER BY 1;
 END $$;
 SELECT scans($$SELECT * FROM hop WHERE u = 1 AND w = '2025-03-30 00:50:10+00'$$);
 SELECT scans($$SELECT * FROM hop_both WHERE w >= '2025-03-30 00:50:10+00' AND e < '2025-03-30 00:55+00'$$);
@@ -165,8 +182,6 @@ SELECT scans($$SELECT * FROM hop_date WHERE w < '2025-03-30'$$);
 SELECT scans($$SELECT * FROM cumulate WHERE '2025-03-30 00:50+00' = w$$);
 SELECT scans($$SELECT * FROM session WHERE u = 1$$);
 SELECT scans($$SELECT * FROM trunc WHERE w = '2025-03-30 00:50+00' AND u = 2$$);
-RESET enable_seqscan;
-RESET enable_bitmapscan;
 -- and leave out nothing
 SELECT t AS at, (SELECT count(*) FROM hop_both WHERE w = t) = (SELECT count(*) FROM (SELECT * FROM hop_both OFFSET 0) h WHERE w = t) AS start,
        (SELECT count(*) FROM hop_both WHERE e = t) = (SELECT count(*) FROM (SELECT * FROM hop_both OFFSET 0) h WHERE e = t) AS "end",

@@ -283,19 +283,6 @@ check_event_time(const ViewDef *def, const Stream *stream)
 				 quote_qualified_identifier(stream->schema, stream->name))));
 }
 
-/* An event without a time is in none of the windows that an event can be in several of. */
-static void
-leave_out_timeless(ViewDef *def)
-{
-	FromExpr *from = def->query->jointree;
-	NullTest *test = makeNode(NullTest);
-
-	test->arg = (Expr *) copyObject(def->window.argument);
-	test->nulltesttype = IS_NOT_NULL;
-	test->location = -1;
-	from->quals = from->quals ? (Node *) make_andclause(list_make2(from->quals, test)) : (Node *) test;
-}
-
 ViewDef *
 analyse_query(const Query *original)
 {
@@ -330,8 +317,6 @@ analyse_query(const Query *original)
 		def->session_first = add_session_state(def, "min");
 		def->session_last = add_session_state(def, "max");
 	}
-	if (def->has_window && def->window.assembled)
-		leave_out_timeless(def);
 	return def;
 }
 

@@ -80,7 +80,7 @@ append_union(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 	appendStringInfoString(buf, ") u");
 }
 
-/* Every window that a pane belongs to, side by side with its end. */
+/* Every window that a pane belongs to, side by side with its end; of no time, none. */
 static void
 append_windows(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 {
@@ -92,7 +92,8 @@ append_windows(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 
 /*
  * Sessions: rows of panes, in the order of their first events, belong together as long as none begins later
- * than the gap after the latest event so far. All rows of one pane do, whatever their layer.
+ * than the gap after the latest event so far. All rows of one pane do, whatever their layer. An event without a
+ * time is in no session.
  */
 static void
 append_sessions(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
@@ -118,7 +119,7 @@ append_sessions(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 					 keys.len > 0 ? ", " : "PARTITION BY ", gap, keys.data, first, first, last, keys.data,
 					 first, gap);
 	append_union(buf, def, id, as_served);
-	appendStringInfoString(buf, ") u) u");
+	appendStringInfoString(buf, " WHERE u.pane IS NOT NULL) u) u");
 }
 
 /* Replaces calls of the window by the columns of its start and end. */

@@ -235,6 +235,51 @@ twin(const FuncExpr *call, const char *name)
 	return (Node *) result;
 }
 
+static Const *
+interval_constant(const Interval *value)
+{
+	Interval *copy = palloc(sizeof(Interval));
+
+	*copy = *value;
+	return makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval), IntervalPGetDatum(copy), false, false);
+}
+
+/*
+ * The start of an event's pane. Where panes are those of a tumbling window, it is said as that one says it, so
+ * that views over the same panes can share a fold.
+ */
+static Node *
+pane_call(const StreamWindow *window, const FuncExpr *call, const WindowFunctions *functions)
+{
+	const WindowShape *shape = &window->shape;
+	FuncExpr *pane;
+	Interval size = {0};
+	Node *origin;
+	Node *zone;
+
+	if (functions->has_grid)
+	{
+		origin = list_nth(call->args, functions->has_step ? 3 : 2);
+		zone = list_nth(call->args, functions->has_step ? 4 : 3);
+	}
+	else
+	{
+		origin = (Node *) makeNullConst(window->type, -1, InvalidOid);
+		zone = (Node *) makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1, CStringGetTextDatum("UTC"), false,
+								  false);
+	}
+	if (functions->kind == WINDOW_TUMBLE || shape->grid.months || shape->line != LINE_OWN ||
+		shape->day != 0 || strcmp(TextDatumGetCString(castNode(Const, zone)->constvalue), "UTC") != 0)
+		return twin(call, functions->pane);
+	if (shape->pane % USECS_PER_DAY == 0)
+		size.day = shape->pane / USECS_PER_DAY;
+	else
+		size.time = shape->pane;
+	pane = copyObject(unconstify(FuncExpr *, call));
+	pane->args = list_make4(linitial(pane->args), interval_constant(&size), origin, zone);
+	return twin(pane, functions_of(WINDOW_TUMBLE)->pane);
+}
+
 static void
 fill(StreamWindow *window, const FuncExpr *call)
 {
@@ -245,10 +290,10 @@ fill(StreamWindow *window, const FuncExpr *call)
 	window->type = exprType((Node *) call);
 	window->argument = linitial(call->args);
 	window->parameters = list_copy_tail(call->args, 1);
-	window->pane = twin(call, functions->pane);
 	window->assembled = window_is_assembled((const Node *) call);
 	window->by_pane = false;
 	make_shape(window, functions);
+	window->pane = pane_call(window, call, functions);
 }
 
 typedef struct Search
@@ -318,15 +363,6 @@ trunc_field(const Const *name)
 			return &trunc_fields[i];
 	}
 	return NULL;
-}
-
-static Const *
-interval_constant(const Interval *value)
-{
-	Interval *copy = palloc(sizeof(Interval));
-
-	*copy = *value;
-	return makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval), IntervalPGetDatum(copy), false, false);
 }
 
 /* Fill the window of which the expression gives the starts. */

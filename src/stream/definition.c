@@ -95,6 +95,7 @@ load_view(Definition *d, const ViewRow *row)
 {
 	ViewJob job = {d, row, NULL};
 	ErrorData *error = attempt(open_view, &job, d->context);
+	ListCell *lc;
 
 	if (error != NULL)
 	{
@@ -106,7 +107,19 @@ load_view(Definition *d, const ViewRow *row)
 	}
 	/* one that is just being dropped has nothing to open */
 	if (job.vf != NULL)
+	{
+		foreach (lc, d->views)
+		{
+			if (viewfold_share(job.vf, lfirst(lc)))
+			{
+				ereport(DEBUG1, (errmsg_internal("hybrid view \"%s\" shares the fold of \"%s\"",
+												 get_rel_name(row->view),
+												 get_rel_name(((ViewFold *) lfirst(lc))->row.view))));
+				break;
+			}
+		}
 		d->views = lappend(d->views, job.vf);
+	}
 	d->max_staleness = Min(d->max_staleness, interval_usec(&row->max_staleness));
 }
 

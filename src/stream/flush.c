@@ -110,9 +110,10 @@ flush_write(const FlushJob *job)
 	foreach (lc, job->views)
 	{
 		ViewFold *vf = lfirst(lc);
+		const ErrorData *failure = viewfold_failure(vf);
 
-		if (vf->failure != NULL)
-			catalog_suspend_view(vf->row.view, vf->failure->sqlerrcode, vf->failure->message);
+		if (failure != NULL)
+			catalog_suspend_view(vf->row.view, failure->sqlerrcode, failure->message);
 		else if (!write_view(vf, epoch_of(views, vf->row.id)))
 			return FLUSH_RETRY;
 	}

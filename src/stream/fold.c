@@ -58,6 +58,7 @@ struct Fold
 	TupleHashTable groups;
 	int64 ngroups;
 	TransitionValue *single; /* the group of a view without keys */
+	FoldGroup *sorted;		 /* what fold_groups() has made of them; NULL: nothing yet */
 };
 
 static void
@@ -108,6 +109,7 @@ static void
 build_table(Fold *fold)
 {
 	fold->ngroups = 0;
+	fold->sorted = NULL;
 	fold->single = NULL;
 	fold->groups = NULL;
 	if (fold->def->nkeys > 0)
@@ -320,10 +322,15 @@ fill_group(Fold *fold, FoldGroup *group, MinimalTuple key, const TransitionValue
 FoldGroup *
 fold_groups(Fold *fold, int64 *ngroups)
 {
-	MemoryContext old = MemoryContextSwitchTo(fold->table);
-	FoldGroup *groups = MemoryContextAllocHuge(fold->table, (fold->ngroups + 1) * sizeof(FoldGroup));
+	MemoryContext old;
+	FoldGroup *groups;
 	int64 n = 0;
 
+	*ngroups = fold->ngroups;
+	if (fold->sorted != NULL)
+		return fold->sorted;
+	old = MemoryContextSwitchTo(fold->table);
+	groups = MemoryContextAllocHuge(fold->table, (fold->ngroups + 1) * sizeof(FoldGroup));
 	use_table(fold);
 	if (fold->def->nkeys == 0 && fold->single != NULL)
 		fill_group(fold, &groups[n++], NULL, fold->single, NULL);
@@ -343,7 +350,7 @@ fold_groups(Fold *fold, int64 *ngroups)
 	}
 	Assert(n == fold->ngroups);
 	MemoryContextSwitchTo(old);
-	*ngroups = n;
+	fold->sorted = groups;
 	return groups;
 }
 

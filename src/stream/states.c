@@ -3,8 +3,9 @@
  *		Writing a fold into the stream layer's state table (see states.h).
  *
  * Groups come sorted by their keys; each is looked up in the index over keys, pane and epoch, and inserted or
- * updated as logical replication's apply worker does it. State columns are in no index, so that updates stay
- * on their page (HOT). Nobody else writes rows of the present epoch: a refresh deletes rows of epochs that
+ * updated as logical replication's apply worker does it. New groups are put aside and inserted many at once:
+ * no look-up of the same fold asks for them, since a fold has each group once. State columns are in no index,
+ * so that updates stay on their page (HOT). Nobody else writes rows of the present epoch: a refresh deletes rows of epochs that
  * its cut has closed.
  */
 #include "postgres.h"
@@ -24,6 +25,8 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#define CHUNK 500 /* rows of one multi-insert */
+
 typedef struct Writer
 {
 	const ViewDef *def;
@@ -33,6 +36,10 @@ typedef struct Writer
 	EPQState epq;
 	TupleTableSlot *found;
 	TupleTableSlot *put;
+	bool plain;				/* nothing hangs on the table that must see its rows one by one */
+	TupleTableSlot **fresh; /* new groups, not yet inserted */
+	int nfresh;
+	int nslots; /* made so far, of CHUNK */
 	AttrNumber epoch_att;
 	AttrNumber *key_atts;
 	AttrNumber *state_atts;
@@ -40,7 +47,7 @@ typedef struct Writer
 	ScanKey scan_keys;
 	int *scan_source; /* index of the key that a scan key takes; -1: the epoch */
 	IndexScanDesc scan;
-	MemoryContext scan_context; /* of all that the scan allocates, now or as it goes */
+	MemoryContext context; /* of all that lasts until the end: what the scan allocates as it goes, too */
 	Relation index;
 } Writer;
 
@@ -102,7 +109,6 @@ open_lookup(Writer *w)
 		ScanKeyInit(&w->scan_keys[i], i + 1, BTEqualStrategyNumber, get_opcode(op), (Datum) 0);
 		w->scan_keys[i].sk_collation = w->index->rd_indcollation[i];
 	}
-	w->scan_context = CurrentMemoryContext;
 	w->scan = compat_index_beginscan(w->rel, w->index, GetActiveSnapshot(), w->nscan);
 }
 
@@ -112,6 +118,7 @@ writer_open(Writer *w, Relation rel, const ViewDef *def, bool append)
 	memset(w, 0, sizeof(*w));
 	w->def = def;
 	w->rel = rel;
+	w->context = CurrentMemoryContext;
 	w->estate = CreateExecutorState();
 	w->result = makeNode(ResultRelInfo);
 	/* index 0: not in a range table, which the executor would ask for the columns that an update changes */
@@ -121,6 +128,10 @@ writer_open(Writer *w, Relation rel, const ViewDef *def, bool append)
 	compat_epq_init(&w->epq, w->estate);
 	w->found = table_slot_create(rel, NULL);
 	w->put = table_slot_create(rel, NULL);
+	w->plain =
+		rel->trigdesc == NULL && !rel->rd_rel->relispartition &&
+		(RelationGetDescr(rel)->constr == NULL || !RelationGetDescr(rel)->constr->has_generated_stored);
+	w->fresh = palloc(CHUNK * sizeof(TupleTableSlot *));
 	w->epoch_att = attribute(rel, "epoch", INT8OID);
 	w->key_atts = palloc((def->nkeys + 1) * sizeof(AttrNumber));
 	for (int i = 0; i < def->nkeys; i++)
@@ -141,6 +152,8 @@ writer_close(Writer *w)
 	ExecCloseIndices(w->result);
 	ExecDropSingleTupleTableSlot(w->found);
 	ExecDropSingleTupleTableSlot(w->put);
+	for (int i = 0; i < w->nslots; i++)
+		ExecDropSingleTupleTableSlot(w->fresh[i]);
 	FreeExecutorState(w->estate);
 }
 
@@ -170,11 +183,50 @@ look_up(Writer *w, const FoldGroup *group, int64 epoch)
 	}
 
 	/* a btree scan remembers dead entries until it ends: not in the context of one group */
-	old = MemoryContextSwitchTo(w->scan_context);
+	old = MemoryContextSwitchTo(w->context);
 	index_rescan(w->scan, w->scan_keys, w->nscan, NULL, 0);
 	found = index_getnext_slot(w->scan, ForwardScanDirection, w->found);
 	MemoryContextSwitchTo(old);
 	return found;
+}
+
+static void
+insert_fresh(Writer *w)
+{
+	if (w->nfresh == 0)
+		return;
+	table_multi_insert(w->rel, w->fresh, w->nfresh, w->estate->es_output_cid, 0, NULL);
+	for (int i = 0; i < w->nfresh && w->result->ri_NumIndices > 0; i++)
+	{
+		list_free(compat_insert_index_tuples(w->result, w->fresh[i], w->estate));
+		ResetPerTupleExprContext(w->estate);
+	}
+	w->nfresh = 0;
+}
+
+/* The slot's values must stay until insert_fresh(): the fold's own do. */
+static void
+put_aside(Writer *w, const TupleTableSlot *put)
+{
+	TupleTableSlot *fresh;
+	int natts = put->tts_tupleDescriptor->natts;
+
+	if (w->nfresh == w->nslots)
+	{
+		MemoryContext old = MemoryContextSwitchTo(w->context);
+
+		w->fresh[w->nslots++] = table_slot_create(w->rel, NULL);
+		MemoryContextSwitchTo(old);
+	}
+	fresh = w->fresh[w->nfresh++];
+	ExecClearTuple(fresh);
+	memcpy(fresh->tts_values, put->tts_values, natts * sizeof(Datum));
+	memcpy(fresh->tts_isnull, put->tts_isnull, natts * sizeof(bool));
+	ExecStoreVirtualTuple(fresh);
+	if (RelationGetDescr(w->rel)->constr != NULL)
+		ExecConstraints(w->result, fresh, w->estate);
+	if (w->nfresh == CHUNK)
+		insert_fresh(w);
 }
 
 static void
@@ -213,6 +265,8 @@ put_group(Writer *w, Fold *fold, const FoldGroup *group, int64 epoch)
 	ExecStoreVirtualTuple(put);
 	if (exists)
 		ExecSimpleRelationUpdate(w->result, w->estate, &w->epq, w->found, put);
+	else if (w->plain)
+		put_aside(w, put);
 	else
 		ExecSimpleRelationInsert(w->result, w->estate, put);
 }
@@ -238,6 +292,7 @@ states_write(Relation rel, const ViewDef *def, Fold *fold, int64 epoch, bool app
 		MemoryContextReset(each);
 	}
 	MemoryContextSwitchTo(work);
+	insert_fresh(&w);
 	writer_close(&w);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);

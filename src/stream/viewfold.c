@@ -29,6 +29,7 @@
 #include "nodes/nodeFuncs.h"
 #include "stream/viewfold.h"
 #include "tcop/dest.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -56,7 +57,6 @@ viewfold_open(const ViewRow *row)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	ViewFold *vf = palloc0(sizeof(ViewFold));
 	Oid nsp = get_namespace_oid("streambatch_state", false);
-	FoldState *columns;
 	Guard guard;
 
 	vf->context = context;
@@ -73,13 +73,47 @@ viewfold_open(const ViewRow *row)
 	vf->def = analyse_stored(row->id, vf->owner);
 	if (vf->def->stream != row->stream)
 		elog(ERROR, "the query of hybrid view %d reads another stream", row->id);
-	vf->query = sql_fold(vf->def, &columns);
+	vf->query = sql_fold(vf->def, &vf->columns);
 	/* initial values are made by input functions, which may be somebody's */
 	guard_enter(&guard, vf->owner, vf->row.settings);
-	vf->fold = fold_create(vf->def, columns);
+	vf->fold = fold_create(vf->def, vf->columns);
 	guard_leave(&guard);
 	MemoryContextSwitchTo(old);
 	return vf;
+}
+
+/* Whether two states are folded the same way from the same columns. */
+static bool
+same_state(const StateDef *a, const FoldState *of_a, const StateDef *b, const FoldState *of_b)
+{
+	return equal(a->folded, b->folded) && a->partial == b->partial && a->batch_only == b->batch_only &&
+		   a->type == b->type && a->combine == b->combine && of_a->filter == of_b->filter &&
+		   of_a->nargs == of_b->nargs &&
+		   (of_a->nargs == 0 || memcmp(of_a->args, of_b->args, of_a->nargs * sizeof(int)) == 0);
+}
+
+bool
+viewfold_share(ViewFold *vf, ViewFold *leader)
+{
+	const ViewDef *a = vf->def;
+	const ViewDef *b = leader->def;
+	MemoryContext old;
+
+	if (leader->leader != NULL || vf->owner != leader->owner || strcmp(vf->query, leader->query) != 0 ||
+		a->nkeys != b->nkeys || a->nstates != b->nstates ||
+		!datumIsEqual(PointerGetDatum(vf->row.settings), PointerGetDatum(leader->row.settings), false, -1))
+		return false;
+	for (int i = 0; i < a->nstates; i++)
+	{
+		if (!same_state(&a->states[i], &vf->columns[i], &b->states[i], &leader->columns[i]))
+			return false;
+	}
+	vf->leader = leader;
+	vf->fold = leader->fold;
+	old = MemoryContextSwitchTo(leader->context);
+	leader->followers = lappend_oid(leader->followers, vf->row.view);
+	MemoryContextSwitchTo(old);
+	return true;
 }
 
 void
@@ -224,6 +258,20 @@ note_bad(ViewFold *vf, const MicroBatch *batch, int row, ErrorData *error)
 	MemoryContextSwitchTo(old);
 }
 
+/* A row becomes a dead letter of the view, and of those that share its fold. */
+static void
+row_is_dead(const ViewFold *vf, const Intake *intake, int row, char *taken, Letters *letters,
+			const ErrorData *error)
+{
+	const Message *message = &intake->messages[intake->message_of[row]];
+	ListCell *lc;
+
+	taken[row] = Max(taken[row], ROW_DEAD);
+	letters_add(letters, message, vf->row.view, error);
+	foreach (lc, vf->followers)
+		letters_add(letters, message, lfirst_oid(lc), error);
+}
+
 /* Rows that the fold failed on before: dead letters now. */
 static bool *
 leave_out_bad(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
@@ -240,8 +288,7 @@ leave_out_bad(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
 			if (skip == NULL)
 				skip = palloc0(intake->batch.nrows * sizeof(bool));
 			skip[row] = true;
-			taken[row] = Max(taken[row], ROW_DEAD);
-			letters_add(letters, &intake->messages[intake->message_of[row]], vf->row.view, vf->bad[b].error);
+			row_is_dead(vf, intake, row, taken, letters, vf->bad[b].error);
 		}
 	}
 	return skip;
@@ -260,8 +307,7 @@ typedef struct FoldRun
 static void
 row_failed(FoldRun *run, int row, ErrorData *error)
 {
-	run->taken[row] = Max(run->taken[row], ROW_DEAD);
-	letters_add(run->letters, &run->intake->messages[run->intake->message_of[row]], run->vf->row.view, error);
+	row_is_dead(run->vf, run->intake, row, run->taken, run->letters, error);
 	FreeErrorData(error);
 }
 
@@ -428,7 +474,7 @@ viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
 	FoldRun run = {vf, intake, 0, taken, letters};
 	ViewFoldResult result = VIEWFOLD_DONE;
 
-	if (vf->failure != NULL || batch->nrows == 0)
+	if (vf->leader != NULL || vf->failure != NULL || batch->nrows == 0)
 		return VIEWFOLD_DONE;
 	batch->skip = leave_out_bad(vf, intake, taken, letters);
 	batch_set_current(vf->def->stream, batch, &run.cursor);
@@ -438,10 +484,16 @@ viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
 	return result;
 }
 
+const ErrorData *
+viewfold_failure(const ViewFold *vf)
+{
+	return vf->leader != NULL ? vf->leader->failure : vf->failure;
+}
+
 void
 viewfold_stored(ViewFold *vf)
 {
-	fold_reset(vf->fold);
+	viewfold_dropped(vf);
 	for (int b = 0; b < vf->nbad; b++)
 		FreeErrorData(vf->bad[b].error);
 	vf->nbad = 0;
@@ -451,5 +503,6 @@ viewfold_stored(ViewFold *vf)
 void
 viewfold_dropped(ViewFold *vf)
 {
-	fold_reset(vf->fold);
+	if (vf->leader == NULL)
+		fold_reset(vf->fold);
 }

@@ -18,7 +18,10 @@ typedef struct ViewFold
 	Oid state_table;
 	MemoryContext context; /* owns everything here */
 	ViewDef *def;
+	struct ViewFold *leader; /* the view whose fold this one shares; NULL: it has its own */
+	List *followers;		 /* views that share this one's */
 	Fold *fold;
+	FoldState *columns;
 	char *query;
 	void *plan;	 /* SPIPlanPtr */
 	BadRow *bad; /* rows on which the fold itself failed: left out when they come again */
@@ -39,6 +42,12 @@ typedef enum ViewFoldResult
  */
 extern ViewFold *viewfold_open(const ViewRow *row);
 
+/*
+ * Let a view share the fold of another, if theirs are one: the same rows with the same states for the same
+ * owner, such as a tumbling and a hopping window of the same panes. False: they are not.
+ */
+extern bool viewfold_share(ViewFold *vf, ViewFold *leader);
+
 /* Give back what does not live in its context, which the caller resets. */
 extern void viewfold_close(ViewFold *vf);
 
@@ -55,6 +64,9 @@ extern Bitmapset *viewfold_columns(const ViewFold *vf, Bitmapset *attnums);
  * which the view's expressions fail become its dead letters. Needs an active snapshot.
  */
 extern ViewFoldResult viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters);
+
+/* Why the view's query fails; NULL: it does not. */
+extern const ErrorData *viewfold_failure(const ViewFold *vf);
 
 /* What was folded is stored, or dropped to be read again. */
 extern void viewfold_stored(ViewFold *vf);

@@ -391,7 +391,7 @@ flush(void)
 	foreach (lc, w->d.views)
 	{
 		viewfold_stored(lfirst(lc));
-		suspended |= ((ViewFold *) lfirst(lc))->failure != NULL;
+		suspended |= viewfold_failure(lfirst(lc)) != NULL;
 	}
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -409,7 +409,11 @@ fold_size(void)
 	ListCell *lc;
 
 	foreach (lc, w->d.views)
-		size += fold_memory(((ViewFold *) lfirst(lc))->fold);
+	{
+		const ViewFold *vf = lfirst(lc);
+
+		size += vf->leader == NULL ? fold_memory(vf->fold) : 0;
+	}
 	return size;
 }
 

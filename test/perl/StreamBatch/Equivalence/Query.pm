@@ -12,7 +12,7 @@ StreamBatch::Equivalence::Query - a random query of the grammar, and the SQL tha
 
 =head1 DESCRIPTION
 
-C<exact>: also what sketches tell is compared, since the batch layer has served it.
+Options of C<difference_sql>: C<exact>, compare what sketches tell too, since the batch layer has served it; C<layers>, compare with the layers view.
 
 Expressions are made in a scope: first of columns, for keys, WHERE, FILTER and arguments; then of keys and aggregates, for the select list and
 HAVING. Attributes: C<name>, C<windowed>, C<fails> (some rows are the view's dead letters).
@@ -321,8 +321,10 @@ sub _good_events
     my ($self) = @_;
     my $timed = $self->{window}{set} ? " AND ($self->{time}{sql}) IS NOT NULL" : '';
 
-    return '(kafka_partition, kafka_offset) NOT IN (' . $self->dead_sql . ")$timed";
+    return $self->_position . ' NOT IN (' . $self->dead_sql . ")$timed";
 }
+
+sub _position { my ($self) = @_; return '(' . join(', ', $self->{schema}->position) . ')'; }
 
 sub dead_sql
 {
@@ -343,13 +345,16 @@ sub _compared
       : $column;
 }
 
+# Whether its layers have the same rows
+sub layered { my ($self) = @_; return !defined $self->{having}; }
+
 sub difference_sql
 {
     my ($self, %options) = @_;
     my @names = map { "c$_" } 1 .. @{ $self->{items} };
     my @values = map { _compared($self->{items}[$_], 'c' . ($_ + 1), $options{exact}) } 0 .. $#names;
     my ($names, $values) = (join(', ', @names), join(', ', @values));
-    my $plain = $self->plain_sql(%options);
+    my $plain = $options{layers} ? 'SELECT ' . join(', ', map { "o$_" } 1 .. @names) . " FROM $self->{name}_layers" : $self->plain_sql(%options);
 
     return <<"SQL";
 WITH v AS MATERIALIZED (SELECT $values FROM $self->{name} v($names)),
@@ -364,7 +369,7 @@ sub innocent_sql
 {
     my ($self) = @_;
     local $self->{having};
-    my $alone = $self->plain_sql(condition => '(kafka_partition, kafka_offset) = (@PARTITION@, @OFFSET@)');
+    my $alone = $self->plain_sql(condition => $self->_position . ' = (@PARTITION@, @OFFSET@)');
 
     return <<"SQL";
 SELECT 'dead letter without reason', kafka_partition, kafka_offset FROM (@{[ $self->dead_sql ]} ORDER BY kafka_offset LIMIT 5) d

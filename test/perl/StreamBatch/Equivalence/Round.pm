@@ -33,6 +33,7 @@ my @refreshes = (
     { call => sub { "CALL streambatch.refresh('$_[0]', full => true)" } },
     { call => sub { "CALL streambatch.refresh('$_[0]', NULL, 'infinity')" }, range => 1 },
     { call => sub { "CALL streambatch.refresh('$_[0]', \"from\" => '" . _instant(@_[ 1, 2 ]) . '\')' }, range => 1 },
+    { call => sub { "CALL streambatch.refresh('$_[0]', '-infinity', '" . _instant(@_[ 1, 2 ]) . '\')' }, range => 1, weight => 0.5 },
     { call => \&_range, range => 1, weight => 3 });
 
 sub new
@@ -153,6 +154,7 @@ sub _end
     $self->_check('later events', \@views);
     $self->_refresh_all(sub { "CALL streambatch.refresh('$_[0]')" });
     $self->_check('refreshed once more', \@views);
+    $self->_check('as layers', [ grep { $_->{query}->layered } @views ], layers => 1);
     $self->_all_is_well;
     $self->_psql('DROP FOREIGN TABLE ' . $self->{schema}->name . ' CASCADE; DROP TABLE ' . $self->{schema}->archive . ';');
     return 1;
@@ -178,7 +180,7 @@ sub _burst
     my $dice = $self->{dice};
     my @batches;
 
-    push @{ $batches[ $dice->below($self->{schema}->partitions) ] }, [ undef, $self->{schema}->event($dice) ] foreach 1 .. $n;
+    push @{ $batches[ $dice->below($self->{schema}->partitions) ] }, $self->{schema}->event($dice) foreach 1 .. $n;
     foreach my $partition (grep { $batches[$_] } 0 .. $#batches)
     {
         $self->{broker}->produce($self->{schema}->name, $partition, @{ $batches[$partition] });

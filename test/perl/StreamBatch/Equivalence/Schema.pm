@@ -10,7 +10,7 @@ StreamBatch::Equivalence::Schema - a random stream, its archive, and random even
   $schema->zone;                         # time zone of the sessions
   my @columns = $schema->columns;        # { name, type }
   my $sql = $schema->literal('int4', $dice);
-  my $payload = $schema->event($dice);
+  my $message = $schema->event($dice);   # key, payload, milliseconds
 
 =head1 DESCRIPTION
 
@@ -40,6 +40,20 @@ my @spans = ({ span => 600, weight => 3 }, { span => 86_400, weight => 2 }, { sp
 # Types that expressions need a column of
 my @always = qw(int4 text numeric float8 bool);
 
+# Narrower spellings of types, where all values fit
+my %narrow = (
+    numeric => { type => 'numeric(12,2)', fits => qr/^-?\d{1,6}(?:\.\d+)?$/ },
+    timestamp => { type => 'timestamp(0)' },
+    timestamptz => { type => 'timestamptz(3)' },
+    interval => { type => 'interval(0)' });
+
+# What columns may show of the message
+my @metadata = (
+    { name => 'part', type => 'int4', metadata => 'partition' },
+    { name => 'pos', type => 'int8', metadata => 'offset' },
+    { name => 'sent', type => 'timestamptz', metadata => 'timestamp' },
+    { name => 'message_key', type => 'text', metadata => 'key' });
+
 sub new
 {
     my ($class, $dice, $name) = @_;
@@ -64,7 +78,10 @@ sub _columns
     $self->{columns} = [
         map { $self->_column($_, $dice->chance(0.1) ? "\"$_ " . ++$count{$_} . '"' : s/\[\]/s/r . '_' . ++$count{$_}, $dice) }
           $dice->some(scalar @types, @types) ];
-    splice @{ $self->{columns} }, $dice->below(1 + @{ $self->{columns} }), 0, { name => 'ts', type => $self->{time} };
+    foreach my $column ({ name => 'ts', type => $self->{time} }, $dice->chance(0.3) ? $dice->some($dice->between(1, 4), @metadata) : ())
+    {
+        splice @{ $self->{columns} }, $dice->below(1 + @{ $self->{columns} }), 0, $column;
+    }
     return;
 }
 
@@ -73,12 +90,26 @@ sub _column
     my ($self, $type, $name, $dice) = @_;
     my @pool = map { [ StreamBatch::Equivalence::Types::value($type, $dice, $self->{clock}) ] } 1 .. $dice->pick(2, 4, 8, 40);
 
-    return { name => $name, type => $type, pool => \@pool, nulls => $dice->pick(0, 0.1, 0.4) };
+    my $narrow = $narrow{$type};
+    my $declared = $narrow && $dice->chance(0.3) && !grep({ $narrow->{fits} && $_->[0] !~ $narrow->{fits} } @pool) ? $narrow->{type} : $type;
+
+    $declared .= $self->{collation} if $type =~ /^text/;
+    return { name => $name, type => $type, declared => $declared, pool => \@pool, nulls => $dice->pick(0, 0.1, 0.4) };
 }
 
 sub columns { my ($self) = @_; return @{ $self->{columns} }; }
 sub name { my ($self) = @_; return $self->{name}; }
 sub archive { my ($self) = @_; return "$self->{name}_archive"; }
+
+# The archive's columns of partition and offset
+sub position
+{
+    my ($self) = @_;
+    my %shown = map { $_->{metadata} => $_->{name} } grep { $_->{metadata} } $self->columns;
+
+    return ($shown{partition} // 'kafka_partition', $shown{offset} // 'kafka_offset');
+}
+
 sub partitions { my ($self) = @_; return $self->{partitions}; }
 sub zone { my ($self) = @_; return "'$self->{zone}'"; }
 sub clock { my ($self) = @_; return $self->{clock}; }
@@ -86,7 +117,7 @@ sub clock { my ($self) = @_; return $self->{clock}; }
 sub ddl
 {
     my ($self) = @_;
-    my $columns = join ', ', map { "$_->{name} $_->{type}" . ($_->{type} =~ /^text/ ? $self->{collation} : '') } $self->columns;
+    my $columns = join ', ', map { "$_->{name} " . ($_->{declared} // $_->{type}) . ($_->{metadata} ? " OPTIONS (metadata '$_->{metadata}')" : '') } $self->columns;
     my $options = join '', map { ", $_ '$self->{options}{$_}'" } sort keys %{ $self->{options} };
 
     return "CREATE FOREIGN TABLE $self->{name} ($columns) SERVER kafka OPTIONS (topic '$self->{name}', event_time 'ts'$options);";
@@ -103,7 +134,7 @@ sub literal
     return "'$text'::$type";
 }
 
-# A payload; one that was sent before now and then.
+# A message; one that was sent before now and then.
 sub event
 {
     my ($self, $dice) = @_;
@@ -113,7 +144,7 @@ sub event
     my @members = map { $self->_member($_, $dice) } grep { $_->{pool} } $self->columns;
     my $time = StreamBatch::Equivalence::Types::iso($self->_time($dice));
     splice @members, $dice->below(1 + @members), 0, '"ts": "' . ($self->{time} eq 'date' ? substr($time, 0, 10) : $time) . '"';
-    push @$sent, '{' . join(', ', @members) . '}';
+    push @$sent, [ $dice->pick(undef, '', 'k1', 'k2'), '{' . join(', ', @members) . '}', $dice->chance(0.5) ? 0 : 1_600_000_000_000 + $dice->below(100_000) ];
     return $sent->[-1];
 }
 
@@ -133,7 +164,7 @@ sub _time
     my $step = $self->{clock}{span} * 1000;
 
     $self->{now} += $dice->below(2 * $step);
-    my $late = $dice->chance(0.02) ? $dice->below(500 * $step) : $dice->chance(0.2) ? $dice->below(20 * $step) : 0;
+    my $late = $dice->chance(0.003) ? 60 * 365 * 86_400 * 1_000_000 : $dice->chance(0.02) ? $dice->below(500 * $step) : $dice->chance(0.2) ? $dice->below(20 * $step) : 0;
     my $time = $self->{now} - $late;
     my $grain = $dice->weighted(
         { grain => 1, weight => 2 },

@@ -15,7 +15,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 my ($seed, $one, $only) = split /:/, $ENV{STREAMBATCH_SEED} // $ENV{SEED} // int time;
-my $queries = $ENV{QUERIES} || 240;
+my $queries = $ENV{QUERIES} || 200;
 my $each = 40;
 diag("SEED=$seed QUERIES=$queries");
 

@@ -25,6 +25,7 @@ use StreamBatch::Background;
 use StreamBatch::Equivalence::Dice;
 use StreamBatch::Equivalence::Query;
 use StreamBatch::Equivalence::Schema;
+use Time::HiRes qw(sleep);
 
 my $steps = 7;
 
@@ -131,6 +132,7 @@ sub _step
     {
         $self->_start_refresh($view->{refreshes}{$step});
     }
+    $self->_trickle(8);
     $self->_burst($dice->pick(0, 20, 50));
     $self->_check("step $step", [ grep { $_->{dice}->chance(0.35) } $self->_living ]) if $step % 2;
     $self->{background}->reap;
@@ -152,8 +154,8 @@ sub _end
     $self->_burst(100);
     $self->_wait;
     $self->_check('later events', \@views);
-    $self->_refresh_all(sub { "CALL streambatch.refresh('$_[0]')" });
-    $self->_check('refreshed once more', \@views);
+    $self->_refresh_in_traffic;
+    $self->_check('refreshed in traffic', \@views);
     $self->_check('as layers', [ grep { $_->{query}->layered } @views ], layers => 1);
     $self->_all_is_well;
     $self->_psql('DROP FOREIGN TABLE ' . $self->{schema}->name . ' CASCADE; DROP TABLE ' . $self->{schema}->archive . ';');
@@ -187,6 +189,19 @@ sub _burst
     }
     $self->{sent} += $n;
     $self->_note("$n events");
+    return;
+}
+
+# Few events at a time, so that some come between a refresh's cut and what it reads
+sub _trickle
+{
+    my ($self, $times) = @_;
+
+    foreach (1 .. $times)
+    {
+        $self->_burst(3);
+        sleep 0.01;
+    }
     return;
 }
 
@@ -264,6 +279,20 @@ sub _refresh_all
 
     $self->_note(@calls);
     $self->_psql(join ";\n", @calls, '');
+    return;
+}
+
+# Each view, in two sessions, while events come.
+sub _refresh_in_traffic
+{
+    my ($self) = @_;
+    my @calls = map { "CALL streambatch.refresh('" . $_->{query}->name . "', full => " . ($_->{number} % 2 ? 'true)' : 'false)') } $self->_living;
+
+    $self->_note(@calls);
+    $self->{background}->start(@$_) foreach grep { @$_ } [ @calls[ grep { $_ % 2 == 0 } 0 .. $#calls ] ], [ @calls[ grep { $_ % 2 } 0 .. $#calls ] ];
+    $self->_trickle(40);
+    $self->{background}->finish;
+    $self->_wait;
     return;
 }
 

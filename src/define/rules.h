@@ -9,6 +9,7 @@
 #ifndef RULES_H
 #define RULES_H
 
+#include "lib/stringinfo.h"
 #include "nodes/primnodes.h"
 
 /* The most states that one aggregate is kept as. */
@@ -40,11 +41,39 @@ typedef struct ResultDef
 	const char *exact;
 } ResultDef;
 
+/* The stream that a query reads, and its place in the query's range table. */
+typedef struct RuleStream
+{
+	Oid relid;
+	int varno;
+} RuleStream;
+
 /*
  * The rule for an aggregate of a query: fills the result's value and exact, and nparts states (which the
  * caller makes one with equal ones that it has already, and numbers). Raises feature_not_supported, saying
  * why and what to do, for an aggregate that no rule covers.
  */
-extern void rule_apply(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts);
+extern void rule_apply(const Aggref *aggref, const RuleStream *stream, ResultDef *result, StateDef *parts,
+					   int *nparts);
+
+/* ---- for the files of rules ---- */
+
+/* Raises feature_not_supported: what cannot be used in a hybrid view. */
+extern void rule_refuse(const char *what, const char *reason, const char *hint) pg_attribute_noreturn();
+
+/* Give a call one more argument. */
+extern void rule_add_argument(Aggref *call, Expr *arg, Oid type);
+
+/*
+ * A copy in which a cast prints: an implicit one vanishes, for the function that is called implies it; one that
+ * takes arguments of any type does not.
+ */
+extern Expr *rule_show_casts(const Expr *arg);
+
+/* Text as part of a format, in which a percent sign means something. */
+extern void rule_append_literally(StringInfo format, const char *text);
+
+/* A NULL of a type, in SQL, as part of a format; with a collation, if one is given. */
+extern void rule_append_null(StringInfo format, Oid type, Oid collation);
 
 #endif /* RULES_H */

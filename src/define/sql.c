@@ -206,6 +206,8 @@ select_text(const ViewDef *def, List *exprs, bool over_source)
 		query->targetList =
 			lappend(query->targetList,
 					makeTargetEntry(copyObject(lfirst(lc)), foreach_current_index(lc) + 1, NULL, false));
+	/* what inherits from the stream is no event of it */
+	rt_fetch(def->varno, query->rtable)->inh = false;
 	if (over_source)
 		read_source(query, def);
 	return sql_print(query);

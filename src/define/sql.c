@@ -272,7 +272,7 @@ create_index(const ViewDef *def, int32 id, bool stream)
 	appendStringInfo(&buf, "CREATE INDEX ON streambatch_state.%s_%d (", stream ? "stream" : "batch", id);
 	for (int i = 0; i < def->nkeys; i++)
 	{
-		if (i != def->pane)
+		if (i != def->pane && def->keys[i].indexed)
 			appendStringInfo(&buf, "%s%s", n++ > 0 ? ", " : "", def->keys[i].column);
 	}
 	if (def->pane >= 0)

@@ -17,6 +17,7 @@
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
 #include "stream/fold.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/sortsupport.h"
@@ -79,6 +80,39 @@ folding_init(Fold *fold, Folding *folding, const StateDef *state, const FoldStat
 					   &folding->combine);
 }
 
+/* A hash of what a value looks like: equal ones that look different are folded apart, and combined later. */
+static Datum
+hash_image(PG_FUNCTION_ARGS)
+{
+	int16 len;
+	bool byval;
+
+	get_typlenbyval(get_fn_expr_argtype(fcinfo->flinfo, 0), &len, &byval);
+	PG_RETURN_UINT32(datum_image_hash(PG_GETARG_DATUM(0), byval, len));
+}
+
+/* The hash function of a key; a type that has none is hashed by its image. */
+static void
+key_hash_init(FmgrInfo *function, Oid type)
+{
+	Oid hash_proc = lookup_type_cache(type, TYPECACHE_HASH_PROC)->hash_proc;
+
+	if (OidIsValid(hash_proc))
+	{
+		fmgr_info(hash_proc, function);
+		return;
+	}
+	memset(function, 0, sizeof(*function));
+	function->fn_addr = hash_image;
+	function->fn_nargs = 1;
+	function->fn_strict = true;
+	function->fn_mcxt = CurrentMemoryContext;
+	fmgr_info_set_expr((Node *) makeFuncExpr(InvalidOid, INT4OID,
+											 list_make1(makeNullConst(type, -1, InvalidOid)), InvalidOid,
+											 InvalidOid, COERCE_EXPLICIT_CALL),
+					   function);
+}
+
 static void
 keys_init(Fold *fold)
 {
@@ -92,14 +126,13 @@ keys_init(Fold *fold)
 	for (int i = 0; i < n; i++)
 	{
 		const KeyDef *key = &fold->def->keys[i];
-		TypeCacheEntry *type =
-			lookup_type_cache(key->type, TYPECACHE_HASH_PROC | TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR);
+		TypeCacheEntry *type = lookup_type_cache(key->type, TYPECACHE_EQ_OPR);
 
 		TupleDescInitEntry(fold->key_desc, i + 1, key->column, key->type, key->typmod, 0);
 		TupleDescInitEntryCollation(fold->key_desc, i + 1, key->collation);
 		fold->key_columns[i] = i + 1;
 		fold->equal_functions[i] = get_opcode(type->eq_opr);
-		fmgr_info(type->hash_proc, &fold->hash_functions[i]);
+		key_hash_init(&fold->hash_functions[i], key->type);
 		fold->collations[i] = key->collation;
 	}
 	fold->key_slot = MakeSingleTupleTableSlot(fold->key_desc, &TTSOpsVirtual);
@@ -276,7 +309,8 @@ sort_groups(Fold *fold, FoldGroup *groups)
 {
 	SortSupport sort = palloc0((fold->def->nkeys + 1) * sizeof(SortSupportData));
 
-	for (int i = 0; i < fold->def->nkeys; i++)
+	/* the first one that cannot be sorted by ends it: the order is for speed alone */
+	for (int i = 0; i < fold->def->nkeys && fold->def->keys[i].indexed; i++)
 	{
 		sort[i].ssup_cxt = CurrentMemoryContext;
 		sort[i].ssup_collation = fold->collations[i];

@@ -24,6 +24,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/typcache.h"
 
 #define CHUNK 500 /* rows of one multi-insert */
 
@@ -45,7 +46,8 @@ typedef struct Writer
 	AttrNumber *state_atts;
 	int nscan; /* columns of the look-up: all keys and the epoch */
 	ScanKey scan_keys;
-	int *scan_source; /* index of the key that a scan key takes; -1: the epoch */
+	int *scan_source;	/* index of the key that a scan key takes; -1: the epoch */
+	FmgrInfo *compared; /* equality of the keys that are not in the index */
 	IndexScanDesc scan;
 	MemoryContext context; /* of all that lasts until the end: what the scan allocates as it goes, too */
 	Relation index;
@@ -68,7 +70,7 @@ attribute(Relation rel, const char *column, Oid type)
 	return att;
 }
 
-/* The index that holds every key and the epoch: the one with the most columns. */
+/* The index that holds the keys and the epoch: the one with the most columns. */
 static Relation
 open_lookup_index(Writer *w)
 {
@@ -76,8 +78,7 @@ open_lookup_index(Writer *w)
 	{
 		Relation index = w->result->ri_IndexRelationDescs[i];
 
-		if (index->rd_rel->relam == BTREE_AM_OID &&
-			IndexRelationGetNumberOfKeyAttributes(index) == w->def->nkeys + 1)
+		if (index->rd_rel->relam == BTREE_AM_OID && IndexRelationGetNumberOfKeyAttributes(index) == w->nscan)
 			return index;
 	}
 	ereport(ERROR,
@@ -89,8 +90,17 @@ open_lookup_index(Writer *w)
 static void
 open_lookup(Writer *w)
 {
+	w->nscan = 1;
+	w->compared = palloc0((w->def->nkeys + 1) * sizeof(FmgrInfo));
+	for (int k = 0; k < w->def->nkeys; k++)
+	{
+		if (w->def->keys[k].indexed)
+			w->nscan++;
+		else
+			fmgr_info(lookup_type_cache(w->def->keys[k].type, TYPECACHE_EQ_OPR_FINFO)->eq_opr_finfo.fn_oid,
+					  &w->compared[k]);
+	}
 	w->index = open_lookup_index(w);
-	w->nscan = w->def->nkeys + 1;
 	w->scan_keys = palloc0(w->nscan * sizeof(ScanKeyData));
 	w->scan_source = palloc(w->nscan * sizeof(int));
 	for (int i = 0; i < w->nscan; i++)
@@ -157,6 +167,26 @@ writer_close(Writer *w)
 	FreeExecutorState(w->estate);
 }
 
+/* Whether the row found has the group's keys also where they are not in the index. */
+static bool
+found_keys(const Writer *w, const FoldGroup *group)
+{
+	for (int k = 0; k < w->def->nkeys; k++)
+	{
+		bool isnull;
+		Datum value;
+
+		if (w->def->keys[k].indexed)
+			continue;
+		value = slot_getattr(w->found, w->key_atts[k], &isnull);
+		if (isnull != group->key_nulls[k] ||
+			(!isnull && !DatumGetBool(FunctionCall2Coll(&w->compared[k], w->def->keys[k].collation, value,
+														group->keys[k]))))
+			return false;
+	}
+	return true;
+}
+
 static bool
 look_up(Writer *w, const FoldGroup *group, int64 epoch)
 {
@@ -185,7 +215,9 @@ look_up(Writer *w, const FoldGroup *group, int64 epoch)
 	/* a btree scan remembers dead entries until it ends: not in the context of one group */
 	old = MemoryContextSwitchTo(w->context);
 	index_rescan(w->scan, w->scan_keys, w->nscan, NULL, 0);
-	found = index_getnext_slot(w->scan, ForwardScanDirection, w->found);
+	do
+		found = index_getnext_slot(w->scan, ForwardScanDirection, w->found);
+	while (found && !found_keys(w, group));
 	MemoryContextSwitchTo(old);
 	return found;
 }

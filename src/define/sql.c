@@ -6,7 +6,7 @@
  * place of the stream. Example: for SELECT user_id, tumble(ts, '10 s'), avg(amount) FROM events WHERE amount > 0
  * GROUP BY 1, 2 the fold query is
  *
- *		SELECT events.user_id, streambatch.tumble(events.ts, …), events.amount FROM public.events WHERE events.amount > 0
+ *		SELECT events.user_id, streambatch.tumble(events.ts, …), events.amount FROM ONLY public.events WHERE events.amount > 0
  *
  * and a chunk of a refresh is
  *

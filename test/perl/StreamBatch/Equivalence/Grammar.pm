@@ -150,12 +150,12 @@ our @aggregates = (
     { sql => 'longest({text})', over => { none => 'text' } },
     { sql => 'span({float8!})', over => { none => 'float8' } },
     map({ my $function = $_;
-            map { { sql => "streambatch.$function({%} ORDER BY $_->[0])", over => { map { $_ => $_ } @comparable }, single => 1, off => 1 } }
+            map { { sql => "streambatch.$function({%} ORDER BY $_->[0])", over => { map { $_ => $_ } @comparable }, single => 1 } }
               ([ 'ts<ties>' ], [ 'ts DESC<ties DESC>' ], ['{int2|int4|int8|date|timestamp|timestamptz}<ties>'])
     } qw(first last)),
-    { sql => 'count(DISTINCT {%})', over => { map { $_ => 'int8' } grep { !/float4/ } @comparable }, few => 1, weight => 2, off => 1 },
-    map({ { sql => "percentile_cont($_) WITHIN GROUP (ORDER BY {%})", over => { map { $_ => 'float8' } qw(int4 float8) }, batch => 1, off => 1 } } 0.5, 0.9),
-    { sql => 'percentile_disc(0.25) WITHIN GROUP (ORDER BY {%})', over => { map { $_ => $_ } qw(int4 float8 numeric) }, batch => 1, off => 1 });
+    { sql => 'count(DISTINCT {%})', over => { map { $_ => 'int8' } grep { !/float4/ } @comparable }, few => 1, weight => 2 },
+    map({ { sql => "percentile_cont($_) WITHIN GROUP (ORDER BY {%})", over => { map { $_ => 'float8' } qw(int2 int4 float4) }, batch => 1 } } 0.5, 0.9),
+    { sql => 'percentile_disc(0.25) WITHIN GROUP (ORDER BY {%})', over => { map { $_ => $_ } qw(int2 int4 float4) }, batch => 1 });
 
 my @dimension = (
     { type => 'text', sql => 'd_key' },
@@ -180,6 +180,8 @@ our @sources = (
     { from => '{stream}', where => '({int4@} NOT IN (SELECT t_number FROM tiny) OR {bool})' });
 
 our $dimensions = <<'SQL';
+CREATE EXTENSION hll;
+CREATE EXTENSION tdigest;
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
 CREATE DOMAIN tally AS int4 CHECK (value > -1000000);
 CREATE FUNCTION bucket(n int4) RETURNS int4 LANGUAGE sql IMMUTABLE AS 'SELECT n / 100';

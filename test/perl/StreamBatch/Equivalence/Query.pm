@@ -52,11 +52,10 @@ sub name { my ($self) = @_; return $self->{name}; }
 sub windowed { my ($self) = @_; return $self->{windowed}; }
 sub fails { my ($self) = @_; return $self->{fails}; }
 
-# One of the rows that are on
 sub _choose
 {
     my ($self, @rows) = @_;
-    my $row = $self->{dice}->weighted(grep { !$_->{off} } @rows);
+    my $row = $self->{dice}->weighted(@rows);
 
     $self->{fails} ||= $row->{fails};
     return $row;
@@ -80,7 +79,7 @@ sub _fits
 {
     my ($self, $row, $type, $exact) = @_;
 
-    return if $row->{off} || $row->{of} && !$self->_leaves($row->{of});
+    return if $row->{of} && !$self->_leaves($row->{of});
     return ($row->{type} eq $type || $row->{type} eq '*') && !($exact && $row->{rough}) && (!$row->{fails} || $self->{may_fail} && $self->{rows});
 }
 
@@ -290,7 +289,7 @@ sub plain_sql
       ? $self->_sql($self->_sessions($from)) =~ s/\Q$self->{start}\E/session_start/gr =~ s/\Q$self->{end}\E/session_end/gr
       : $self->_sql($from, @{ $self->{where} });
 
-    return $sql =~ s/<ties( DESC)?>/my $order = $1 \/\/ ''; ", kafka_partition$order, kafka_offset$order"/ger;
+    return $sql =~ s/<ties( DESC)?>/my $order = $1 \/\/ ''; join '', map { ", $_$order" } $self->{schema}->position/ger;
 }
 
 # Rows with their session: per group, a row begins one that comes more than the gap after the one before. A row without time is in none, and a
@@ -352,7 +351,10 @@ sub difference_sql
 {
     my ($self, %options) = @_;
     my @names = map { "c$_" } 1 .. @{ $self->{items} };
-    my @values = map { _compared($self->{items}[$_], 'c' . ($_ + 1), $options{exact}) } 0 .. $#names;
+
+    # windows of several panes are told by sketches even so
+    my $exact = $options{exact} && !$self->{window}{set} && !$self->{window}{session};
+    my @values = map { _compared($self->{items}[$_], 'c' . ($_ + 1), $exact) } 0 .. $#names;
     my ($names, $values) = (join(', ', @names), join(', ', @values));
     my $plain = $options{layers} ? 'SELECT ' . join(', ', map { "o$_" } 1 .. @names) . " FROM $self->{name}_layers" : $self->plain_sql(%options);
 

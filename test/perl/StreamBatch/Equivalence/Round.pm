@@ -124,6 +124,7 @@ sub _step
     my ($self, $step) = @_;
     my $dice = $self->{dice};
 
+    $self->_note("step $step");
     $self->_burst($dice->pick(20, 60, 100, 200));
     $self->_wait if $dice->chance(0.4);
     $self->_interrupt if $dice->chance(0.2);
@@ -188,7 +189,6 @@ sub _burst
         $self->{broker}->produce($self->{schema}->name, $partition, @{ $batches[$partition] });
     }
     $self->{sent} += $n;
-    $self->_note("$n events");
     return;
 }
 
@@ -197,6 +197,7 @@ sub _trickle
 {
     my ($self, $times) = @_;
 
+    $self->_note("$times times 3 events");
     foreach (1 .. $times)
     {
         $self->_burst(3);

@@ -12,7 +12,8 @@ StreamBatch::Equivalence::Query - a random query of the grammar, and the SQL tha
 
 =head1 DESCRIPTION
 
-Options of C<difference_sql>: C<exact>, compare what sketches tell too, since the batch layer has served it; C<layers>, compare with the layers view.
+Options of C<difference_sql>: C<exact>, compare what sketches tell too, since the batch layer has served it; C<layers>, compare with the layers view;
+C<filter>, of the rows that a condition holds for.
 
 Expressions are made in a scope: first of columns, for keys, WHERE, FILTER and arguments; then of keys and aggregates, for the select list and
 HAVING. Attributes: C<name>, C<windowed>, C<fails> (some rows are the view's dead letters).
@@ -344,6 +345,22 @@ sub _compared
       : $column;
 }
 
+# A condition on a column c1, c2, …, most often on the window: it goes down to the states' indexes
+sub filter
+{
+    my ($self, $dice) = @_;
+    my @items = map { { %{ $self->{items}[$_] }, column => 'c' . ($_ + 1) } } 0 .. $#{ $self->{items} };
+    my @known = grep { my $type = $_->{type}; !$_->{rough} && !$_->{few} && !$_->{batch} && grep { $_ eq $type } @types } @items;
+    my @windows = grep { $_->{window} } @known;
+    my $item = $dice->pick(@windows && $dice->chance(0.7) ? @windows : @known) // return;
+    my $operator = $dice->pick('=', '>=', '<', '<=', 'BETWEEN');
+    my @bounds = map { $self->{schema}->literal($item->{type}, $dice) } 1 .. 2;
+
+    @bounds = map { $self->{start} =~ s/\Q$self->{time}{sql}\E/$_/r } @bounds
+      if $item->{window} && $item->{sql} eq $self->{start} && !$self->{window}{set} && !$self->{window}{session} && $dice->chance(0.5);
+    return "$item->{column} $operator $bounds[0]" . ($operator eq 'BETWEEN' ? " AND $bounds[1]" : '');
+}
+
 # Whether its layers have the same rows
 sub layered { my ($self) = @_; return !defined $self->{having}; }
 
@@ -358,9 +375,12 @@ sub difference_sql
     my ($names, $values) = (join(', ', @names), join(', ', @values));
     my $plain = $options{layers} ? 'SELECT ' . join(', ', map { "o$_" } 1 .. @names) . " FROM $self->{name}_layers" : $self->plain_sql(%options);
 
+    my $where = $options{filter} ? "WHERE $options{filter}" : '';
+
+    # OFFSET 0 keeps the condition from going further down
     return <<"SQL";
-WITH v AS MATERIALIZED (SELECT $values FROM $self->{name} v($names)),
-p AS MATERIALIZED (SELECT $values FROM ($plain) p($names))
+WITH v AS MATERIALIZED (SELECT $values FROM $self->{name} v($names) $where),
+p AS MATERIALIZED (SELECT $values FROM (($plain) OFFSET 0) p($names) $where)
 (SELECT 'view alone', x::text FROM (TABLE v EXCEPT ALL TABLE p) x LIMIT 5) UNION ALL
 (SELECT 'plain query alone', x::text FROM (TABLE p EXCEPT ALL TABLE v) x LIMIT 5) UNION ALL SELECT 'rows', count(*)::text FROM p
 SQL

@@ -5,7 +5,7 @@
 #ifndef RULE_RANKED_H
 #define RULE_RANKED_H
 
-#include "define/rules.h"
+#include "define/rule_parts.h"
 
 /*
  * As rule_apply(); false for any other aggregate. Raises for an order that states cannot keep, and for values

@@ -5,7 +5,7 @@
 #ifndef RULE_SKETCHED_H
 #define RULE_SKETCHED_H
 
-#include "define/rules.h"
+#include "define/rule_parts.h"
 
 /*
  * As rule_apply(); false for any other aggregate. Raises where the extension is missing, and for types and

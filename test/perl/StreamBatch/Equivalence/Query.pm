@@ -164,10 +164,10 @@ sub _window
 sub _reads_event_time_alone
 {
     my ($self, $sql) = @_;
-    my %columns = map { $_->{sql} => 1 } @{ $self->{columns} };
-    my @names = grep { $columns{$_} } $sql =~ s/'[^']*'//gr =~ /(?:\w+\.)?(?:"[^"]*"|\w+)/g;
+    my %columns = map { $_->{name} => 1 } $self->{schema}->columns;
+    my @names = grep { $columns{$_} } $sql =~ s/'[^']*'//gr =~ /"[^"]*"|\w+/g;
 
-    return @names && !grep { !/\bts$/ } @names;
+    return @names && !grep { $_ ne 'ts' } @names;
 }
 
 sub _keys

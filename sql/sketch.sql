@@ -65,6 +65,9 @@ SELECT streambatch.create_view('percentiles', $$SELECT g, percentile_cont(0.5) W
     percentile_cont(ARRAY[0, 0.5, 1]) WITHIN GROUP (ORDER BY k) AS several, percentile_disc(ARRAY[0, 0.5, 1]) WITHIN GROUP (ORDER BY k) AS discrete,
     percentile_cont(0) WITHIN GROUP (ORDER BY x DESC) AS greatest, percentile_cont(1) WITHIN GROUP (ORDER BY x) FILTER (WHERE x < 100) AS greatest_below FROM events GROUP BY g$$);
 SELECT streambatch.create_view('total', 'SELECT count(DISTINCT k) AS k, percentile_cont(0.5) WITHIN GROUP (ORDER BY x) AS x FROM events');
+-- documents that PostgreSQL's own hash takes for one another
+SELECT streambatch.create_view('documents', $$SELECT count(DISTINCT CASE k % 7 WHEN 0 THEN '1'::jsonb WHEN 1 THEN '[1]' WHEN 2 THEN '{}' WHEN 3 THEN '[]' WHEN 4 THEN '[1, [2]]'
+    WHEN 5 THEN '[[1], 2]' ELSE '1.0' END) AS documents FROM events$$);
 SELECT streambatch.create_view('hourly', $$SELECT streambatch.tumble(ts, '1 h') AS w, count(DISTINCT k) AS k, percentile_disc(0.5) WITHIN GROUP (ORDER BY k) AS median FROM events GROUP BY 1$$);
 SELECT streambatch.create_view('hopping', $$SELECT streambatch.hop(ts, '1 h', '2 h') AS w, count(DISTINCT k) AS k, percentile_disc(0.5) WITHIN GROUP (ORDER BY k) AS median FROM events GROUP BY 1$$);
 SELECT attrelid::regclass AS view, attname, format_type(atttypid, atttypmod) AS type FROM pg_attribute
@@ -89,6 +92,7 @@ SELECT * FROM few ORDER BY g;
 SELECT count(*) AS differences FROM ((TABLE few EXCEPT TABLE plain_few) UNION ALL (TABLE plain_few EXCEPT TABLE few)) u;
 SELECT g, exact, recommended FROM few_layers ORDER BY g;
 SELECT k, x BETWEEN 0 AND 20 AS x FROM total;
+SELECT * FROM documents;
 -- what a digest says of few values lies between its neighbours
 SELECT p.g, p.median BETWEEN q.below AND q.above AS median, p.k BETWEEN q.ks[floor(0.9 * n)::int] AND q.ks[least(ceil(0.9 * n)::int + 1, n)] AS k,
        p.several[1] = q.ks[1] AND p.several[3] = q.ks[n] AS ends, p.discrete[1] = q.ks[1] AND p.discrete[3] = q.ks[n] AS discrete_ends, p.greatest = q.greatest AS greatest, p.greatest_below = q.greatest_below AS greatest_below

@@ -30,6 +30,7 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/float.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
@@ -239,7 +240,8 @@ sketches(FmgrInfo *caller, int argument, int value)
 		s->hashed = getBaseType(get_fn_expr_argtype(caller, value));
 		/* the types' own hash makes 32 bits of these first: of (1 << 32) + 1 the same as of 0 */
 		s->whole = s->hashed == INT8OID || s->hashed == TIMESTAMPOID || s->hashed == TIMESTAMPTZOID ||
-				   s->hashed == TIMEOID;
+				   s->hashed == TIMEOID || s->hashed == MONEYOID || s->hashed == PG_LSNOID ||
+				   s->hashed == XID8OID;
 		if (s->kind->hashed)
 		{
 			TypeCacheEntry *type = lookup_type_cache(s->hashed, TYPECACHE_HASH_EXTENDED_PROC);
@@ -341,6 +343,26 @@ check_digest_value(float8 value)
 	return value;
 }
 
+/* Of values and structure: PostgreSQL's own hash is of the values alone, the same of 1 and [1], and of {} and []. */
+static uint64
+hash_jsonb(Jsonb *document)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&document->root);
+	JsonbIteratorToken token;
+	JsonbValue value;
+	uint64 hash = 0;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
+	{
+		hash = hash_combine64(hash, token);
+		if (token == WJB_KEY || token == WJB_VALUE || token == WJB_ELEM)
+			JsonbHashScalarValueExtended(&value, &hash, 0);
+		else if (token == WJB_BEGIN_ARRAY)
+			hash = hash_combine64(hash, value.val.array.rawScalar);
+	}
+	return hash;
+}
+
 static Datum
 item_of(Sketches *s, Datum value, Oid collation)
 {
@@ -352,6 +374,8 @@ item_of(Sketches *s, Datum value, Oid collation)
 
 		return hash_any_extended((unsigned char *) &bits, sizeof(bits), 0);
 	}
+	if (s->hashed == JSONBOID)
+		return UInt64GetDatum(hash_jsonb(DatumGetJsonbP(value)));
 	return FunctionCall2Coll(&s->hash, collation, value, Int64GetDatum(0));
 }
 

@@ -60,6 +60,29 @@ column_of(List **columns, Node *expr)
 	return list_length(*columns) - 1;
 }
 
+/*
+ * An aggregate's argument, which PostgreSQL does not look at where the filter is not true: sum(a / b) FILTER (WHERE
+ * b <> 0) divides by nothing else.
+ */
+static Node *
+filtered_argument(Node *arg, Expr *filter)
+{
+	CaseExpr *guarded;
+	CaseWhen *when;
+
+	if (filter == NULL || IsA(arg, Var) || IsA(arg, Const))
+		return arg;
+	when = makeNode(CaseWhen);
+	when->expr = filter;
+	when->result = (Expr *) arg;
+	guarded = makeNode(CaseExpr);
+	guarded->casetype = exprType(arg);
+	guarded->casecollid = exprCollation(arg);
+	guarded->args = list_make1(when);
+	guarded->defresult = (Expr *) makeNullConst(guarded->casetype, exprTypmod(arg), guarded->casecollid);
+	return (Node *) guarded;
+}
+
 /* Keys first, then each filter and argument once. */
 static List *
 fold_columns(const ViewDef *def, FoldState **states)
@@ -72,15 +95,20 @@ fold_columns(const ViewDef *def, FoldState **states)
 	for (int i = 0; i < def->nstates; i++)
 	{
 		Aggref *aggref = def->states[i].folded;
+		Expr *filter = aggref->aggfilter;
 		FoldState *state = &(*states)[i];
 		ListCell *lc;
 
 		if (def->states[i].batch_only)
 			continue;
-		state->filter = aggref->aggfilter ? column_of(&columns, (Node *) aggref->aggfilter) : -1;
+		state->filter = filter ? column_of(&columns, (Node *) filter) : -1;
 		state->args = palloc((list_length(aggref->args) + 1) * sizeof(int));
 		foreach (lc, aggref->args)
-			state->args[state->nargs++] = column_of(&columns, (Node *) lfirst_node(TargetEntry, lc)->expr);
+		{
+			Node *arg = (Node *) lfirst_node(TargetEntry, lc)->expr;
+
+			state->args[state->nargs++] = column_of(&columns, filtered_argument(arg, filter));
+		}
 	}
 	return columns;
 }

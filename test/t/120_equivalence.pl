@@ -24,6 +24,7 @@ my $node = StreamBatch::Node->new('main');
 $node->init;
 $node->append_conf('postgresql.conf', <<'CONF');
 streambatch.refresh_chunk_rows = 100
+streambatch.work_mem = 1MB
 fsync = off
 CONF
 $node->start;

@@ -83,7 +83,7 @@ our @expressions = (
     { type => 'int4', sql => 'width_bucket({float8@}, 0, 1000, 5)', fails => 1 },
     { type => 'int4', sql => '({int4@} / {int4@})', fails => 1 },
     { type => 'int4', sql => '({int4@} / ({int4@} % 4))', fails => 1 },
-    { type => 'int4', sql => '{text}::int4', fails => 1 },
+    { type => 'int4', sql => '{text@}::int4', fails => 1 },
     { type => 'int8', sql => '{int4}::int8' },
     { type => 'int8', sql => '({int8} % 7)' },
     { type => 'int8', sql => '({int8@} + {int8@})', of => 'int8', fails => 1 },
@@ -94,8 +94,8 @@ our @expressions = (
     { type => 'numeric', sql => '({numeric} / nullif({int4}, 0))' },
     { type => 'numeric', sql => '({int4} * 1.5)' },
     { type => 'numeric', sql => 'extract(epoch FROM {timestamptz|timestamp|date|interval})' },
-    { type => 'numeric', sql => '{text}::numeric', fails => 1 },
-    { type => 'numeric', sql => '({numeric} / {numeric@})', fails => 1 },
+    { type => 'numeric', sql => '{text@}::numeric', fails => 1 },
+    { type => 'numeric', sql => '({numeric@} / {numeric@})', fails => 1 },
     { type => 'numeric', sql => 'sqrt({numeric@})', fails => 1 },
     { type => 'float4', sql => '({float4@} + 0.5::float4)' },
     { type => 'float8', sql => '{int4}::float8' },
@@ -150,12 +150,12 @@ our @aggregates = (
     { sql => 'longest({text})', over => { none => 'text' } },
     { sql => 'span({float8!})', over => { none => 'float8' } },
     map({ my $function = $_;
-            map { { sql => "streambatch.$function({%} ORDER BY $_->[0])", over => { map { $_ => $_ } @comparable }, single => 1, off => 1 } }
+            map { { sql => "streambatch.$function({%} ORDER BY $_->[0])", over => { map { $_ => $_ } @comparable }, single => 1 } }
               ([ 'ts<ties>' ], [ 'ts DESC<ties DESC>' ], ['{int2|int4|int8|date|timestamp|timestamptz}<ties>'])
     } qw(first last)),
-    { sql => 'count(DISTINCT {%})', over => { map { $_ => 'int8' } grep { !/float4/ } @comparable }, few => 1, weight => 2, off => 1 },
-    map({ { sql => "percentile_cont($_) WITHIN GROUP (ORDER BY {%})", over => { map { $_ => 'float8' } qw(int4 float8) }, batch => 1, off => 1 } } 0.5, 0.9),
-    { sql => 'percentile_disc(0.25) WITHIN GROUP (ORDER BY {%})', over => { map { $_ => $_ } qw(int4 float8 numeric) }, batch => 1, off => 1 });
+    { sql => 'count(DISTINCT {%})', over => { map { $_ => 'int8' } grep { !/float4/ } @comparable }, few => 1, weight => 2 },
+    map({ { sql => "percentile_cont($_) WITHIN GROUP (ORDER BY {%})", over => { map { $_ => 'float8' } qw(int2 int4 float4) }, batch => 1 } } 0.5, 0.9),
+    { sql => 'percentile_disc(0.25) WITHIN GROUP (ORDER BY {%})', over => { map { $_ => $_ } qw(int2 int4 float4) }, batch => 1 });
 
 my @dimension = (
     { type => 'text', sql => 'd_key' },
@@ -180,6 +180,8 @@ our @sources = (
     { from => '{stream}', where => '({int4@} NOT IN (SELECT t_number FROM tiny) OR {bool})' });
 
 our $dimensions = <<'SQL';
+CREATE EXTENSION hll;
+CREATE EXTENSION tdigest;
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
 CREATE DOMAIN tally AS int4 CHECK (value > -1000000);
 CREATE FUNCTION bucket(n int4) RETURNS int4 LANGUAGE sql IMMUTABLE AS 'SELECT n / 100';

@@ -12,7 +12,8 @@ StreamBatch::Equivalence::Query - a random query of the grammar, and the SQL tha
 
 =head1 DESCRIPTION
 
-Options of C<difference_sql>: C<exact>, compare what sketches tell too, since the batch layer has served it; C<layers>, compare with the layers view.
+Options of C<difference_sql>: C<exact>, compare what sketches tell too, since the batch layer has served it; C<layers>, compare with the layers view;
+C<filter>, of the rows that a condition holds for.
 
 Expressions are made in a scope: first of columns, for keys, WHERE, FILTER and arguments; then of keys and aggregates, for the select list and
 HAVING. Attributes: C<name>, C<windowed>, C<fails> (some rows are the view's dead letters).
@@ -52,11 +53,10 @@ sub name { my ($self) = @_; return $self->{name}; }
 sub windowed { my ($self) = @_; return $self->{windowed}; }
 sub fails { my ($self) = @_; return $self->{fails}; }
 
-# One of the rows that are on
 sub _choose
 {
     my ($self, @rows) = @_;
-    my $row = $self->{dice}->weighted(grep { !$_->{off} } @rows);
+    my $row = $self->{dice}->weighted(@rows);
 
     $self->{fails} ||= $row->{fails};
     return $row;
@@ -80,7 +80,7 @@ sub _fits
 {
     my ($self, $row, $type, $exact) = @_;
 
-    return if $row->{off} || $row->{of} && !$self->_leaves($row->{of});
+    return if $row->{of} && !$self->_leaves($row->{of});
     return ($row->{type} eq $type || $row->{type} eq '*') && !($exact && $row->{rough}) && (!$row->{fails} || $self->{may_fail} && $self->{rows});
 }
 
@@ -164,10 +164,10 @@ sub _window
 sub _reads_event_time_alone
 {
     my ($self, $sql) = @_;
-    my %columns = map { $_->{sql} => 1 } @{ $self->{columns} };
-    my @names = grep { $columns{$_} } $sql =~ s/'[^']*'//gr =~ /(?:\w+\.)?(?:"[^"]*"|\w+)/g;
+    my %columns = map { $_->{name} => 1 } $self->{schema}->columns;
+    my @names = grep { $columns{$_} } $sql =~ s/'[^']*'//gr =~ /"[^"]*"|\w+/g;
 
-    return @names && !grep { !/\bts$/ } @names;
+    return @names && !grep { $_ ne 'ts' } @names;
 }
 
 sub _keys
@@ -290,7 +290,7 @@ sub plain_sql
       ? $self->_sql($self->_sessions($from)) =~ s/\Q$self->{start}\E/session_start/gr =~ s/\Q$self->{end}\E/session_end/gr
       : $self->_sql($from, @{ $self->{where} });
 
-    return $sql =~ s/<ties( DESC)?>/my $order = $1 \/\/ ''; ", kafka_partition$order, kafka_offset$order"/ger;
+    return $sql =~ s/<ties( DESC)?>/my $order = $1 \/\/ ''; join '', map { ", $_$order" } $self->{schema}->position/ger;
 }
 
 # Rows with their session: per group, a row begins one that comes more than the gap after the one before. A row without time is in none, and a
@@ -345,6 +345,22 @@ sub _compared
       : $column;
 }
 
+# A condition on a column c1, c2, …, most often on the window: it goes down to the states' indexes
+sub filter
+{
+    my ($self, $dice) = @_;
+    my @items = map { { %{ $self->{items}[$_] }, column => 'c' . ($_ + 1) } } 0 .. $#{ $self->{items} };
+    my @known = grep { my $type = $_->{type}; !$_->{rough} && !$_->{few} && !$_->{batch} && grep { $_ eq $type } @types } @items;
+    my @windows = grep { $_->{window} } @known;
+    my $item = $dice->pick(@windows && $dice->chance(0.7) ? @windows : @known) // return;
+    my $operator = $dice->pick('=', '>=', '<', '<=', 'BETWEEN');
+    my @bounds = map { $self->{schema}->literal($item->{type}, $dice) } 1 .. 2;
+
+    @bounds = map { $self->{start} =~ s/\Q$self->{time}{sql}\E/$_/r } @bounds
+      if $item->{window} && $item->{sql} eq $self->{start} && !$self->{window}{set} && !$self->{window}{session} && $dice->chance(0.5);
+    return "$item->{column} $operator $bounds[0]" . ($operator eq 'BETWEEN' ? " AND $bounds[1]" : '');
+}
+
 # Whether its layers have the same rows
 sub layered { my ($self) = @_; return !defined $self->{having}; }
 
@@ -352,13 +368,19 @@ sub difference_sql
 {
     my ($self, %options) = @_;
     my @names = map { "c$_" } 1 .. @{ $self->{items} };
-    my @values = map { _compared($self->{items}[$_], 'c' . ($_ + 1), $options{exact}) } 0 .. $#names;
+
+    # windows of several panes are told by sketches even so
+    my $exact = $options{exact} && !$self->{window}{set} && !$self->{window}{session};
+    my @values = map { _compared($self->{items}[$_], 'c' . ($_ + 1), $exact) } 0 .. $#names;
     my ($names, $values) = (join(', ', @names), join(', ', @values));
     my $plain = $options{layers} ? 'SELECT ' . join(', ', map { "o$_" } 1 .. @names) . " FROM $self->{name}_layers" : $self->plain_sql(%options);
 
+    my $where = $options{filter} ? "WHERE $options{filter}" : '';
+
+    # OFFSET 0 keeps the condition from going further down
     return <<"SQL";
-WITH v AS MATERIALIZED (SELECT $values FROM $self->{name} v($names)),
-p AS MATERIALIZED (SELECT $values FROM ($plain) p($names))
+WITH v AS MATERIALIZED (SELECT $values FROM $self->{name} v($names) $where),
+p AS MATERIALIZED (SELECT $values FROM (($plain) OFFSET 0) p($names) $where)
 (SELECT 'view alone', x::text FROM (TABLE v EXCEPT ALL TABLE p) x LIMIT 5) UNION ALL
 (SELECT 'plain query alone', x::text FROM (TABLE p EXCEPT ALL TABLE v) x LIMIT 5) UNION ALL SELECT 'rows', count(*)::text FROM p
 SQL

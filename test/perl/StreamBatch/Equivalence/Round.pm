@@ -63,9 +63,12 @@ sub _plan
 
     # a query that fails on an archived event cannot be created
     my $made = $query->fails || $dice->chance(0.5) ? 0 : $dice->between(1, $steps - 2);
+    my $stays = $query->fails || $dice->chance(0.95);
     my $view = { number => $n, query => $query, made => $made, stream_only => $made == 0 && $dice->chance(0.4), refreshes => {}, dice => $dice };
 
-    return $view if $view->{stream_only};
+    $view->{dropped} = $dice->between($made + 1, $steps) unless $stays;
+
+    return $view if $view->{stream_only} || $view->{dropped};
     $view->{refreshes}{ $dice->between($made + 1, $steps) } = $self->_refresh($query, $dice) foreach 1 .. $dice->below(4);
     return $view;
 }
@@ -124,10 +127,12 @@ sub _step
     my ($self, $step) = @_;
     my $dice = $self->{dice};
 
+    $self->_note("step $step");
     $self->_burst($dice->pick(20, 60, 100, 200));
     $self->_wait if $dice->chance(0.4);
     $self->_interrupt if $dice->chance(0.2);
     $self->_create($step);
+    $self->_drop($_) foreach grep { $_->{dropped} && $_->{dropped} == $step } $self->_living;
     foreach my $view (grep { $_->{refreshes}{$step} } $self->_living)
     {
         $self->_start_refresh($view->{refreshes}{$step});
@@ -188,7 +193,6 @@ sub _burst
         $self->{broker}->produce($self->{schema}->name, $partition, @{ $batches[$partition] });
     }
     $self->{sent} += $n;
-    $self->_note("$n events");
     return;
 }
 
@@ -197,6 +201,7 @@ sub _trickle
 {
     my ($self, $times) = @_;
 
+    $self->_note("$times times 3 events");
     foreach (1 .. $times)
     {
         $self->_burst(3);
@@ -243,6 +248,16 @@ sub _create
         my ($out, $err) = $self->_psql('EXPLAIN ' . $view->{query}->plain_sql(condition => 'true') . "; -- SQLSTATE\n");
         $self->_complain($view, "create_view: $state: $message\nthe plain query: " . ($err || 'no error'));
     }
+    return;
+}
+
+sub _drop
+{
+    my ($self, $view) = @_;
+
+    $self->_note("drop view $view->{number}");
+    $self->_psql('DROP VIEW ' . $view->{query}->name . ';');
+    $view->{lives} = 0;
     return;
 }
 
@@ -309,7 +324,11 @@ sub _check
     {
         my $query = $view->{query};
 
-        $script .= "\\echo # $view->{number}\n" . $query->difference_sql(%options) . ";\n\\echo #ended :SQLSTATE :LAST_ERROR_MESSAGE\n";
+        my $filter = $serve eq 'merged' && !$options{layers} && $view->{dice}->chance(0.4) ? $query->filter($view->{dice}) : undef;
+
+        $view->{filter} = defined $filter ? " WHERE $filter" : '';
+
+        $script .= "\\echo # $view->{number}\n" . $query->difference_sql(%options, filter => $filter) . ";\n\\echo #ended :SQLSTATE :LAST_ERROR_MESSAGE\n";
     }
     my %ended = $self->_ended($self->_psql("${script}COMMIT;"));
     $self->_note("check: $when");
@@ -321,7 +340,7 @@ sub _check
         $self->{empty}++ if grep { $_ eq 'rows|0' } @$lines;
         $lines = [ grep { !/^rows\|/ } @$lines ];
         next if $state eq '00000' && !@$lines;
-        $self->_complain($view, "$when ($serve): " . ($state eq '00000' ? join("\n", @$lines) : "$state: $message"));
+        $self->_complain($view, "$when ($serve$view->{filter}): " . ($state eq '00000' ? join("\n", @$lines) : "$state: $message"));
     }
     return;
 }
@@ -353,7 +372,7 @@ sub _complain
 
     return if $view->{complained}++;
     my @mine = grep { !/refresh\('(\w+)'/ || $1 eq $view->{query}->name } @{ $self->{log} };
-    @mine = grep { !/^create view (\d+)/ || $1 == $view->{number} } @mine;
+    @mine = grep { !/^(?:create|drop) view (\d+)/ || $1 == $view->{number} } @mine;
     push @{ $self->{wrong} }, <<"WRONG";
 again with SEED=$self->{seed}:$self->{number}:$view->{number}
 $what

@@ -89,7 +89,7 @@ my @zones = ('UTC', 'Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 
 sub arguments
 {
     my ($window, $dice, $span, $type) = @_;
-    my @fitting = grep { !$_->{off} && ($type eq 'date' ? $_->{whole} : $span > $_->{span}[0] && $span <= $_->{span}[1]) } @{ $window->{shapes} };
+    my @fitting = grep { $type eq 'date' ? $_->{whole} : $span > $_->{span}[0] && $span <= $_->{span}[1] } @{ $window->{shapes} };
     my $shape = $dice->weighted(@fitting);
     my $arguments = $dice->pick(@{ $shape->{args} });
 

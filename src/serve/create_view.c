@@ -357,11 +357,10 @@ archive_has_rows(const Creation *c, const StreamRow *stream)
 		return false;
 	guard_enter(&guard, c->owner, c->row.settings);
 	SPI_connect();
-	if (SPI_execute(
-			psprintf("SELECT FROM %s",
-					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(stream->archive)),
-												get_rel_name(stream->archive))),
-			true, 1) != SPI_OK_SELECT)
+	if (SPI_execute(psprintf("SELECT FROM %s", quote_qualified_identifier(
+												   get_namespace_name(get_rel_namespace(stream->archive)),
+												   get_rel_name(stream->archive))),
+					true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not look into the archive");
 	result = SPI_processed > 0;
 	SPI_finish();

@@ -222,9 +222,6 @@ shape_check(const Query *query)
 	if (query->hasTargetSRFs && set_walker((Node *) query->targetList, NULL))
 		refuse("set-returning functions are not available in the select list of a hybrid view",
 			   "Call the function in FROM: FROM stream, unnest(…).");
-	if (!query->hasAggs && query->groupClause == NIL && query->distinctClause == NIL)
-		refuse("a hybrid view needs an aggregate or GROUP BY",
-			   "Read the stream itself, or its archive, for single events.");
 	if (unrepeatable_walker((Node *) unconstify(Query *, query), NULL))
 		refuse(
 			"volatile functions and the clock are not supported in a hybrid view",
@@ -343,31 +340,41 @@ look_into(Found *found, Node *node, bool optional)
 	}
 }
 
+/* rte: what the query reads instead, if it is anything by a name. */
+static void
+refuse_streamless(const RangeTblEntry *rte)
+{
+	bool named = rte != NULL && rte->rtekind == RTE_RELATION;
+	bool view = named && get_rel_relkind(rte->relid) == RELKIND_VIEW;
+
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+		 named ? errmsg("\"%s\" is not a stream", get_rel_name(rte->relid))
+			   : errmsg("a hybrid view reads a stream"),
+		 view
+			 ? errhint("Name a stream in FROM. On top of a hybrid view, an ordinary CREATE VIEW will do.")
+			 : errhint(
+				   "Name a stream in FROM: a foreign table of a server of the foreign data wrapper streambatch_kafka.")));
+}
+
 Oid
 shape_find_stream(const Query *query, int *varno)
 {
 	Found found = {query, 0, 0};
 	ListCell *lc;
-	RangeTblEntry *rte;
 
 	foreach (lc, query->jointree->fromlist)
 		look_into(&found, lfirst(lc), false);
 	if (found.varno == 0)
-	{
-		rte = found.only ? rt_fetch(found.only, query->rtable) : NULL;
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-			 rte != NULL && rte->rtekind == RTE_RELATION
-				 ? errmsg("\"%s\" is not a stream", get_rel_name(rte->relid))
-				 : errmsg("a hybrid view reads a stream"),
-			 errhint(
-				 "Name a stream in FROM: a foreign table of a server of the foreign data wrapper streambatch_kafka.")));
-	}
+		refuse_streamless(found.only ? rt_fetch(found.only, query->rtable) : NULL);
 	if (query->hasSubLinks && stream_walker((Node *) query->jointree, NULL))
 		refuse("subqueries over streams are not supported in a hybrid view",
 			   "Name the stream itself in FROM.");
 	check_relations(query);
+	if (!query->hasAggs && query->groupClause == NIL && query->distinctClause == NIL)
+		refuse("a hybrid view needs an aggregate or GROUP BY",
+			   "Read the stream itself, or its archive, for single events.");
 	*varno = found.varno;
 	return rt_fetch(found.varno, query->rtable)->relid;
 }

@@ -38,6 +38,19 @@ SELECT differ('w = W'), differ('w <= W'), differ('w < W'), differ('w >= W'), dif
 -- a window over a view's column that is called as the panes are: events are a minute apart, each in six windows
 SELECT * FROM (SELECT streambatch.hop(pane, '10 s', '10 s') AS again, count FROM hop) h WHERE again <= '2025-03-30 00:00:10+00' ORDER BY 1;
 
+-- parameters near the end of time, to which no size can be added
+SET plan_cache_mode = force_generic_plan;
+PREPARE before(timestamptz) AS SELECT count(*) FROM hop WHERE pane <= $1;
+PREPARE after(timestamp) AS SELECT count(*) FROM hop_naive WHERE e >= $1;
+EXECUTE before('infinity');
+EXECUTE before('294276-12-31 23:59:59+00');
+EXECUTE before('2025-03-30 00:00:20+00');
+EXECUTE before(NULL);
+EXECUTE after('-infinity');
+EXECUTE after('4714-11-24 00:00:01 BC');
+EXECUTE after('2025-03-30 03:30');
+SELECT count(*) FROM whole WHERE e >= '2025-03-30 03:30';
+
 SET client_min_messages = error;
 DROP SCHEMA narrowing CASCADE;
 DROP SERVER narrow_kafka CASCADE;

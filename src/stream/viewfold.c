@@ -79,6 +79,7 @@ viewfold_open(const ViewRow *row)
 	Guard guard;
 
 	vf->context = context;
+	vf->errors = AllocSetContextCreate(context, "streambatch view errors", ALLOCSET_SMALL_SIZES);
 	vf->row = *row;
 	vf->row.settings = DatumGetArrayTypePCopy(PointerGetDatum(row->settings));
 	vf->owner = guard_owner_of(row->view);
@@ -362,7 +363,7 @@ run_plain(FoldRun *run)
 	while (run->cursor < run->intake->batch.nrows)
 	{
 		int start = run->cursor;
-		ErrorData *error = attempt(run_query, &job, run->vf->context);
+		ErrorData *error = attempt(run_query, &job, run->vf->errors);
 
 		if (error == NULL)
 			break;
@@ -469,7 +470,7 @@ run_joined(FoldRun *run, int from, int to)
 	{
 		run->cursor = from;
 		batch->nrows = to;
-		error = attempt(run_query, &job, run->vf->context);
+		error = attempt(run_query, &job, run->vf->errors);
 		batch->nrows = nrows;
 		if (error != NULL)
 			letters_reject_error(error);
@@ -478,7 +479,7 @@ run_joined(FoldRun *run, int from, int to)
 	if (error == NULL)
 	{
 		store.slot = MakeSingleTupleTableSlot(receiver.desc, &TTSOpsMinimalTuple);
-		error = attempt(fold_store, &store, run->vf->context);
+		error = attempt(fold_store, &store, run->vf->errors);
 		ExecDropSingleTupleTableSlot(store.slot);
 		if (error != NULL)
 		{
@@ -528,9 +529,10 @@ void
 viewfold_stored(ViewFold *vf)
 {
 	viewfold_dropped(vf);
-	for (int b = 0; b < vf->nbad; b++)
-		FreeErrorData(vf->bad[b].error);
 	vf->nbad = 0;
+	/* FreeErrorData() leaves some of what CopyErrorData() copies */
+	if (vf->failure == NULL)
+		MemoryContextReset(vf->errors);
 	vf->append = false;
 }
 

@@ -6,7 +6,7 @@
  * place of the stream. Example: for SELECT user_id, tumble(ts, '10 s'), avg(amount) FROM events WHERE amount > 0
  * GROUP BY 1, 2 the fold query is
  *
- *		SELECT events.user_id, streambatch.tumble(events.ts, …), events.amount FROM public.events WHERE events.amount > 0
+ *		SELECT events.user_id, streambatch.tumble(events.ts, …), events.amount FROM ONLY public.events WHERE events.amount > 0
  *
  * and a chunk of a refresh is
  *
@@ -206,6 +206,8 @@ select_text(const ViewDef *def, List *exprs, bool over_source)
 		query->targetList =
 			lappend(query->targetList,
 					makeTargetEntry(copyObject(lfirst(lc)), foreach_current_index(lc) + 1, NULL, false));
+	/* what inherits from the stream is no event of it */
+	rt_fetch(def->varno, query->rtable)->inh = false;
 	if (over_source)
 		read_source(query, def);
 	return sql_print(query);

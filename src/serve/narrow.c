@@ -82,13 +82,38 @@ expands_panes(const RangeTblEntry *rte, Oid relid)
 		   rte->subquery->hasTargetSRFs && reads_walker((Node *) rte->subquery, &relid);
 }
 
-/* The call, if the output column is an edge of the windows of a pane. */
+/* Whether the column is the table's "pane" in a union of the tables of both layers, and no other by that name. */
+static bool
+is_pane(const Query *query, const Var *column, Oid relid)
+{
+	const RangeTblEntry *rte = rt_fetch(column->varno, query->rtable);
+	ListCell *lc;
+
+	if (column->varlevelsup != 0 || column->varattno <= 0 || rte->rtekind != RTE_SUBQUERY ||
+		rte->subquery->setOperations == NULL)
+		return false;
+	foreach (lc, rte->subquery->rtable)
+	{
+		const Query *layer = lfirst_node(RangeTblEntry, lc)->subquery;
+		const TargetEntry *tle = layer ? get_tle_by_resno(layer->targetList, column->varattno) : NULL;
+		const Var *var = tle ? (const Var *) tle->expr : NULL;
+		const RangeTblEntry *table;
+
+		if (var == NULL || !IsA(var, Var) || var->varlevelsup != 0)
+			continue;
+		table = rt_fetch(var->varno, layer->rtable);
+		if (table->rtekind == RTE_RELATION && table->relid == relid &&
+			var->varattno == get_attnum(relid, "pane"))
+			return true;
+	}
+	return false;
+}
+
+/* The call, if the output column is an edge of the windows of the table's panes. */
 static const FuncExpr *
-edge_column(const Query *query, const TargetEntry *tle, WindowEdge *edge)
+edge_column(const Query *query, const TargetEntry *tle, Oid relid, WindowEdge *edge)
 {
 	const FuncExpr *call = (const FuncExpr *) tle->expr;
-	const Var *pane;
-	const RangeTblEntry *rte;
 
 	if (!window_is_call((const Node *) call) || !call->funcretset || !IsA(linitial(call->args), Var))
 		return NULL;
@@ -97,9 +122,7 @@ edge_column(const Query *query, const TargetEntry *tle, WindowEdge *edge)
 		if (!IsA(list_nth(call->args, i), Const))
 			return NULL;
 	}
-	pane = linitial(call->args);
-	rte = rt_fetch(pane->varno, query->rtable);
-	if (pane->varattno <= 0 || strcmp(strVal(list_nth(rte->eref->colnames, pane->varattno - 1)), "pane") != 0)
+	if (!is_pane(query, linitial(call->args), relid))
 		return NULL;
 	*edge = window_call_edge((const Node *) call);
 	return call;
@@ -251,7 +274,7 @@ narrow(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
 			foreach (lc, rte->subquery->targetList)
 			{
 				WindowEdge edge;
-				const FuncExpr *call = edge_column(rte->subquery, lfirst(lc), &edge);
+				const FuncExpr *call = edge_column(rte->subquery, lfirst(lc), relid, &edge);
 
 				if (call != NULL)
 					narrow_by(root, pane, windows, foreach_current_index(lc) + 1, call, edge);

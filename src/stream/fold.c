@@ -138,22 +138,16 @@ keys_init(Fold *fold)
 	fold->key_slot = MakeSingleTupleTableSlot(fold->key_desc, &TTSOpsVirtual);
 }
 
+/* Made for the first row, and not when the fold is reset: it looks into the catalog, which a reset cannot. */
 static void
 build_table(Fold *fold)
 {
-	fold->ngroups = 0;
-	fold->sorted = NULL;
-	fold->single = NULL;
-	fold->groups = NULL;
-	if (fold->def->nkeys > 0)
-	{
-		MemoryContext old = MemoryContextSwitchTo(fold->table);
+	MemoryContext old = MemoryContextSwitchTo(fold->table);
 
-		fold->groups = compat_build_hash_table(fold->key_desc, &TTSOpsVirtual, fold->def->nkeys,
-											   fold->key_columns, fold->equal_functions, fold->hash_functions,
-											   fold->collations, 256, fold->table, fold->table, fold->row);
-		MemoryContextSwitchTo(old);
-	}
+	fold->groups = compat_build_hash_table(fold->key_desc, &TTSOpsVirtual, fold->def->nkeys,
+										   fold->key_columns, fold->equal_functions, fold->hash_functions,
+										   fold->collations, 256, fold->table, fold->table, fold->row);
+	MemoryContextSwitchTo(old);
 }
 
 Fold *
@@ -181,7 +175,6 @@ fold_create(const ViewDef *def, const FoldState *columns)
 		fold->nfoldings++;
 	}
 	keys_init(fold);
-	build_table(fold);
 	return fold;
 }
 
@@ -200,7 +193,10 @@ fold_reset(Fold *fold)
 	/* runs what the aggregates registered to be run at the end, and frees all groups */
 	ReScanExprContext(fold->table_econtext);
 	MemoryContextReset(fold->row);
-	build_table(fold);
+	fold->ngroups = 0;
+	fold->sorted = NULL;
+	fold->single = NULL;
+	fold->groups = NULL;
 }
 
 Size
@@ -234,6 +230,8 @@ find_group(Fold *fold, TupleTableSlot *row)
 			fold->single = new_group(fold);
 		return fold->single;
 	}
+	if (fold->groups == NULL)
+		build_table(fold);
 	ExecClearTuple(key);
 	memcpy(key->tts_values, row->tts_values, fold->def->nkeys * sizeof(Datum));
 	memcpy(key->tts_isnull, row->tts_isnull, fold->def->nkeys * sizeof(bool));
@@ -368,7 +366,7 @@ fold_groups(Fold *fold, int64 *ngroups)
 	use_table(fold);
 	if (fold->def->nkeys == 0 && fold->single != NULL)
 		fill_group(fold, &groups[n++], NULL, fold->single, NULL);
-	if (fold->def->nkeys > 0)
+	if (fold->groups != NULL)
 	{
 		TupleTableSlot *slot = MakeSingleTupleTableSlot(fold->key_desc, &TTSOpsMinimalTuple);
 		TupleHashIterator iterator;

@@ -32,6 +32,7 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/regproc.h"
 
 struct BadRow
 {
@@ -48,6 +49,24 @@ typedef struct FoldReceiver
 	char *taken;
 	bool folding;
 } FoldReceiver;
+
+/* An aggregate that was replaced since the view was made may keep states of another type. */
+static void
+check_states(const ViewFold *vf)
+{
+	for (int i = 0; i < vf->def->nstates; i++)
+	{
+		char *column = psprintf("s%d", i + 1);
+		const StateDef *state = &vf->def->states[i];
+		AttrNumber att = get_attnum(vf->state_table, column);
+
+		if (att == InvalidAttrNumber || get_atttype(vf->state_table, att) != state->type)
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+							errmsg("the states of %s are not what they were when the view was created",
+								   format_procedure(state->folded->aggfnoid)),
+							errhint("Drop and create the hybrid view again.")));
+	}
+}
 
 ViewFold *
 viewfold_open(const ViewRow *row)
@@ -70,10 +89,14 @@ viewfold_open(const ViewRow *row)
 		MemoryContextDelete(context);
 		return NULL;
 	}
+	/* under the settings that the query runs under: constants are printed as they are read back */
+	guard_enter(&guard, InvalidOid, vf->row.settings);
 	vf->def = analyse_stored(row->id, vf->owner);
 	if (vf->def->stream != row->stream)
 		elog(ERROR, "the query of hybrid view %d reads another stream", row->id);
+	check_states(vf);
 	vf->query = sql_fold(vf->def, &vf->columns);
+	guard_leave(&guard);
 	/* initial values are made by input functions, which may be somebody's */
 	guard_enter(&guard, vf->owner, vf->row.settings);
 	vf->fold = fold_create(vf->def, vf->columns);
@@ -235,6 +258,7 @@ run_query(void *arg)
 	int rc;
 
 	guard_enter(&guard, vf->owner, vf->row.settings);
+	batch_expect_scan();
 	SPI_connect();
 	options.read_only = true;
 	options.dest = job->receiver;
@@ -316,7 +340,10 @@ static bool
 query_failed(FoldRun *run, ErrorData *error)
 {
 	if (renamed(run->vf))
+	{
+		FreeErrorData(error);
 		return true;
+	}
 	run->vf->failure = error;
 	return false;
 }
@@ -403,15 +430,20 @@ static void
 fold_store(void *arg)
 {
 	StoreJob *job = arg;
+	ViewFold *vf = job->run->vf;
 	int tid = job->slot->tts_tupleDescriptor->natts - 1;
+	Guard guard;
 
+	/* transition functions are somebody's */
+	guard_enter(&guard, vf->owner, vf->row.settings);
 	while (tuplestore_gettupleslot(job->store, true, false, job->slot))
 	{
 		slot_getallattrs(job->slot);
 		job->row = batch_tid_row((ItemPointer) DatumGetPointer(job->slot->tts_values[tid]));
-		fold_row(job->run->vf->fold, job->slot);
+		fold_row(vf->fold, job->slot);
 		job->run->taken[job->row] = ROW_FOLDED;
 	}
+	guard_leave(&guard);
 }
 
 /*
@@ -459,6 +491,8 @@ run_joined(FoldRun *run, int from, int to)
 		row_failed(run, from, error);
 	else if (run->vf->failure == NULL)
 	{
+		/* the row that it fails on tells it again */
+		FreeErrorData(error);
 		result = run_joined(run, from, from + (to - from) / 2);
 		if (result == VIEWFOLD_DONE && run->vf->failure == NULL)
 			result = run_joined(run, from + (to - from) / 2, to);

@@ -1,4 +1,4 @@
-# A PGXS makefile: make, install, installcheck, check, demo, bench, clean; PG_CONFIG=… chooses the server.
+# A PGXS makefile: make, install, installcheck, check, fuzz, demo, bench, clean; PG_CONFIG=… chooses the server.
 EXTENSION = pg_streambatch
 DATA = pg_streambatch--0.1.0.sql
 MODULE_big = pg_streambatch
@@ -23,12 +23,13 @@ override with_llvm = no
 PG_CONFIG ?= pg_config
 
 # these install what they need first, pg_config included
-ifneq (,$(filter check demo bench,$(MAKECMDGOALS)))
+ifneq (,$(filter check fuzz demo bench,$(MAKECMDGOALS)))
 export PG_CONFIG
 check: ; test/run
+fuzz: ; QUERIES=$(or $(QUERIES),5000) test/run test/t/120_equivalence.pl
 demo: ; demo/run
 bench: ; bench/run
-.PHONY: check demo bench
+.PHONY: check fuzz demo bench
 else
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)

@@ -313,6 +313,118 @@ COMMENT ON FUNCTION streambatch._session_pane(date, interval) IS
     'internal: start of the pane of session() that holds ts';
 
 -- ------------------------------------------------------------------------------------------------------------------
+-- First and last values, sketches (src/define/take.c, rank.c, sketch.c)
+-- ------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION streambatch._take_first(internal, anyelement)
+    RETURNS internal AS 'MODULE_PATHNAME', 'streambatch_take_first' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._take_last(internal, anyelement)
+    RETURNS internal AS 'MODULE_PATHNAME', 'streambatch_take_last' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._taken(internal, anyelement)
+    RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_taken' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._taken_only(internal, anyelement)
+    RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_taken_only' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._take_first(internal, anyelement) IS 'internal: of the aggregates first and _only';
+COMMENT ON FUNCTION streambatch._take_last(internal, anyelement) IS 'internal: of the aggregate last';
+COMMENT ON FUNCTION streambatch._taken(internal, anyelement) IS 'internal: of the aggregates first and last';
+COMMENT ON FUNCTION streambatch._taken_only(internal, anyelement) IS 'internal: of the aggregate _only';
+
+CREATE AGGREGATE streambatch.first(value anyelement)
+    (SFUNC = streambatch._take_first, STYPE = internal, FINALFUNC = streambatch._taken, FINALFUNC_EXTRA);
+CREATE AGGREGATE streambatch.last(value anyelement)
+    (SFUNC = streambatch._take_last, STYPE = internal, FINALFUNC = streambatch._taken, FINALFUNC_EXTRA);
+CREATE AGGREGATE streambatch._only(value anyelement)
+    (SFUNC = streambatch._take_first, STYPE = internal, FINALFUNC = streambatch._taken_only, FINALFUNC_EXTRA);
+COMMENT ON AGGREGATE streambatch.first(anyelement) IS
+    'the first value in the order of an ORDER BY inside the call, NULL if that is one; NULL of no rows; in a hybrid view the order is by one key of a date, time or whole number, and events of one key go by partition and offset';
+COMMENT ON AGGREGATE streambatch.last(anyelement) IS
+    'the last value in the order of an ORDER BY inside the call, NULL if that is one; otherwise as first()';
+COMMENT ON AGGREGATE streambatch._only(anyelement) IS 'internal: the value of a single row; NULL of none or several';
+
+CREATE FUNCTION streambatch._first_add(state bytea, value anyelement, key anycompatible, kafka_partition bigint, kafka_offset bigint)
+    RETURNS bytea AS 'MODULE_PATHNAME', 'streambatch_first_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._last_add(state bytea, value anyelement, key anycompatible, kafka_partition bigint, kafka_offset bigint)
+    RETURNS bytea AS 'MODULE_PATHNAME', 'streambatch_last_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._first_combine(bytea, bytea)
+    RETURNS bytea AS 'MODULE_PATHNAME', 'streambatch_first_combine' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION streambatch._last_combine(bytea, bytea)
+    RETURNS bytea AS 'MODULE_PATHNAME', 'streambatch_last_combine' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION streambatch._first_merge(bytea, state bytea, type anyelement)
+    RETURNS bytea AS 'MODULE_PATHNAME', 'streambatch_first_merge' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._last_merge(bytea, state bytea, type anyelement)
+    RETURNS bytea AS 'MODULE_PATHNAME', 'streambatch_last_merge' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._rank_value(state bytea, bytea, type anyelement)
+    RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_rank_value' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._first_add(bytea, anyelement, anycompatible, bigint, bigint) IS 'internal: of the aggregate _first_state';
+COMMENT ON FUNCTION streambatch._last_add(bytea, anyelement, anycompatible, bigint, bigint) IS 'internal: of the aggregate _last_state';
+COMMENT ON FUNCTION streambatch._first_combine(bytea, bytea) IS 'internal: of two states of first() the one of the earlier event';
+COMMENT ON FUNCTION streambatch._last_combine(bytea, bytea) IS 'internal: of two states of last() the one of the later event';
+COMMENT ON FUNCTION streambatch._first_merge(bytea, bytea, anyelement) IS 'internal: of the aggregate _first_value';
+COMMENT ON FUNCTION streambatch._last_merge(bytea, bytea, anyelement) IS 'internal: of the aggregate _last_value';
+COMMENT ON FUNCTION streambatch._rank_value(bytea, bytea, anyelement) IS
+    'internal: the value that a state of first() or last() holds; type: a NULL of its type; raises invalid_binary_representation';
+
+CREATE AGGREGATE streambatch._first_state(value anyelement, key anycompatible, kafka_partition bigint, kafka_offset bigint)
+    (SFUNC = streambatch._first_add, STYPE = bytea, COMBINEFUNC = streambatch._first_combine, PARALLEL = SAFE);
+CREATE AGGREGATE streambatch._last_state(value anyelement, key anycompatible, kafka_partition bigint, kafka_offset bigint)
+    (SFUNC = streambatch._last_add, STYPE = bytea, COMBINEFUNC = streambatch._last_combine, PARALLEL = SAFE);
+CREATE AGGREGATE streambatch._first_value(state bytea, type anyelement)
+    (SFUNC = streambatch._first_merge, STYPE = bytea, FINALFUNC = streambatch._rank_value, FINALFUNC_EXTRA, COMBINEFUNC = streambatch._first_combine, PARALLEL = SAFE);
+CREATE AGGREGATE streambatch._last_value(state bytea, type anyelement)
+    (SFUNC = streambatch._last_merge, STYPE = bytea, FINALFUNC = streambatch._rank_value, FINALFUNC_EXTRA, COMBINEFUNC = streambatch._last_combine, PARALLEL = SAFE);
+COMMENT ON AGGREGATE streambatch._first_state(anyelement, anycompatible, bigint, bigint) IS
+    'internal: the state of first(value ORDER BY key): rank of the earliest event, and its value; key: a date, time or whole number';
+COMMENT ON AGGREGATE streambatch._last_state(anyelement, anycompatible, bigint, bigint) IS 'internal: the same for last() and the latest event';
+COMMENT ON AGGREGATE streambatch._first_value(bytea, anyelement) IS 'internal: the value of a column of states of first(); type: a NULL of its type';
+COMMENT ON AGGREGATE streambatch._last_value(bytea, anyelement) IS 'internal: the same for last()';
+
+CREATE FUNCTION streambatch._sketch_add(internal, value anyelement, type anycompatible)
+    RETURNS internal AS 'MODULE_PATHNAME', 'streambatch_sketch_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._sketch_end(internal, value anyelement, type anycompatible)
+    RETURNS anycompatible AS 'MODULE_PATHNAME', 'streambatch_sketch_end' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._sketch_combine(anyelement, anyelement)
+    RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_sketch_combine' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION streambatch._sketch_merge_add(internal, sketch anyelement)
+    RETURNS internal AS 'MODULE_PATHNAME', 'streambatch_sketch_merge_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._sketch_merge_end(internal, sketch anyelement)
+    RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_sketch_merge_end' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._digest_value(double precision)
+    RETURNS double precision AS 'MODULE_PATHNAME', 'streambatch_digest_value' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION streambatch._percentile(digest anyelement, fraction double precision, type anycompatible)
+    RETURNS anycompatible AS 'MODULE_PATHNAME', 'streambatch_percentile' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._percentiles(digest anyelement, fractions double precision[], type anycompatible)
+    RETURNS anycompatiblearray AS 'MODULE_PATHNAME', 'streambatch_percentiles' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._exact_add(int, exact anyelement, sketch anycompatible)
+    RETURNS int AS 'MODULE_PATHNAME', 'streambatch_exact_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._exact_end(int, exact anyelement, sketch anycompatible)
+    RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_exact_end' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._sketch_add(internal, anyelement, anycompatible) IS 'internal: of the aggregate _sketch';
+COMMENT ON FUNCTION streambatch._sketch_end(internal, anyelement, anycompatible) IS 'internal: of the aggregate _sketch';
+COMMENT ON FUNCTION streambatch._sketch_combine(anyelement, anyelement) IS 'internal: two sketches made one';
+COMMENT ON FUNCTION streambatch._sketch_merge_add(internal, anyelement) IS 'internal: of the aggregate _sketch_merge';
+COMMENT ON FUNCTION streambatch._sketch_merge_end(internal, anyelement) IS 'internal: of the aggregate _sketch_merge';
+COMMENT ON FUNCTION streambatch._digest_value(double precision) IS
+    'internal: the value itself; raises numeric_value_out_of_range for what a t-digest cannot hold: NaN, infinity, beyond 1e285';
+COMMENT ON FUNCTION streambatch._percentile(anyelement, double precision, anycompatible) IS
+    'internal: a percentile of a t-digest; type: a NULL of the result''s type, to which it is rounded; NULL of no digest';
+COMMENT ON FUNCTION streambatch._percentiles(anyelement, double precision[], anycompatible) IS
+    'internal: percentiles of a t-digest; type: a NULL of the type of the result''s elements';
+COMMENT ON FUNCTION streambatch._exact_add(int, anyelement, anycompatible) IS 'internal: of the aggregate _exact';
+COMMENT ON FUNCTION streambatch._exact_end(int, anyelement, anycompatible) IS 'internal: of the aggregate _exact';
+
+CREATE AGGREGATE streambatch._sketch(value anyelement, type anycompatible)
+    (SFUNC = streambatch._sketch_add, STYPE = internal, SSPACE = 512, FINALFUNC = streambatch._sketch_end, FINALFUNC_EXTRA, FINALFUNC_MODIFY = SHAREABLE);
+CREATE AGGREGATE streambatch._sketch_merge(sketch anyelement)
+    (SFUNC = streambatch._sketch_merge_add, STYPE = internal, FINALFUNC = streambatch._sketch_merge_end, FINALFUNC_EXTRA, FINALFUNC_MODIFY = SHAREABLE);
+CREATE AGGREGATE streambatch._exact(exact anyelement, sketch anycompatible)
+    (SFUNC = streambatch._exact_add, STYPE = int, INITCOND = '0', FINALFUNC = streambatch._exact_end, FINALFUNC_EXTRA);
+COMMENT ON AGGREGATE streambatch._sketch(anyelement, anycompatible) IS
+    'internal: a sketch of the values that are not NULL; type: a NULL of type hll (HyperLogLog, of hashes) or tdigest (t-digest, of double precision); NULL of no values';
+COMMENT ON AGGREGATE streambatch._sketch_merge(anyelement) IS 'internal: the union of sketches of type hll or tdigest';
+COMMENT ON AGGREGATE streambatch._exact(anyelement, anycompatible) IS
+    'internal: whether the value of a group is exact: it has one row, with an exact value, or nothing in any sketch';
+
+-- ------------------------------------------------------------------------------------------------------------------
 -- Hybrid views (src/serve, src/batch, src/stream)
 -- ------------------------------------------------------------------------------------------------------------------
 

@@ -185,6 +185,17 @@ CALL streambatch.refresh('archive_elsewhere.counted');
 SELECT * FROM archive_elsewhere.counted ORDER BY k;
 SELECT stream, archive FROM streambatch.stat_stream WHERE stream = 'archive_elsewhere.parted_now'::regclass;
 
+-- ---- rows that were there before the first message ----
+\! test/broker/broker-command create backfill 1
+CREATE FOREIGN TABLE backfill (k text) SERVER archive_kafka OPTIONS (topic 'backfill');
+CREATE TABLE backfill_archive (k text, kafka_partition int, kafka_offset bigint);
+INSERT INTO backfill_archive (k) VALUES ('a'), ('a'), ('b');
+SELECT streambatch.create_view('backfill_count', 'SELECT k, count(*) AS c FROM backfill GROUP BY k');
+SELECT * FROM backfill_count ORDER BY k;
+\copy (SELECT 0, NULL, '{"k": "b"}', 0) TO PROGRAM 'test/broker/produce backfill'
+SELECT streambatch.wait_for('backfill');
+SELECT * FROM backfill_count ORDER BY k;
+
 -- ---- none ----
 CREATE FOREIGN TABLE none (k text) SERVER archive_kafka OPTIONS (topic 'archive', archive 'none');
 SELECT streambatch.create_view('none_count', 'SELECT count(*) AS c FROM none');

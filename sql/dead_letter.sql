@@ -62,12 +62,17 @@ SELECT s FROM summed;
 SELECT * FROM floats;
 SELECT view, sqlstate, message FROM letters WHERE view = 'floats'::regclass;
 
+-- ---- what FILTER leaves out is not computed, in either layer ----
+SELECT streambatch.create_view('guarded', 'SELECT k, sum(n / i2) FILTER (WHERE i2 <> 0) AS s, count(*) AS c FROM events GROUP BY k');
+SELECT * FROM guarded WHERE k = 'a';
+
 -- ---- a flood: neighbours are unharmed, and each is a row ----
 INSERT INTO raw (value) SELECT CASE WHEN i % 3 = 0 THEN '{"k":"flood","n":1,"i2":1,"ts":"2025-02-14T03:00:00Z"}' WHEN i % 3 = 1 THEN 'no json'
     ELSE '{"k":"flood","n":1,"i2":0,"ts":"2025-02-14T03:00:00Z"}' END::bytea FROM generate_series(1, 3000) i;
 SELECT streambatch.wait_for('events');
 SELECT view, sqlstate, count(*) FROM letters WHERE o > 60 GROUP BY view, sqlstate ORDER BY sqlstate;
 SELECT * FROM ratio WHERE k = 'flood';
+SELECT * FROM guarded WHERE k = 'flood';
 SELECT c FROM windowed WHERE w = '2025-02-14 03:00';
 
 DROP VIEW ratio;

@@ -33,7 +33,7 @@ SELECT k, w, recommended FROM own_layers ORDER BY w;
 SELECT count(*) FROM events_archive;
 SELECT tableowner FROM pg_tables WHERE tablename = 'events_archive' AND schemaname = 'privilege';
 SELECT viewname, viewowner FROM pg_views WHERE schemaname = 'privilege' ORDER BY 1;
-SELECT stream, state FROM streambatch.stat_stream WHERE stream IN ('events'::regclass, 'raw'::regclass) ORDER BY stream::text;
+SELECT stream, state IN ('streaming', 'catching up') AS runs FROM streambatch.stat_stream WHERE stream IN ('events'::regclass, 'raw'::regclass) ORDER BY stream::text;
 SELECT view, kafka_offset, sqlstate FROM streambatch.dead_letter WHERE stream = 'events'::regclass ORDER BY kafka_offset;
 SELECT view, state FROM streambatch.stat_view WHERE stream = 'events'::regclass;
 SELECT kind, state FROM streambatch.refresh_history WHERE view = 'own'::regclass;

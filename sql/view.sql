@@ -79,9 +79,14 @@ SELECT hybrid('key_' || k, format('SELECT %s AS k, count(*) AS n, sum(id) AS s F
                ('timestamptz', 'tz'), ('uuid', 'u'), ('enum', 'e'), ('array', 'arr'), ('texts', 'tags'), ('jsonb', 'j'), ('bool', 'flag'),
                ('domain', 'dom'), ('label', 'label'), ('inet', 'ip'), ('bytea', 'bytes'), ('composite', 'p'), ('oid', 'o'), ('int2', 'i2'),
                ('int8', 'i8'), ('expression', 'i4 % 3'), ('path', 'j ->> ''a'''), ('isnull', 'i4 IS NULL'), ('part', 'extract(dow FROM tz)'),
+               ('money', 'cash'), ('bits', 'i4::bit(8)'), ('vector', 'to_tsvector(''simple'', t)'), ('xid', 'o::text::xid'),
                ('case', 'CASE WHEN flag THEN ''yes'' ELSE ''no'' END'), ('range', 'int4range(0, i4)')) AS keys (k, e)
  WHERE k <> 'range';
 SELECT hybrid('key_range', 'SELECT int4range(0, abs(i4)) AS k, count(*) AS n FROM events GROUP BY 1');
+SELECT hybrid('many_keys', (SELECT format('SELECT count(*) AS n, %s FROM events GROUP BY %s', string_agg(format('i4 %% %s AS k%1$s', i), ', '),
+    string_agg(format('i4 %% %s', i), ', ')) FROM generate_series(1, 40) i));
+SELECT hybrid('mixed_keys', 'SELECT o::text::xid AS x, t, f8, count(*) AS n FROM events GROUP BY 1, 2, 3');
+SELECT hybrid('sorted_keys', 'SELECT cash, t, to_tsvector(''simple'', t) AS v, count(*) AS n FROM events GROUP BY 1, 2, 3');
 SELECT hybrid('two_keys', 'SELECT t, flag, count(*) AS n FROM events GROUP BY t, flag');
 SELECT hybrid('twice', 'SELECT t, t AS again, length(t) AS length, count(*) AS n FROM events GROUP BY t, t, 1, again');
 SELECT hybrid('hidden', 'SELECT count(*) AS n, max(i4) AS i4 FROM events GROUP BY t, flag');

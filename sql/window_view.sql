@@ -148,6 +148,19 @@ SELECT streambatch.wait_for('hand');
 SELECT u, s, e, stream_count, batch_count, count, recommended, exact, closed FROM hand_session_layers ORDER BY 1, 2;
 CALL streambatch.refresh('hand_session', "to" => 'infinity');
 SELECT u, s, e, stream_count, batch_count, count, recommended, exact, closed FROM hand_session_layers ORDER BY 1, 2;
+-- of several panes, the earliest cut; of each layer, whether it has any pane of the window
+CALL streambatch.refresh('hand_hop', '2025-01-01 12:00:00+00', '2025-01-01 12:00:10+00');
+CALL streambatch.refresh('hand_hop', '2025-01-01 12:00:10+00', '2025-01-01 12:00:20+00');
+SELECT w, stream_count, batch_count, stream_as_of IS NOT NULL AS stream,
+       (SELECT count(*) + 1 FROM streambatch.refresh_history r WHERE r.view = 'hand_hop'::regclass AND r.cut_at < batch_as_of) AS cut
+  FROM (SELECT * FROM hand_hop_layers) l WHERE batch_as_of IS NOT NULL OR batch_count IS NOT NULL ORDER BY 1;
+-- a window without a time is computed up to infinity alone
+SELECT streambatch.create_view('hand_null', $$SELECT streambatch.tumble(nullif(ts, '2025-01-01 12:00:45+00'), '1 min') AS w, count(*) FROM hand GROUP BY 1$$);
+CALL streambatch.refresh('hand_null', '2025-01-01', '2025-01-02');
+SELECT w, stream_count, batch_count, batch_as_of IS NOT NULL AS batch, closed FROM hand_null_layers ORDER BY 1;
+CALL streambatch.refresh('hand_null', "to" => 'infinity');
+SELECT w, stream_count, batch_count, batch_as_of IS NOT NULL AS batch, closed FROM hand_null_layers ORDER BY 1;
+DROP VIEW hand_null;
 
 -- ---- what fails in a shared fold fails for all that share it ----
 SELECT streambatch.create_view('fails_tumble', $$SELECT streambatch.tumble(ts, '10 s') AS w, sum(1 / (u - 7)) FROM hand GROUP BY 1$$);

@@ -282,7 +282,8 @@ static void
 refresh_chunk(const Run *run, const Coverage *chunk)
 {
 	ChunkJob job = {run, chunk};
-	ErrorData *error = attempt(compute_and_cover, &job, run->context);
+	/* to be told after the run's own memory is gone: not all of an error is copied when it is raised again */
+	ErrorData *error = attempt(compute_and_cover, &job, PortalContext);
 
 	if (error == NULL)
 		return;

@@ -16,6 +16,7 @@
 #include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
+#include "catalog/pg_type.h"
 #include "common/compat.h"
 #include "define/analyse.h"
 #include "define/shape.h"
@@ -63,12 +64,11 @@ analyse_parse(const char *sql)
 static void
 check_key_type(const KeyDef *key)
 {
-	TypeCacheEntry *type =
-		lookup_type_cache(key->type, TYPECACHE_HASH_PROC | TYPECACHE_LT_OPR | TYPECACHE_EQ_OPR);
+	TypeCacheEntry *type = lookup_type_cache(key->type, TYPECACHE_EQ_OPR);
 
-	if (!OidIsValid(type->hash_proc) || !OidIsValid(type->lt_opr))
+	if (!OidIsValid(type->eq_opr) || type->typtype == TYPTYPE_PSEUDO)
 		refuse(psprintf("type %s cannot be a grouping key of a hybrid view", format_type_be(key->type)),
-			   "Cast the key to a type that can be hashed and sorted, for example text.");
+			   "Cast the key to a type that can be compared, for example text.");
 	if (OidIsValid(key->collation) && !get_collation_isdeterministic(key->collation))
 		refuse("a grouping key with a nondeterministic collation is not supported in a hybrid view",
 			   "Give the key a deterministic collation, for example COLLATE \"C\".");
@@ -87,6 +87,9 @@ add_key(ViewDef *def, Node *expr, const char *column, bool grouped)
 	key->collation = exprCollation(expr);
 	key->grouped = grouped;
 	check_key_type(key);
+	/* a type that can be hashed alone is looked up by the other keys */
+	key->indexed = OidIsValid(lookup_type_cache(key->type, TYPECACHE_LT_OPR)->lt_opr) &&
+				   (strcmp(column, "pane") == 0 || def->nkeys - (def->pane >= 0) < ANALYSE_INDEXED_KEYS);
 	return def->nkeys++;
 }
 
@@ -146,9 +149,6 @@ collect_groups(ViewDef *def, const Stream *stream)
 		add_group(def, lfirst(lc));
 	if (def->has_window && def->pane < 0)
 		def->pane = add_key(def, def->window.pane, "pane", false);
-	if (def->nkeys > ANALYSE_MAX_KEYS)
-		ereport(ERROR, (errcode(ERRCODE_TOO_MANY_COLUMNS),
-						errmsg("a hybrid view can have %d grouping keys at most", ANALYSE_MAX_KEYS)));
 }
 
 /*
@@ -192,6 +192,7 @@ add_state(ViewDef *def, const StateDef *state)
 static bool
 aggregate_walker(Node *node, ViewDef *def)
 {
+	RuleStream stream = {def->stream, def->varno};
 	StateDef parts[RULE_MAX_PARTS];
 	ResultDef *result;
 	int nparts;
@@ -212,10 +213,36 @@ aggregate_walker(Node *node, ViewDef *def)
 	result->aggref = (Aggref *) node;
 	for (int i = 0; i < RULE_MAX_PARTS; i++)
 		result->states[i] = -1;
-	rule_apply(result->aggref, result, parts, &nparts);
+	rule_apply(result->aggref, &stream, result, parts, &nparts);
 	for (int i = 0; i < nparts; i++)
 		result->states[i] = add_state(def, &parts[i]);
 	return false;
+}
+
+/* All keys must be such as can be hashed, or all such as can be sorted; sessions are found by sorting. */
+static void
+check_key_types(const ViewDef *def)
+{
+	const KeyDef *unhashed = NULL;
+	const KeyDef *unsorted = NULL;
+
+	for (int i = 0; i < def->nkeys; i++)
+	{
+		TypeCacheEntry *type = lookup_type_cache(def->keys[i].type, TYPECACHE_LT_OPR | TYPECACHE_HASH_PROC);
+
+		if (!OidIsValid(type->hash_proc))
+			unhashed = &def->keys[i];
+		if (!OidIsValid(type->lt_opr))
+			unsorted = &def->keys[i];
+	}
+	if (unsorted != NULL && unhashed != NULL)
+		refuse(psprintf("types %s and %s cannot be grouping keys of one query",
+						format_type_be(unsorted->type), format_type_be(unhashed->type)),
+			   "One can only be hashed, the other only sorted: cast one of them, for example to text.");
+	if (unsorted != NULL && def->has_window && def->window.kind == WINDOW_SESSION)
+		refuse(psprintf("type %s cannot be a grouping key beside a session window",
+						format_type_be(unsorted->type)),
+			   "Cast the key to a type that can be sorted, for example text.");
 }
 
 /* The state that keeps the least or greatest time of a session's events. */
@@ -226,6 +253,7 @@ add_session_state(ViewDef *def, const char *aggregate)
 	Node *argument = def->window.argument;
 	Oid type = exprType(argument);
 	StateDef parts[RULE_MAX_PARTS];
+	RuleStream stream = {def->stream, def->varno};
 	ResultDef unused;
 	int nparts;
 
@@ -238,7 +266,7 @@ add_session_state(ViewDef *def, const char *aggregate)
 	aggref->aggsplit = AGGSPLIT_SIMPLE;
 	aggref->aggno = aggref->aggtransno = -1;
 	aggref->location = -1;
-	rule_apply(aggref, &unused, parts, &nparts);
+	rule_apply(aggref, &stream, &unused, parts, &nparts);
 	return add_state(def, &parts[0]);
 }
 
@@ -305,6 +333,7 @@ analyse_query(const Query *original)
 			   "Name the stream's columns.");
 	stream = stream_open(def->stream);
 	collect_groups(def, stream);
+	check_key_types(def);
 	check_event_time(def, stream);
 	foreach (lc, def->query->targetList)
 		(void) ungrouped_walker((Node *) lfirst_node(TargetEntry, lc)->expr, def);

@@ -9,8 +9,8 @@
 #include "define/window.h"
 #include "nodes/parsenodes.h"
 
-/* As many as an index has columns, with the epoch and the pane beside them. */
-#define ANALYSE_MAX_KEYS (INDEX_MAX_KEYS - 2)
+/* As many keys as an index has columns, with the epoch and the pane beside them; the others are compared. */
+#define ANALYSE_INDEXED_KEYS (INDEX_MAX_KEYS - 2)
 
 /* A column of the state tables that groups are told apart by. */
 typedef struct KeyDef
@@ -20,6 +20,7 @@ typedef struct KeyDef
 	Oid type;
 	int32 typmod;
 	Oid collation;
+	bool indexed; /* it is a column of the index over keys */
 	bool grouped; /* the query groups by it; a pane that it does not group by is stored all the same */
 } KeyDef;
 

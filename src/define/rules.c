@@ -10,6 +10,9 @@
  *
  * Any other aggregate is kept as its transition state, if the catalog has a combine function for it, and
  * serialisation functions where the state is internal.
+ *
+ * Two kinds have rules of their own: first and last (rule_ranked.c); count(DISTINCT) and percentiles
+ * (rule_sketched.c).
  */
 #include "postgres.h"
 
@@ -20,6 +23,8 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "define/rule_ranked.h"
+#include "define/rule_sketched.h"
 #include "define/rules.h"
 #include "define/transition.h"
 #include "nodes/makefuncs.h"
@@ -108,16 +113,6 @@ find_rule(const Aggref *aggref)
 	return NULL;
 }
 
-static void
-pg_attribute_noreturn()
-
-	refuse(const char *what, const char *reason, const char *hint)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s cannot be used in a hybrid view", what),
-			 errdetail("%s", reason), errhint("%s", hint)));
-}
-
 static Oid
 combine_function(Oid aggfnoid)
 {
@@ -203,13 +198,13 @@ static void
 refuse_form(const Aggref *aggref, const char *what)
 {
 	if (aggref->aggkind != AGGKIND_NORMAL)
-		refuse(what, "Ordered-set aggregates need all rows together.",
-			   "Group by the value too, and use the aggregate in a query on the hybrid view.");
+		rule_refuse(what, "Ordered-set aggregates need all rows together.",
+					"Group by the value too, and use the aggregate in a query on the hybrid view.");
 	if (aggref->aggdistinct != NIL)
-		refuse(psprintf("%s with DISTINCT", what), "Its partial results cannot be combined exactly.",
-			   "Make the expression a grouping key and aggregate the view in a query on top.");
+		rule_refuse(psprintf("%s with DISTINCT", what), "Its partial results cannot be combined exactly.",
+					"Make the expression a grouping key and aggregate the view in a query on top.");
 	if (aggref->aggorder != NIL)
-		refuse(
+		rule_refuse(
 			psprintf("ordered %s", what), "Partial results in no promised order cannot be combined.",
 			"Leave out ORDER BY, or group by the value too and use the aggregate in a query on the hybrid view.");
 }
@@ -223,63 +218,17 @@ refuse_uncombinable(const Aggref *aggref, const TransitionShape *shape, const ch
 	if (shape->combinable && OidIsValid(shape->stored))
 		return;
 	if (aggref->aggfnoid >= FirstNormalObjectId)
-		refuse(what,
-			   shape->combinable ? "Its transition state is internal, and it has no serialization functions."
-								 : "It has no combine function, which makes one of two partial results.",
-			   shape->combinable ? "Create the aggregate with SERIALFUNC and DESERIALFUNC."
-								 : "Create the aggregate with COMBINEFUNC.");
+		rule_refuse(what,
+					shape->combinable
+						? "Its transition state is internal, and it has no serialization functions."
+						: "It has no combine function, which makes one of two partial results.",
+					shape->combinable ? "Create the aggregate with SERIALFUNC and DESERIALFUNC."
+									  : "Create the aggregate with COMBINEFUNC.");
 	if (strcmp(name, "array_agg") == 0 || strcmp(name, "string_agg") == 0)
-		refuse(what, "This version of PostgreSQL cannot combine its partial results; 16 and newer can.",
-			   "Group by the value too, and use the aggregate in a query on the hybrid view.");
-	refuse(what, "PostgreSQL has no function that combines its partial results.",
-		   "Group by the value too, and use the aggregate in a query on the hybrid view.");
-}
-
-/*
- * Printed, an implicit cast vanishes, for the function that is called implies it; one that takes arguments of
- * any type does not.
- */
-static Expr *
-with_casts_shown(const Expr *arg)
-{
-	Node *node = copyObject((Node *) arg);
-
-	switch (nodeTag(node))
-	{
-		case T_FuncExpr:
-			if (((FuncExpr *) node)->funcformat == COERCE_IMPLICIT_CAST)
-				((FuncExpr *) node)->funcformat = COERCE_EXPLICIT_CAST;
-			break;
-		case T_RelabelType:
-			((RelabelType *) node)->relabelformat = COERCE_EXPLICIT_CAST;
-			break;
-		case T_CoerceViaIO:
-			((CoerceViaIO *) node)->coerceformat = COERCE_EXPLICIT_CAST;
-			break;
-		case T_ArrayCoerceExpr:
-			((ArrayCoerceExpr *) node)->coerceformat = COERCE_EXPLICIT_CAST;
-			break;
-		case T_ConvertRowtypeExpr:
-			((ConvertRowtypeExpr *) node)->convertformat = COERCE_EXPLICIT_CAST;
-			break;
-		case T_RowExpr:
-			if (((RowExpr *) node)->row_format == COERCE_IMPLICIT_CAST)
-				((RowExpr *) node)->row_format = COERCE_EXPLICIT_CAST;
-			break;
-		case T_CoerceToDomain:
-			((CoerceToDomain *) node)->coercionformat = COERCE_EXPLICIT_CAST;
-			break;
-		default:
-			break;
-	}
-	return (Expr *) node;
-}
-
-static void
-add_argument(Aggref *call, Expr *arg, Oid type)
-{
-	call->args = lappend(call->args, makeTargetEntry(arg, list_length(call->args) + 1, NULL, false));
-	call->aggargtypes = lappend_oid(call->aggargtypes, type);
+		rule_refuse(what, "This version of PostgreSQL cannot combine its partial results; 16 and newer can.",
+					"Group by the value too, and use the aggregate in a query on the hybrid view.");
+	rule_refuse(what, "PostgreSQL has no function that combines its partial results.",
+				"Group by the value too, and use the aggregate in a query on the hybrid view.");
 }
 
 /* The call of streambatch._partial() that computes the state of an aggregate from rows. */
@@ -298,54 +247,14 @@ partial_call(const Aggref *aggref, Oid stored)
 	call->aggtranstype = InvalidOid;
 	call->aggstar = call->aggvariadic = false;
 	call->args = call->aggargtypes = NIL;
-	add_argument(call,
-				 (Expr *) makeConst(REGPROCEDUREOID, -1, InvalidOid, sizeof(Oid),
-									ObjectIdGetDatum(aggref->aggfnoid), false, true),
-				 REGPROCEDUREOID);
-	add_argument(call, (Expr *) makeNullConst(stored, -1, get_typcollation(stored)), stored);
+	rule_add_argument(call,
+					  (Expr *) makeConst(REGPROCEDUREOID, -1, InvalidOid, sizeof(Oid),
+										 ObjectIdGetDatum(aggref->aggfnoid), false, true),
+					  REGPROCEDUREOID);
+	rule_add_argument(call, (Expr *) makeNullConst(stored, -1, get_typcollation(stored)), stored);
 	forboth(arg, aggref->args, type, aggref->aggargtypes)
-		add_argument(call, with_casts_shown(lfirst_node(TargetEntry, arg)->expr), lfirst_oid(type));
+		rule_add_argument(call, rule_show_casts(lfirst_node(TargetEntry, arg)->expr), lfirst_oid(type));
 	return call;
-}
-
-/* Text as part of a format, in which a percent sign means something. */
-static void
-append_literally(StringInfo format, const char *text)
-{
-	for (; *text != '\0'; text++)
-	{
-		appendStringInfoString(format, *text == '%' ? "%" : "");
-		appendStringInfoChar(format, *text);
-	}
-}
-
-static char *
-collation_name(Oid collation)
-{
-	HeapTuple tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
-	Form_pg_collation form;
-	char *result;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for collation %u", collation);
-	form = (Form_pg_collation) GETSTRUCT(tuple);
-	result = quote_qualified_identifier(get_namespace_name(form->collnamespace), NameStr(form->collname));
-	ReleaseSysCache(tuple);
-	return result;
-}
-
-/* A NULL of a type, in SQL, as part of a format; with a collation, if one is given. */
-static void
-append_null(StringInfo format, Oid type, Oid collation)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "NULL::%s",
-					 format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
-	if (OidIsValid(collation))
-		appendStringInfo(&buf, " COLLATE %s", collation_name(collation));
-	append_literally(format, buf.data);
 }
 
 /* The format of a call of streambatch._merge(). */
@@ -358,9 +267,9 @@ merge_call(const Aggref *aggref)
 
 	initStringInfo(&format);
 	appendStringInfoString(&format, "streambatch._merge(");
-	append_literally(&format, quote_literal_cstr(format_procedure_qualified(aggref->aggfnoid)));
+	rule_append_literally(&format, quote_literal_cstr(format_procedure_qualified(aggref->aggfnoid)));
 	appendStringInfoString(&format, "::pg_catalog.regprocedure, ");
-	append_null(&format, aggref->aggtype, InvalidOid);
+	rule_append_null(&format, aggref->aggtype, InvalidOid);
 	appendStringInfoString(&format, ", %s");
 	foreach (lc, aggref->aggargtypes)
 	{
@@ -368,7 +277,7 @@ merge_call(const Aggref *aggref)
 
 		appendStringInfoString(&format, ", ");
 		/* explicit, and once, so that it is the aggregate's, whatever the state's column has */
-		append_null(&format, lfirst_oid(lc), collatable ? collation : InvalidOid);
+		rule_append_null(&format, lfirst_oid(lc), collatable ? collation : InvalidOid);
 		if (collatable)
 			collation = InvalidOid;
 	}
@@ -389,7 +298,7 @@ fill_partial(StateDef *state, const Aggref *aggref, Oid stored)
 }
 
 void
-rule_apply(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts)
+rule_apply(const Aggref *aggref, const RuleStream *stream, ResultDef *result, StateDef *parts, int *nparts)
 {
 	char *what = psprintf("aggregate %s", format_procedure(aggref->aggfnoid));
 	const Rule *rule;
@@ -399,6 +308,8 @@ rule_apply(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts
 	result->value = "%s";
 	result->exact = NULL;
 	transition_check_execute(aggref->aggfnoid);
+	if (rule_ranked(aggref, stream, result, parts, nparts) || rule_sketched(aggref, result, parts, nparts))
+		return;
 	refuse_form(aggref, what);
 	rule = find_rule(aggref);
 	if (rule != NULL)
@@ -409,8 +320,8 @@ rule_apply(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts
 	transition_shape(aggref, &shape);
 	refuse_uncombinable(aggref, &shape, what);
 	if (aggref->aggvariadic && get_func_variadictype(aggref->aggfnoid) == ANYOID)
-		refuse(psprintf("%s with VARIADIC", what),
-			   "It takes arguments of any type, and here an array of them.",
-			   "Pass the arguments one by one.");
+		rule_refuse(psprintf("%s with VARIADIC", what),
+					"It takes arguments of any type, and here an array of them.",
+					"Pass the arguments one by one.");
 	fill_partial(&parts[(*nparts)++], aggref, shape.stored);
 }

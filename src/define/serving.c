@@ -372,7 +372,9 @@ append_layered(StringInfo buf, const ViewDef *def, int32 id)
 					 "pg_catalog.count(*) FILTER (WHERE NOT u.batch) AS of_stream",
 					 any ? ", " : "");
 	if (def->pane >= 0)
-		appendStringInfoString(buf, ", pg_catalog.max(u.pane) AS last_pane");
+		appendStringInfoString(buf, ", pg_catalog.max(u.pane) AS last_pane, "
+									"pg_catalog.min(u.pane) FILTER (WHERE u.batch) AS first_batch_pane, "
+									"pg_catalog.max(u.pane) FILTER (WHERE u.batch) AS last_batch_pane");
 	if (def->pane >= 0 && def->window.assembled)
 		appendStringInfoString(buf, ", pg_catalog.max(u.window_end) AS last_end");
 	append_exact(buf, def);
@@ -386,7 +388,6 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, cons
 {
 	StringInfoData buf;
 	char *end = group_end(def);
-	char *pane = def->pane >= 0 ? window_to_instant_sql(&def->window, "m.last_pane") : NULL;
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "CREATE VIEW %s AS SELECT ", name);
@@ -394,10 +395,13 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, cons
 	appendStringInfo(
 		&buf,
 		", CASE WHEN m.of_stream > 0 THEN a.flushed_at END AS stream_as_of, CASE WHEN m.of_batch > 0 THEN "
-		"(SELECT pg_catalog.max(c.cut_at) FROM streambatch._batch_as_of c WHERE c.view_id = %d",
+		"(SELECT pg_catalog.min(c.cut_at) FROM streambatch._batch_as_of c WHERE c.view_id = %d",
 		id);
-	if (pane)
-		appendStringInfo(&buf, " AND c.from_time <= %s AND c.to_time > %s", pane, pane);
+	/* a NULL pane is computed with the end of all time */
+	if (def->pane >= 0)
+		appendStringInfo(&buf, " AND coalesce(c.from_time <= %s AND c.to_time > %s, c.to_time = 'infinity')",
+						 window_to_instant_sql(&def->window, "m.last_batch_pane"),
+						 window_to_instant_sql(&def->window, "m.first_batch_pane"));
 	appendStringInfoString(
 		&buf,
 		") END AS batch_as_of, CASE WHEN m.of_batch = 0 THEN 'stream' WHEN m.of_stream = 0 THEN 'batch' "

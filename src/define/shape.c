@@ -26,7 +26,7 @@ refuse(const char *message, const char *hint)
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", message), hint ? errhint("%s", hint) : 0));
 }
 
-/* Functions that read the clock, or the state of the session, although they are called stable. */
+/* Functions that read the clock, although they are called stable. */
 static bool
 is_clock_function(Oid funcid, void *context)
 {
@@ -132,12 +132,36 @@ misplaced_walker(Node *node, bool *inside)
 			psprintf("%s() has a meaning only in GROUP BY of a hybrid view",
 					 get_func_name(((FuncExpr *) node)->funcid)),
 			"Name the window in the select list and in GROUP BY; filter by it in a query on the hybrid view.");
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, misplaced_walker, inside, 0);
 	if (!IsA(node, Aggref))
 		return expression_tree_walker(node, misplaced_walker, inside);
 	*inside = true;
 	result = expression_tree_walker(node, misplaced_walker, inside);
 	*inside = false;
 	return result;
+}
+
+/* Rows locked at any level: neither layer could lock them. */
+static bool
+lock_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return ((Query *) node)->rowMarks != NIL ||
+			   query_tree_walker((Query *) node, lock_walker, context, 0);
+	return expression_tree_walker(node, lock_walker, context);
+}
+
+static bool
+sample_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, sample_walker, context, 0);
+	return IsA(node, TableSampleClause) || expression_tree_walker(node, sample_walker, context);
 }
 
 static void
@@ -157,6 +181,9 @@ check_windows(const Query *query)
 		inside = true;
 		if (rte->rtekind == RTE_FUNCTION)
 			(void) misplaced_walker((Node *) rte->functions, &inside);
+		inside = true;
+		if (rte->rtekind == RTE_SUBQUERY)
+			(void) misplaced_walker((Node *) rte->subquery, &inside);
 	}
 }
 
@@ -175,9 +202,11 @@ shape_check(const Query *query)
 	if (query->limitCount != NULL || query->limitOffset != NULL)
 		refuse("LIMIT and OFFSET are not supported in a hybrid view",
 			   "Use them in a query on the hybrid view.");
-	if (query->rowMarks != NIL)
+	if (lock_walker((Node *) unconstify(Query *, query), NULL))
 		refuse("FOR UPDATE and FOR SHARE are not supported in a hybrid view",
 			   "Leave them out: events are not locked.");
+	if (sample_walker((Node *) unconstify(Query *, query), NULL))
+		refuse("TABLESAMPLE is not supported in a hybrid view", NULL);
 	if (query->hasSubLinks)
 		check_subqueries(query);
 	if (query->hasDistinctOn)
@@ -193,9 +222,6 @@ shape_check(const Query *query)
 	if (query->hasTargetSRFs && set_walker((Node *) query->targetList, NULL))
 		refuse("set-returning functions are not available in the select list of a hybrid view",
 			   "Call the function in FROM: FROM stream, unnest(…).");
-	if (!query->hasAggs && query->groupClause == NIL && query->distinctClause == NIL)
-		refuse("a hybrid view needs an aggregate or GROUP BY",
-			   "Read the stream itself, or its archive, for single events.");
 	if (unrepeatable_walker((Node *) unconstify(Query *, query), NULL))
 		refuse(
 			"volatile functions and the clock are not supported in a hybrid view",
@@ -263,6 +289,10 @@ check_relations(const Query *query)
 			refuse(psprintf("\"%s\" is not a table, and cannot be joined in a hybrid view",
 							get_rel_name(lfirst_oid(lc))),
 				   "Join the tables that the view reads, or join in a query on the hybrid view.");
+		if (get_rel_persistence(lfirst_oid(lc)) == RELPERSISTENCE_TEMP)
+			refuse(psprintf("\"%s\" is a temporary table, and cannot be joined in a hybrid view",
+							get_rel_name(lfirst_oid(lc))),
+				   "Join a table that other sessions see, too.");
 	}
 }
 
@@ -290,8 +320,6 @@ look_at(Found *found, int varno, bool optional)
 	if (optional)
 		refuse("a stream on the optional side of an outer join is not supported in a hybrid view",
 			   "Put the stream on the left of LEFT JOIN, or use an inner join.");
-	if (rte->tablesample != NULL)
-		refuse("TABLESAMPLE is not supported in a hybrid view", NULL);
 	found->varno = varno;
 }
 
@@ -312,31 +340,41 @@ look_into(Found *found, Node *node, bool optional)
 	}
 }
 
+/* rte: what the query reads instead, if it is anything by a name. */
+static void
+refuse_streamless(const RangeTblEntry *rte)
+{
+	bool named = rte != NULL && rte->rtekind == RTE_RELATION;
+	bool view = named && get_rel_relkind(rte->relid) == RELKIND_VIEW;
+
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+		 named ? errmsg("\"%s\" is not a stream", get_rel_name(rte->relid))
+			   : errmsg("a hybrid view reads a stream"),
+		 view
+			 ? errhint("Name a stream in FROM. On top of a hybrid view, an ordinary CREATE VIEW will do.")
+			 : errhint(
+				   "Name a stream in FROM: a foreign table of a server of the foreign data wrapper streambatch_kafka.")));
+}
+
 Oid
 shape_find_stream(const Query *query, int *varno)
 {
 	Found found = {query, 0, 0};
 	ListCell *lc;
-	RangeTblEntry *rte;
 
 	foreach (lc, query->jointree->fromlist)
 		look_into(&found, lfirst(lc), false);
 	if (found.varno == 0)
-	{
-		rte = found.only ? rt_fetch(found.only, query->rtable) : NULL;
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-			 rte != NULL && rte->rtekind == RTE_RELATION
-				 ? errmsg("\"%s\" is not a stream", get_rel_name(rte->relid))
-				 : errmsg("a hybrid view reads a stream"),
-			 errhint(
-				 "Name a stream in FROM: a foreign table of a server of the foreign data wrapper streambatch_kafka.")));
-	}
+		refuse_streamless(found.only ? rt_fetch(found.only, query->rtable) : NULL);
 	if (query->hasSubLinks && stream_walker((Node *) query->jointree, NULL))
 		refuse("subqueries over streams are not supported in a hybrid view",
 			   "Name the stream itself in FROM.");
 	check_relations(query);
+	if (!query->hasAggs && query->groupClause == NIL && query->distinctClause == NIL)
+		refuse("a hybrid view needs an aggregate or GROUP BY",
+			   "Read the stream itself, or its archive, for single events.");
 	*varno = found.varno;
 	return rt_fetch(found.varno, query->rtable)->relid;
 }

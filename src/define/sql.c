@@ -6,7 +6,7 @@
  * place of the stream. Example: for SELECT user_id, tumble(ts, '10 s'), avg(amount) FROM events WHERE amount > 0
  * GROUP BY 1, 2 the fold query is
  *
- *		SELECT events.user_id, streambatch.tumble(events.ts, …), events.amount FROM public.events WHERE events.amount > 0
+ *		SELECT events.user_id, streambatch.tumble(events.ts, …), events.amount FROM ONLY public.events WHERE events.amount > 0
  *
  * and a chunk of a refresh is
  *
@@ -60,6 +60,29 @@ column_of(List **columns, Node *expr)
 	return list_length(*columns) - 1;
 }
 
+/*
+ * An aggregate's argument, which PostgreSQL does not look at where the filter is not true: sum(a / b) FILTER (WHERE
+ * b <> 0) divides by nothing else.
+ */
+static Node *
+filtered_argument(Node *arg, Expr *filter)
+{
+	CaseExpr *guarded;
+	CaseWhen *when;
+
+	if (filter == NULL || IsA(arg, Var) || IsA(arg, Const))
+		return arg;
+	when = makeNode(CaseWhen);
+	when->expr = filter;
+	when->result = (Expr *) arg;
+	guarded = makeNode(CaseExpr);
+	guarded->casetype = exprType(arg);
+	guarded->casecollid = exprCollation(arg);
+	guarded->args = list_make1(when);
+	guarded->defresult = (Expr *) makeNullConst(guarded->casetype, exprTypmod(arg), guarded->casecollid);
+	return (Node *) guarded;
+}
+
 /* Keys first, then each filter and argument once. */
 static List *
 fold_columns(const ViewDef *def, FoldState **states)
@@ -72,15 +95,20 @@ fold_columns(const ViewDef *def, FoldState **states)
 	for (int i = 0; i < def->nstates; i++)
 	{
 		Aggref *aggref = def->states[i].folded;
+		Expr *filter = aggref->aggfilter;
 		FoldState *state = &(*states)[i];
 		ListCell *lc;
 
 		if (def->states[i].batch_only)
 			continue;
-		state->filter = aggref->aggfilter ? column_of(&columns, (Node *) aggref->aggfilter) : -1;
+		state->filter = filter ? column_of(&columns, (Node *) filter) : -1;
 		state->args = palloc((list_length(aggref->args) + 1) * sizeof(int));
 		foreach (lc, aggref->args)
-			state->args[state->nargs++] = column_of(&columns, (Node *) lfirst_node(TargetEntry, lc)->expr);
+		{
+			Node *arg = (Node *) lfirst_node(TargetEntry, lc)->expr;
+
+			state->args[state->nargs++] = column_of(&columns, filtered_argument(arg, filter));
+		}
 	}
 	return columns;
 }
@@ -206,6 +234,8 @@ select_text(const ViewDef *def, List *exprs, bool over_source)
 		query->targetList =
 			lappend(query->targetList,
 					makeTargetEntry(copyObject(lfirst(lc)), foreach_current_index(lc) + 1, NULL, false));
+	/* what inherits from the stream is no event of it */
+	rt_fetch(def->varno, query->rtable)->inh = false;
 	if (over_source)
 		read_source(query, def);
 	return sql_print(query);
@@ -270,7 +300,7 @@ create_index(const ViewDef *def, int32 id, bool stream)
 	appendStringInfo(&buf, "CREATE INDEX ON streambatch_state.%s_%d (", stream ? "stream" : "batch", id);
 	for (int i = 0; i < def->nkeys; i++)
 	{
-		if (i != def->pane)
+		if (i != def->pane && def->keys[i].indexed)
 			appendStringInfo(&buf, "%s%s", n++ > 0 ? ", " : "", def->keys[i].column);
 	}
 	if (def->pane >= 0)

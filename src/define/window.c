@@ -109,14 +109,14 @@ window_call_reach(const Node *call)
 {
 	WindowEdge edge;
 	int size = find_functions(call, &edge)->has_step ? 2 : 1;
-	Interval reach =
-		*DatumGetIntervalP(list_nth_node(Const, ((const FuncExpr *) call)->args, size)->constvalue);
+	const FuncExpr *func = (const FuncExpr *) call;
+	Interval reach = *DatumGetIntervalP(list_nth_node(Const, func->args, size)->constvalue);
+	const Const *zone = list_nth_node(Const, func->args, size + 2);
 
-	const Const *zone = list_nth_node(Const, ((const FuncExpr *) call)->args, size + 2);
-
-	/* where the calendar has a say, clocks may be put back or forward while the window lasts */
+	/* where a calendar has a say, clocks may be put back or forward while the window lasts */
 	if (reach.day != 0 || reach.month != 0 ||
-		(reach.time > USECS_PER_HOUR && strcmp(TextDatumGetCString(zone->constvalue), "UTC") != 0))
+		((reach.time > USECS_PER_HOUR || func->funcresulttype == TIMESTAMPOID) &&
+		 strcmp(TextDatumGetCString(zone->constvalue), "UTC") != 0))
 		reach.day += 2;
 	return reach;
 }

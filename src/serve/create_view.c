@@ -346,6 +346,28 @@ lock_unread(const Creation *c)
 	return compute_cut(c->def->stream)->n == 0;
 }
 
+/* Whether somebody has put rows into the archive of a stream that was never read: they are below every cut. */
+static bool
+archive_has_rows(const Creation *c, const StreamRow *stream)
+{
+	Guard guard;
+	bool result;
+
+	if (!OidIsValid(stream->archive))
+		return false;
+	guard_enter(&guard, c->owner, c->row.settings);
+	SPI_connect();
+	if (SPI_execute(psprintf("SELECT FROM %s", quote_qualified_identifier(
+												   get_namespace_name(get_rel_namespace(stream->archive)),
+												   get_rel_name(stream->archive))),
+					true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not look into the archive");
+	result = SPI_processed > 0;
+	SPI_finish();
+	guard_leave(&guard);
+	return result;
+}
+
 Datum
 streambatch_create_view(PG_FUNCTION_ARGS)
 {
@@ -387,7 +409,7 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	CommandCounterIncrement();
 	before = compute_cut(c.def->stream);
 	/* where the worker has begun at this very moment, all of the past lies behind the positions before */
-	if (history && (before->n > 0 || !lock_unread(&c)))
+	if (history && (before->n > 0 || !lock_unread(&c) || archive_has_rows(&c, &stream)))
 		compute_past(&c, &stream, before);
 	catalog_raise_generation(c.def->stream);
 	if (!stream.paused)

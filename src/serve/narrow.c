@@ -35,6 +35,10 @@
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
+/* The last and first days of timestamps; dates go on for longer, and no window is there. */
+#define DATETIME_MAX_DAY (TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE - 1)
+#define DATETIME_MIN_DAY (DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE)
+
 static get_relation_info_hook_type next_hook = NULL;
 
 /* The functions that add to and take from a time. */
@@ -82,13 +86,38 @@ expands_panes(const RangeTblEntry *rte, Oid relid)
 		   rte->subquery->hasTargetSRFs && reads_walker((Node *) rte->subquery, &relid);
 }
 
-/* The call, if the output column is an edge of the windows of a pane. */
+/* Whether the column is the table's "pane" in a union of the tables of both layers, and no other by that name. */
+static bool
+is_pane(const Query *query, const Var *column, Oid relid)
+{
+	const RangeTblEntry *rte = rt_fetch(column->varno, query->rtable);
+	ListCell *lc;
+
+	if (column->varlevelsup != 0 || column->varattno <= 0 || rte->rtekind != RTE_SUBQUERY ||
+		rte->subquery->setOperations == NULL)
+		return false;
+	foreach (lc, rte->subquery->rtable)
+	{
+		const Query *layer = lfirst_node(RangeTblEntry, lc)->subquery;
+		const TargetEntry *tle = layer ? get_tle_by_resno(layer->targetList, column->varattno) : NULL;
+		const Var *var = tle ? (const Var *) tle->expr : NULL;
+		const RangeTblEntry *table;
+
+		if (var == NULL || !IsA(var, Var) || var->varlevelsup != 0)
+			continue;
+		table = rt_fetch(var->varno, layer->rtable);
+		if (table->rtekind == RTE_RELATION && table->relid == relid &&
+			var->varattno == get_attnum(relid, "pane"))
+			return true;
+	}
+	return false;
+}
+
+/* The call, if the output column is an edge of the windows of the table's panes. */
 static const FuncExpr *
-edge_column(const Query *query, const TargetEntry *tle, WindowEdge *edge)
+edge_column(const Query *query, const TargetEntry *tle, Oid relid, WindowEdge *edge)
 {
 	const FuncExpr *call = (const FuncExpr *) tle->expr;
-	const Var *pane;
-	const RangeTblEntry *rte;
 
 	if (!window_is_call((const Node *) call) || !call->funcretset || !IsA(linitial(call->args), Var))
 		return NULL;
@@ -97,12 +126,39 @@ edge_column(const Query *query, const TargetEntry *tle, WindowEdge *edge)
 		if (!IsA(list_nth(call->args, i), Const))
 			return NULL;
 	}
-	pane = linitial(call->args);
-	rte = rt_fetch(pane->varno, query->rtable);
-	if (pane->varattno <= 0 || strcmp(strVal(list_nth(rte->eref->colnames, pane->varattno - 1)), "pane") != 0)
+	if (!is_pane(query, linitial(call->args), relid))
 		return NULL;
 	*edge = window_call_edge((const Node *) call);
 	return call;
+}
+
+/*
+ * CASE WHEN value is so near the end of time that it cannot be moved by so many days THEN infinity ELSE moved END.
+ */
+static Node *
+unless_beyond(Node *value, Node *moved, Oid type, int32 days, bool plus)
+{
+	TypeCacheEntry *cache = lookup_type_cache(type, TYPECACHE_LT_OPR | TYPECACHE_GT_OPR);
+	bool date = type == DATEOID;
+	int64 margin = days + 2;
+	int64 last = plus ? DATETIME_MAX_DAY - margin : DATETIME_MIN_DAY + margin;
+	Datum limit = date ? DateADTGetDatum((DateADT) last) : TimestampGetDatum(last * USECS_PER_DAY);
+	Datum infinity = date ? DateADTGetDatum(plus ? DATEVAL_NOEND : DATEVAL_NOBEGIN)
+						  : TimestampGetDatum(plus ? DT_NOEND : DT_NOBEGIN);
+	int len = date ? sizeof(DateADT) : sizeof(Timestamp);
+	CaseExpr *result = makeNode(CaseExpr);
+	CaseWhen *when = makeNode(CaseWhen);
+
+	when->expr = make_opclause(
+		plus ? cache->gt_opr : cache->lt_opr, BOOLOID, false, (Expr *) copyObject(value),
+		(Expr *) makeConst(type, -1, InvalidOid, len, limit, false, true), InvalidOid, InvalidOid);
+	when->result = (Expr *) makeConst(type, -1, InvalidOid, len, infinity, false, true);
+	when->location = -1;
+	result->casetype = type;
+	result->args = list_make1(when);
+	result->defresult = (Expr *) moved;
+	result->location = -1;
+	return (Node *) result;
 }
 
 /* X plus or minus what the edge can lie away from the pane; NULL where that might be no timestamp. */
@@ -111,15 +167,17 @@ shifted(PlannerInfo *root, Node *value, const FuncExpr *call, bool plus)
 {
 	const Arithmetic *functions = arithmetic_of(call->funcresulttype);
 	Interval *reach = palloc(sizeof(Interval));
+	int32 days;
 	Node *by;
+	Node *moved;
 
 	if (IsA(value, Const))
 	{
-		int64 days = call->funcresulttype == DATEOID
-						 ? DatumGetDateADT(((Const *) value)->constvalue)
-						 : DatumGetTimestamp(((Const *) value)->constvalue) / USECS_PER_DAY;
+		int64 day = call->funcresulttype == DATEOID
+						? DatumGetDateADT(((Const *) value)->constvalue)
+						: DatumGetTimestamp(((Const *) value)->constvalue) / USECS_PER_DAY;
 
-		if (((Const *) value)->constisnull || days < -2000000 || days > 100000000)
+		if (((Const *) value)->constisnull || day < -2000000 || day > 100000000)
 			return NULL;
 	}
 	*reach = window_call_reach((const Node *) call);
@@ -134,17 +192,17 @@ shifted(PlannerInfo *root, Node *value, const FuncExpr *call, bool plus)
 	}
 	if (reach->month > 12 * 10000 || reach->day > 366 * 10000)
 		return NULL;
+	days = reach->month * 31 + reach->day + (int32) (reach->time / USECS_PER_DAY) + 1;
 	if (call->funcresulttype == DATEOID)
-		by = (Node *) makeConst(
-			INT4OID, -1, InvalidOid, 4,
-			Int32GetDatum(reach->month * 31 + reach->day + (int32) (reach->time / USECS_PER_DAY) + 1), false,
-			true);
+		by = (Node *) makeConst(INT4OID, -1, InvalidOid, 4, Int32GetDatum(days), false, true);
 	else
 		by = (Node *) makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval), IntervalPGetDatum(reach),
 								false, false);
-	return eval_const_expressions(root, (Node *) makeFuncExpr(plus ? functions->plus : functions->minus,
-															  call->funcresulttype, list_make2(value, by),
-															  InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+	moved = (Node *) makeFuncExpr(plus ? functions->plus : functions->minus, call->funcresulttype,
+								  list_make2(value, by), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	if (!IsA(value, Const))
+		moved = unless_beyond(value, moved, call->funcresulttype, days, plus);
+	return eval_const_expressions(root, moved);
 }
 
 /* What a condition on an edge compares with, and how; false where it is none that can be used. */
@@ -251,7 +309,7 @@ narrow(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
 			foreach (lc, rte->subquery->targetList)
 			{
 				WindowEdge edge;
-				const FuncExpr *call = edge_column(rte->subquery, lfirst(lc), &edge);
+				const FuncExpr *call = edge_column(rte->subquery, lfirst(lc), relid, &edge);
 
 				if (call != NULL)
 					narrow_by(root, pane, windows, foreach_current_index(lc) + 1, call, edge);

@@ -9,6 +9,7 @@
 static Oid current_stream = InvalidOid;
 static const MicroBatch *current_batch = NULL;
 static int *current_cursor = NULL;
+static bool scanned = false; /* by the query that is running */
 
 void
 batch_set_current(Oid stream, const MicroBatch *batch, int *cursor)
@@ -16,6 +17,28 @@ batch_set_current(Oid stream, const MicroBatch *batch, int *cursor)
 	current_stream = stream;
 	current_batch = batch;
 	current_cursor = cursor;
+	scanned = false;
+}
+
+void
+batch_expect_scan(void)
+{
+	scanned = false;
+}
+
+const MicroBatch *
+batch_begin_scan(Oid stream, int **cursor)
+{
+	const MicroBatch *batch = batch_current(stream, cursor);
+
+	if (batch != NULL && scanned)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a hybrid view cannot read its stream a second time"),
+				 errdetail("A function, a policy or a partition that the view's query uses reads it, too."),
+				 errhint("Let it read another table, for example the stream's archive.")));
+	scanned |= batch != NULL;
+	return batch;
 }
 
 const MicroBatch *

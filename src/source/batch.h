@@ -20,11 +20,16 @@ typedef struct MicroBatch
 } MicroBatch;
 
 /*
- * While a batch is current for a stream, every foreign scan of that stream in this backend returns its rows
- * from *cursor on, leaving in *cursor the row that it returned last plus one. batch_set_current(InvalidOid,
- * NULL, NULL) ends it. The caller owns both.
+ * While a batch is current for a stream, a foreign scan of that stream in this backend returns its rows from
+ * *cursor on, leaving in *cursor the row that it returned last plus one. batch_set_current(InvalidOid, NULL,
+ * NULL) ends it. The caller owns both.
+ *
+ * One scan for each query: two would take each other's rows. A query that may be run anew for the same batch
+ * says so before by batch_expect_scan(); batch_begin_scan() raises feature_not_supported for a second scan.
  */
 extern void batch_set_current(Oid stream, const MicroBatch *batch, int *cursor);
+extern void batch_expect_scan(void);
+extern const MicroBatch *batch_begin_scan(Oid stream, int **cursor);
 extern const MicroBatch *batch_current(Oid stream, int **cursor);
 
 /* The same, of whichever stream. */

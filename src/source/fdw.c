@@ -155,7 +155,7 @@ begin_scan(ForeignScanState *node, int eflags)
 	ListCell *lc;
 
 	node->fdw_state = state;
-	state->batch = batch_current(relid, &state->cursor);
+	state->batch = batch_begin_scan(relid, &state->cursor);
 	if (state->batch != NULL)
 	{
 		state->first = state->returned = *state->cursor;

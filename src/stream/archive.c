@@ -156,7 +156,7 @@ insert_statement(const ArchiveWriter *w, const char *partition, const char *offs
 	}
 	/* both end in a comma and a space */
 	into.data[into.len - 2] = from.data[from.len - 2] = '\0';
-	return psprintf("INSERT INTO %s (%s) SELECT %s FROM %s event",
+	return psprintf("INSERT INTO %s (%s) SELECT %s FROM ONLY %s event",
 					quote_qualified_identifier(get_namespace_name(RelationGetNamespace(w->rel)),
 											   RelationGetRelationName(w->rel)),
 					into.data, from.data, quote_qualified_identifier(stream->schema, stream->name));

@@ -21,9 +21,10 @@
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
 #include "stream/fold.h"
+#include "stream/keyorder.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/sortsupport.h"
 #include "utils/typcache.h"
 
 /*
@@ -55,15 +56,6 @@ typedef struct Folded
 	TransitionValue values[FLEXIBLE_ARRAY_MEMBER];
 } Folded;
 
-/* A group among those sorted. */
-typedef struct SortedGroup
-{
-	Datum first; /* the first key of the order, or its abbreviation: most comparisons need no other */
-	bool first_null;
-	Datum *keys; /* and behind them whether they are null */
-	Folded *group;
-} SortedGroup;
-
 struct Fold
 {
 	const ViewDef *def;
@@ -77,16 +69,16 @@ struct Fold
 	MemoryContext row;
 	TupleDesc key_desc;
 	TupleTableSlot *key_slot;
-	int *order; /* keys as the index has them */
 	AttrNumber *key_columns;
 	Oid *equal_functions;
 	FmgrInfo *hash_functions;
 	Oid *collations;
+	bool by_image; /* a key is hashed by what it looks like */
 	TupleHashTable groups;
 	int64 ngroups;
-	Folded *oldest;		 /* of a view without keys: the only one */
-	Folded **end;		 /* of the chain */
-	SortedGroup *sorted; /* NULL: not yet */
+	Folded *oldest;		/* of a view without keys: the only one */
+	Folded **end;		/* of the chain */
+	KeyedGroup *sorted; /* NULL: not yet */
 };
 
 static void
@@ -107,14 +99,46 @@ folding_init(Fold *fold, Folding *folding, const StateDef *state, const FoldStat
 					   &folding->combine);
 }
 
+/* A hash of what a value looks like: equal ones that look different are folded apart, and combined later. */
+static Datum
+hash_image(PG_FUNCTION_ARGS)
+{
+	int16 len;
+	bool byval;
+
+	get_typlenbyval(get_fn_expr_argtype(fcinfo->flinfo, 0), &len, &byval);
+	PG_RETURN_UINT32(datum_image_hash(PG_GETARG_DATUM(0), byval, len));
+}
+
+/* The hash function of a key; a type that has none is hashed by its image. */
+static void
+key_hash_init(Fold *fold, FmgrInfo *function, Oid type)
+{
+	Oid hash_proc = lookup_type_cache(type, TYPECACHE_HASH_PROC)->hash_proc;
+
+	if (OidIsValid(hash_proc))
+	{
+		fmgr_info(hash_proc, function);
+		return;
+	}
+	fold->by_image = true;
+	memset(function, 0, sizeof(*function));
+	function->fn_addr = hash_image;
+	function->fn_nargs = 1;
+	function->fn_strict = true;
+	function->fn_mcxt = CurrentMemoryContext;
+	fmgr_info_set_expr((Node *) makeFuncExpr(InvalidOid, INT4OID,
+											 list_make1(makeNullConst(type, -1, InvalidOid)), InvalidOid,
+											 InvalidOid, COERCE_EXPLICIT_CALL),
+					   function);
+}
+
 static void
 keys_init(Fold *fold)
 {
 	int n = fold->def->nkeys;
-	int ordered = 0;
 
 	fold->key_desc = CreateTemplateTupleDesc(n);
-	fold->order = palloc(n * sizeof(int));
 	fold->key_columns = palloc(n * sizeof(AttrNumber));
 	fold->equal_functions = palloc(n * sizeof(Oid));
 	fold->hash_functions = palloc(n * sizeof(FmgrInfo));
@@ -122,40 +146,28 @@ keys_init(Fold *fold)
 	for (int i = 0; i < n; i++)
 	{
 		const KeyDef *key = &fold->def->keys[i];
-		TypeCacheEntry *type =
-			lookup_type_cache(key->type, TYPECACHE_HASH_PROC | TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR);
+		TypeCacheEntry *type = lookup_type_cache(key->type, TYPECACHE_EQ_OPR);
 
 		TupleDescInitEntry(fold->key_desc, i + 1, key->column, key->type, key->typmod, 0);
 		TupleDescInitEntryCollation(fold->key_desc, i + 1, key->collation);
 		fold->key_columns[i] = i + 1;
 		fold->equal_functions[i] = get_opcode(type->eq_opr);
-		fmgr_info(type->hash_proc, &fold->hash_functions[i]);
+		key_hash_init(fold, &fold->hash_functions[i], key->type);
 		fold->collations[i] = key->collation;
-		if (i != fold->def->pane)
-			fold->order[ordered++] = i;
 	}
-	if (ordered < n)
-		fold->order[ordered] = fold->def->pane;
 	fold->key_slot = MakeSingleTupleTableSlot(fold->key_desc, &TTSOpsVirtual);
 }
 
+/* Made for the first row, and not when the fold is reset: it looks into the catalog, which a reset cannot. */
 static void
 build_table(Fold *fold)
 {
-	fold->ngroups = 0;
-	fold->sorted = NULL;
-	fold->oldest = NULL;
-	fold->end = &fold->oldest;
-	fold->groups = NULL;
-	if (fold->def->nkeys > 0)
-	{
-		MemoryContext old = MemoryContextSwitchTo(fold->table);
+	MemoryContext old = MemoryContextSwitchTo(fold->table);
 
-		fold->groups = compat_build_hash_table(fold->key_desc, &TTSOpsVirtual, fold->def->nkeys,
-											   fold->key_columns, fold->equal_functions, fold->hash_functions,
-											   fold->collations, 256, fold->table, fold->table, fold->row);
-		MemoryContextSwitchTo(old);
-	}
+	fold->groups = compat_build_hash_table(fold->key_desc, &TTSOpsVirtual, fold->def->nkeys,
+										   fold->key_columns, fold->equal_functions, fold->hash_functions,
+										   fold->collations, 256, fold->table, fold->table, fold->row);
+	MemoryContextSwitchTo(old);
 }
 
 Fold *
@@ -183,7 +195,7 @@ fold_create(const ViewDef *def, const FoldState *columns)
 		fold->nfoldings++;
 	}
 	keys_init(fold);
-	build_table(fold);
+	fold->end = &fold->oldest;
 	return fold;
 }
 
@@ -202,7 +214,17 @@ fold_reset(Fold *fold)
 	/* runs what the aggregates registered to be run at the end, and frees all groups */
 	ReScanExprContext(fold->table_econtext);
 	MemoryContextReset(fold->row);
-	build_table(fold);
+	fold->ngroups = 0;
+	fold->sorted = NULL;
+	fold->oldest = NULL;
+	fold->end = &fold->oldest;
+	fold->groups = NULL;
+}
+
+bool
+fold_hash_tells(const Fold *fold)
+{
+	return !fold->by_image;
 }
 
 Size
@@ -243,6 +265,8 @@ find_group(Fold *fold, TupleTableSlot *row)
 
 	if (fold->def->nkeys == 0)
 		return fold->oldest != NULL ? fold->oldest : new_group(fold, NULL, 0);
+	if (fold->groups == NULL)
+		build_table(fold);
 	ExecClearTuple(key);
 	memcpy(key->tts_values, row->tts_values, fold->def->nkeys * sizeof(Datum));
 	memcpy(key->tts_isnull, row->tts_isnull, fold->def->nkeys * sizeof(bool));
@@ -301,68 +325,6 @@ fold_row(Fold *fold, TupleTableSlot *row)
 
 /* ---- groups, sorted and finalised ---- */
 
-typedef struct Order
-{
-	int nkeys;
-	const int *keys;
-	SortSupport sort; /* by place in the order */
-} Order;
-
-static int
-compare_rest(const SortedGroup *x, const SortedGroup *y, const Order *order)
-{
-	const bool *x_nulls = (bool *) (x->keys + order->nkeys);
-	const bool *y_nulls = (bool *) (y->keys + order->nkeys);
-
-	for (int i = order->sort[0].abbrev_converter != NULL ? 0 : 1; i < order->nkeys; i++)
-	{
-		int k = order->keys[i];
-		int c = i == 0 ? ApplySortAbbrevFullComparator(x->keys[k], x_nulls[k], y->keys[k], y_nulls[k],
-													   &order->sort[i])
-					   : ApplySortComparator(x->keys[k], x_nulls[k], y->keys[k], y_nulls[k], &order->sort[i]);
-
-		if (c != 0)
-			return c;
-	}
-	return 0;
-}
-
-static inline int
-compare_groups(const SortedGroup *x, const SortedGroup *y, const Order *order)
-{
-	int c = ApplySortComparator(x->first, x->first_null, y->first, y->first_null, &order->sort[0]);
-
-	return c != 0 ? c : compare_rest(x, y, order);
-}
-
-#define ST_SORT sort_groups
-#define ST_ELEMENT_TYPE SortedGroup
-#define ST_COMPARE(a, b, order) compare_groups(a, b, order)
-#define ST_COMPARE_ARG_TYPE const Order
-#define ST_SCOPE static
-#define ST_DEFINE
-#include "lib/sort_template.h"
-
-static void
-order_init(const Fold *fold, Order *order)
-{
-	order->nkeys = fold->def->nkeys;
-	order->keys = fold->order;
-	order->sort = palloc0(order->nkeys * sizeof(SortSupportData));
-	for (int i = 0; i < order->nkeys; i++)
-	{
-		int k = fold->order[i];
-		SortSupport sort = &order->sort[i];
-
-		sort->ssup_cxt = CurrentMemoryContext;
-		sort->ssup_collation = fold->collations[k];
-		sort->ssup_nulls_first = false;
-		sort->abbreviate = i == 0;
-		PrepareSortSupportFromOrderingOp(lookup_type_cache(fold->def->keys[k].type, TYPECACHE_LT_OPR)->lt_opr,
-										 sort);
-	}
-}
-
 /* The keys of a minimal tuple, where it lies. */
 static void
 read_keys(const Fold *fold, MinimalTuple key, Datum *keys, bool *nulls)
@@ -377,26 +339,19 @@ read_keys(const Fold *fold, MinimalTuple key, Datum *keys, bool *nulls)
 static void
 sort_by_keys(Fold *fold)
 {
-	Order order;
-	int first = fold->order[0];
+	KeyOrder *order = keyorder_create(fold->def);
 	Size size = MAXALIGN(fold->def->nkeys * (sizeof(Datum) + sizeof(bool)));
 	char *keys = MemoryContextAllocHuge(fold->table, fold->ngroups * size);
-	SortedGroup *next = fold->sorted;
+	KeyedGroup *next = fold->sorted;
 
-	order_init(fold, &order);
 	for (Folded *group = fold->oldest; group != NULL; group = group->next, next++, keys += size)
 	{
-		bool *nulls = (bool *) ((Datum *) keys + order.nkeys);
-
 		next->group = group;
 		next->keys = (Datum *) keys;
-		read_keys(fold, group->key, next->keys, nulls);
-		next->first = next->keys[first];
-		next->first_null = nulls[first];
-		if (order.sort[0].abbrev_converter != NULL && !next->first_null)
-			next->first = order.sort[0].abbrev_converter(next->first, &order.sort[0]);
+		read_keys(fold, group->key, next->keys, (bool *) (next->keys + fold->def->nkeys));
+		keyorder_prepare(order, next);
 	}
-	sort_groups(fold->sorted, fold->ngroups, &order);
+	keyorder_sort(order, fold->sorted, fold->ngroups);
 }
 
 int64
@@ -404,7 +359,7 @@ fold_sort(Fold *fold)
 {
 	if (fold->sorted == NULL && fold->ngroups > 0)
 	{
-		fold->sorted = MemoryContextAllocHuge(fold->table, fold->ngroups * sizeof(SortedGroup));
+		fold->sorted = MemoryContextAllocHuge(fold->table, fold->ngroups * sizeof(KeyedGroup));
 		fold->sorted[0].group = fold->oldest;
 		if (fold->def->nkeys > 0)
 			sort_by_keys(fold);
@@ -418,7 +373,7 @@ prefetch_group(const Fold *fold, int64 i)
 {
 	if (i + PREFETCH_FAR < fold->ngroups)
 	{
-		const SortedGroup *far = &fold->sorted[i + PREFETCH_FAR];
+		const KeyedGroup *far = &fold->sorted[i + PREFETCH_FAR];
 
 		__builtin_prefetch(far->keys);
 		for (Size at = 0; at < group_size(fold); at += CACHE_LINE)
@@ -439,11 +394,12 @@ prefetch_group(const Fold *fold, int64 i)
 void
 fold_group(Fold *fold, int64 i, FoldGroup *result)
 {
-	SortedGroup *sorted = &fold->sorted[i];
+	const KeyedGroup *sorted = &fold->sorted[i];
+	const Folded *folded = sorted->group;
 	int nstates = fold->def->nstates;
 
 	prefetch_group(fold, i);
-	result->hash = sorted->group->hash;
+	result->hash = folded->hash;
 	result->keys = sorted->keys;
 	result->key_nulls = (bool *) (sorted->keys + fold->def->nkeys);
 	result->states = palloc(nstates * (sizeof(Datum) + sizeof(bool)));
@@ -453,7 +409,7 @@ fold_group(Fold *fold, int64 i, FoldGroup *result)
 	for (int f = 0; f < fold->nfoldings; f++)
 	{
 		Folding *folding = &fold->foldings[f];
-		const TransitionValue *value = &sorted->group->values[f];
+		const TransitionValue *value = &folded->values[f];
 		bool *isnull = &result->state_nulls[folding->state];
 
 		result->states[folding->state] = folding->partial

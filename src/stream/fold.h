@@ -35,6 +35,9 @@ extern void fold_row(Fold *fold, TupleTableSlot *row);
 /* Forget everything. */
 extern void fold_reset(Fold *fold);
 
+/* Whether equal keys have equal hashes: not of types that are hashed by what values look like. */
+extern bool fold_hash_tells(const Fold *fold);
+
 extern Size fold_memory(const Fold *fold);
 
 /* Bring the groups into the order of their index: by their keys, the pane last. Returns how many there are. */

@@ -25,6 +25,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/typcache.h"
 
 #define CHUNK 500 /* groups finalised, then written, at a time: rows of one multi-insert at most */
 #define CHUNK_MEMORY (1024 * 1024) /* for them; fewer where states are large */
@@ -32,7 +33,7 @@
 typedef struct Writer
 {
 	const ViewDef *def;
-	Written *written;
+	Written *written; /* NULL: it cannot tell */
 	Relation rel;
 	EState *estate;
 	ResultRelInfo *result;
@@ -48,7 +49,8 @@ typedef struct Writer
 	AttrNumber *state_atts;
 	int nscan; /* columns of the look-up: all keys and the epoch */
 	ScanKey scan_keys;
-	int *scan_source; /* index of the key that a scan key takes; -1: the epoch */
+	int *scan_source;	/* index of the key that a scan key takes; -1: the epoch */
+	FmgrInfo *compared; /* equality of the keys that are not in the index */
 	IndexScanDesc scan;
 	MemoryContext context; /* of all that lasts until the end: what the scan allocates as it goes, too */
 	Relation index;
@@ -71,7 +73,7 @@ attribute(Relation rel, const char *column, Oid type)
 	return att;
 }
 
-/* The index that holds every key and the epoch: the one with the most columns. */
+/* The index that holds the keys and the epoch: the one with the most columns. */
 static Relation
 open_lookup_index(Writer *w)
 {
@@ -79,8 +81,7 @@ open_lookup_index(Writer *w)
 	{
 		Relation index = w->result->ri_IndexRelationDescs[i];
 
-		if (index->rd_rel->relam == BTREE_AM_OID &&
-			IndexRelationGetNumberOfKeyAttributes(index) == w->def->nkeys + 1)
+		if (index->rd_rel->relam == BTREE_AM_OID && IndexRelationGetNumberOfKeyAttributes(index) == w->nscan)
 			return index;
 	}
 	ereport(ERROR,
@@ -92,8 +93,17 @@ open_lookup_index(Writer *w)
 static void
 open_lookup(Writer *w)
 {
+	w->nscan = 1;
+	w->compared = palloc0((w->def->nkeys + 1) * sizeof(FmgrInfo));
+	for (int k = 0; k < w->def->nkeys; k++)
+	{
+		if (w->def->keys[k].indexed)
+			w->nscan++;
+		else
+			fmgr_info(lookup_type_cache(w->def->keys[k].type, TYPECACHE_EQ_OPR_FINFO)->eq_opr_finfo.fn_oid,
+					  &w->compared[k]);
+	}
 	w->index = open_lookup_index(w);
-	w->nscan = w->def->nkeys + 1;
 	w->scan_keys = palloc0(w->nscan * sizeof(ScanKeyData));
 	w->scan_source = palloc(w->nscan * sizeof(int));
 	for (int i = 0; i < w->nscan; i++)
@@ -160,13 +170,33 @@ writer_close(Writer *w)
 	FreeExecutorState(w->estate);
 }
 
+/* Whether the row found has the group's keys also where they are not in the index. */
+static bool
+found_keys(const Writer *w, const FoldGroup *group)
+{
+	for (int k = 0; k < w->def->nkeys; k++)
+	{
+		bool isnull;
+		Datum value;
+
+		if (w->def->keys[k].indexed)
+			continue;
+		value = slot_getattr(w->found, w->key_atts[k], &isnull);
+		if (isnull != group->key_nulls[k] ||
+			(!isnull && !DatumGetBool(FunctionCall2Coll(&w->compared[k], w->def->keys[k].collation, value,
+														group->keys[k]))))
+			return false;
+	}
+	return true;
+}
+
 static bool
 look_up(Writer *w, const FoldGroup *group, int64 epoch)
 {
 	MemoryContext old;
 	bool found;
 
-	if (!written_note(w->written, group->hash) || w->scan == NULL)
+	if ((w->written != NULL && !written_note(w->written, group->hash)) || w->scan == NULL)
 		return false;
 	for (int i = 0; i < w->nscan; i++)
 	{
@@ -188,7 +218,9 @@ look_up(Writer *w, const FoldGroup *group, int64 epoch)
 	/* a btree scan remembers dead entries until it ends: not in the context of a chunk */
 	old = MemoryContextSwitchTo(w->context);
 	index_rescan(w->scan, w->scan_keys, w->nscan, NULL, 0);
-	found = index_getnext_slot(w->scan, ForwardScanDirection, w->found);
+	do
+		found = index_getnext_slot(w->scan, ForwardScanDirection, w->found);
+	while (found && !found_keys(w, group));
 	MemoryContextSwitchTo(old);
 	return found;
 }
@@ -279,7 +311,7 @@ write_chunk(Writer *w, Fold *fold, int64 from, int64 ngroups, int64 epoch)
 	int64 end = Min(from + CHUNK, ngroups);
 	int64 i = from;
 
-	while (i < end && MemoryContextMemAllocated(CurrentMemoryContext, false) < CHUNK_MEMORY)
+	while (i < end && MemoryContextMemAllocated(CurrentMemoryContext, true) < CHUNK_MEMORY)
 	{
 		FoldGroup group;
 
@@ -304,8 +336,11 @@ states_write(Relation rel, const ViewDef *def, Fold *fold, Written *written, int
 	Writer w;
 
 	writer_open(&w, rel, def, append);
-	w.written = written;
-	written_begin(written, epoch, RelationGetNumberOfBlocks(rel) == 0);
+	if (fold_hash_tells(fold))
+	{
+		w.written = written;
+		written_begin(written, epoch, RelationGetNumberOfBlocks(rel) == 0);
+	}
 	while (done < ngroups)
 	{
 		MemoryContextSwitchTo(chunk);

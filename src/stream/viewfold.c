@@ -33,6 +33,7 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/regproc.h"
 
 /* What a view may remember of written groups, as a part of streambatch.work_mem. */
 #define WRITTEN_SHARE 8
@@ -53,6 +54,24 @@ typedef struct FoldReceiver
 	bool folding;
 } FoldReceiver;
 
+/* An aggregate that was replaced since the view was made may keep states of another type. */
+static void
+check_states(const ViewFold *vf)
+{
+	for (int i = 0; i < vf->def->nstates; i++)
+	{
+		char *column = psprintf("s%d", i + 1);
+		const StateDef *state = &vf->def->states[i];
+		AttrNumber att = get_attnum(vf->state_table, column);
+
+		if (att == InvalidAttrNumber || get_atttype(vf->state_table, att) != state->type)
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+							errmsg("the states of %s are not what they were when the view was created",
+								   format_procedure(state->folded->aggfnoid)),
+							errhint("Drop and create the hybrid view again.")));
+	}
+}
+
 ViewFold *
 viewfold_open(const ViewRow *row)
 {
@@ -64,6 +83,7 @@ viewfold_open(const ViewRow *row)
 	Guard guard;
 
 	vf->context = context;
+	vf->errors = AllocSetContextCreate(context, "streambatch view errors", ALLOCSET_SMALL_SIZES);
 	vf->row = *row;
 	vf->row.settings = DatumGetArrayTypePCopy(PointerGetDatum(row->settings));
 	vf->owner = guard_owner_of(row->view);
@@ -74,10 +94,14 @@ viewfold_open(const ViewRow *row)
 		MemoryContextDelete(context);
 		return NULL;
 	}
+	/* under the settings that the query runs under: constants are printed as they are read back */
+	guard_enter(&guard, InvalidOid, vf->row.settings);
 	vf->def = analyse_stored(row->id, vf->owner);
 	if (vf->def->stream != row->stream)
 		elog(ERROR, "the query of hybrid view %d reads another stream", row->id);
+	check_states(vf);
 	vf->query = sql_fold(vf->def, &vf->columns);
+	guard_leave(&guard);
 	/* initial values are made by input functions, which may be somebody's */
 	guard_enter(&guard, vf->owner, vf->row.settings);
 	vf->fold = fold_create(vf->def, vf->columns);
@@ -240,6 +264,7 @@ run_query(void *arg)
 	int rc;
 
 	guard_enter(&guard, vf->owner, vf->row.settings);
+	batch_expect_scan();
 	SPI_connect();
 	options.read_only = true;
 	options.dest = job->receiver;
@@ -321,7 +346,10 @@ static bool
 query_failed(FoldRun *run, ErrorData *error)
 {
 	if (renamed(run->vf))
+	{
+		FreeErrorData(error);
 		return true;
+	}
 	run->vf->failure = error;
 	return false;
 }
@@ -340,7 +368,7 @@ run_plain(FoldRun *run)
 	while (run->cursor < run->intake->batch.nrows)
 	{
 		int start = run->cursor;
-		ErrorData *error = attempt(run_query, &job, run->vf->context);
+		ErrorData *error = attempt(run_query, &job, run->vf->errors);
 
 		if (error == NULL)
 			break;
@@ -408,15 +436,20 @@ static void
 fold_store(void *arg)
 {
 	StoreJob *job = arg;
+	ViewFold *vf = job->run->vf;
 	int tid = job->slot->tts_tupleDescriptor->natts - 1;
+	Guard guard;
 
+	/* transition functions are somebody's */
+	guard_enter(&guard, vf->owner, vf->row.settings);
 	while (tuplestore_gettupleslot(job->store, true, false, job->slot))
 	{
 		slot_getallattrs(job->slot);
 		job->row = batch_tid_row((ItemPointer) DatumGetPointer(job->slot->tts_values[tid]));
-		fold_row(job->run->vf->fold, job->slot);
+		fold_row(vf->fold, job->slot);
 		job->run->taken[job->row] = ROW_FOLDED;
 	}
+	guard_leave(&guard);
 }
 
 /*
@@ -442,7 +475,7 @@ run_joined(FoldRun *run, int from, int to)
 	{
 		run->cursor = from;
 		batch->nrows = to;
-		error = attempt(run_query, &job, run->vf->context);
+		error = attempt(run_query, &job, run->vf->errors);
 		batch->nrows = nrows;
 		if (error != NULL)
 			letters_reject_error(error);
@@ -451,7 +484,7 @@ run_joined(FoldRun *run, int from, int to)
 	if (error == NULL)
 	{
 		store.slot = MakeSingleTupleTableSlot(receiver.desc, &TTSOpsMinimalTuple);
-		error = attempt(fold_store, &store, run->vf->context);
+		error = attempt(fold_store, &store, run->vf->errors);
 		ExecDropSingleTupleTableSlot(store.slot);
 		if (error != NULL)
 		{
@@ -464,6 +497,8 @@ run_joined(FoldRun *run, int from, int to)
 		row_failed(run, from, error);
 	else if (run->vf->failure == NULL)
 	{
+		/* the row that it fails on tells it again */
+		FreeErrorData(error);
 		result = run_joined(run, from, from + (to - from) / 2);
 		if (result == VIEWFOLD_DONE && run->vf->failure == NULL)
 			result = run_joined(run, from + (to - from) / 2, to);
@@ -499,9 +534,10 @@ void
 viewfold_stored(ViewFold *vf)
 {
 	viewfold_dropped(vf);
-	for (int b = 0; b < vf->nbad; b++)
-		FreeErrorData(vf->bad[b].error);
 	vf->nbad = 0;
+	/* FreeErrorData() leaves some of what CopyErrorData() copies */
+	if (vf->failure == NULL)
+		MemoryContextReset(vf->errors);
 	vf->append = false;
 }
 

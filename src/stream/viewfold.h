@@ -18,6 +18,7 @@ typedef struct ViewFold
 	Oid owner;
 	Oid state_table;
 	MemoryContext context; /* owns everything here */
+	MemoryContext errors;  /* its child; reset when what was folded is stored */
 	ViewDef *def;
 	struct ViewFold *leader; /* the view whose fold this one shares; NULL: it has its own */
 	List *followers;		 /* views that share this one's */

@@ -1,0 +1,207 @@
+/*
+ * rule_ranked.c
+ *		The rule for streambatch.first(x ORDER BY key) and last(x ORDER BY key) (see rule_ranked.h; rank.c has the states).
+ *
+ * One order there is: by the key, ascending and NULLS LAST, then by the message's partition and offset. A
+ * descending order is the same read backwards, so that first is last. The position comes from functions that
+ * tell it of the event at hand; where batch SQL is printed they become columns of the archive (sql.c).
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "define/rule_ranked.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_func.h"
+#include "source/stream.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+#define HINT_ORDER                                                                                           \
+	"Write last(x ORDER BY ts), with one column or expression of type timestamptz, timestamp, date, smallint, integer or bigint; DESC takes the first."
+
+static bool
+is_rank_type(Oid type)
+{
+	switch (getBaseType(type))
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case DATEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Whether an item of the order descends. Raises for the order of an operator class of one's own. */
+static bool
+descends(const SortGroupClause *item, const Node *expr, const char *what)
+{
+	TypeCacheEntry *type = lookup_type_cache(exprType(expr), TYPECACHE_LT_OPR | TYPECACHE_GT_OPR);
+	bool result = item->sortop == type->gt_opr;
+
+	if (!result && item->sortop != type->lt_opr)
+		rule_refuse(what, "Its order is another one than that of the type.", HINT_ORDER);
+	if (item->nulls_first != result)
+		rule_refuse(what, "Events without a key come last in ascending order, and first in descending order.",
+					"Leave out NULLS FIRST and NULLS LAST, or leave those events out with FILTER.");
+	return result;
+}
+
+static StreamMeta
+meta_of(const Node *expr, const RuleStream *of, const Stream *stream)
+{
+	const Var *var = (const Var *) expr;
+
+	if (!IsA(expr, Var) || var->varno != of->varno || var->varattno <= 0)
+		return META_NONE;
+	return stream->columns[var->varattno - 1].meta;
+}
+
+/*
+ * The key of the order, and whether it descends. What follows the key may spell out that ties go by partition
+ * and offset.
+ */
+static Expr *
+order_key(const Aggref *aggref, const RuleStream *of, const char *what, bool *descending)
+{
+	static const StreamMeta ties[] = {META_PARTITION, META_OFFSET};
+	const Stream *stream = stream_open(of->relid);
+	Node *key = NULL;
+	ListCell *lc;
+
+	if (aggref->aggorder == NIL)
+		rule_refuse(psprintf("%s without ORDER BY", what),
+					"Events have no order of their own: it must be said which is first or last.", HINT_ORDER);
+	foreach (lc, aggref->aggorder)
+	{
+		const SortGroupClause *item = lfirst_node(SortGroupClause, lc);
+		Node *expr = get_sortgroupclause_expr(unconstify(SortGroupClause *, item), aggref->args);
+		int i = foreach_current_index(lc);
+		bool backwards = descends(item, expr, what);
+
+		if (i == 0)
+		{
+			key = expr;
+			*descending = backwards;
+		}
+		else if (i > lengthof(ties) || meta_of(expr, of, stream) != ties[i - 1] || backwards != *descending)
+			rule_refuse(
+				what, "Events of one key go by partition and offset, and by nothing else.",
+				"Give one key; the metadata columns of partition and offset may follow, in the same direction.");
+	}
+	if (!is_rank_type(exprType(key)))
+		rule_refuse(what,
+					psprintf("Its order is by a key of type %s, which has no rank of a fixed size.",
+							 format_type_be(exprType(key))),
+					HINT_ORDER);
+	return (Expr *) key;
+}
+
+/* Values are stored as bytes that their type sends and receives. */
+static void
+check_value(Oid type, const char *what)
+{
+	HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(getBaseType(type)));
+	Form_pg_type form;
+	bool fits;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for type %u", type);
+	form = (Form_pg_type) GETSTRUCT(tuple);
+	fits = form->typtype != TYPTYPE_PSEUDO && OidIsValid(form->typsend) && OidIsValid(form->typreceive);
+	ReleaseSysCache(tuple);
+	if (!fits)
+		rule_refuse(what, psprintf("Values of type %s cannot be stored as bytes.", format_type_be(type)),
+					"Cast the value to another type, for example text or jsonb.");
+}
+
+/* streambatch._batch_partition() or _batch_offset(), as bigint. */
+static Expr *
+position(const char *name, Oid type)
+{
+	Oid function =
+		LookupFuncName(list_make2(makeString("streambatch"), makeString(pstrdup(name))), 0, NULL, false);
+	Expr *call = (Expr *) makeFuncExpr(function, type, NIL, InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+
+	if (type == INT8OID)
+		return call;
+	return (Expr *) makeFuncExpr(F_INT8_INT4, INT8OID, list_make1(call), InvalidOid, InvalidOid,
+								 COERCE_EXPLICIT_CAST);
+}
+
+static Aggref *
+state_call(const Aggref *aggref, bool last, Expr *key)
+{
+	List *name = list_make2(makeString("streambatch"), makeString(last ? "_last_state" : "_first_state"));
+	Oid declared[4] = {ANYELEMENTOID, ANYCOMPATIBLEOID, INT8OID, INT8OID};
+	Aggref *call = copyObject((Aggref *) aggref);
+
+	call->aggfnoid = LookupFuncName(name, lengthof(declared), declared, false);
+	call->aggtype = BYTEAOID;
+	call->aggcollid = InvalidOid;
+	call->aggtranstype = InvalidOid;
+	call->aggorder = call->args = call->aggargtypes = NIL;
+	rule_add_argument(call, rule_show_casts(linitial_node(TargetEntry, aggref->args)->expr),
+					  linitial_oid(aggref->aggargtypes));
+	rule_add_argument(call, rule_show_casts(key), exprType((Node *) key));
+	rule_add_argument(call, position("_batch_partition", INT4OID), INT8OID);
+	rule_add_argument(call, position("_batch_offset", INT8OID), INT8OID);
+	return call;
+}
+
+static const char *
+merge_call(const Aggref *aggref, bool last)
+{
+	StringInfoData format;
+
+	initStringInfo(&format);
+	appendStringInfo(&format, "streambatch.%s(%%s, ", last ? "_last_value" : "_first_value");
+	/* not a domain, whose NULL may be an error */
+	rule_append_null(&format, getBaseType(aggref->aggtype), aggref->aggcollid);
+	appendStringInfoChar(&format, ')');
+	return format.data;
+}
+
+bool
+rule_ranked(const Aggref *aggref, const RuleStream *stream, ResultDef *result, StateDef *parts, int *nparts)
+{
+	char *name = get_func_name(aggref->aggfnoid);
+	Oid states[2] = {BYTEAOID, BYTEAOID};
+	StateDef *state = &parts[*nparts];
+	char *what;
+	Expr *key;
+	bool last;
+	bool descending = false;
+
+	if (get_func_namespace(aggref->aggfnoid) != get_namespace_oid("streambatch", false) ||
+		(strcmp(name, "first") != 0 && strcmp(name, "last") != 0))
+		return false;
+	what = psprintf("aggregate streambatch.%s", name);
+	if (aggref->aggdistinct != NIL)
+		rule_refuse(psprintf("%s with DISTINCT", what), "It takes one value, whatever the others are.",
+					"Leave out DISTINCT.");
+	key = order_key(aggref, stream, what, &descending);
+	check_value(aggref->aggtype, what);
+	last = (strcmp(name, "last") == 0) != descending;
+	memset(state, 0, sizeof(*state));
+	state->aggref = state->folded = state_call(aggref, last, key);
+	state->type = BYTEAOID;
+	state->combine = LookupFuncName(
+		list_make2(makeString("streambatch"), makeString(last ? "_last_combine" : "_first_combine")), 2,
+		states, false);
+	state->merge = merge_call(aggref, last);
+	result->value = "%s";
+	(*nparts)++;
+	return true;
+}

@@ -1,0 +1,17 @@
+/*
+ * rule_ranked.h
+ *		The rule for streambatch.first(x ORDER BY key) and last(x ORDER BY key).
+ */
+#ifndef RULE_RANKED_H
+#define RULE_RANKED_H
+
+#include "define/rule_parts.h"
+
+/*
+ * As rule_apply(); false for any other aggregate. Raises for an order that states cannot keep, and for values
+ * that cannot be stored.
+ */
+extern bool rule_ranked(const Aggref *aggref, const RuleStream *stream, ResultDef *result, StateDef *parts,
+						int *nparts);
+
+#endif /* RULE_RANKED_H */

@@ -1,0 +1,274 @@
+/*
+ * rule_sketched.c
+ *		The rules for count(DISTINCT x) and percentiles (see rule_sketched.h; sketch.c has the sketches).
+ *
+ * Two states: the exact value, which only the batch layer computes and nothing can combine, and a sketch in
+ * both layers. A group that is one row of the batch layer has the exact value; any other the sketch's:
+ * count(DISTINCT user_id) and percentile_cont(0.9) WITHIN GROUP (ORDER BY price) are, over merged states,
+ *
+ *		coalesce(_only(s1), round(hll_cardinality(_sketch_merge(s2)))::int8, 0)
+ *		coalesce(_only(s3), _percentile(_sketch_merge(s4), '0.9'::float8, NULL::float8))
+ *
+ * Percentiles of one expression share their sketch.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_type.h"
+#include "common/compat.h"
+#include "common/shortest_dec.h"
+#include "define/rule_sketched.h"
+#include "define/sketch.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_func.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+#define PERCENTILE "a percentile"
+
+/* The type of a sketch; the hint names the command where there is none. */
+static Oid
+require_sketch(const char *extension, const char *what, const char *does)
+{
+	Oid type = sketch_type(extension);
+
+	if (!OidIsValid(type))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s cannot be used in a hybrid view without the extension \"%s\"", what, extension),
+				 errdetail("The stream layer %s by a sketch of that extension.", does),
+				 errhint("CREATE EXTENSION %s; its files come with Debian's package postgresql-*-%s.",
+						 extension, extension)));
+	/* the layers' SQL names the type, as the view's owner */
+	if (compat_namespace_aclcheck(sketch_namespace(type), GetUserId(), ACL_USAGE) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_SCHEMA, get_namespace_name(sketch_namespace(type)));
+	return type;
+}
+
+/* The exact value, of the batch layer alone. */
+static void
+fill_exact(StateDef *state, const Aggref *aggref)
+{
+	memset(state, 0, sizeof(*state));
+	state->aggref = state->folded = copyObject((Aggref *) aggref);
+	state->batch_only = true;
+	state->type = aggref->aggtype;
+	state->merge = "streambatch._only(%s)";
+}
+
+/* A sketch of values, under the aggregate's own filter. */
+static void
+fill_sketch(StateDef *state, const Aggref *aggref, Expr *value, Oid sketch)
+{
+	Oid declared[2] = {ANYELEMENTOID, ANYCOMPATIBLEOID};
+	Oid two[2] = {ANYELEMENTOID, ANYELEMENTOID};
+	Aggref *call = copyObject((Aggref *) aggref);
+
+	call->aggfnoid =
+		LookupFuncName(list_make2(makeString("streambatch"), makeString("_sketch")), 2, declared, false);
+	call->aggtype = sketch;
+	call->aggcollid = InvalidOid;
+	call->inputcollid = exprCollation((Node *) value);
+	call->aggtranstype = InvalidOid;
+	call->aggkind = AGGKIND_NORMAL;
+	call->aggdirectargs = call->aggorder = call->aggdistinct = call->args = call->aggargtypes = NIL;
+	rule_add_argument(call, value, exprType((Node *) value));
+	rule_add_argument(call, (Expr *) makeNullConst(sketch, -1, InvalidOid), sketch);
+	memset(state, 0, sizeof(*state));
+	state->aggref = state->folded = call;
+	state->type = sketch;
+	state->combine =
+		LookupFuncName(list_make2(makeString("streambatch"), makeString("_sketch_combine")), 2, two, false);
+	state->merge = "streambatch._sketch_merge(%s)";
+}
+
+static void
+apply_distinct(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts)
+{
+	Oid sketch = require_sketch("hll", "count(DISTINCT)", "counts");
+	Expr *value = rule_show_casts(linitial_node(TargetEntry, aggref->args)->expr);
+	Oid type = exprType((Node *) value);
+	StringInfoData format;
+
+	if (!OidIsValid(lookup_type_cache(type, TYPECACHE_HASH_EXTENDED_PROC)->hash_extended_proc))
+		rule_refuse(psprintf("count(DISTINCT) of type %s", format_type_be(type)),
+					"The stream layer counts by a hash, which the type does not have.",
+					"Cast the value to another type, for example text or numeric.");
+	/* an enum's hash is that of a number which a dump does not keep */
+	if (type_is_enum(getBaseType(type)))
+		value = (Expr *) coerce_to_target_type(NULL, (Node *) value, type, TEXTOID, -1, COERCION_EXPLICIT,
+											   COERCE_EXPLICIT_CAST, -1);
+	assign_expr_collations(NULL, (Node *) value);
+	fill_exact(&parts[(*nparts)++], aggref);
+	fill_sketch(&parts[(*nparts)++], aggref, value, sketch);
+	initStringInfo(&format);
+	appendStringInfoString(&format, "coalesce(%s, pg_catalog.round(");
+	rule_append_literally(&format, quote_identifier(get_namespace_name(sketch_namespace(sketch))));
+	appendStringInfoString(&format, ".hll_cardinality(%s))::pg_catalog.int8, 0)");
+	result->value = format.data;
+	result->exact = "streambatch._exact(%s, %s)";
+}
+
+static void
+append_fraction(StringInfo buf, float8 fraction, bool descending)
+{
+	char digits[DOUBLE_SHORTEST_DECIMAL_LEN];
+
+	if (!(fraction >= 0 && fraction <= 1))
+		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						errmsg("percentile value %g is not between 0 and 1", fraction)));
+	double_to_shortest_decimal_buf(descending ? 1 - fraction : fraction, digits);
+	appendStringInfoString(buf, digits);
+}
+
+/* The fraction, or fractions, as an SQL literal without its type. */
+static char *
+print_fractions(const Aggref *aggref, bool descending)
+{
+	Const *given = (Const *) eval_const_expressions(NULL, linitial(aggref->aggdirectargs));
+	StringInfoData buf;
+	Datum *elems;
+	bool *nulls;
+	int n;
+
+	if (!IsA(given, Const) || given->constisnull)
+		rule_refuse(PERCENTILE, "Its fraction is not a constant.",
+					"Write a number between 0 and 1, or an array of them.");
+	initStringInfo(&buf);
+	if (given->consttype == FLOAT8OID)
+	{
+		append_fraction(&buf, DatumGetFloat8(given->constvalue), descending);
+		return buf.data;
+	}
+	if (ARR_NDIM(DatumGetArrayTypeP(given->constvalue)) > 1)
+		rule_refuse(PERCENTILE, "Its fractions are an array of several dimensions.",
+					"Write an array of one dimension.");
+	deconstruct_array(DatumGetArrayTypeP(given->constvalue), FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, &elems, &nulls, &n);
+	appendStringInfoChar(&buf, '{');
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			rule_refuse(PERCENTILE, "One of its fractions is NULL.", "Leave out that fraction.");
+		appendStringInfoString(&buf, i > 0 ? "," : "");
+		append_fraction(&buf, DatumGetFloat8(elems[i]), descending);
+	}
+	appendStringInfoChar(&buf, '}');
+	return buf.data;
+}
+
+static bool
+is_number(Oid type)
+{
+	switch (getBaseType(type))
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case FLOAT4OID:
+		case FLOAT8OID:
+		case NUMERICOID:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
+ * The value that is put into the digest. What a digest cannot hold raises here, where it costs the view one
+ * row, and not in the fold; but not for a row that the filter leaves out.
+ */
+static Expr *
+digest_value(const Aggref *aggref, const Expr *value)
+{
+	Oid type = FLOAT8OID;
+	List *name = list_make2(makeString("streambatch"), makeString("_digest_value"));
+	Node *cast = coerce_to_target_type(NULL, copyObject((Node *) value), exprType((Node *) value), FLOAT8OID,
+									   -1, COERCION_EXPLICIT, COERCE_EXPLICIT_CAST, -1);
+	Expr *checked = (Expr *) makeFuncExpr(LookupFuncName(name, 1, &type, false), FLOAT8OID, list_make1(cast),
+										  InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	CaseExpr *result = makeNode(CaseExpr);
+	CaseWhen *when = makeNode(CaseWhen);
+
+	if (aggref->aggfilter == NULL)
+		return checked;
+	when->expr = copyObject(aggref->aggfilter);
+	when->result = checked;
+	when->location = -1;
+	result->casetype = FLOAT8OID;
+	result->args = list_make1(when);
+	result->defresult = (Expr *) makeNullConst(FLOAT8OID, -1, InvalidOid);
+	result->location = -1;
+	return (Expr *) result;
+}
+
+static bool
+order_descends(const Aggref *aggref, const TargetEntry *arg)
+{
+	const SortGroupClause *order = linitial_node(SortGroupClause, aggref->aggorder);
+	TypeCacheEntry *type =
+		lookup_type_cache(exprType((Node *) arg->expr), TYPECACHE_LT_OPR | TYPECACHE_GT_OPR);
+
+	if (order->sortop != type->lt_opr && order->sortop != type->gt_opr)
+		rule_refuse(PERCENTILE, "Its order is another one than that of the type.", "Leave out USING.");
+	return order->sortop == type->gt_opr;
+}
+
+static void
+apply_percentile(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts)
+{
+	const TargetEntry *arg = linitial_node(TargetEntry, aggref->args);
+	Oid type = exprType((Node *) arg->expr);
+	Oid element = get_element_type(aggref->aggtype);
+	StringInfoData format;
+	Oid sketch;
+
+	if (!is_number(type))
+		rule_refuse(psprintf(PERCENTILE " of type %s", format_type_be(type)),
+					"The stream layer keeps it as a t-digest, which is of numbers.",
+					"Take the percentile of a number, for example of extract(epoch FROM …).");
+	sketch = require_sketch("tdigest", PERCENTILE, "keeps it");
+	fill_exact(&parts[(*nparts)++], aggref);
+	fill_sketch(&parts[(*nparts)++], aggref, digest_value(aggref, arg->expr), sketch);
+	initStringInfo(&format);
+	appendStringInfo(&format, "coalesce(%%s, streambatch.%s(%%s, '%s'::pg_catalog.float8%s, ",
+					 OidIsValid(element) ? "_percentiles" : "_percentile",
+					 print_fractions(aggref, order_descends(aggref, arg)), OidIsValid(element) ? "[]" : "");
+	rule_append_null(&format, getBaseType(OidIsValid(element) ? element : aggref->aggtype), InvalidOid);
+	appendStringInfoString(&format, "))");
+	result->value = format.data;
+	result->exact = "streambatch._exact(%s, %s)";
+}
+
+bool
+rule_sketched(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts)
+{
+	switch (aggref->aggfnoid)
+	{
+		case F_COUNT_ANY:
+			if (aggref->aggdistinct == NIL)
+				return false;
+			apply_distinct(aggref, result, parts, nparts);
+			return true;
+		case F_PERCENTILE_CONT_FLOAT8_FLOAT8:
+		case F_PERCENTILE_CONT__FLOAT8_FLOAT8:
+		case F_PERCENTILE_CONT_FLOAT8_INTERVAL:
+		case F_PERCENTILE_CONT__FLOAT8_INTERVAL:
+		case F_PERCENTILE_DISC_FLOAT8_ANYELEMENT:
+		case F_PERCENTILE_DISC__FLOAT8_ANYELEMENT:
+			apply_percentile(aggref, result, parts, nparts);
+			return true;
+		default:
+			return false;
+	}
+}

@@ -1,0 +1,16 @@
+/*
+ * rule_sketched.h
+ *		The rules for count(DISTINCT x), percentile_cont and percentile_disc: exact in the batch layer, sketched in the stream layer.
+ */
+#ifndef RULE_SKETCHED_H
+#define RULE_SKETCHED_H
+
+#include "define/rule_parts.h"
+
+/*
+ * As rule_apply(); false for any other aggregate. Raises where the extension is missing, and for types and
+ * fractions that a sketch cannot take.
+ */
+extern bool rule_sketched(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts);
+
+#endif /* RULE_SKETCHED_H */

@@ -1,0 +1,623 @@
+/*
+ * sketch.c
+ *		SQL functions over sketches of the extensions hll and tdigest: streambatch._sketch(), _sketch_merge(), _percentile().
+ *
+ *		_sketch(user_id, NULL::hll)			a HyperLogLog of the values
+ *		_sketch(price, NULL::tdigest)		a t-digest of them
+ *		_sketch_merge(s2)					the union of a column of sketches
+ *
+ * The work is done by the extensions' own transition functions, called as an aggregate calls them. In
+ * between, values wait in a buffer: a state of hll takes 128 kB in memory, one of tdigest 32 kB, whatever is
+ * in it, and a worker holds one for each group. Packed, and with a buffer that grows, a state is as large as
+ * what is in it. The merge unpacks where there are two states to unite, and gives a single one as it is.
+ *
+ * HyperLogLog takes hashes: PostgreSQL's own of the value's type, so that values are one where they are equal
+ * (1.0 and 1.00, -0 and 0). A t-digest takes float8, without NaN and infinity: it compares means, and does
+ * not end with a NaN; and without values so large that means could overflow to infinity.
+ */
+#include "define/sketch.h"
+
+#include <float.h>
+
+#include "catalog/dependency.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "common/hashfn.h"
+#include "fmgr.h"
+#include "executor/executor.h"
+#include "parser/parse_func.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/float.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+/* Its greatest absolute value times the greatest count, 2^63, is a finite float8. */
+#define DIGEST_LIMIT 1e285
+
+#define FIRST_BUFFER 8
+
+/* Items are values of float8, too. */
+StaticAssertDecl(FLOAT8PASSBYVAL, "float8 must be passed by value");
+
+PG_FUNCTION_INFO_V1(streambatch_sketch_add);
+PG_FUNCTION_INFO_V1(streambatch_sketch_end);
+PG_FUNCTION_INFO_V1(streambatch_sketch_combine);
+PG_FUNCTION_INFO_V1(streambatch_sketch_merge_add);
+PG_FUNCTION_INFO_V1(streambatch_sketch_merge_end);
+PG_FUNCTION_INFO_V1(streambatch_digest_value);
+PG_FUNCTION_INFO_V1(streambatch_percentile);
+PG_FUNCTION_INFO_V1(streambatch_percentiles);
+PG_FUNCTION_INFO_V1(streambatch_exact_add);
+PG_FUNCTION_INFO_V1(streambatch_exact_end);
+
+/* An argument of an extension's function. */
+typedef struct Parameter
+{
+	const char *type; /* of the extension; NULL: the next one */
+	Oid oid;
+	int64 value; /* of those behind the item: a constant */
+} Parameter;
+
+#define MAX_PARAMETERS 6
+
+/* What is known of an extension's sketches. */
+typedef struct SketchKind
+{
+	const char *name; /* of the extension and of its type */
+	bool hashed;	  /* takes hashes; else values of float8 */
+	int buffer;		  /* how many items wait */
+	const char *add;  /* transition functions: of an item, and of a sketch */
+	int nadd;
+	Parameter parameters[MAX_PARAMETERS]; /* of add, behind its state */
+	const char *absorb;
+	const char *pack; /* final function */
+	const char *absorb_quantile;
+	const char *quantile;
+} SketchKind;
+
+static const SketchKind kinds[] = {
+	{"hll",
+	 true,
+	 512,
+	 "hll_add_trans4",
+	 5,
+	 {{"hll_hashval"},
+	  {NULL, INT4OID, SKETCH_HLL_LOG2M},
+	  {NULL, INT4OID, SKETCH_HLL_REGWIDTH},
+	  {NULL, INT8OID, -1}, /* few values are kept as they are, as long as that takes less space */
+	  {NULL, INT4OID, 1}}, /* and few registers as a list */
+	 "hll_union_trans",
+	 "hll_pack",
+	 NULL,
+	 NULL},
+	{"tdigest",
+	 false,
+	 10 * SKETCH_TDIGEST_COMPRESSION, /* its own buffer's size */
+	 "tdigest_add_double",
+	 2,
+	 {{NULL, FLOAT8OID}, {NULL, INT4OID, SKETCH_TDIGEST_COMPRESSION}},
+	 "tdigest_add_digest",
+	 "tdigest_digest",
+	 "tdigest_add_digest",
+	 "tdigest_percentiles"},
+};
+
+/* An extension's functions, looked up, with memory to run them in; kept with the calling function. */
+typedef struct Sketches
+{
+	const SketchKind *kind;
+	Oid type;
+	Oid hashed; /* type of the hashed values */
+	bool whole; /* whose eight bytes are hashed */
+	FmgrInfo hash;
+	FmgrInfo add;
+	FmgrInfo absorb;
+	FmgrInfo pack;
+	FmgrInfo absorb_quantile;
+	FmgrInfo quantile;
+	AggState *agg; /* what the functions are shown where there is no aggregate */
+} Sketches;
+
+/* One group's state in the memory of the aggregate: what is packed, and what waits. */
+typedef struct SketchState
+{
+	Datum packed; /* 0: nothing */
+	int nitems;
+	int size;
+	Datum *items;
+} SketchState;
+
+/* The merge's: one sketch as it came, or several united. */
+typedef struct MergeState
+{
+	Datum single;
+	Datum united; /* a state of the extension */
+	bool several;
+} MergeState;
+
+Oid
+sketch_type(const char *name)
+{
+	Oid extension = get_extension_oid(name, true);
+
+	return OidIsValid(extension) ? getExtensionType(extension, name) : InvalidOid;
+}
+
+static const SketchKind *
+kind_of(Oid type)
+{
+	for (int i = 0; i < lengthof(kinds); i++)
+	{
+		if (OidIsValid(type) && sketch_type(kinds[i].name) == type)
+			return &kinds[i];
+	}
+	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("type %s is no sketch of the extensions hll and tdigest", format_type_be(type))));
+}
+
+Oid
+sketch_namespace(Oid type)
+{
+	HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	Oid result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for type %u", type);
+	result = ((Form_pg_type) GETSTRUCT(tuple))->typnamespace;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static void
+find_function(FmgrInfo *function, MemoryContext memory, Oid nsp, const char *name, int nargs, Oid *types)
+{
+	List *qualified = list_make2(makeString(get_namespace_name(nsp)), makeString(pstrdup(name)));
+
+	fmgr_info_cxt(LookupFuncName(qualified, nargs, types, false), function, memory);
+}
+
+/* What the extension's functions ask for: that they are called for an aggregate, and in which memory. */
+static AggState *
+make_caller(void)
+{
+	AggState *agg = makeNode(AggState);
+
+	agg->curaggcontext = CreateStandaloneExprContext();
+	return agg;
+}
+
+static void
+open_functions(Sketches *s, MemoryContext memory)
+{
+	const SketchKind *kind = s->kind;
+	Oid nsp = sketch_namespace(s->type);
+	Oid types[MAX_PARAMETERS + 1] = {INTERNALOID};
+
+	for (int i = 0; i < kind->nadd; i++)
+	{
+		const Parameter *p = &kind->parameters[i];
+
+		types[i + 1] = p->type ? GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(p->type),
+												 ObjectIdGetDatum(nsp))
+							   : p->oid;
+	}
+	find_function(&s->add, memory, nsp, kind->add, kind->nadd + 1, types);
+	types[1] = s->type;
+	find_function(&s->absorb, memory, nsp, kind->absorb, 2, types);
+	find_function(&s->pack, memory, nsp, kind->pack, 1, types);
+	if (kind->quantile == NULL)
+		return;
+	types[2] = FLOAT8OID;
+	find_function(&s->absorb_quantile, memory, nsp, kind->absorb_quantile, 3, types);
+	find_function(&s->quantile, memory, nsp, kind->quantile, 1, types);
+}
+
+/*
+ * The sketches of the type of an argument; value: the number of the argument that is put into them, or -1.
+ */
+static Sketches *
+sketches(FmgrInfo *caller, int argument, int value)
+{
+	Sketches *s = caller->fn_extra;
+	MemoryContext old;
+
+	if (s != NULL)
+		return s;
+	old = MemoryContextSwitchTo(caller->fn_mcxt);
+	s = palloc0(sizeof(Sketches));
+	s->type = get_fn_expr_argtype(caller, argument);
+	s->kind = kind_of(s->type);
+	open_functions(s, caller->fn_mcxt);
+	s->agg = make_caller();
+	if (value >= 0)
+	{
+		s->hashed = getBaseType(get_fn_expr_argtype(caller, value));
+		/* the types' own hash makes 32 bits of these first: of (1 << 32) + 1 the same as of 0 */
+		s->whole = s->hashed == INT8OID || s->hashed == TIMESTAMPOID || s->hashed == TIMESTAMPTZOID ||
+				   s->hashed == TIMEOID || s->hashed == MONEYOID || s->hashed == PG_LSNOID ||
+				   s->hashed == XID8OID;
+		if (s->kind->hashed)
+		{
+			TypeCacheEntry *type = lookup_type_cache(s->hashed, TYPECACHE_HASH_EXTENDED_PROC);
+
+			if (!OidIsValid(type->hash_extended_proc))
+				ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+								errmsg("could not identify an extended hash function for type %s",
+									   format_type_be(s->hashed))));
+			fmgr_info_cxt(type->hash_extended_proc, &s->hash, caller->fn_mcxt);
+		}
+		else if (s->hashed != FLOAT8OID)
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("a t-digest takes double precision")));
+	}
+	MemoryContextSwitchTo(old);
+	caller->fn_extra = s;
+	return s;
+}
+
+/* Call one of the extension's functions for an aggregate; 0 for a state is NULL. */
+static Datum
+call(FmgrInfo *function, Node *aggregate, Datum state, int nargs, const Datum *args)
+{
+	LOCAL_FCINFO(fcinfo, MAX_PARAMETERS + 1);
+	Datum result;
+
+	InitFunctionCallInfoData(*fcinfo, function, nargs + 1, InvalidOid, aggregate, NULL);
+	fcinfo->args[0].value = state;
+	fcinfo->args[0].isnull = state == (Datum) 0;
+	for (int i = 0; i < nargs; i++)
+	{
+		fcinfo->args[i + 1].value = args[i];
+		fcinfo->args[i + 1].isnull = false;
+	}
+	result = FunctionCallInvoke(fcinfo);
+	return fcinfo->isnull ? (Datum) 0 : result;
+}
+
+/* Begin to work without an aggregate of the extension; returns the memory to go back to. */
+static MemoryContext
+begin_work(Sketches *s)
+{
+	ResetExprContext(s->agg->curaggcontext);
+	return MemoryContextSwitchTo(s->agg->curaggcontext->ecxt_per_tuple_memory);
+}
+
+/* The packed sketch of a state of the extension, copied into other memory. */
+static Datum
+end_work(Sketches *s, Datum state, MemoryContext memory)
+{
+	Datum packed = call(&s->pack, (Node *) s->agg, state, 0, NULL);
+
+	MemoryContextSwitchTo(memory);
+	if (packed != (Datum) 0)
+		packed = datumCopy(packed, false, -1);
+	ResetExprContext(s->agg->curaggcontext);
+	return packed;
+}
+
+/* Put what waits into the packed sketch. */
+static void
+flush(Sketches *s, SketchState *state, MemoryContext memory)
+{
+	Node *agg = (Node *) s->agg;
+	Datum before = state->packed;
+	Datum args[MAX_PARAMETERS];
+	Datum unpacked = (Datum) 0;
+	MemoryContext old;
+
+	if (state->nitems == 0)
+		return;
+	old = begin_work(s);
+	if (before != (Datum) 0)
+		unpacked = call(&s->absorb, agg, unpacked, 1, &before);
+	for (int i = 1; i < s->kind->nadd; i++)
+		args[i] = s->kind->parameters[i].oid == INT8OID ? Int64GetDatum(s->kind->parameters[i].value)
+														: Int32GetDatum(s->kind->parameters[i].value);
+	for (int i = 0; i < state->nitems; i++)
+	{
+		args[0] = state->items[i];
+		unpacked = call(&s->add, agg, unpacked, s->kind->nadd, args);
+	}
+	state->packed = end_work(s, unpacked, memory);
+	MemoryContextSwitchTo(old);
+	state->nitems = 0;
+	if (before != (Datum) 0)
+		pfree(DatumGetPointer(before));
+}
+
+/* What a t-digest takes. */
+static float8
+check_digest_value(float8 value)
+{
+	if (!(value >= -DIGEST_LIMIT && value <= DIGEST_LIMIT))
+		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						errmsg("a t-digest cannot hold the value %s",
+							   DatumGetCString(DirectFunctionCall1(float8out, Float8GetDatum(value)))),
+						errdetail("It takes neither NaN nor infinity nor values beyond %g.", DIGEST_LIMIT),
+						errhint("Leave such values out with FILTER.")));
+	return value;
+}
+
+/* Of values and structure: PostgreSQL's own hash is of the values alone, the same of 1 and [1], and of {} and []. */
+static uint64
+hash_jsonb(Jsonb *document)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&document->root);
+	JsonbIteratorToken token;
+	JsonbValue value;
+	uint64 hash = 0;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
+	{
+		hash = hash_combine64(hash, token);
+		if (token == WJB_KEY || token == WJB_VALUE || token == WJB_ELEM)
+			JsonbHashScalarValueExtended(&value, &hash, 0);
+		else if (token == WJB_BEGIN_ARRAY)
+			hash = hash_combine64(hash, value.val.array.rawScalar);
+	}
+	return hash;
+}
+
+static Datum
+item_of(Sketches *s, Datum value, Oid collation)
+{
+	if (!s->kind->hashed)
+		return Float8GetDatum(check_digest_value(DatumGetFloat8(value)));
+	if (s->whole)
+	{
+		int64 bits = DatumGetInt64(value);
+
+		return hash_any_extended((unsigned char *) &bits, sizeof(bits), 0);
+	}
+	if (s->hashed == JSONBOID)
+		return UInt64GetDatum(hash_jsonb(DatumGetJsonbP(value)));
+	return FunctionCall2Coll(&s->hash, collation, value, Int64GetDatum(0));
+}
+
+/* Transition of _sketch: (state, value, NULL of the sketch's type). */
+Datum
+streambatch_sketch_add(PG_FUNCTION_ARGS)
+{
+	SketchState *state = PG_ARGISNULL(0) ? NULL : (SketchState *) PG_GETARG_POINTER(0);
+	Sketches *s = sketches(fcinfo->flinfo, 2, 1);
+	MemoryContext memory;
+	Datum item;
+
+	if (!AggCheckCallContext(fcinfo, &memory))
+		elog(ERROR, "called in non-aggregate context");
+	if (PG_ARGISNULL(1))
+	{
+		if (state == NULL)
+			PG_RETURN_NULL();
+		PG_RETURN_POINTER(state);
+	}
+	item = item_of(s, PG_GETARG_DATUM(1), PG_GET_COLLATION());
+	if (state == NULL)
+	{
+		state = MemoryContextAllocZero(memory, sizeof(SketchState));
+		state->size = FIRST_BUFFER;
+		state->items = MemoryContextAlloc(memory, state->size * sizeof(Datum));
+	}
+	if (state->nitems == s->kind->buffer)
+		flush(s, state, memory);
+	if (state->nitems == state->size)
+	{
+		state->size = Min(2 * state->size, s->kind->buffer);
+		state->items = repalloc(state->items, state->size * sizeof(Datum));
+	}
+	state->items[state->nitems++] = item;
+	PG_RETURN_POINTER(state);
+}
+
+/* Final function of _sketch: the packed sketch; NULL of no values. */
+Datum
+streambatch_sketch_end(PG_FUNCTION_ARGS)
+{
+	SketchState *state = PG_ARGISNULL(0) ? NULL : (SketchState *) PG_GETARG_POINTER(0);
+	MemoryContext memory;
+
+	if (!AggCheckCallContext(fcinfo, &memory))
+		elog(ERROR, "called in non-aggregate context");
+	if (state == NULL)
+		PG_RETURN_NULL();
+	flush(sketches(fcinfo->flinfo, 2, -1), state, memory);
+	PG_RETURN_DATUM(state->packed);
+}
+
+/* Two sketches made one. */
+Datum
+streambatch_sketch_combine(PG_FUNCTION_ARGS)
+{
+	Sketches *s = sketches(fcinfo->flinfo, 0, -1);
+	MemoryContext old = begin_work(s);
+	Datum state = (Datum) 0;
+
+	for (int i = 0; i < 2; i++)
+	{
+		Datum sketch = PG_GETARG_DATUM(i);
+
+		state = call(&s->absorb, (Node *) s->agg, state, 1, &sketch);
+	}
+	PG_RETURN_DATUM(end_work(s, state, old));
+}
+
+/* Transition of _sketch_merge: (state, sketch). Runs the extension's in the memory of this aggregate. */
+Datum
+streambatch_sketch_merge_add(PG_FUNCTION_ARGS)
+{
+	MergeState *state = PG_ARGISNULL(0) ? NULL : (MergeState *) PG_GETARG_POINTER(0);
+	Sketches *s = sketches(fcinfo->flinfo, 1, -1);
+	MemoryContext memory;
+	Datum sketch;
+
+	if (!AggCheckCallContext(fcinfo, &memory))
+		elog(ERROR, "called in non-aggregate context");
+	if (PG_ARGISNULL(1))
+	{
+		if (state == NULL)
+			PG_RETURN_NULL();
+		PG_RETURN_POINTER(state);
+	}
+	sketch = PG_GETARG_DATUM(1);
+	if (state == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(memory);
+
+		state = palloc0(sizeof(MergeState));
+		/* a pointer, where it is stored out of line */
+		state->single = datumCopy(sketch, false, -1);
+		MemoryContextSwitchTo(old);
+		PG_RETURN_POINTER(state);
+	}
+	if (!state->several)
+		state->united = call(&s->absorb, fcinfo->context, (Datum) 0, 1, &state->single);
+	state->several = true;
+	state->united = call(&s->absorb, fcinfo->context, state->united, 1, &sketch);
+	PG_RETURN_POINTER(state);
+}
+
+Datum
+streambatch_sketch_merge_end(PG_FUNCTION_ARGS)
+{
+	MergeState *state = PG_ARGISNULL(0) ? NULL : (MergeState *) PG_GETARG_POINTER(0);
+	Sketches *s;
+	Datum packed;
+
+	if (state == NULL)
+		PG_RETURN_NULL();
+	if (!state->several)
+		PG_RETURN_DATUM(state->single);
+	s = sketches(fcinfo->flinfo, 1, -1);
+	packed = call(&s->pack, fcinfo->context, state->united, 0, NULL);
+	if (packed == (Datum) 0)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(packed);
+}
+
+/* Raises for what a t-digest does not take, before it is aggregated. */
+Datum
+streambatch_digest_value(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(check_digest_value(PG_GETARG_FLOAT8(0)));
+}
+
+/* A value of a t-digest as a value of one of the types that percentiles are taken of. */
+static Datum
+to_type(float8 value, Oid type)
+{
+	static const struct
+	{
+		Oid type;
+		float8 least; /* whole numbers; what rounding or float8 made larger stays in the type */
+		float8 greatest;
+		PGFunction cast;
+	} types[] = {
+		{INT2OID, PG_INT16_MIN, PG_INT16_MAX, dtoi2},
+		{INT4OID, PG_INT32_MIN, PG_INT32_MAX, dtoi4},
+		{INT8OID, -9223372036854775808.0, 9223372036854774784.0, dtoi8},
+		{FLOAT4OID, -FLT_MAX, FLT_MAX, dtof},
+		{NUMERICOID, -DIGEST_LIMIT, DIGEST_LIMIT, float8_numeric},
+	};
+
+	for (int i = 0; i < lengthof(types); i++)
+	{
+		if (types[i].type == type)
+			return DirectFunctionCall1(types[i].cast,
+									   Float8GetDatum(Max(types[i].least, Min(types[i].greatest, value))));
+	}
+	if (type != FLOAT8OID)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("a t-digest has no values of type %s", format_type_be(type))));
+	return Float8GetDatum(value);
+}
+
+/* One quantile of a digest. */
+static Datum
+quantile(Sketches *s, Datum sketch, float8 fraction, Oid type)
+{
+	Datum args[2] = {sketch, Float8GetDatum(fraction)};
+	MemoryContext old;
+	Datum state;
+	float8 value;
+
+	if (s->kind->quantile == NULL)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("a sketch of type %s has no percentiles", format_type_be(s->type))));
+	old = begin_work(s);
+	state = call(&s->absorb_quantile, (Node *) s->agg, (Datum) 0, 2, args);
+	value = DatumGetFloat8(call(&s->quantile, (Node *) s->agg, state, 0, NULL));
+	MemoryContextSwitchTo(old);
+	ResetExprContext(s->agg->curaggcontext);
+	return to_type(value, type);
+}
+
+/* (digest, fraction, NULL of the result's type) */
+Datum
+streambatch_percentile(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(quantile(sketches(fcinfo->flinfo, 0, -1), PG_GETARG_DATUM(0), PG_GETARG_FLOAT8(1),
+							 get_fn_expr_argtype(fcinfo->flinfo, 2)));
+}
+
+/* (digest, fractions, NULL of the result's elements' type) */
+Datum
+streambatch_percentiles(PG_FUNCTION_ARGS)
+{
+	Oid type = get_fn_expr_argtype(fcinfo->flinfo, 2);
+	Sketches *s;
+	Datum *fractions;
+	bool *nulls;
+	int n;
+	int16 len;
+	bool byval;
+	char align;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	s = sketches(fcinfo->flinfo, 0, -1);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &fractions, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("a fraction must not be null")));
+		fractions[i] = quantile(s, PG_GETARG_DATUM(0), DatumGetFloat8(fractions[i]), type);
+	}
+	get_typlenbyvalalign(type, &len, &byval, &align);
+	PG_RETURN_ARRAYTYPE_P(construct_array(fractions, n, type, len, byval, align));
+}
+
+/*
+ * _exact(exact value, sketch): whether a group's value is exact: it is that of a single row, or there is
+ * nothing in any sketch.
+ */
+#define EXACT_ROW 1	   /* a row was there */
+#define EXACT_NOT 2	   /* another one, or one without an exact value */
+#define EXACT_SKETCH 4 /* a sketch was there */
+
+Datum
+streambatch_exact_add(PG_FUNCTION_ARGS)
+{
+	int32 state = PG_GETARG_INT32(0);
+
+	if ((state & EXACT_ROW) || PG_ARGISNULL(1))
+		state |= EXACT_NOT;
+	if (!PG_ARGISNULL(2))
+		state |= EXACT_SKETCH;
+	PG_RETURN_INT32(state | EXACT_ROW);
+}
+
+Datum
+streambatch_exact_end(PG_FUNCTION_ARGS)
+{
+	int32 state = PG_GETARG_INT32(0);
+
+	PG_RETURN_BOOL((state & EXACT_NOT) == 0 || (state & EXACT_SKETCH) == 0);
+}

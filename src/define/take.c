@@ -1,0 +1,99 @@
+/*
+ * take.c
+ *		The SQL aggregates that take one value of their input: streambatch.first(), last(), and _only() of the merge.
+ *
+ * For use by hand over any table: which row is first or last is said by an ORDER BY inside the call. A NULL is
+ * a value like any other. What hybrid views keep of first and last is in rank.c.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+
+typedef struct Taken
+{
+	Datum value;
+	bool isnull;
+	bool many; /* there was more than one row */
+	bool byval;
+	int16 len;
+} Taken;
+
+PG_FUNCTION_INFO_V1(streambatch_take_first);
+PG_FUNCTION_INFO_V1(streambatch_take_last);
+PG_FUNCTION_INFO_V1(streambatch_taken);
+PG_FUNCTION_INFO_V1(streambatch_taken_only);
+
+static void
+copy_in(Taken *taken, FunctionCallInfo fcinfo)
+{
+	taken->isnull = PG_ARGISNULL(1);
+	taken->value = taken->isnull ? (Datum) 0 : datumCopy(PG_GETARG_DATUM(1), taken->byval, taken->len);
+}
+
+/* The state, with the value of the first row or of this one. */
+static Taken *
+take(FunctionCallInfo fcinfo, bool last)
+{
+	MemoryContext memory;
+	MemoryContext old;
+	Taken *taken;
+
+	if (!AggCheckCallContext(fcinfo, &memory))
+		elog(ERROR, "called in non-aggregate context");
+	old = MemoryContextSwitchTo(memory);
+	if (PG_ARGISNULL(0))
+	{
+		taken = palloc0(sizeof(Taken));
+		get_typlenbyval(get_fn_expr_argtype(fcinfo->flinfo, 1), &taken->len, &taken->byval);
+		copy_in(taken, fcinfo);
+	}
+	else
+	{
+		taken = (Taken *) PG_GETARG_POINTER(0);
+		taken->many = true;
+		if (last)
+		{
+			if (!taken->byval && !taken->isnull)
+				pfree(DatumGetPointer(taken->value));
+			copy_in(taken, fcinfo);
+		}
+	}
+	MemoryContextSwitchTo(old);
+	return taken;
+}
+
+/* Transition functions, of first() and _only(), and of last(). */
+Datum
+streambatch_take_first(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(take(fcinfo, false));
+}
+
+Datum
+streambatch_take_last(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(take(fcinfo, true));
+}
+
+/* Final functions, of first() and last(), and of _only(). */
+Datum
+streambatch_taken(PG_FUNCTION_ARGS)
+{
+	const Taken *taken = PG_ARGISNULL(0) ? NULL : (Taken *) PG_GETARG_POINTER(0);
+
+	if (taken == NULL || taken->isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(taken->value);
+}
+
+Datum
+streambatch_taken_only(PG_FUNCTION_ARGS)
+{
+	const Taken *taken = PG_ARGISNULL(0) ? NULL : (Taken *) PG_GETARG_POINTER(0);
+
+	if (taken == NULL || taken->isnull || taken->many)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(taken->value);
+}

@@ -1,0 +1,29 @@
+/*
+ * keyorder.h
+ *		Groups in the order of the index over their keys, so that its pages are visited once.
+ */
+#ifndef KEYORDER_H
+#define KEYORDER_H
+
+#include "define/analyse.h"
+
+/* A group to be sorted. */
+typedef struct KeyedGroup
+{
+	Datum first; /* the first key of the order, or its abbreviation: most comparisons need no other */
+	bool first_null;
+	Datum *keys; /* all of them, and behind them whether they are null */
+	void *group;
+} KeyedGroup;
+
+typedef struct KeyOrder KeyOrder;
+
+/* The order of a definition's groups, for one sort. In the current context, as what it allocates in sorting. */
+extern KeyOrder *keyorder_create(const ViewDef *def);
+
+/* Fill in what a group with these keys is compared by. */
+extern void keyorder_prepare(KeyOrder *order, KeyedGroup *group);
+
+extern void keyorder_sort(KeyOrder *order, KeyedGroup *groups, int64 n);
+
+#endif /* KEYORDER_H */

@@ -1,0 +1,67 @@
+# The examples of a document are those that a regression test runs: each ```sql block stands in sql/NAME.sql as it is, in this order, and where
+# another block follows it at once, its lines are what psql printed next in expected/NAME.out, to a row's end
+use strict;
+use warnings;
+
+use FindBin;
+use Test::More;
+
+chdir "$FindBin::RealBin/../.." or die "no source tree: $!";
+
+my %test_of = ('docs/nexmark.md' => 'nexmark', 'docs/use-cases.md' => 'use_cases');
+
+foreach my $document (sort keys %test_of)
+{
+    my $script = lines("sql/$test_of{$document}.sql");
+    my $printed = lines("expected/$test_of{$document}.out");
+    my @examples = examples(lines($document));
+    my ($read, $seen) = (0, 0);
+
+    ok(@examples > 0, "$document: there are examples");
+    foreach my $example (@examples)
+    {
+        my ($sql, $output, $name) = @$example{qw(sql output name)};
+        my $at = index $script, "\n$sql", $read;
+
+        ok($at >= 0, "$document: $name is in sql/$test_of{$document}.sql") or next;
+        $read = $at + length $sql;
+        next unless defined $output;
+
+        # empty lines of the script are not echoed
+        (my $echoed = $sql) =~ s/\n\n+/\n/g;
+        $at = index $printed, "\n$echoed$output", $seen;
+        ok($at >= 0, "$document: $name prints this") or diag("after\n$echoed", "this is not in expected/$test_of{$document}.out:\n$output");
+        $seen = $at + length "$echoed$output" if $at >= 0;
+    }
+}
+
+done_testing();
+
+# Every ```sql block with the block that follows it at once, if one does
+sub examples
+{
+    my ($text) = @_;
+    my @found;
+
+    while ($text =~ /^```sql\n(.*?)^```\n(?:```\n(.*?)^```\n)?/msg)
+    {
+        my ($sql, $output) = ($1, $2);
+        my $line = 1 + (() = substr($text, 0, $-[1]) =~ /\n/g);
+
+        push @found, { sql => $sql, output => $output, name => "the example in line $line" };
+    }
+    return @found;
+}
+
+# A file's text without blanks at the ends of lines
+sub lines
+{
+    my ($file) = @_;
+
+    open my $handle, '<', $file or die "$file: $!";
+    local $/;
+    my $text = "\n" . <$handle>;
+    close $handle;
+    $text =~ s/[ \t]+$//mg;
+    return $text;
+}

@@ -19,6 +19,7 @@ StreamBatch::Node - a PostgreSQL server for tests, with pg_streambatch preloaded
   wait_for_state(stream, state, database)  polls streambatch.stat_stream
   stream_state(stream, database)           state
   worker_pid(stream, database)             pid of the stream's worker, undef without one
+  doubled_groups(database)                 tables of the stream layer that hold a group twice under one epoch
 
 The server listens on a socket in a temporary directory alone.
 
@@ -89,6 +90,19 @@ sub worker_pid
 {
     my $pid = _stat(@_[ 0, 1 ], 'pid', $_[2]);
     return defined $pid && $pid ne '' ? $pid : undef;
+}
+
+sub doubled_groups
+{
+    my ($self, $database) = @_;
+
+    return $self->safe_psql($database // 'postgres', <<'SQL');
+SELECT format('SELECT %L, count(*) FROM (SELECT FROM streambatch_state.%I GROUP BY %s HAVING count(*) > 1) doubled HAVING count(*) > 0',
+              relname, relname, string_agg(quote_ident(attname), ', '))
+  FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attname !~ '^s[0-9]+$'
+ WHERE relnamespace = 'streambatch_state'::regnamespace AND relname ~ '^stream_[0-9]+$' AND relkind = 'r' GROUP BY relname
+\gexec
+SQL
 }
 
 sub _stat

@@ -232,6 +232,7 @@ sub verdict
         is($self->sql($self->_difference($name, $self->_plain($name, 'truth', $fails && "($fails) IS NOT TRUE"))),
             '', "view $name is what the plain query says of all good events");
     }
+    is($self->{node}->doubled_groups, '', 'no group is stored twice under one epoch');
     return unless $self->{archived};
     my $columns = join ', ', map { $_->[0] } $self->{events}->columns;
     is($self->sql(<<"SQL"), '', 'the archive is every good event, once');

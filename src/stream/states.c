@@ -2,11 +2,11 @@
  * states.c
  *		Writing a fold into the stream layer's state table (see states.h).
  *
- * Groups come sorted by their keys; each is looked up in the index over keys, pane and epoch, and inserted or
- * updated as logical replication's apply worker does it. New groups are put aside and inserted many at once:
- * no look-up of the same fold asks for them, since a fold has each group once. State columns are in no index,
- * so that updates stay on their page (HOT). Nobody else writes rows of the present epoch: a refresh deletes rows of epochs that
- * its cut has closed.
+ * Groups come sorted by their keys; each that may have been written before (written.h) is looked up in the index
+ * over keys, pane and epoch, and inserted or updated as logical replication's apply worker does it. New groups are put
+ * aside and inserted many at once: no look-up of the same fold asks for them, since a fold has each group once.
+ * State columns are in no index, so that updates stay on their page (HOT). Nobody else writes rows of the present
+ * epoch: a refresh deletes rows of epochs that its cut has closed.
  */
 #include "postgres.h"
 

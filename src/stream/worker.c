@@ -22,10 +22,6 @@
  */
 #include "postgres.h"
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
 #include "access/xact.h"
 #include "common/guard.h"
 #include "common/guc.h"
@@ -614,19 +610,6 @@ record_error(void)
 	slots_set_error(w->slot, &error);
 }
 
-/*
- * Memory that a flush frees is kept: the next fold takes as much at once, and the kernel would have to clear
- * it again, page by page.
- */
-static void
-keep_memory(void)
-{
-#ifdef __GLIBC__
-	mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);
-	mallopt(M_TRIM_THRESHOLD, (int) Min(guc_work_mem_kb * INT64CONST(2048), PG_INT32_MAX));
-#endif
-}
-
 static void
 set_option(const char *name, const char *value)
 {
@@ -643,7 +626,6 @@ streambatch_worker_main(Datum main_arg)
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
-	keep_memory();
 	if (!slots_attach(slot, &database, &relid))
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);

@@ -68,6 +68,7 @@ SELECT q || E'\n  ' || try(q) FROM unnest(ARRAY[
     'SELECT count(*) FROM events WHERE id > ALL (SELECT id FROM plain)',
     'SELECT count(*) FROM events e WHERE EXISTS (SELECT FROM events f WHERE f.id = e.id)',
     'SELECT DISTINCT kind, count(*) FROM events GROUP BY kind, id',
+    'SELECT DISTINCT kind FROM events GROUP BY kind, id',
     'SELECT DISTINCT id FROM plain',
     'SELECT DISTINCT ON (kind) kind, count(*) FROM events GROUP BY kind, id',
     'SELECT kind, count(*) FROM events GROUP BY ROLLUP (kind)',

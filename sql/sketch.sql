@@ -12,7 +12,7 @@ CREATE SERVER sketch_kafka FOREIGN DATA WRAPPER streambatch_kafka OPTIONS ("boot
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
 CREATE FOREIGN TABLE events (
     g text, k int, big bigint, price numeric, x float8, r real, s text, tags text[], m mood, place point, cents money, i interval, ts timestamptz
-) SERVER sketch_kafka OPTIONS (topic 'sketch', event_time 'ts');
+) SERVER sketch_kafka OPTIONS (topic 'sketch', event_time 'ts', idle_timeout '1 h');
 
 -- The error of a create_view, in words.
 CREATE FUNCTION try(what text) RETURNS text LANGUAGE plpgsql AS $$

@@ -164,6 +164,20 @@ sample_walker(Node *node, void *context)
 	return IsA(node, TableSampleClause) || expression_tree_walker(node, sample_walker, context);
 }
 
+/* Whether the query groups by something that it does not select. */
+static bool
+hidden_group(const Query *query)
+{
+	ListCell *lc;
+
+	foreach (lc, query->targetList)
+	{
+		if (query->groupClause != NIL && lfirst_node(TargetEntry, lc)->resjunk)
+			return true;
+	}
+	return false;
+}
+
 static void
 check_windows(const Query *query)
 {
@@ -215,6 +229,9 @@ shape_check(const Query *query)
 	if (query->distinctClause != NIL && query->hasAggs)
 		refuse("SELECT DISTINCT over aggregates is not supported in a hybrid view",
 			   "Use DISTINCT in a query on the hybrid view.");
+	if (query->distinctClause != NIL && hidden_group(query))
+		refuse("SELECT DISTINCT that leaves out grouping keys is not supported in a hybrid view",
+			   "Group by what is selected alone, or use DISTINCT in a query on the hybrid view.");
 	if (query->groupingSets != NIL || grouping_walker((Node *) query->targetList, NULL) ||
 		grouping_walker(query->havingQual, NULL))
 		refuse("GROUPING SETS, ROLLUP, CUBE and GROUPING are not supported in a hybrid view",

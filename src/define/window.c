@@ -29,6 +29,8 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#define MAX_WINDOWS_OF_EVENT 100000
+
 /* A kind of window by the names of its functions; all but a session's take origin and time zone at last. */
 typedef struct WindowFunctions
 {
@@ -219,6 +221,21 @@ make_shape(StreamWindow *window, const WindowFunctions *functions)
 	window_shape_init(&window->shape, functions->kind, window->type, step, size, origin, zone);
 }
 
+/* A reader puts each pane into all of its windows: there is an end to what makes sense, and to memory. */
+static void
+check_windows_of_event(const StreamWindow *window, const WindowFunctions *functions)
+{
+	const WindowShape *shape = &window->shape;
+	int64 step = shape->day != 0 ? shape->step : functions->kind == WINDOW_HOP ? shape->slide : shape->pane;
+	int64 size = shape->day != 0 ? Max(shape->day, shape->size) : shape->size;
+
+	if (functions->has_step && size / step > MAX_WINDOWS_OF_EVENT)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s() would have more than %d windows for each event", functions->start,
+							   MAX_WINDOWS_OF_EVENT),
+						errhint("Use a longer step, or a shorter size.")));
+}
+
 /* A function of the same arguments. */
 static Node *
 twin(const FuncExpr *call, const char *name)
@@ -293,6 +310,7 @@ fill(StreamWindow *window, const FuncExpr *call)
 	window->assembled = window_is_assembled((const Node *) call);
 	window->by_pane = false;
 	make_shape(window, functions);
+	check_windows_of_event(window, functions);
 	window->pane = pane_call(window, call, functions);
 }
 

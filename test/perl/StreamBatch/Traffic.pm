@@ -46,7 +46,8 @@ sub _send
     until ($stop || getppid != $parent)
     {
         $self->_some($client);
-        sleep 0.01;
+        # slow enough for an embedded broker, which keeps the newest of it only
+        sleep 0.03;
     }
     $client->close;
     syswrite $to, "$self->{sent}\n";

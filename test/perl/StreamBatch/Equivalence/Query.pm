@@ -338,7 +338,7 @@ sub _compared
 {
     my ($item, $column, $exact) = @_;
 
-    return $item->{rough} ? "round($column\::numeric, 6)"
+    return $item->{rough} ? "nearly($column)"
       : $exact ? $column
       : $item->{few} ? "CASE WHEN $column <= 100 THEN $column END"
       : $item->{batch} ? 'NULL'

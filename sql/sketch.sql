@@ -204,6 +204,9 @@ SELECT e AS expression, fails(e) FROM unnest(ARRAY[
 SELECT "100%s".hll_cardinality(streambatch._sketch_merge(h)) AS both, "100%s".hll_cardinality(streambatch._sketch_combine(min(h::text)::"100%s".hll, max(h::text)::"100%s".hll)) AS combined
   FROM (SELECT streambatch._sketch(v, NULL::"100%s".hll) AS h FROM unnest('{1, 1.0, 2, 3}'::numeric[]) v UNION ALL
         SELECT streambatch._sketch(v, NULL::"100%s".hll) FROM unnest('{1.00, 4, NULL}'::numeric[]) v) s;
+-- those that differ in their sign alone are two
+SELECT "100%s".hll_cardinality(streambatch._sketch(v, NULL::"100%s".hll)) AS six
+  FROM unnest('{1, -1, 1.50, -1.5, 100, -100, -1.50, 1e2}'::numeric[]) v;
 
 -- ---- DROP EXTENSION takes the views along ----
 SELECT count(*) FROM streambatch._view v JOIN pg_class c ON c.oid = v.view WHERE c.relnamespace = 'sketch'::regnamespace;

@@ -311,6 +311,26 @@ check_event_time(const ViewDef *def, const Stream *stream)
 				 quote_qualified_identifier(stream->schema, stream->name))));
 }
 
+/*
+ * An event without a time is in no session, whatever else is to be said of it. The stream's own event time is
+ * never missing, and needs no condition that would keep views from sharing a fold.
+ */
+static void
+leave_out_timeless(ViewDef *def, const Stream *stream)
+{
+	Node *argument = def->window.argument;
+	FromExpr *from = def->query->jointree;
+	NullTest *test;
+
+	if (IsA(argument, Var) && ((Var *) argument)->varattno == stream->event_time)
+		return;
+	test = makeNode(NullTest);
+	test->arg = (Expr *) copyObject(argument);
+	test->nulltesttype = IS_NOT_NULL;
+	test->location = -1;
+	from->quals = from->quals ? (Node *) make_andclause(list_make2(from->quals, test)) : (Node *) test;
+}
+
 ViewDef *
 analyse_query(const Query *original)
 {
@@ -345,6 +365,7 @@ analyse_query(const Query *original)
 	{
 		def->session_first = add_session_state(def, "min");
 		def->session_last = add_session_state(def, "max");
+		leave_out_timeless(def, stream);
 	}
 	return def;
 }

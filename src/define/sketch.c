@@ -343,6 +343,17 @@ check_digest_value(float8 value)
 	return value;
 }
 
+/* Of the shortest spelling: PostgreSQL's own hash is of the digits alone, the same of 1 and -1. */
+static Datum
+hash_numeric_sign(Numeric number)
+{
+	char *spelling = numeric_normalize(number);
+	Datum hash = hash_any_extended((unsigned char *) spelling, strlen(spelling), 0);
+
+	pfree(spelling);
+	return hash;
+}
+
 /* Of values and structure: PostgreSQL's own hash is of the values alone, the same of 1 and [1], and of {} and []. */
 static uint64
 hash_jsonb(Jsonb *document)
@@ -374,6 +385,8 @@ item_of(Sketches *s, Datum value, Oid collation)
 
 		return hash_any_extended((unsigned char *) &bits, sizeof(bits), 0);
 	}
+	if (s->hashed == NUMERICOID)
+		return hash_numeric_sign(DatumGetNumeric(value));
 	if (s->hashed == JSONBOID)
 		return UInt64GetDatum(hash_jsonb(DatumGetJsonbP(value)));
 	return FunctionCall2Coll(&s->hash, collation, value, Int64GetDatum(0));

@@ -209,6 +209,9 @@ CREATE AGGREGATE all_words(text) (SFUNC = words, STYPE = text, COMBINEFUNC = wor
 CREATE AGGREGATE same_mean(float8) (SFUNC = float8_accum, STYPE = float8[], INITCOND = '{0,0,0}', FINALFUNC = float8_avg, COMBINEFUNC = float8_combine);
 CREATE FUNCTION halves(float8, float8) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT ($1 + $2) / 2';
 CREATE AGGREGATE halved(float8) (SFUNC = halves, STYPE = float8, INITCOND = '0', COMBINEFUNC = float8pl);
+-- factors, of which one is zero: it hides an initial value that counts once for each part, but not from each run of rows
+CREATE AGGREGATE product(numeric) (SFUNC = numeric_mul, STYPE = numeric, INITCOND = '1', COMBINEFUNC = numeric_mul);
+CREATE AGGREGATE twice_the_product(numeric) (SFUNC = numeric_mul, STYPE = numeric, INITCOND = '2', COMBINEFUNC = numeric_mul);
 -- one that raises on most samples, and keeps the law on the others; one whose functions raise always
 CREATE FUNCTION only_even(int, int) RETURNS int LANGUAGE plpgsql IMMUTABLE STRICT AS
     $$BEGIN IF $2 % 2 <> 0 THEN RAISE 'odd'; END IF; RETURN $1 + $2; END$$;
@@ -226,7 +229,7 @@ SELECT q || E'\n  ' || try(q) FROM unnest(ARRAY[
     'aggregate.anything(VARIADIC tags)', 'aggregate.anything(i4, t)', 'aggregate.from_ten(i4)', 'aggregate.last_part(i4)', 'aggregate.first_row(t)', 'aggregate.first_row(e)', 'aggregate.first_row(tags)', 'aggregate.first_row((i4, t)::aggregate.pair)',
     'aggregate.first_row(dom)', 'aggregate.first_row(d)', 'aggregate.first_row(r)', 'aggregate.first_row(flag)', 'aggregate.null_is_null(i4)', 'aggregate.all_words(t)',
     'aggregate.same_mean(f8)', 'aggregate.halved(f8)', 'aggregate.even_sum(i4 * 2)', 'aggregate.even_last(i4 * 2)', 'aggregate.never(i4) FILTER (WHERE false)',
-    'aggregate.no_combine(i4)', 'aggregate.no_serial(n)']) q;
+    'aggregate.no_combine(i4)', 'aggregate.no_serial(n)', 'aggregate.product(n)', 'aggregate.twice_the_product(n)']) q;
 
 -- ---- whoever may not call an aggregate cannot have it in a view; nor by the functions that views are made of ----
 CREATE ROLE aggregate_owner;

@@ -265,6 +265,11 @@ SELECT q || E'\n  ' || try(q) FROM unnest(ARRAY[
 \pset tuples_only off
 \pset format aligned
 
+-- the place of an error is one in the query
+SELECT streambatch.create_view('v', 'SELECT id, coutn(*) FROM events GROUP BY 1');
+SELECT streambatch.create_view('v', E'SELECT id, count(*)\n FORM events GROUP BY 1');
+SELECT streambatch.create_view('v', 'SELECT id, count(*) FROM events');
+
 -- nothing of it is left
 SELECT count(*) FROM streambatch.stat_view WHERE stream::text LIKE 'refuse%';
 SELECT relname FROM pg_class WHERE relnamespace = 'refuse'::regnamespace AND relkind = 'v' ORDER BY 1;

@@ -43,8 +43,22 @@ refuse(const char *message, const char *hint)
 	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", message), errhint("%s", hint)));
 }
 
-Query *
-analyse_parse(const char *sql)
+/* An error's place is one in this query, not in the statement that calls us. */
+static void
+locate_error(void *sql)
+{
+	int position = geterrposition();
+
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery(sql);
+	}
+}
+
+static Query *
+parse(const char *sql)
 {
 	List *raw = pg_parse_query(sql);
 	Query *query;
@@ -56,6 +70,18 @@ analyse_parse(const char *sql)
 	if (query->commandType != CMD_SELECT || query->utilityStmt != NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("the query of a hybrid view must be one SELECT")));
+	return query;
+}
+
+Query *
+analyse_parse(const char *sql)
+{
+	ErrorContextCallback context = {error_context_stack, locate_error, unconstify(char *, sql)};
+	Query *query;
+
+	error_context_stack = &context;
+	query = parse(sql);
+	error_context_stack = context.previous;
 	return query;
 }
 

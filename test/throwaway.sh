@@ -43,13 +43,14 @@ throwaway_end() {
 throwaway_server() {
     local bin setting
     bin=$("$PG_CONFIG" --bindir)
-    "$unprivileged" "$bin/initdb" --pgdata "$work/server" --username postgres --auth trust --encoding UTF8 --no-locale \
-        >"$work/initdb.log"
+    # in a directory that they may enter, or they complain
+    (cd "$work" && "$unprivileged" "$bin/initdb" --pgdata "$work/server" --username postgres --auth trust --encoding UTF8 \
+        --no-locale >"$work/initdb.log")
     for setting in "shared_preload_libraries = 'pg_streambatch'" "listen_addresses = ''" \
         "unix_socket_directories = '$work'" "$@"; do
         echo "$setting"
     done | "$unprivileged" tee -a "$work/server/postgresql.conf" >/dev/null
-    "$unprivileged" "$bin/pg_ctl" start --silent --wait --pgdata "$work/server" --log "$work/server.log" || {
+    (cd "$work" && "$unprivileged" "$bin/pg_ctl" start --silent --wait --pgdata "$work/server" --log "$work/server.log") || {
         tail -n 20 "$work/server.log" >&2
         return 1
     }

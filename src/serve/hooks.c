@@ -77,8 +77,8 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, Proc
 	bool reassigns = IsA(pstmt->utilityStmt, ReassignOwnedStmt);
 	bool drops = IsA(pstmt->utilityStmt, DropdbStmt);
 
-	/* who may not do it will be told so; their attempt stops no worker */
-	if (!OidIsValid(database) || database == MyDatabaseId ||
+	/* who may not do it will be told so; their attempt stops no worker. One's own database can be copied, nothing else. */
+	if (!OidIsValid(database) || (database == MyDatabaseId && !IsA(pstmt->utilityStmt, CreatedbStmt)) ||
 		!compat_database_ownercheck(database, GetUserId()))
 	{
 		run(pstmt, query, read_only_tree, context, params, env, dest, qc);

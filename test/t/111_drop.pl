@@ -67,6 +67,9 @@ foreach my $drop ('DROP DATABASE app', 'DROP DATABASE app WITH (FORCE)')
     worker_gone();
 }
 set_up();
+is($node->psql('app', 'CREATE DATABASE copy TEMPLATE app'), 0, 'CREATE DATABASE … TEMPLATE of the own database with a live worker');
+$node->wait_for_state('app.events', 'streaming', 'app');
+is($node->psql('postgres', 'DROP DATABASE copy'), 0, 'and the copy can be dropped');
 is($node->psql('postgres', 'ALTER DATABASE app RENAME TO renamed'), 0, 'ALTER DATABASE RENAME with a live worker');
 $node->wait_for_state('app.events', 'streaming', 'renamed');
 $traffic->burst;

@@ -160,6 +160,7 @@ END $$;
 ALTER FOREIGN TABLE parted ADD COLUMN later numeric(5, 1);
 INSERT INTO parted VALUES ('a', 7, 7.7);
 SELECT await_error('parted');
+SELECT streambatch.wait_for('parted', '100 ms');
 ALTER TABLE parts ADD COLUMN later numeric(5, 1);
 SELECT streambatch.wait_for('parted');
 SELECT n, later FROM parts WHERE n > 5 ORDER BY n;

@@ -154,6 +154,11 @@ CALL streambatch.refresh('hand_hop', '2025-01-01 12:00:10+00', '2025-01-01 12:00
 SELECT w, stream_count, batch_count, stream_as_of IS NOT NULL AS stream,
        (SELECT count(*) + 1 FROM streambatch.refresh_history r WHERE r.view = 'hand_hop'::regclass AND r.cut_at < batch_as_of) AS cut
   FROM (SELECT * FROM hand_hop_layers) l WHERE batch_as_of IS NOT NULL OR batch_count IS NOT NULL ORDER BY 1;
+-- a range that cuts panes is widened to theirs, which are no windows
+SET client_min_messages = notice;
+CALL streambatch.refresh('hand_hop', '2025-01-01 12:00:03+00', '2025-01-01 12:00:12+00');
+SET client_min_messages = warning;
+
 -- a window without a time is computed up to infinity alone
 SELECT streambatch.create_view('hand_null', $$SELECT streambatch.tumble(nullif(ts, '2025-01-01 12:00:45+00'), '1 min') AS w, count(*) FROM hand GROUP BY 1$$);
 CALL streambatch.refresh('hand_null', '2025-01-01', '2025-01-02');

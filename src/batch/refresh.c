@@ -130,7 +130,8 @@ widen(Run *run)
 	if (run->has_to && to != run->to)
 		to = window_pane_end(window, run->to);
 	if ((run->has_from && from != run->from) || (run->has_to && to != run->to))
-		ereport(NOTICE, (errmsg("the range is widened to whole windows: from %s to %s",
+		ereport(NOTICE, (errmsg("the range is widened to whole %s: from %s to %s",
+								window->assembled ? "panes of windows" : "windows",
 								run->has_from ? pstrdup(timestamptz_to_str(from)) : "-infinity",
 								run->has_to ? pstrdup(timestamptz_to_str(to)) : "the watermark")));
 	run->from = from;

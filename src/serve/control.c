@@ -167,6 +167,17 @@ deadline_after(const Interval *timeout)
 	return GetCurrentTimestamp() + days * USECS_PER_DAY + timeout->time % USECS_PER_DAY;
 }
 
+/* What has stood in the worker's way, where something has. */
+static void
+say_why_not(Oid relid)
+{
+	Slot slot;
+
+	if (slots_get(MyDatabaseId, relid, &slot) && slot.error.sqlerrcode != 0)
+		ereport(NOTICE, (errmsg("stream \"%s\" is not read: %s", get_rel_name(relid), slot.error.message),
+						 slot.error.hint[0] != '\0' ? errhint("%s", slot.error.hint) : 0));
+}
+
 Datum
 streambatch_wait_for(PG_FUNCTION_ARGS)
 {
@@ -189,7 +200,10 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 							errmsg("wait_for waits in vain in a REPEATABLE READ or SERIALIZABLE transaction"),
 							errhint("Call it before the transaction, or in READ COMMITTED.")));
 		if (GetCurrentTimestamp() >= deadline)
+		{
+			say_why_not(relid);
 			PG_RETURN_BOOL(false);
+		}
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL_MS,
 						 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);

@@ -95,9 +95,9 @@ next_transaction(void)
  * end, or is waited for here.
  */
 static void
-hold_view(const Run *run, Oid stream)
+hold_view(const Run *run, const ViewRow *row)
 {
-	locks_take(list_make2_oid(stream, run->view), AccessShareLock);
+	locks_take(list_make3_oid(row->stream, run->view, analyse_query_view(row->id)), AccessShareLock);
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(run->view)))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("the hybrid view was dropped while it was refreshed")));
@@ -241,7 +241,7 @@ plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
 	MemoryContext old = MemoryContextSwitchTo(run->context);
 	Ranges ranges;
 
-	hold_view(run, row->stream);
+	hold_view(run, row);
 	compute_leave_out(run->c);
 	ranges = choose_ranges(run, stream);
 	if (ranges.n > 0)
@@ -272,7 +272,7 @@ compute_and_cover(void *arg)
 	int64 rows;
 
 	CHECK_FOR_INTERRUPTS();
-	hold_view(run, run->c->view.stream);
+	hold_view(run, &run->c->view);
 	rows = compute_chunk(run->c, run->cut, run->closed_epoch, job->chunk->from, job->chunk->to);
 	catalog_cover(run->c->view.id, job->chunk->from, job->chunk->to, run->closed_epoch, run->cut_at);
 	catalog_run_progress(run->id, rows);
@@ -300,7 +300,7 @@ refresh(Run *run, ViewRow *row)
 	MemoryContext old;
 
 	next_transaction();
-	hold_view(run, row->stream);
+	hold_view(run, row);
 	old = MemoryContextSwitchTo(run->context);
 	run->c = compute_open(row);
 	MemoryContextSwitchTo(old);

@@ -408,11 +408,16 @@ drop_own_entries(Query *query, Oid view)
 	OffsetVarNodes((Node *) query, -n, 0);
 }
 
+Oid
+analyse_query_view(int32 view_id)
+{
+	return get_relname_relid(psprintf("query_%d", view_id), get_namespace_oid("streambatch_state", false));
+}
+
 ViewDef *
 analyse_stored(int32 view_id, Oid owner)
 {
-	char *name = psprintf("query_%d", view_id);
-	Oid relid = get_relname_relid(name, get_namespace_oid("streambatch_state", false));
+	Oid relid = analyse_query_view(view_id);
 	Relation rel;
 	Query *query;
 	ViewDef *def;

@@ -12,6 +12,7 @@
 #include "commands/extension.h"
 #include "common/attempt.h"
 #include "common/guard.h"
+#include "common/locks.h"
 #include "stream/definition.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -164,6 +165,19 @@ load_row(Oid relid, StreamRow *row)
 	return row->nviews > 0 || row->resumed ? DEFINITION_LOADED : DEFINITION_GONE;
 }
 
+/* The stream and the queries of its views, all at once: a DROP … CASCADE comes upon them in an order of its own. */
+static void
+lock_queries(Oid relid)
+{
+	List *relations = list_make1_oid(relid);
+	List *rows = catalog_views_of(relid);
+	ListCell *lc;
+
+	foreach (lc, rows)
+		relations = lappend_oid(relations, analyse_query_view(((ViewRow *) lfirst(lc))->id));
+	locks_take(relations, AccessShareLock);
+}
+
 DefinitionResult
 definition_load(Definition *d)
 {
@@ -181,6 +195,12 @@ definition_load(Definition *d)
 	MemoryContextReset(d->context);
 	old = MemoryContextSwitchTo(d->context);
 	result = load_row(d->relid, &d->row);
+	if (result == DEFINITION_LOADED)
+	{
+		lock_queries(d->relid);
+		/* what was waited for may have been its end */
+		result = load_row(d->relid, &d->row);
+	}
 	if (result == DEFINITION_LOADED)
 	{
 		d->stream = stream_open(d->relid);

@@ -543,6 +543,15 @@ DECLARE
     former text;
     objects text;
 BEGIN
+    SELECT w.view INTO v
+      FROM streambatch._view w
+      JOIN pg_class m ON m.relname = 'merged_' || w.id AND m.relnamespace = 'streambatch_state'::regnamespace
+     WHERE NOT EXISTS (SELECT FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+                        WHERE r.ev_class = w.view AND d.refclassid = 'pg_class'::regclass AND d.refobjid = m.oid);
+    IF FOUND THEN
+        RAISE EXCEPTION 'hybrid view "%" cannot be replaced', v.view
+            USING ERRCODE = 'wrong_object_type', HINT = 'DROP VIEW it first, or give the new view another name.';
+    END IF;
     FOR v IN
         SELECT w.id, w.stream, c.relowner, c.relowner::regrole::text AS owner, b.relowner AS us, l.oid::regclass::text AS layers,
                l.relowner AS layers_owner, ARRAY(SELECT a.grantee FROM aclexplode(b.relacl) a WHERE a.privilege_type = 'DELETE') AS users
@@ -570,7 +579,7 @@ CREATE FUNCTION streambatch._on_alter()
     RETURNS event_trigger AS 'MODULE_PATHNAME', 'streambatch_on_alter' LANGUAGE C;
 COMMENT ON FUNCTION streambatch._on_alter() IS 'internal: what stands behind hybrid views follows their owners';
 REVOKE ALL ON FUNCTION streambatch._on_alter() FROM PUBLIC;
-CREATE EVENT TRIGGER streambatch_on_alter ON ddl_command_end WHEN TAG IN ('ALTER VIEW', 'ALTER TABLE')
+CREATE EVENT TRIGGER streambatch_on_alter ON ddl_command_end WHEN TAG IN ('CREATE VIEW', 'ALTER VIEW', 'ALTER TABLE')
     EXECUTE FUNCTION streambatch._on_alter();
 ALTER EVENT TRIGGER streambatch_on_alter ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER streambatch_on_alter IS 'hybrid views: what stands behind them follows their owners';

@@ -35,6 +35,10 @@ SELECT state FROM streambatch.stat_view WHERE view = 'doubled'::regclass;
 SELECT * FROM doubled ORDER BY d;
 CALL streambatch.refresh('doubled');
 SELECT * FROM doubled ORDER BY d;
+-- a view that is replaced would be a hybrid view in name alone
+CREATE OR REPLACE VIEW doubled AS SELECT 1 AS d, 2::bigint AS c;
+CREATE VIEW on_top AS SELECT * FROM doubled;
+CREATE OR REPLACE VIEW on_top AS SELECT d, c FROM doubled WHERE d > 0;
 SET client_min_messages = error;
 DROP SCHEMA rename_other_names CASCADE;
 DROP SCHEMA rename CASCADE;

@@ -6,7 +6,7 @@ SET search_path = sketch;
 SET timezone = 'UTC';
 SET datestyle = 'ISO, DMY';
 \getenv broker STREAMBATCH_BROKER
-\! test/broker/broker-command create sketch 2
+\! test/broker/broker-command create sketch 1
 \! test/broker/broker-command create sketch_many 1
 CREATE SERVER sketch_kafka FOREIGN DATA WRAPPER streambatch_kafka OPTIONS ("bootstrap.servers" :'broker');
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');

@@ -185,15 +185,19 @@ DROP FOREIGN TABLE replayed CASCADE;
 RESET session_replication_role;
 SELECT * FROM leftovers;
 
--- ---- no workers for what is gone ----
-DO $$
+-- ---- no workers for what is gone: one that is only just started looks, and leaves ----
+CREATE FUNCTION homeless_workers() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    n bigint;
 BEGIN
     FOR i IN 1 .. 200 LOOP
-        EXIT WHEN NOT EXISTS (SELECT FROM streambatch._workers() w WHERE w.pid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = w.stream));
+        SELECT count(*) INTO n FROM streambatch._workers() w WHERE w.pid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = w.stream);
+        EXIT WHEN n = 0;
         PERFORM pg_sleep(0.05);
     END LOOP;
+    RETURN n;
 END $$;
-SELECT count(*) FROM streambatch._workers() w WHERE w.pid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = w.stream);
+SELECT homeless_workers();
 
 -- ---- the extension ----
 DROP SCHEMA dropping CASCADE;

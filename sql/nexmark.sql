@@ -11,7 +11,7 @@ SET datestyle = 'ISO, MDY';
 CREATE SERVER kafka FOREIGN DATA WRAPPER streambatch_kafka OPTIONS ("bootstrap.servers" :'broker');
 \! test/broker/broker-command create person 1
 \! test/broker/broker-command create auction 1
-\! test/broker/broker-command create bid 2
+\! test/broker/broker-command create bid 1
 
 -- ---- the streams and their events ----
 CREATE FOREIGN TABLE person (id bigint, name text, city text, state text, ts timestamptz)

@@ -28,6 +28,7 @@
 #include "common/compat.h"
 #include "common/guc.h"
 #include "common/locks.h"
+#include "define/relations.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -91,13 +92,18 @@ next_transaction(void)
 }
 
 /*
- * Keep the view, and the stream that its expressions are about, for this transaction: a DROP waits for its
- * end, or is waited for here.
+ * Keep the view, and what its query reads, for this transaction: a DROP waits for its end, or is waited for
+ * here.
  */
 static void
 hold_view(const Run *run, const ViewRow *row)
 {
-	locks_take(list_make3_oid(row->stream, run->view, analyse_query_view(row->id)), AccessShareLock);
+	List *relations = list_concat(list_make2_oid(row->stream, run->view), relations_read(row->id));
+	StreamRow stream;
+
+	if (catalog_stream(row->stream, &stream))
+		relations = lappend_oid(relations, stream.archive);
+	locks_take(relations, NIL);
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(run->view)))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("the hybrid view was dropped while it was refreshed")));

@@ -11,7 +11,7 @@
 #include "common/locks.h"
 #include "storage/lmgr.h"
 
-/* How many of them could be locked. */
+/* Lock what can be had without waiting; how many there are before the first that cannot. */
 static int
 try_all(const List *relations, LOCKMODE mode)
 {
@@ -25,21 +25,38 @@ try_all(const List *relations, LOCKMODE mode)
 	return list_length(relations);
 }
 
-void
-locks_take(const List *relations, LOCKMODE mode)
+static void
+give_back(const List *relations, int n, LOCKMODE mode)
 {
-	int n;
-
-	while ((n = try_all(relations, mode)) < list_length(relations))
+	for (int i = 0; i < n; i++)
 	{
-		Oid missing = list_nth_oid(relations, n);
+		if (OidIsValid(list_nth_oid(relations, i)))
+			UnlockRelationOid(list_nth_oid(relations, i), mode);
+	}
+}
 
-		for (int i = 0; i < n; i++)
-		{
-			if (OidIsValid(list_nth_oid(relations, i)))
-				UnlockRelationOid(list_nth_oid(relations, i), mode);
-		}
-		LockRelationOid(missing, mode);
-		UnlockRelationOid(missing, mode);
+static void
+wait_for(Oid relid, LOCKMODE mode)
+{
+	LockRelationOid(relid, mode);
+	UnlockRelationOid(relid, mode);
+}
+
+void
+locks_take(const List *read, const List *written)
+{
+	for (;;)
+	{
+		int nread = try_all(read, AccessShareLock);
+		int nwritten = nread < list_length(read) ? 0 : try_all(written, RowExclusiveLock);
+
+		if (nread == list_length(read) && nwritten == list_length(written))
+			return;
+		give_back(read, nread, AccessShareLock);
+		give_back(written, nwritten, RowExclusiveLock);
+		if (nread < list_length(read))
+			wait_for(list_nth_oid(read, nread), AccessShareLock);
+		else
+			wait_for(list_nth_oid(written, nwritten), RowExclusiveLock);
 	}
 }

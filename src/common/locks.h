@@ -6,13 +6,12 @@
 #define LOCKS_H
 
 #include "nodes/pg_list.h"
-#include "storage/lockdefs.h"
 
 /*
- * Lock relations until the end of the transaction, which should hold no other lock that a DROP could wait
- * for. It never waits for one of them while it holds another. Relations may be gone: whoever needs them looks
- * afterwards. InvalidOid is passed over.
+ * Lock relations to read and to write until the end of the transaction, which should hold no other lock that a
+ * DROP could wait for. It never waits for one of them while it holds another. Relations may be gone: whoever
+ * needs them looks afterwards. InvalidOid is passed over.
  */
-extern void locks_take(const List *relations, LOCKMODE mode);
+extern void locks_take(const List *read, const List *written);
 
 #endif /* LOCKS_H */

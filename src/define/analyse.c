@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "common/compat.h"
 #include "define/analyse.h"
+#include "define/relations.h"
 #include "define/shape.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -408,16 +409,10 @@ drop_own_entries(Query *query, Oid view)
 	OffsetVarNodes((Node *) query, -n, 0);
 }
 
-Oid
-analyse_query_view(int32 view_id)
-{
-	return get_relname_relid(psprintf("query_%d", view_id), get_namespace_oid("streambatch_state", false));
-}
-
 ViewDef *
 analyse_stored(int32 view_id, Oid owner)
 {
-	Oid relid = analyse_query_view(view_id);
+	Oid relid = relations_query(view_id);
 	Relation rel;
 	Query *query;
 	ViewDef *def;

@@ -61,14 +61,9 @@ typedef struct ViewDef
 extern ViewDef *analyse_query(const Query *query);
 
 /*
- * The view streambatch_state.query_<id>; InvalidOid where it is gone. Whoever opens several, or holds other locks,
- * locks them by locks_take() first: a DROP … CASCADE may come upon them in any order.
- */
-extern Oid analyse_query_view(int32 view_id);
-
-/*
  * The same for the query kept as the view streambatch_state.query_<id>, as the hybrid view's owner, whom it
- * may call functions as. Raises undefined_table where it is gone.
+ * may call functions as. Raises undefined_table where it is gone. It locks what relations_read() lists, which
+ * whoever holds other locks has taken with them before.
  */
 extern ViewDef *analyse_stored(int32 view_id, Oid owner);
 

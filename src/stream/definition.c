@@ -13,6 +13,7 @@
 #include "common/attempt.h"
 #include "common/guard.h"
 #include "common/locks.h"
+#include "define/relations.h"
 #include "stream/definition.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -165,7 +166,7 @@ load_row(Oid relid, StreamRow *row)
 	return row->nviews > 0 || row->resumed ? DEFINITION_LOADED : DEFINITION_GONE;
 }
 
-/* The stream and the queries of its views, all at once: a DROP … CASCADE comes upon them in an order of its own. */
+/* The stream and what its views read, all at once: a DROP comes upon them in an order of its own. */
 static void
 lock_queries(Oid relid)
 {
@@ -174,8 +175,8 @@ lock_queries(Oid relid)
 	ListCell *lc;
 
 	foreach (lc, rows)
-		relations = lappend_oid(relations, analyse_query_view(((ViewRow *) lfirst(lc))->id));
-	locks_take(relations, AccessShareLock);
+		relations = list_concat(relations, relations_read(((ViewRow *) lfirst(lc))->id));
+	locks_take(relations, NIL);
 }
 
 DefinitionResult

@@ -17,6 +17,7 @@ typedef struct ViewFold
 	ViewRow row;
 	Oid owner;
 	Oid state_table;
+	List *relations;	   /* what running the query locks */
 	MemoryContext context; /* owns everything here */
 	MemoryContext errors;  /* its child; reset when what was folded is stored */
 	ViewDef *def;

@@ -280,16 +280,22 @@ static bool
 begin_fold(void)
 {
 	StreamRow row;
-	List *relations;
+	List *read = NIL;
+	List *written;
 	ListCell *lc;
 	bool current;
 	MemoryContext old;
 
 	begin();
-	relations = list_make2_oid(w->d.relid, w->d.row.archive);
+	written = list_make2_oid(w->d.relid, w->d.row.archive);
 	foreach (lc, w->d.views)
-		relations = lappend_oid(relations, ((ViewFold *) lfirst(lc))->state_table);
-	locks_take(list_concat(relations, catalog_flushed_tables()), RowExclusiveLock);
+	{
+		const ViewFold *vf = lfirst(lc);
+
+		read = list_concat(read, vf->relations);
+		written = lappend_oid(written, vf->state_table);
+	}
+	locks_take(read, list_concat(written, catalog_flushed_tables()));
 	PushActiveSnapshot(GetTransactionSnapshot());
 	current = definition_current(&w->d, &row);
 	if (current && OidIsValid(w->d.row.archive))

@@ -1,0 +1,20 @@
+/*
+ * relations.h
+ *		The relations that running a hybrid view's query locks.
+ */
+#ifndef RELATIONS_H
+#define RELATIONS_H
+
+#include "nodes/pg_list.h"
+
+/* The view streambatch_state.query_<id>, which keeps the query; InvalidOid where it is gone. */
+extern Oid relations_query(int32 view_id);
+
+/*
+ * The same and all that it reads: stream, tables and their partitions. Only the catalog is looked at, nothing
+ * is locked; so whoever holds other locks can take these together with them, by locks_take(): a DROP may come
+ * upon any of them first.
+ */
+extern List *relations_read(int32 view_id);
+
+#endif /* RELATIONS_H */

@@ -38,6 +38,8 @@ typedef struct SlotTable
 static SlotTable *table = NULL;
 static LWLock *lock = NULL;
 static int my_slot = -1;
+static WorkerState left_in; /* once slots_leave() was called */
+static bool left = false;
 static shmem_startup_hook_type previous_startup = NULL;
 static shmem_request_hook_type previous_request = NULL;
 
@@ -347,6 +349,9 @@ detach(int code, Datum arg)
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	slot->pid = 0;
+	/* not before: who sees the state may rely on that nothing moves any more */
+	if (left)
+		slot->state = left_in;
 	/* who leaves in order, for new options say, is followed at once */
 	if (slot->wanted && code == 0)
 		slot->next_start = 0;
@@ -437,7 +442,8 @@ slots_leave(int i, WorkerState state, uint64 requests)
 	Slot *slot = &table->slots[i];
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	slot->state = state;
+	left_in = state;
+	left = true;
 	if (slot->requests == requests)
 		slot->wanted = false;
 	LWLockRelease(lock);

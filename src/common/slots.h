@@ -75,7 +75,10 @@ extern void slots_set_state(int slot, WorkerState state);
  */
 extern void slots_note_success(int slot);
 extern void slots_set_error(int slot, const WorkerError *error); /* NULL: clear */
-/* Leave: for good if nobody has asked since "requests" was noted; otherwise the launcher starts another. */
+/*
+ * Leave: for good if nobody has asked since "requests" was noted; otherwise the launcher starts another. The
+ * state is seen when the process ends, together with its pid's disappearance.
+ */
 extern void slots_leave(int slot, WorkerState state, uint64 requests);
 
 #endif /* SLOTS_H */

@@ -61,6 +61,19 @@ SQL
     return;
 }
 
+# psql that finds no server leaves before it has read the query, which IPC::Run may die of
+sub poll_query_until
+{
+    my ($self, @query) = @_;
+
+    for (;;)
+    {
+        my $is = eval { $self->SUPER::poll_query_until(@query) };
+        return $is unless $@;
+        die $@ unless $@ =~ /Broken pipe/;
+    }
+}
+
 sub wait_for
 {
     my ($self, $stream, $timeout, $database) = @_;

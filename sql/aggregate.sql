@@ -204,6 +204,7 @@ CREATE FUNCTION first_of(anyelement, anyelement) RETURNS anyelement LANGUAGE sql
 CREATE AGGREGATE first_row(anyelement) (SFUNC = first_of, STYPE = anyelement, COMBINEFUNC = first_of);
 CREATE FUNCTION add_or_zero(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT coalesce($1, 0) + coalesce($2, 0)';
 CREATE AGGREGATE null_is_null(int) (SFUNC = add_or_zero, STYPE = int, COMBINEFUNC = int4mul);
+CREATE AGGREGATE none_is_zero(int) (SFUNC = add_or_zero, STYPE = int, COMBINEFUNC = add_or_zero);
 CREATE FUNCTION words(text, text) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT concat_ws(' ', $1, $2)$$;
 CREATE AGGREGATE all_words(text) (SFUNC = words, STYPE = text, COMBINEFUNC = words);
 CREATE AGGREGATE same_mean(float8) (SFUNC = float8_accum, STYPE = float8[], INITCOND = '{0,0,0}', FINALFUNC = float8_avg, COMBINEFUNC = float8_combine);
@@ -227,7 +228,7 @@ CREATE AGGREGATE anything(VARIADIC "any") (SFUNC = concat_ws, STYPE = text, INIT
 \pset tuples_only on
 SELECT q || E'\n  ' || try(q) FROM unnest(ARRAY[
     'aggregate.anything(VARIADIC tags)', 'aggregate.anything(i4, t)', 'aggregate.from_ten(i4)', 'aggregate.last_part(i4)', 'aggregate.first_row(t)', 'aggregate.first_row(e)', 'aggregate.first_row(tags)', 'aggregate.first_row((i4, t)::aggregate.pair)',
-    'aggregate.first_row(dom)', 'aggregate.first_row(d)', 'aggregate.first_row(r)', 'aggregate.first_row(flag)', 'aggregate.null_is_null(i4)', 'aggregate.all_words(t)',
+    'aggregate.first_row(dom)', 'aggregate.first_row(d)', 'aggregate.first_row(r)', 'aggregate.first_row(flag)', 'aggregate.null_is_null(i4)', 'aggregate.none_is_zero(i4)', 'aggregate.none_is_zero(i4) FILTER (WHERE i4 > 5)', 'aggregate.all_words(t)',
     'aggregate.same_mean(f8)', 'aggregate.halved(f8)', 'aggregate.even_sum(i4 * 2)', 'aggregate.even_last(i4 * 2)', 'aggregate.never(i4) FILTER (WHERE false)',
     'aggregate.no_combine(i4)', 'aggregate.no_serial(n)', 'aggregate.product(n)', 'aggregate.twice_the_product(n)']) q;
 

@@ -154,7 +154,7 @@ typedef struct ComputeJob
 	const Computation *c;
 	bool into_stream;
 	const char *cut;
-	const char *panes;
+	PaneRange panes;
 	Datum *values;
 	int64 rows;
 } ComputeJob;
@@ -201,7 +201,7 @@ write_states(void *arg)
 
 /* Run a computing statement; an error of its rows names the row. */
 static int64
-compute(const Computation *c, bool into_stream, const char *cut, const char *panes, Datum *values)
+compute(const Computation *c, bool into_stream, const char *cut, PaneRange panes, Datum *values)
 {
 	ComputeJob job = {c, into_stream, cut, panes, values, 0};
 	ErrorData *error = attempt(write_states, &job, CurrentMemoryContext);
@@ -224,23 +224,6 @@ compute(const Computation *c, bool into_stream, const char *cut, const char *pan
 	ReThrowError(error);
 }
 
-/*
- * The condition of panes in the range, or NULL; printed under the guard's search_path, as the statements are.
- */
-static char *
-in_range(const Computation *c)
-{
-	Guard guard;
-	char *result;
-
-	if (!c->def->has_window)
-		return NULL;
-	guard_enter(&guard, InvalidOid, c->view.settings);
-	result = sql_in_range(c->def);
-	guard_leave(&guard);
-	return result;
-}
-
 static void
 clear(const Computation *c, bool stream, Datum *values)
 {
@@ -261,7 +244,7 @@ compute_chunk(const Computation *c, const Cut *cut, int64 closed_epoch, Timestam
 
 	fill(c, values, cut, from, to, closed_epoch, NULL);
 	clear(c, false, values);
-	rows = compute(c, false, sql_below_cut(&c->source), in_range(c), values);
+	rows = compute(c, false, sql_below_cut(&c->source), PANES_WITHIN, values);
 	clear(c, true, values);
 	return rows;
 }
@@ -271,13 +254,12 @@ compute_history(const Computation *c, const Cut *cut, TimestampTz closed, int64 
 {
 	Datum values[NPARAMS];
 	char *below = sql_below_cut(&c->source);
-	char *before = in_range(c);
 	int64 rows;
 
 	fill(c, values, cut, DT_NOBEGIN, closed, epoch, NULL);
-	rows = compute(c, false, below, before, values);
-	if (before != NULL)
-		rows += compute(c, true, below, psprintf("(%s) IS NOT TRUE", before), values);
+	rows = compute(c, false, below, PANES_WITHIN, values);
+	if (c->def->has_window)
+		rows += compute(c, true, below, PANES_OUTSIDE, values);
 	return rows;
 }
 
@@ -287,7 +269,7 @@ compute_between(const Computation *c, const Cut *from, const Cut *to, int64 epoc
 	Datum values[NPARAMS];
 
 	fill(c, values, from, DT_NOBEGIN, DT_NOEND, epoch, to);
-	return compute(c, true, sql_between_cuts(&c->source), NULL, values);
+	return compute(c, true, sql_between_cuts(&c->source), PANES_ALL, values);
 }
 
 void

@@ -58,6 +58,14 @@ locate_error(void *sql)
 	}
 }
 
+static void
+refuse_statement(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("the query of a hybrid view must be one SELECT"),
+					errhint("For example: SELECT user_id, count(*) FROM events GROUP BY user_id.")));
+}
+
 static Query *
 parse(const char *sql)
 {
@@ -65,12 +73,10 @@ parse(const char *sql)
 	Query *query;
 
 	if (list_length(raw) != 1 || !IsA(linitial_node(RawStmt, raw)->stmt, SelectStmt))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the query of a hybrid view must be one SELECT")));
+		refuse_statement();
 	query = parse_analyze_fixedparams(linitial_node(RawStmt, raw), sql, NULL, 0, NULL);
 	if (query->commandType != CMD_SELECT || query->utilityStmt != NULL)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the query of a hybrid view must be one SELECT")));
+		refuse_statement();
 	return query;
 }
 
@@ -161,6 +167,87 @@ add_group(ViewDef *def, Node *expr)
 	def->ngroups++;
 }
 
+/* (SELECT count(g) FROM (SELECT expr AS g) w): it computes an expression over each of an event's windows. */
+static Node *
+over_windows(Node *expr)
+{
+	Query *windows = makeNode(Query);
+	Query *query = makeNode(Query);
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	RangeTblRef *ref = makeNode(RangeTblRef);
+	Aggref *count = makeNode(Aggref);
+	SubLink *link = makeNode(SubLink);
+	Oid any = ANYOID;
+
+	expr = copyObject(expr);
+	IncrementVarSublevelsUp(expr, 2, 0);
+	windows->commandType = CMD_SELECT;
+	windows->hasTargetSRFs = true;
+	windows->jointree = makeFromExpr(NIL, NULL);
+	windows->targetList = list_make1(makeTargetEntry((Expr *) expr, 1, "g", false));
+	rte->rtekind = RTE_SUBQUERY;
+	rte->subquery = windows;
+	rte->eref = rte->alias = makeAlias("w", list_make1(makeString("g")));
+	rte->inFromCl = true;
+	ref->rtindex = 1;
+	count->aggfnoid =
+		LookupFuncName(list_make2(makeString("pg_catalog"), makeString("count")), 1, &any, false);
+	count->aggtype = INT8OID;
+	count->aggargtypes = list_make1_oid(exprType(expr));
+	count->args = list_make1(makeTargetEntry(
+		(Expr *) makeVar(1, 1, exprType(expr), exprTypmod(expr), exprCollation(expr), 0), 1, NULL, false));
+	count->aggkind = AGGKIND_NORMAL;
+	count->aggsplit = AGGSPLIT_SIMPLE;
+	count->aggno = count->aggtransno = -1;
+	count->location = -1;
+	query->commandType = CMD_SELECT;
+	query->hasAggs = true;
+	query->rtable = list_make1(rte);
+	query->jointree = makeFromExpr(list_make1(ref), NULL);
+	query->targetList = list_make1(makeTargetEntry((Expr *) count, 1, "count", false));
+	link->subLinkType = EXPR_SUBLINK;
+	link->subselect = (Node *) query;
+	link->location = -1;
+	return (Node *) link;
+}
+
+/*
+ * A key that follows from a window of several panes is computed when the view is read. Where that would raise, it
+ * raises on the event already, as any other key does: the pane is computed together with it. (Not for sessions:
+ * from when to when they last is not to be seen from an event.)
+ */
+static void
+compute_early(ViewDef *def)
+{
+	KeyDef *pane = &def->keys[def->pane];
+	WindowEdge edge;
+
+	if (def->window.kind == WINDOW_SESSION)
+		return;
+	for (int i = 0; i < def->ngroups; i++)
+	{
+		Node *expr = def->groups[i].expr;
+		NullTest *test;
+		CaseExpr *both;
+		CaseWhen *when;
+
+		if (def->groups[i].key >= 0 || window_edge(&def->window, expr, &edge))
+			continue;
+		test = makeNode(NullTest);
+		test->arg = (Expr *) over_windows(expr);
+		test->nulltesttype = IS_NOT_NULL;
+		test->location = -1;
+		when = makeNode(CaseWhen);
+		when->expr = (Expr *) test;
+		when->result = (Expr *) pane->expr;
+		both = makeNode(CaseExpr);
+		both->casetype = pane->type;
+		both->args = list_make1(when);
+		both->defresult = (Expr *) makeNullConst(pane->type, -1, InvalidOid);
+		pane->expr = (Node *) both;
+	}
+}
+
 static void
 collect_groups(ViewDef *def, const Stream *stream)
 {
@@ -176,6 +263,8 @@ collect_groups(ViewDef *def, const Stream *stream)
 		add_group(def, lfirst(lc));
 	if (def->has_window && def->pane < 0)
 		def->pane = add_key(def, def->window.pane, "pane", false);
+	if (def->has_window)
+		compute_early(def);
 }
 
 /*

@@ -6,7 +6,8 @@
  * the rest, and of each run of them (a zero among the factors of a product would hide what goes wrong), its value
  * at once must be its value of parts that are stored and combined as the layers do it: each row a part, in either
  * order; two parts, cut anywhere, one of them empty at the ends; and parts made one before the others join them, as
- * the worker does. An error in between proves nothing, and refuses nothing.
+ * the worker does. Where a FILTER may leave all rows out, the same goes for none. An error in between proves
+ * nothing, and refuses nothing.
  */
 #include "postgres.h"
 
@@ -295,7 +296,10 @@ print_rows(const Law *law)
 {
 	StringInfoData buf;
 
+	if (law->from == law->to)
+		return "no rows";
 	initStringInfo(&buf);
+	appendStringInfoString(&buf, "the rows ");
 	for (int row = law->from; row < law->to; row++)
 	{
 		appendStringInfoString(&buf, row > law->from ? ", (" : "(");
@@ -319,7 +323,8 @@ any_contradicts(Law *law)
 				return true;
 		}
 	}
-	return false;
+	law->from = law->to = 0;
+	return law->aggref->aggfilter != NULL && attempted(try_parts, law) && law->parts != NULL;
 }
 
 static void
@@ -337,8 +342,8 @@ check_aggregate(const Aggref *aggref)
 			ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("aggregate %s cannot be used in a hybrid view", format_procedure(aggref->aggfnoid)),
-			 errdetail("Of the rows %s its value is %s, but combined of %s it is %s.", print_rows(law),
-					   law->at_once, law->parts, law->in_parts),
+			 errdetail("Of %s its value is %s, but combined of %s it is %s.", print_rows(law), law->at_once,
+					   law->parts, law->in_parts),
 			 errhint(
 				 "Its combine function must make of the states of any parts of the rows, in any order and some of them empty, the state of all the rows.")));
 	FreeExprContext(law->states, true);

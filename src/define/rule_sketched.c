@@ -126,7 +126,8 @@ append_fraction(StringInfo buf, float8 fraction, bool descending)
 
 	if (!(fraction >= 0 && fraction <= 1))
 		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-						errmsg("percentile value %g is not between 0 and 1", fraction)));
+						errmsg("percentile value %g is not between 0 and 1", fraction),
+						errhint("The median is 0.5, the 99th percentile 0.99.")));
 	double_to_shortest_decimal_buf(descending ? 1 - fraction : fraction, digits);
 	appendStringInfoString(buf, digits);
 }

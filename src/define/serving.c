@@ -345,15 +345,24 @@ append_exact(StringInfo buf, const ViewDef *def)
 	appendStringInfoString(buf, " AS exact");
 }
 
-/* When the latest window of a group ends, as an instant; NULL without windows. */
+/* When the latest window of a group ends, as an instant; NULL without windows. One at the end of all time has none. */
 static char *
 group_end(const ViewDef *def)
 {
+	const StreamWindow *window = &def->window;
+	const char *last = "m.last_end";
+	char *end = pstrdup(last);
+
 	if (def->pane < 0)
 		return NULL;
-	return window_to_instant_sql(
-		&def->window,
-		def->window.assembled ? "m.last_end" : window_call_sql(&def->window, WINDOW_END, "m.last_pane"));
+	if (!window->assembled)
+	{
+		last = "m.last_pane";
+		end = window_call_sql(window, WINDOW_END, last);
+	}
+	return psprintf("CASE WHEN %s < %s - %s THEN %s END", last,
+					window_from_instant_sql(window, "'294276-01-01 00:00:00+00'::pg_catalog.timestamptz"),
+					window_margin_sql(window), window_to_instant_sql(window, end));
 }
 
 /* The merged rows with what each layer has of them, named m. */

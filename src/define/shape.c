@@ -232,6 +232,10 @@ shape_check(const Query *query)
 	if (query->distinctClause != NIL && hidden_group(query))
 		refuse("SELECT DISTINCT that leaves out grouping keys is not supported in a hybrid view",
 			   "Group by what is selected alone, or use DISTINCT in a query on the hybrid view.");
+	if (query->groupClause == NIL && list_length(query->groupingSets) == 1 &&
+		linitial_node(GroupingSet, query->groupingSets)->kind == GROUPING_SET_EMPTY)
+		refuse("GROUP BY () is not supported in a hybrid view",
+			   "Leave it out: aggregates without GROUP BY are of all events.");
 	if (query->groupingSets != NIL || grouping_walker((Node *) query->targetList, NULL) ||
 		grouping_walker(query->havingQual, NULL))
 		refuse("GROUPING SETS, ROLLUP, CUBE and GROUPING are not supported in a hybrid view",

@@ -335,27 +335,57 @@ sql_state_tables(const ViewDef *def, int32 id)
 }
 
 /*
- * Whether the window's argument may raise: anything but a column. Then it must not see rows that are left
- * out, or lie behind the cut.
+ * A time without end has the events of no time in it, too; the parameter being a constant, the planner drops
+ * what does not apply.
  */
-static bool
-range_may_raise(const ViewDef *def)
+static char *
+range_condition(const ViewDef *def, const char *time)
 {
-	return def->has_window && !IsA(def->window.argument, Var);
+	return psprintf("(%s >= %s AND %s < %s OR $3 = 'infinity' AND %s IS NULL)", time,
+					window_from_instant_sql(&def->window, "$2"), time,
+					window_from_instant_sql(&def->window, "$3"), time);
+}
+
+/* What no more than the event's time tells of its pane: it is what an index can be asked for. */
+static char *
+near_condition(const ViewDef *def, const char *time)
+{
+	return psprintf("(%s >= %s - %s AND %s < %s + %s OR $3 = 'infinity')", time,
+					window_from_instant_sql(&def->window, "$2"), window_margin_sql(&def->window), time,
+					window_from_instant_sql(&def->window, "$3"), window_margin_sql(&def->window));
 }
 
 /*
- * WITH _event AS (the rows of the source in question).
+ * WITH _event AS (the rows of the source in question). What may raise of the view's own must not see rows that
+ * are left out, or lie behind the cut: OFFSET 0 keeps the planner from evaluating it on them.
  */
 static void
-append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut,
-			  const char *panes, bool announce)
+append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut, PaneRange panes,
+			  bool announce)
 {
-	bool outside = panes && range_may_raise(def);
-	bool inner = source->leave_out || announce || outside;
+	const char *first = NULL; /* of the panes, what cannot raise, */
+	const char *then = NULL;  /* and what may */
 	List *names = column_names(def);
 	ListCell *lc;
+	bool inner;
 
+	if (def->has_window && panes != PANES_ALL)
+	{
+		char *time = psprintf("(%s)", print(def, def->window.argument));
+		bool column = IsA(def->window.argument, Var);
+		bool by_pane = def->window.by_pane; /* it may begin behind an event of its own: only itself tells */
+		char *exact = range_condition(def, by_pane ? psprintf("(%s)", print(def, def->window.pane)) : time);
+
+		if (panes == PANES_OUTSIDE)
+			exact = psprintf("%s IS NOT TRUE", exact);
+		if (column && !by_pane)
+			first = exact;
+		else
+			then = exact;
+		if (column && by_pane && panes == PANES_WITHIN)
+			first = near_condition(def, time);
+	}
+	inner = source->leave_out || announce || then != NULL;
 	appendStringInfoString(buf, "WITH " SOURCE " AS NOT MATERIALIZED (SELECT ");
 	foreach (lc, names)
 	{
@@ -364,11 +394,10 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	}
 	appendStringInfo(buf, "event.%s AS " SOURCE_PARTITION ", event.%s AS " SOURCE_OFFSET, source->partition,
 					 source->offset);
-	/* OFFSET 0 keeps the planner from evaluating the view's expressions on rows that are left out */
 	appendStringInfo(buf, " FROM %s%s event WHERE (%s)", inner ? "(SELECT * FROM " : "", source->relation,
 					 cut);
-	if (panes && !outside)
-		appendStringInfo(buf, " AND (%s)", panes);
+	if (first != NULL)
+		appendStringInfo(buf, " AND %s", first);
 	if (source->leave_out)
 		appendStringInfo(
 			buf,
@@ -378,13 +407,13 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	if (announce)
 		appendStringInfo(buf, " AND streambatch._at(event.%s, event.%s)", source->partition, source->offset);
 	if (inner)
-		appendStringInfo(buf, " OFFSET 0) event WHERE (%s)", outside ? panes : "true");
+		appendStringInfo(buf, " OFFSET 0) event WHERE %s", then != NULL ? then : "true");
 	appendStringInfoString(buf, ") ");
 }
 
 char *
 sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream, const char *cut,
-			const char *panes)
+			PaneRange panes)
 {
 	List *columns = NIL;
 	StringInfoData buf;
@@ -419,7 +448,7 @@ sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_s
 }
 
 char *
-sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut, const char *panes)
+sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut, PaneRange panes)
 {
 	StringInfoData buf;
 	FoldState *states;
@@ -444,36 +473,6 @@ sql_between_cuts(const BatchSource *source)
 					source->offset, source->partition, source->offset, source->partition);
 }
 
-/*
- * A time without end has the events of no time in it, too; the parameter being a constant, the planner drops
- * what does not apply.
- */
-static char *
-range_condition(const ViewDef *def, const char *time)
-{
-	return psprintf("(%s >= %s AND %s < %s OR $3 = 'infinity' AND %s IS NULL)", time,
-					window_from_instant_sql(&def->window, "$2"), time,
-					window_from_instant_sql(&def->window, "$3"), time);
-}
-
-/*
- * Where a pane may begin behind an event of its own, only the pane itself tells; the
- * event's time, taken widely, is what an index can be asked for.
- */
-char *
-sql_in_range(const ViewDef *def)
-{
-	char *time = psprintf("(%s)", print(def, def->window.argument));
-	char *pane;
-
-	if (!def->window.by_pane)
-		return range_condition(def, time);
-	pane = range_condition(def, psprintf("(%s)", print(def, def->window.pane)));
-	return psprintf("%s AND (%s >= %s - %s AND %s < %s + %s OR $3 = 'infinity')", pane, time,
-					window_from_instant_sql(&def->window, "$2"), window_margin_sql(&def->window), time,
-					window_from_instant_sql(&def->window, "$3"), window_margin_sql(&def->window));
-}
-
 char *
 sql_clear(const ViewDef *def, int32 id, bool stream)
 {
@@ -495,7 +494,7 @@ sql_extent(const ViewDef *def, const BatchSource *source)
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	append_source(&buf, def, source, sql_below_cut(source), sql_in_range(def), false);
+	append_source(&buf, def, source, sql_below_cut(source), PANES_WITHIN, false);
 	appendStringInfo(
 		&buf, "SELECT pg_catalog.min(%s), pg_catalog.max(%s), pg_catalog.count(*) FROM " SOURCE " event",
 		instant, instant);

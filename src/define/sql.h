@@ -47,29 +47,33 @@ typedef struct BatchSource
 	bool leave_out; /* rows listed in $4 int[] (partitions) and $5 bigint[] (offsets) are left out */
 } BatchSource;
 
+/* Which panes: [$2, $3) timestamptz, and no pane where $3 is infinity, or all others. Without a window it is all. */
+typedef enum PaneRange
+{
+	PANES_ALL,
+	PANES_WITHIN,
+	PANES_OUTSIDE
+} PaneRange;
+
 /*
- * INSERT of states computed from the rows that pass the conditions, which refer to the source as "event" and
- * to parameters: cut, of positions alone; panes, of the window's argument, or NULL, which is evaluated for no
- * row that the cut or leave_out keeps away. into_stream: into the stream layer, with the epoch $6 bigint;
- * else into the batch layer.
+ * INSERT of states computed from the rows that pass the cut, a condition of positions that refers to the
+ * source as "event", and are of the panes. Nothing that may raise is evaluated for a row that the cut or
+ * leave_out keeps away. into_stream: into the stream layer, with the epoch $6 bigint; else into the batch
+ * layer.
  */
 extern char *sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream,
-						 const char *cut, const char *panes);
+						 const char *cut, PaneRange panes);
 
 /*
  * The rows of the same computation one by one, each announced to streambatch._at() before its expressions are
  * evaluated.
  */
 extern char *sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut,
-							  const char *panes);
+							  PaneRange panes);
 
-/*
- * Conditions: position below the cut $1 bigint[]; pane in [$2, $3) timestamptz, and no pane where $3 is
- * infinity; position from the cut $1 on and below the cut $7 bigint[].
- */
+/* Cuts: position below the cut $1 bigint[]; from the cut $1 on and below the cut $7 bigint[]. */
 extern char *sql_below_cut(const BatchSource *source);
 extern char *sql_between_cuts(const BatchSource *source);
-extern char *sql_in_range(const ViewDef *def);
 
 /*
  * DELETE of the rows of a layer in panes [$2, $3): of the stream layer up to the epoch $6; parameters as in

@@ -184,10 +184,12 @@ constant(const List *parameters, int i, bool may_be_null, const char *function)
 
 	if (!IsA(node, Const))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("sizes, origin and time zone of %s() must be constants", function)));
+						errmsg("sizes, origin and time zone of %s() must be constants", function),
+						errhint("Write them as literals, for example '10 minutes'.")));
 	if (((Const *) node)->constisnull && !may_be_null)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("sizes and time zone of %s() must not be null", function)));
+						errmsg("sizes and time zone of %s() must not be null", function),
+						errhint("Give a length such as '10 minutes'; the time zone may be left out.")));
 	return (Const *) node;
 }
 
@@ -271,29 +273,19 @@ pane_call(const StreamWindow *window, const FuncExpr *call, const WindowFunction
 	const WindowShape *shape = &window->shape;
 	FuncExpr *pane;
 	Interval size = {0};
-	Node *origin;
-	Node *zone;
+	Const *zone;
 
-	if (functions->has_grid)
-	{
-		origin = list_nth(call->args, functions->has_step ? 3 : 2);
-		zone = list_nth(call->args, functions->has_step ? 4 : 3);
-	}
-	else
-	{
-		origin = (Node *) makeNullConst(window->type, -1, InvalidOid);
-		zone = (Node *) makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1, CStringGetTextDatum("UTC"), false,
-								  false);
-	}
-	if (functions->kind == WINDOW_TUMBLE || shape->grid.months || shape->line != LINE_OWN ||
-		shape->day != 0 || strcmp(TextDatumGetCString(castNode(Const, zone)->constvalue), "UTC") != 0)
+	if (!functions->has_step || shape->grid.months || shape->line != LINE_OWN || shape->day != 0)
+		return twin(call, functions->pane);
+	zone = list_nth_node(Const, call->args, 4);
+	if (strcmp(TextDatumGetCString(zone->constvalue), "UTC") != 0)
 		return twin(call, functions->pane);
 	if (shape->pane % USECS_PER_DAY == 0)
 		size.day = shape->pane / USECS_PER_DAY;
 	else
 		size.time = shape->pane;
 	pane = copyObject(unconstify(FuncExpr *, call));
-	pane->args = list_make4(linitial(pane->args), interval_constant(&size), origin, zone);
+	pane->args = list_make4(linitial(pane->args), interval_constant(&size), list_nth(pane->args, 3), zone);
 	return twin(pane, functions_of(WINDOW_TUMBLE)->pane);
 }
 
@@ -403,6 +395,32 @@ fill_native(StreamWindow *window, Node *pane, Node *argument, const Interval *si
 	make_shape(window, functions);
 }
 
+static void
+hint_native(void *arg)
+{
+	errhint("%s", (const char *) arg);
+}
+
+/* Call date_trunc() or date_bin() for any time: what they refuse for every event is said at once. */
+static void
+try_native(const FuncExpr *call, const Datum *args, int nargs, const char *hint)
+{
+	LOCAL_FCINFO(fcinfo, 3);
+	ErrorContextCallback context = {error_context_stack, hint_native, unconstify(char *, hint)};
+	FmgrInfo function;
+
+	fmgr_info(call->funcid, &function);
+	InitFunctionCallInfoData(*fcinfo, &function, nargs, InvalidOid, NULL, NULL);
+	for (int i = 0; i < nargs; i++)
+	{
+		fcinfo->args[i].value = args[i];
+		fcinfo->args[i].isnull = false;
+	}
+	error_context_stack = &context;
+	(void) FunctionCallInvoke(fcinfo);
+	error_context_stack = context.previous;
+}
+
 static bool
 fill_date_trunc(StreamWindow *window, FuncExpr *call)
 {
@@ -411,6 +429,13 @@ fill_date_trunc(StreamWindow *window, FuncExpr *call)
 	const char *zone = "UTC";
 	int64 origin = YEAR_2001;
 
+	if (field == NULL && IsA(name, Const) && !((Const *) name)->constisnull)
+	{
+		Datum args[3] = {((Const *) name)->constvalue, TimestampGetDatum(0), CStringGetTextDatum(zone)};
+
+		try_native(call, args, list_length(call->args),
+				   "The usual fields are 'minute', 'hour', 'day', 'week', 'month', 'quarter' and 'year'.");
+	}
 	if (field == NULL)
 		return false;
 	if (call->funcid == F_DATE_TRUNC_TEXT_TIMESTAMPTZ)
@@ -434,6 +459,7 @@ fill_date_bin(StreamWindow *window, FuncExpr *call)
 	Node *stride = eval_const_expressions(NULL, copyObject(linitial(call->args)));
 	Node *origin = eval_const_expressions(NULL, copyObject(lthird(call->args)));
 	Interval size = {0};
+	Datum args[3];
 	int64 at;
 
 	if (!IsA(stride, Const) || !IsA(origin, Const) || ((Const *) stride)->constisnull ||
@@ -441,13 +467,18 @@ fill_date_bin(StreamWindow *window, FuncExpr *call)
 		return false;
 	size = *DatumGetIntervalP(((Const *) stride)->constvalue);
 	at = DatumGetInt64(((Const *) origin)->constvalue);
-	/* what it refuses it raises itself, on the first event */
-	if (size.month != 0 || size.day < 0 || size.time < 0 || size.day > 1000000 || TIMESTAMP_NOT_FINITE(at))
+	args[0] = ((Const *) stride)->constvalue;
+	args[1] = TimestampGetDatum(0);
+	args[2] = TimestampGetDatum(at);
+	try_native(
+		call, args, 3,
+		"Give date_bin() a stride of days or less, such as '10 minutes', and a finite origin; for months "
+		"there are date_trunc() and streambatch.tumble().");
+	/* what is no window of ours has a value for each event all the same */
+	if (size.day < 0 || size.time < 0 || size.day > 1000000)
 		return false;
 	size.time += size.day * USECS_PER_DAY;
 	size.day = 0;
-	if (size.time <= 0)
-		return false;
 	fill_native(window, (Node *) call, lsecond(call->args), &size, &at, "UTC");
 	return true;
 }

@@ -164,13 +164,14 @@ forget_walk(Datum call)
 	((WindowCall *) DatumGetPointer(call))->walking = false;
 }
 
-/* One window of the series of those that hold the first argument. */
+/* One window of the series of those that hold the first argument, and whose edges both are times. */
 static Datum
 next_window(FunctionCallInfo fcinfo, WindowKind kind, WindowResult result)
 {
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
 	WindowCall *call = get_call(fcinfo);
 	TimeSlice window;
+	bool more;
 
 	if (set == NULL || !IsA(set, ReturnSetInfo) || !(set->allowedModes & SFRM_ValuePerCall))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -186,7 +187,10 @@ next_window(FunctionCallInfo fcinfo, WindowKind kind, WindowResult result)
 		RegisterExprContextCallback(set->econtext, forget_walk, PointerGetDatum(call));
 		call->walking = true;
 	}
-	if (!window_walk_next(&call->walk, &window))
+	do
+		more = window_walk_next(&call->walk, &window);
+	while (more && (TIMESTAMP_NOT_FINITE(window.start) || TIMESTAMP_NOT_FINITE(window.end)));
+	if (!more)
 	{
 		UnregisterExprContextCallback(set->econtext, forget_walk, PointerGetDatum(call));
 		call->walking = false;
@@ -256,11 +260,15 @@ Datum
 streambatch_session_pane(PG_FUNCTION_ARGS)
 {
 	WindowCall *call = get_call(fcinfo);
+	WindowShape *shape;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
-	return pane_of(fcinfo, call, get_shape(call, WINDOW_SESSION, NULL, PG_GETARG_INTERVAL_P(1), NULL, NULL),
-				   RESULT_START);
+	shape = get_shape(call, WINDOW_SESSION, NULL, PG_GETARG_INTERVAL_P(1), NULL, NULL);
+	/* a session that ends after all time could not be shown */
+	if (window_time(call->type, PG_GETARG_DATUM(0)) >= END_TIMESTAMP - shape->size)
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+	return pane_of(fcinfo, call, shape, RESULT_START);
 }
 
 /* session() and session_end(): which session an event belongs to is not to be seen from the event alone. */

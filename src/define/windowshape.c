@@ -65,8 +65,8 @@ static const struct
 static void
 refuse(const char *message, const char *what, const char *hint)
 {
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg_internal(message, what),
-					hint ? errhint("%s", hint) : 0));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg_internal(message, what), errhint("%s", hint)));
 }
 
 static WindowLength
@@ -78,13 +78,14 @@ length_of(const Interval *interval, Oid type, const char *what)
 		refuse("%s mixes months, days and hours", what,
 			   "Use one kind of unit, for example '36 hours' or '2 days'.");
 	if (interval->month <= 0 && interval->day <= 0 && interval->time <= 0)
-		refuse("%s must be greater than zero", what, NULL);
+		refuse("%s must be greater than zero", what,
+			   "Give a length such as '10 minutes', '1 day' or '1 month'.");
 	result.unit = interval->month != 0 ? UNIT_MONTHS : interval->day != 0 ? UNIT_DAYS : UNIT_HOURS;
 	result.length = interval->month != 0 ? interval->month : interval->time;
 	if (interval->day != 0 && pg_mul_s64_overflow(interval->day, USECS_PER_DAY, &result.length))
 		result.length = PG_INT64_MAX;
 	if (result.length > MAX_LENGTH)
-		refuse("%s is too large", what, NULL);
+		refuse("%s is too large", what, "For a total over all time, group by no window.");
 	if (type == DATEOID && result.unit == UNIT_HOURS && result.length % USECS_PER_DAY != 0)
 		refuse("%s must be whole days over a date", what, "Cast the date to timestamp for shorter windows.");
 	return result;
@@ -125,14 +126,16 @@ check_step(WindowKind kind, WindowLength step, WindowLength size)
 		refuse("%s is longer than the window size", what,
 			   psprintf("The order of the arguments is %s.", kinds[kind].call));
 	if (step.unit != size.unit && !steps_of_day)
-		refuse(
-			"%s is of another kind than the window size", what,
-			"Give both in hours, both in days or both in months, for example '24 hours' instead of '1 day'.");
+		refuse("%s is of another kind than the window size", what,
+			   step.unit == UNIT_MONTHS || size.unit == UNIT_MONTHS
+				   ? "Months are of no fixed length: give both in months, or none of them."
+				   : "Give both in hours, or both in days, for example '24 hours' instead of '1 day'.");
 	if (steps_of_day && USECS_PER_DAY % step.length != 0)
 		refuse("%s does not divide a day", what,
 			   "In a window size of days a step is of whole days, or of a length that divides 24 hours.");
 	if (kind == WINDOW_CUMULATE && size.length % step.length != 0)
-		refuse("window size is not a multiple of the %s", what, NULL);
+		refuse("window size is not a multiple of the %s", what,
+			   "Use a step that divides the size, for example '10 minutes' in '1 hour'.");
 }
 
 static int64
@@ -156,7 +159,8 @@ init_grid(WindowShape *shape, bool calendar, bool months, const int64 *origin)
 	ZoneClock *clock = &shape->clock;
 
 	if (origin != NULL && TIMESTAMP_NOT_FINITE(*origin))
-		refuse("%s must be finite", "window origin", NULL);
+		refuse("%s must be finite", "window origin",
+			   "Give the beginning of any one window, for example '2025-01-01'.");
 	shape->line = LINE_OWN;
 	if (shape->type == TIMESTAMPTZOID)
 	{
@@ -318,7 +322,7 @@ step_in_day(WindowShape *shape, int64 time)
 	int64 end;
 
 	if (TIMESTAMP_NOT_FINITE(day.start) || TIMESTAMP_NOT_FINITE(day.end))
-		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+		return day;
 	if (naive)
 	{
 		instants.start = clock_instant(clock, day.start);

@@ -69,10 +69,10 @@ explain_layers(ReturnSetInfo *rsinfo, const ViewRow *row)
 	if (catalog_stream(row->stream, &stream) && OidIsValid(stream.archive))
 	{
 		Computation *c = compute_open(row);
-		char *panes = def->has_window ? sql_in_range(def) : NULL;
 
 		put_lines(rsinfo, "batch layer, for each chunk of a refresh:", sql_clear(def, row->id, false));
-		put_lines(rsinfo, "", sql_compute(def, row->id, &c->source, false, sql_below_cut(&c->source), panes));
+		put_lines(rsinfo, "",
+				  sql_compute(def, row->id, &c->source, false, sql_below_cut(&c->source), PANES_WITHIN));
 		put_lines(rsinfo, "", sql_clear(def, row->id, true));
 	}
 	else

@@ -245,9 +245,9 @@ load_positions(void)
 	w->last_partitions = GetCurrentTimestamp();
 }
 
-/* Drop what was not stored, and read it again. */
+/* Drop what was not stored. */
 static void
-rewind_all(void)
+forget_all(void)
 {
 	ListCell *lc;
 
@@ -262,6 +262,13 @@ rewind_all(void)
 	foreach (lc, w->d.views)
 		viewfold_dropped(lfirst(lc));
 	positions_rewind(&w->positions);
+}
+
+/* Drop what was not stored, and read it again. */
+static void
+rewind_all(void)
+{
+	forget_all();
 	positions_assign(&w->positions, w->consumer);
 }
 
@@ -442,12 +449,13 @@ static int
 take_batch(void)
 {
 	int max = w->careful > 0 ? CAREFUL_ROWS : INTAKE_MAX;
+	bool alone = !w->in_transaction;
 	bool clean;
 
 	w->d.intake.nmessages = consumer_take(w->consumer, w->d.intake.messages, max, 0);
 	if (w->d.intake.nmessages == 0)
 		return 0;
-	if (!w->in_transaction && !begin_fold())
+	if (alone && !begin_fold())
 	{
 		/* loaded anew, and rewound: these come again, for the views of now */
 		consumer_release(w->consumer);
@@ -455,6 +463,20 @@ take_batch(void)
 	}
 	max = w->d.intake.nmessages;
 	clean = fold_batch();
+	/* where nothing but a few messages is lost, they are at hand, and need not be read again */
+	while (!clean && alone && w->careful > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		w->careful = CAREFUL_BATCHES;
+		forget_all();
+		if (!begin_fold())
+		{
+			consumer_release(w->consumer);
+			return 1;
+		}
+		w->d.intake.nmessages = max;
+		clean = fold_batch();
+	}
 	consumer_release(w->consumer);
 	intake_clear(&w->d.intake);
 	if (w->careful > 0)

@@ -16,6 +16,8 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "source/stream.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
@@ -118,6 +120,14 @@ compute_open(const ViewRow *view)
 	if (!catalog_stream(view->stream, &stream_row))
 		elog(ERROR, "stream %u has no row", view->stream);
 	stream = stream_open(view->stream);
+	/* as the worker would find it on the next event */
+	if (pg_class_aclcheck(view->stream, c->owner, ACL_SELECT) != ACLCHECK_OK &&
+		pg_attribute_aclcheck_all(view->stream, c->owner, ACL_SELECT, ACLMASK_ANY) != ACLCHECK_OK)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("permission denied for foreign table %s", stream->name),
+						errhint("The hybrid view's owner reads the stream: GRANT SELECT ON %s TO %s.",
+								quote_qualified_identifier(stream->schema, stream->name),
+								quote_identifier(GetUserNameFromId(c->owner, false)))));
 	if (!OidIsValid(stream_row.archive))
 		ereport(
 			ERROR,
@@ -129,6 +139,7 @@ compute_open(const ViewRow *view)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("the archive of stream \"%s\" is gone", stream->name),
 						errhint("Drop the stream and its hybrid views, and create them again.")));
+	stream_check_archive(stream, stream_row.archive);
 	guard_enter(&guard, InvalidOid, view->settings);
 	c->def = analyse_stored(view->id, c->owner);
 	guard_leave(&guard);
@@ -214,10 +225,13 @@ compute(const Computation *c, bool into_stream, const char *cut, PaneRange panes
 	{
 		at_known = false;
 		/* where no row raises by itself, it is the aggregate that does */
-		if (attempt(read_rows, &job, CurrentMemoryContext) != NULL && at_known)
+		if (attempt(read_rows, &job, CurrentMemoryContext) != NULL)
 		{
-			error->detail = psprintf("The event at partition %d, offset %lld of the archive %s raises it.",
-									 at_partition, (long long) at_offset, c->source.relation);
+			error->detail =
+				at_known ? psprintf("The event at partition %d, offset %lld of the archive %s raises it.",
+									at_partition, (long long) at_offset, c->source.relation)
+						 : psprintf("An event without a position in the archive %s raises it.",
+									c->source.relation);
 			error->hint = "Guard the expression in the view's query, or delete the event from the archive.";
 		}
 	}
@@ -272,6 +286,10 @@ compute_between(const Computation *c, const Cut *from, const Cut *to, int64 epoc
 	return compute(c, true, sql_between_cuts(&c->source), PANES_ALL, values);
 }
 
+/*
+ * Tell the archive's block range indexes of their latest rows, where nobody is in the way: whoever waits for a
+ * snapshot of ours (CREATE INDEX CONCURRENTLY) or goes on to the view (in a transaction) must not be waited for.
+ */
 void
 compute_summarise(const Computation *c)
 {
@@ -283,6 +301,8 @@ compute_summarise(const Computation *c)
 	Datum values[1] = {ObjectIdGetDatum(c->archive)};
 	Guard guard;
 
+	if (!ConditionalLockRelationOid(c->archive, ShareUpdateExclusiveLock))
+		return;
 	guard_enter(&guard, guard_owner_of(c->archive), NULL);
 	SPI_connect();
 	if (SPI_execute_with_args(sql, 1, types, values, NULL, false, 0) != SPI_OK_SELECT)

@@ -54,6 +54,7 @@
 typedef struct Run
 {
 	Oid view;
+	Oid archive;
 	MemoryContext context; /* survives the transactions */
 	Computation *c;
 	Cut *cut;
@@ -91,6 +92,14 @@ next_transaction(void)
 	EnsurePortalSnapshotExists();
 }
 
+static void
+check_exists(const Run *run)
+{
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(run->view)))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("the hybrid view was dropped while it was refreshed")));
+}
+
 /*
  * Keep the view, and what its query reads, for this transaction: a DROP waits for its end, or is waited for
  * here.
@@ -98,15 +107,9 @@ next_transaction(void)
 static void
 hold_view(const Run *run, const ViewRow *row)
 {
-	List *relations = list_concat(list_make2_oid(row->stream, run->view), relations_read(row->id));
-	StreamRow stream;
-
-	if (catalog_stream(row->stream, &stream))
-		relations = lappend_oid(relations, stream.archive);
-	locks_take(relations, NIL);
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(run->view)))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("the hybrid view was dropped while it was refreshed")));
+	locks_take(list_concat(list_make3_oid(row->stream, run->view, run->archive), relations_read(row->id)),
+			   catalog_written_tables());
+	check_exists(run);
 }
 
 static void
@@ -217,15 +220,20 @@ choose_chunks(const Run *run, Ranges ranges)
 	return chunks;
 }
 
-/* Step 1: short, because the worker waits. */
+/*
+ * Step 1: short, because the worker waits; and without a lock on anything that whoever holds the stream's row
+ * could wait for.
+ */
 static void
 take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->context);
 
+	locks_take(NIL, catalog_written_tables());
 	if (!catalog_lock_stream(row->stream, stream))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the stream of the hybrid view was dropped")));
+	check_exists(run);
 	run->cut = compute_cut(row->stream);
 	run->cut_at = GetCurrentTimestamp();
 	run->closed_epoch = catalog_raise_epoch(run->view);
@@ -255,7 +263,6 @@ plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
 		run->id =
 			catalog_begin_run(row->id, run->view, "refresh", run->closed_epoch, compute_cut_array(run->cut),
 							  ranges.items[0].from, ranges.items[ranges.n - 1].to);
-		compute_summarise(run->c);
 		run->chunks = choose_chunks(run, ranges);
 		catalog_run_chunks(run->id, run->chunks.n);
 	}
@@ -305,18 +312,25 @@ refresh(Run *run, ViewRow *row)
 	StreamRow stream;
 	MemoryContext old;
 
+	if (catalog_stream(row->stream, &stream))
+		run->archive = stream.archive;
 	next_transaction();
 	hold_view(run, row);
 	old = MemoryContextSwitchTo(run->context);
 	run->c = compute_open(row);
 	MemoryContextSwitchTo(old);
 	check_arguments(row, run, run->c->def);
+	next_transaction();
 	take_cut(run, row, &stream);
+	compute_summarise(run->c);
+	next_transaction();
 	if (!plan_chunks(run, row, &stream))
 	{
 		ereport(NOTICE,
 				(errmsg("hybrid view \"%s\" has no window to refresh", get_rel_name(run->view)),
-				 run->full || run->has_from || run->has_to
+				 run->c->def->has_window && !run->has_to && !stream.has_watermark
+					 ? errdetail("The stream has no watermark yet, by which a window could have ended.")
+				 : run->full || run->has_from || run->has_to
 					 ? errdetail("No window of the range has ended before the watermark.")
 					 : errdetail("Every window that has ended is covered already, and none has changed.")));
 		return;

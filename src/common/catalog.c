@@ -67,6 +67,19 @@ catalog_lock_stream(Oid stream, StreamRow *row)
 	return catalog_stream(stream, row);
 }
 
+bool
+catalog_try_lock_stream(Oid stream)
+{
+	static Statement s = {
+		"SELECT FROM streambatch._stream WHERE stream = $1 FOR NO KEY UPDATE SKIP LOCKED", 1, {REGCLASSOID}};
+	Datum values[1] = {ObjectIdGetDatum(stream)};
+	StatementCall call;
+
+	statement_run(&call, &s, values, NULL);
+	statement_finish(&call);
+	return call.nrows == 1;
+}
+
 Oid
 catalog_stream_of_archive(Oid archive)
 {
@@ -144,9 +157,9 @@ catalog_flushed(Oid stream, const StreamCounts *counts, bool has_watermark, Time
 }
 
 List *
-catalog_flushed_tables(void)
+catalog_written_tables(void)
 {
-	static const char *const names[] = {"_stream", "_view", "_progress", "_dead_letter"};
+	static const char *const names[] = {"_stream", "_view", "_progress", "_dead_letter", "_coverage", "_run"};
 	Oid schema = get_namespace_oid("streambatch", true);
 	List *result = NIL;
 

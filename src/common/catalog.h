@@ -62,6 +62,8 @@ typedef struct DeadLetter
 /* Streams */
 extern bool catalog_stream(Oid stream, StreamRow *row);
 extern bool catalog_lock_stream(Oid stream, StreamRow *row);
+/* The same without waiting for whoever holds it, and without reading; false, too, where there is no row. */
+extern bool catalog_try_lock_stream(Oid stream);
 /* The stream that keeps its events in this table; InvalidOid: none. */
 extern Oid catalog_stream_of_archive(Oid archive);
 extern void catalog_insert_stream(Oid stream, Oid archive, ArrayType *settings);
@@ -70,8 +72,8 @@ extern void catalog_set_paused(Oid stream, bool paused, bool resumed);
 extern void catalog_set_started(Oid stream);
 extern void catalog_flushed(Oid stream, const StreamCounts *counts, bool has_watermark,
 							TimestampTz watermark);
-/* The tables that a flush writes, of Oids; fewer where the extension is being dropped. */
-extern List *catalog_flushed_tables(void);
+/* The tables that flushes and refreshes write, of Oids; fewer where the extension is being dropped. */
+extern List *catalog_written_tables(void);
 extern List *catalog_runnable_streams(void); /* of Oids */
 extern ProgressRow *catalog_progress(Oid stream, int *n);
 extern void catalog_put_progress(Oid stream, const ProgressRow *rows, int n);

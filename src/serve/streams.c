@@ -155,15 +155,21 @@ refuse_archive(const Stream *stream, const char *problem)
 }
 
 static void
-check_column(const Stream *stream, Oid archive, const char *name, Oid type)
+check_column(const Stream *stream, Oid archive, const char *name, Oid type, int32 typmod)
 {
 	AttrNumber att = get_attnum(archive, name);
+	Oid has;
+	int32 has_typmod;
+	Oid collation;
 
 	if (att == InvalidAttrNumber)
 		refuse_archive(stream, psprintf("It has no column \"%s\".", name));
-	if (get_atttype(archive, att) != type)
-		refuse_archive(stream, psprintf("Its column \"%s\" is of type %s, not %s.", name,
-										format_type_be(get_atttype(archive, att)), format_type_be(type)));
+	if (stream_column_fits(archive, att, type, typmod))
+		return;
+	get_atttypetypmodcoll(archive, att, &has, &has_typmod, &collation);
+	refuse_archive(stream, psprintf("Its column \"%s\" is of type %s, not %s.", name,
+									format_type_with_typemod(has, has_typmod),
+									format_type_with_typemod(type, typmod)));
 }
 
 /* An existing table serves if it has every column of the stream, and the position. */
@@ -192,12 +198,13 @@ check_archive(const Stream *stream, Oid archive, const char *partition, const ch
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
 		if (!stream->columns[i].dropped)
-			check_column(stream, archive, stream->columns[i].name, stream->columns[i].type);
+			check_column(stream, archive, stream->columns[i].name, stream->columns[i].type,
+						 stream->columns[i].typmod);
 	}
 	if (stream_meta_column(stream, META_PARTITION) == 0)
-		check_column(stream, archive, partition, INT4OID);
+		check_column(stream, archive, partition, INT4OID, -1);
 	if (stream_meta_column(stream, META_OFFSET) == 0)
-		check_column(stream, archive, offset, INT8OID);
+		check_column(stream, archive, offset, INT8OID, -1);
 }
 
 /* The worker writes the archive, and a refresh reads it, as the stream's owner would. */

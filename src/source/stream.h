@@ -95,4 +95,16 @@ extern AttrNumber stream_meta_column(const Stream *stream, StreamMeta meta);
  */
 extern void stream_position_columns(const Stream *stream, const char **partition, const char **offset);
 
+/*
+ * Whether an archive's column holds every value of a stream's type; its type may be without a modifier that
+ * the stream's has.
+ */
+extern bool stream_column_fits(Oid archive, AttrNumber att, Oid type, int32 typmod);
+
+/*
+ * Raises, with the statement that mends it, unless the archive has all columns of the stream and the position,
+ * and of these types: either may have been altered since the stream's first use.
+ */
+extern void stream_check_archive(const Stream *stream, Oid archive);
+
 #endif /* STREAMBATCH_STREAM_H */

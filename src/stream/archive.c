@@ -162,29 +162,6 @@ insert_statement(const ArchiveWriter *w, const char *partition, const char *offs
 					into.data, from.data, quote_qualified_identifier(stream->schema, stream->name));
 }
 
-/* A column that came to the stream later is not left out in silence. */
-static void
-check_columns(const ArchiveWriter *w)
-{
-	const Stream *stream = w->stream;
-
-	for (int i = 0; i < stream->desc->natts; i++)
-	{
-		const StreamColumn *column = &stream->columns[i];
-
-		if (column->dropped || get_attnum(RelationGetRelid(w->rel), column->name) != InvalidAttrNumber)
-			continue;
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-						errmsg("archive \"%s\" has no column \"%s\" of stream \"%s\"",
-							   RelationGetRelationName(w->rel), column->name, stream->name),
-						errhint("ALTER TABLE %s ADD COLUMN %s %s, or RENAME COLUMN as in the stream.",
-								quote_qualified_identifier(get_namespace_name(RelationGetNamespace(w->rel)),
-														   RelationGetRelationName(w->rel)),
-								quote_identifier(column->name),
-								format_type_with_typemod(column->type, column->typmod))));
-	}
-}
-
 ArchiveWriter *
 archive_open(const Stream *stream, Oid archive)
 {
@@ -209,7 +186,7 @@ archive_open(const Stream *stream, Oid archive)
 								quote_qualified_identifier(get_namespace_name(RelationGetNamespace(w->rel)),
 														   RelationGetRelationName(w->rel)),
 								quote_identifier(GetUserNameFromId(stream->owner, false)))));
-	check_columns(w);
+	stream_check_archive(stream, archive);
 	w->plain = w->rel->rd_rel->relkind == RELKIND_RELATION && !w->rel->rd_rel->relispartition &&
 			   w->rel->trigdesc == NULL && map_columns(w, partition, offset);
 	if (!w->plain)

@@ -102,8 +102,9 @@ load_view(Definition *d, const ViewRow *row)
 	if (error != NULL)
 	{
 		letters_reject_error(error);
-		ereport(LOG,
-				(errmsg("hybrid view \"%s\" is suspended: %s", get_rel_name(row->view), error->message)));
+		if (get_rel_name(row->view) != NULL)
+			ereport(LOG,
+					(errmsg("hybrid view \"%s\" is suspended: %s", get_rel_name(row->view), error->message)));
 		catalog_suspend_view(row->view, error->sqlerrcode, error->message);
 		return;
 	}
@@ -205,6 +206,8 @@ definition_load(Definition *d)
 	if (result == DEFINITION_LOADED)
 	{
 		d->stream = stream_open(d->relid);
+		if (get_rel_name(d->row.archive) != NULL)
+			stream_check_archive(d->stream, d->row.archive);
 		if (first)
 			watch(d->stream);
 		letters_init(&d->letters, d->context);

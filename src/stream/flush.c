@@ -2,7 +2,8 @@
  * flush.c
  *		The flush (see flush.h), step by step as the cut protocol demands (docs/design.md):
  *
- *		1. lock the stream's row; a cut waits for us, or we for it
+ *		1. lock the stream's row; a cut waits for us, or we for it, though not for long: we hold table locks, and a session that
+ *		   has the row (by pause(), say) may go on to wait for one of these tables
  *		2. compare generation and positions with those that the fold began from: another set of views, or another owner, and nothing is written
  *		3. only now read each view's epoch: a cut that has committed has raised it, and what we write is behind that cut
  *		4. states, dead letters, positions, counts and watermark; the archive's rows are in the same transaction already
@@ -15,6 +16,7 @@
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "common/guard.h"
+#include "miscadmin.h"
 #include "stream/flush.h"
 #include "stream/states.h"
 #include "utils/memutils.h"
@@ -22,6 +24,7 @@
 #include "utils/timestamp.h"
 
 #define REPORT_MS 10000
+#define PATIENCE_MS 200 /* less than a deadlock_timeout: nobody is told of a deadlock that we end ourselves */
 
 static int64
 epoch_of(List *rows, int32 view_id)
@@ -93,6 +96,25 @@ report_dead_letters(const FlushJob *job)
 	unreported = 0;
 }
 
+/* Lock the stream's row if it is to be had soon. False: somebody keeps it. */
+static bool
+lock_stream(Oid stream, StreamRow *row, bool *exists)
+{
+	TimestampTz start = GetCurrentTimestamp();
+
+	*exists = true;
+	while (!catalog_try_lock_stream(stream))
+	{
+		*exists = catalog_stream(stream, row);
+		if (!*exists || TimestampDifferenceExceeds(start, GetCurrentTimestamp(), PATIENCE_MS))
+			return !*exists;
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(1000);
+	}
+	*exists = catalog_stream(stream, row);
+	return true;
+}
+
 FlushResult
 flush_write(const FlushJob *job)
 {
@@ -102,8 +124,11 @@ flush_write(const FlushJob *job)
 	ListCell *lc;
 	TimestampTz watermark = 0;
 	bool has_watermark;
+	bool exists;
 
-	if (!catalog_lock_stream(stream, &row) || row.generation != job->generation)
+	if (!lock_stream(stream, &row, &exists))
+		return FLUSH_BUSY;
+	if (!exists || row.generation != job->generation)
 		return FLUSH_STALE;
 	positions_check(job->positions, stream);
 	views = catalog_views_of(stream);

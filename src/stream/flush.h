@@ -20,6 +20,7 @@ typedef struct FlushJob
 typedef enum FlushResult
 {
 	FLUSH_DONE,
+	FLUSH_BUSY,	 /* somebody keeps the stream's row: abort, wait for it without any lock, read again */
 	FLUSH_STALE, /* the set of views has changed: abort, load it again, read again */
 	FLUSH_RETRY	 /* combining failed: abort, read again; that view's next flush appends */
 } FlushResult;

@@ -302,7 +302,7 @@ begin_fold(void)
 		read = list_concat(read, vf->relations);
 		written = lappend_oid(written, vf->state_table);
 	}
-	locks_take(read, list_concat(written, catalog_flushed_tables()));
+	locks_take(read, list_concat(written, catalog_written_tables()));
 	PushActiveSnapshot(GetTransactionSnapshot());
 	current = definition_current(&w->d, &row);
 	if (current && OidIsValid(w->d.row.archive))
@@ -369,6 +369,18 @@ fold_batch(void)
 	return clean;
 }
 
+/* Wait until nobody keeps the stream's row, with no other lock. */
+static void
+await_stream(void)
+{
+	StreamRow row;
+
+	begin();
+	(void) catalog_lock_stream(w->d.relid, &row);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(w->context);
+}
+
 static void
 flush(void)
 {
@@ -390,9 +402,11 @@ flush(void)
 		reload();
 		return;
 	}
-	if (result == FLUSH_RETRY)
+	if (result == FLUSH_RETRY || result == FLUSH_BUSY)
 	{
 		rewind_all();
+		if (result == FLUSH_BUSY)
+			await_stream();
 		return;
 	}
 	CommitTransactionCommand();

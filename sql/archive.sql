@@ -186,6 +186,34 @@ CALL streambatch.refresh('archive_elsewhere.counted');
 SELECT * FROM archive_elsewhere.counted ORDER BY k;
 SELECT stream, archive FROM streambatch.stat_stream WHERE stream = 'archive_elsewhere.parted_now'::regclass;
 
+-- ---- types that are altered on one side alone: nothing is rounded in silence ----
+\! test/broker/broker-command create drift 1
+CREATE FOREIGN TABLE drift (x int, n numeric(6, 2)) SERVER archive_kafka OPTIONS (topic 'drift');
+SELECT streambatch.create_view('drift_count', 'SELECT count(*) AS c FROM drift');
+INSERT INTO drift VALUES (1, 1.25);
+SELECT streambatch.wait_for('drift');
+ALTER FOREIGN TABLE drift ALTER COLUMN n TYPE numeric(6, 3);
+SELECT await_error('drift');
+SELECT streambatch.create_view('drift_sum', 'SELECT sum(n) AS n, sum(x) AS x FROM drift');
+CALL streambatch.refresh('drift_count');
+-- without a modifier it holds every value
+ALTER TABLE drift_archive ALTER COLUMN n TYPE numeric;
+SELECT streambatch.create_view('drift_sum', 'SELECT sum(n) AS n, sum(x) AS x FROM drift');
+INSERT INTO drift VALUES (40000, 1.255);
+SELECT streambatch.wait_for('drift');
+SELECT * FROM drift_sum, drift_count;
+CALL streambatch.refresh('drift_sum');
+SELECT * FROM drift_sum, drift_count;
+ALTER TABLE drift_archive ALTER COLUMN x TYPE float8;
+INSERT INTO drift VALUES (3, 1);
+SELECT await_error('drift');
+ALTER TABLE drift_archive ALTER COLUMN x TYPE int;
+SELECT streambatch.wait_for('drift');
+SELECT * FROM drift_sum, drift_count;
+ALTER FOREIGN TABLE drift ADD COLUMN late text;
+SELECT await_error('drift');
+SELECT streambatch.create_view('drift_late', 'SELECT late, count(*) FROM drift GROUP BY 1');
+
 -- ---- rows that were there before the first message ----
 \! test/broker/broker-command create backfill 1
 CREATE FOREIGN TABLE backfill (k text) SERVER archive_kafka OPTIONS (topic 'backfill');

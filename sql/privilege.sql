@@ -142,7 +142,17 @@ SELECT k, w, c FROM own ORDER BY w;
 SET ROLE privilege_reader;
 SELECT view, state, error_sqlstate, error_message FROM streambatch.stat_view WHERE view = 'theirs'::regclass;
 SELECT * FROM theirs ORDER BY k;
+-- until it is granted again, and the view refreshed
+CALL streambatch.refresh('theirs');
+SET ROLE privilege_owner;
+GRANT SELECT ON events TO privilege_reader;
+SET ROLE privilege_reader;
+CALL streambatch.refresh('theirs');
+SELECT view, state, error_sqlstate, error_message FROM streambatch.stat_view WHERE view = 'theirs'::regclass;
+SELECT * FROM theirs ORDER BY k;
 DROP VIEW theirs;
+SET ROLE privilege_owner;
+REVOKE SELECT ON events FROM privilege_reader;
 RESET ROLE;
 
 -- ---- an archive that is somebody else's table ----

@@ -201,6 +201,19 @@ SELECT streambatch.create_view('ratio_late', $$SELECT streambatch.tumble(ts, '1 
 SELECT streambatch.create_view('ratio_late', $$SELECT streambatch.tumble(ts, '1 h') AS w, sum(n / nullif(d, 0)) AS s FROM failing GROUP BY 1$$);
 SELECT * FROM ratio_late ORDER BY w;
 SELECT kind, state, cut, from_time, to_time, chunks, chunks_done FROM streambatch.refresh_history WHERE view = 'ratio_late'::regclass;
+-- a row that somebody put into the archive has no position to be named by
+INSERT INTO failing_archive (n, d, ts) VALUES (1, 0, '2025-02-14 00:40');
+CALL streambatch.refresh('ratio', full => true);
+DELETE FROM failing_archive WHERE partition IS NULL;
+
+-- ---- no watermark yet: one partition of two is silent ----
+\! test/broker/broker-command create silent 2
+CREATE FOREIGN TABLE silent (n int, ts timestamptz, partition int OPTIONS (metadata 'partition')) SERVER refresh_kafka
+    OPTIONS (topic 'silent', event_time 'ts', idle_timeout '1 h');
+SELECT streambatch.create_view('silent_hourly', $$SELECT streambatch.tumble(ts, '1 h') AS w, count(*) AS c FROM silent GROUP BY 1$$);
+INSERT INTO silent VALUES (1, '2025-02-14 00:10', 0), (2, '2025-02-14 03:10', 0);
+SELECT streambatch.wait_for('silent');
+CALL streambatch.refresh('silent_hourly');
 
 SET client_min_messages = warning;
 DROP SCHEMA refresh CASCADE;

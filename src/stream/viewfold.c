@@ -526,6 +526,17 @@ viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
 	return result;
 }
 
+void
+viewfold_count(const char *taken, int nrows, StreamCounts *counts)
+{
+	for (int i = 0; i < nrows; i++)
+	{
+		counts->folded += taken[i] == ROW_FOLDED;
+		counts->dead += taken[i] == ROW_DEAD;
+		counts->filtered += taken[i] == ROW_FILTERED;
+	}
+}
+
 const ErrorData *
 viewfold_failure(const ViewFold *vf)
 {

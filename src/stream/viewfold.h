@@ -69,6 +69,9 @@ extern Bitmapset *viewfold_columns(const ViewFold *vf, Bitmapset *attnums);
  */
 extern ViewFoldResult viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters);
 
+/* Add what became of the rows, once all views have had them. */
+extern void viewfold_count(const char *taken, int nrows, StreamCounts *counts);
+
 /* Why the view's query fails; NULL: it does not. */
 extern const ErrorData *viewfold_failure(const ViewFold *vf);
 

@@ -321,26 +321,6 @@ begin_fold(void)
 	return current;
 }
 
-static void
-count_rows(void)
-{
-	for (int i = 0; i < w->d.intake.batch.nrows; i++)
-	{
-		switch (w->taken[i])
-		{
-			case ROW_FOLDED:
-				w->counts.folded++;
-				break;
-			case ROW_DEAD:
-				w->counts.dead++;
-				break;
-			default:
-				w->counts.filtered++;
-				break;
-		}
-	}
-}
-
 /* Decode, archive and fold the messages just taken. False: a fold is poisoned. */
 static bool
 fold_batch(void)
@@ -363,7 +343,7 @@ fold_batch(void)
 		if (clean && viewfold_run(lfirst(lc), &w->d.intake, w->taken, &w->d.letters) == VIEWFOLD_POISONED)
 			clean = false;
 	}
-	count_rows();
+	viewfold_count(w->taken, w->d.intake.batch.nrows, &w->counts);
 	PopActiveSnapshot();
 	MemoryContextSwitchTo(w->context);
 	return clean;

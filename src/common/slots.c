@@ -177,13 +177,10 @@ slots_nudge(Oid database, Oid stream)
 
 	if (table == NULL)
 		return;
-	LWLockAcquire(lock, LW_EXCLUSIVE);
+	LWLockAcquire(lock, LW_SHARED);
 	slot = find(database, stream);
 	if (slot != NULL)
-	{
-		slot->requests++;
 		pid = slot->pid;
-	}
 	LWLockRelease(lock);
 	wake(pid);
 }

@@ -312,6 +312,11 @@ COMMENT ON FUNCTION streambatch._session_pane(timestamp, interval) IS
 COMMENT ON FUNCTION streambatch._session_pane(date, interval) IS
     'internal: start of the pane of session() that holds ts';
 
+CREATE FUNCTION streambatch._pane_known(pane anyelement)
+    RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_pane_known' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch._pane_known(anyelement) IS
+    'internal: whether the same call was made with this pane lately; true for NULL';
+
 -- ------------------------------------------------------------------------------------------------------------------
 -- First and last values, sketches (src/define/take.c, rank.c, sketch.c)
 -- ------------------------------------------------------------------------------------------------------------------

@@ -211,10 +211,22 @@ over_windows(Node *expr)
 	return (Node *) link;
 }
 
+/* _pane_known(pane) */
+static Node *
+pane_known(Node *pane)
+{
+	Oid type = ANYELEMENTOID;
+	Oid function = LookupFuncName(list_make2(makeString("streambatch"), makeString(pstrdup("_pane_known"))),
+								  1, &type, false);
+
+	return (Node *) makeFuncExpr(function, BOOLOID, list_make1(pane), InvalidOid, InvalidOid,
+								 COERCE_EXPLICIT_CALL);
+}
+
 /*
  * A key that follows from a window of several panes is computed when the view is read. Where that would raise, it
- * raises on the event already, as any other key does: the pane is computed together with it. (Not for sessions:
- * from when to when they last is not to be seen from an event.)
+ * raises on the event already, as any other key does: the pane is computed together with it, the first time that
+ * an event of it comes. (Not for sessions: from when to when they last is not to be seen from an event.)
  */
 static void
 compute_early(ViewDef *def)
@@ -238,7 +250,7 @@ compute_early(ViewDef *def)
 		test->nulltesttype = IS_NOT_NULL;
 		test->location = -1;
 		when = makeNode(CaseWhen);
-		when->expr = (Expr *) test;
+		when->expr = (Expr *) makeBoolExpr(OR_EXPR, list_make2(pane_known(def->window.pane), test), -1);
 		when->result = (Expr *) pane->expr;
 		both = makeNode(CaseExpr);
 		both->casetype = pane->type;

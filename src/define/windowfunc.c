@@ -37,6 +37,7 @@ PG_FUNCTION_INFO_V1(streambatch_cumulate_pane);
 PG_FUNCTION_INFO_V1(streambatch_cumulate_rows);
 PG_FUNCTION_INFO_V1(streambatch_session);
 PG_FUNCTION_INFO_V1(streambatch_session_pane);
+PG_FUNCTION_INFO_V1(streambatch_pane_known);
 
 typedef enum WindowResult
 {
@@ -285,6 +286,46 @@ streambatch_session(PG_FUNCTION_ARGS)
 			 "(SELECT *, sum(fresh) OVER (PARTITION BY k ORDER BY ts) AS n FROM "
 			 "(SELECT *, CASE WHEN ts - lag(ts) OVER (PARTITION BY k ORDER BY ts) <= gap THEN 0 ELSE 1 END AS fresh "
 			 "FROM t) a) b GROUP BY k, n.")));
+}
+
+#define KNOWN_PANES 32
+
+/* The latest different panes that a call site was asked of. */
+typedef struct KnownPanes
+{
+	Datum panes[KNOWN_PANES];
+	int n;
+	int oldest;
+} KnownPanes;
+
+/*
+ * streambatch._pane_known(pane): so that what follows from a pane alone is computed for the first of its events,
+ * and not for each.
+ */
+Datum
+streambatch_pane_known(PG_FUNCTION_ARGS)
+{
+	KnownPanes *known = fcinfo->flinfo->fn_extra;
+	Datum pane = PG_GETARG_DATUM(0);
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(true);
+	if (known == NULL)
+		known = fcinfo->flinfo->fn_extra =
+			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(KnownPanes));
+	for (int i = 0; i < known->n; i++)
+	{
+		if (known->panes[i] == pane)
+			PG_RETURN_BOOL(true);
+	}
+	if (known->n < KNOWN_PANES)
+		known->panes[known->n++] = pane;
+	else
+	{
+		known->panes[known->oldest] = pane;
+		known->oldest = (known->oldest + 1) % KNOWN_PANES;
+	}
+	PG_RETURN_BOOL(false);
 }
 
 /* Roughly how many seconds an argument of a call is, for the planner; 0 if it cannot know. */

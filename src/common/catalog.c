@@ -86,7 +86,9 @@ catalog_stream_of_archive(Oid archive)
 void
 catalog_insert_stream(Oid stream, Oid archive, ArrayType *settings)
 {
-	static Statement s = {"INSERT INTO streambatch._stream (stream, archive, settings) VALUES ($1, $2, $3)",
+	/* in REPEATABLE READ a row that another session has made is not seen: that is a serialization failure then */
+	static Statement s = {"INSERT INTO streambatch._stream (stream, archive, settings) VALUES ($1, $2, $3) "
+						  "ON CONFLICT (stream) DO NOTHING",
 						  3,
 						  {REGCLASSOID, REGCLASSOID, TEXTARRAYOID}};
 	Datum values[3] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(archive), PointerGetDatum(settings)};

@@ -18,6 +18,7 @@
 #include "serve/streams.h"
 #include "source/consumer.h"
 #include "source/stream.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -247,6 +248,19 @@ adopt_positions(const Stream *stream, const char *partition, const char *offset)
 							stream->name, stream->archive_name)));
 }
 
+/*
+ * The stream's row. Where there is none, the first to come locks the stream until its transaction ends, and
+ * makes row and archive; the others wait, and find what it has made. Neither readers nor workers wait.
+ */
+static bool
+find_row(Oid relid, StreamRow *row)
+{
+	if (catalog_stream(relid, row))
+		return true;
+	LockRelationOid(relid, ShareUpdateExclusiveLock);
+	return catalog_stream(relid, row);
+}
+
 void
 streams_ensure(Oid relid, StreamRow *row)
 {
@@ -258,7 +272,7 @@ streams_ensure(Oid relid, StreamRow *row)
 	bool existing = false;
 	ArrayType *settings;
 
-	if (catalog_stream(relid, row))
+	if (find_row(relid, row))
 		return;
 	stream = stream_open(relid);
 	settings = guard_note_settings();

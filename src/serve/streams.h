@@ -9,6 +9,7 @@
 
 /*
  * Make sure that a stream has its row and its archive (created as its owner, or an existing table that fits).
+ * Of several sessions one does, and the others wait for the end of its transaction.
  * Raises where the archive's name is taken by something that does not fit.
  */
 extern void streams_ensure(Oid relid, StreamRow *row);

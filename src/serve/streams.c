@@ -33,7 +33,7 @@
 typedef struct Wish
 {
 	Oid stream;
-	bool want;
+	void (*tell)(Oid database, Oid stream); /* one of slots.h */
 } Wish;
 
 static List *wishes = NIL; /* of Wish *, in TopMemoryContext */
@@ -51,20 +51,20 @@ at_end(XactEvent event, void *arg)
 		const Wish *wish = lfirst(lc);
 
 		if (event == XACT_EVENT_COMMIT)
-			(wish->want ? slots_want : slots_nudge)(MyDatabaseId, wish->stream);
+			wish->tell(MyDatabaseId, wish->stream);
 	}
 	list_free_deep(wishes);
 	wishes = NIL;
 }
 
 static void
-wish_at_commit(Oid relid, bool want)
+wish_at_commit(Oid relid, void (*tell)(Oid database, Oid stream))
 {
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 	Wish *wish = palloc(sizeof(Wish));
 
 	wish->stream = relid;
-	wish->want = want;
+	wish->tell = tell;
 	wishes = lappend(wishes, wish);
 	MemoryContextSwitchTo(old);
 	if (!registered)
@@ -75,13 +75,19 @@ wish_at_commit(Oid relid, bool want)
 void
 streams_want_at_commit(Oid relid)
 {
-	wish_at_commit(relid, true);
+	wish_at_commit(relid, slots_want);
 }
 
 void
 streams_nudge_at_commit(Oid relid)
 {
-	wish_at_commit(relid, false);
+	wish_at_commit(relid, slots_nudge);
+}
+
+void
+streams_retry_at_commit(Oid relid)
+{
+	wish_at_commit(relid, slots_retry);
 }
 
 static char *

@@ -14,9 +14,13 @@
  */
 extern void streams_ensure(Oid relid, StreamRow *row);
 
-/* When this transaction commits: a worker is wanted / the worker should look at its catalog row. */
+/*
+ * When this transaction commits: a worker is wanted / the worker should look at its catalog row / one that has
+ * stopped with an error is tried again.
+ */
 extern void streams_want_at_commit(Oid relid);
 extern void streams_nudge_at_commit(Oid relid);
+extern void streams_retry_at_commit(Oid relid);
 
 /* Warn where no worker can run, or the broker does not know the topic. */
 extern void streams_warn(Oid relid);

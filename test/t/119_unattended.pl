@@ -68,7 +68,7 @@ done_testing();
 sub stopped
 {
     my ($database, $name) = @_;
-    my (undef, undef, $said) = $node->psql($database, "\\set VERBOSITY verbose\nSELECT streambatch.wait_for('events', '1 hour')");
+    my (undef, undef, $said) = $node->psql($database, "\\set VERBOSITY verbose\nSELECT streambatch.wait_for('events', '60 s')");
 
     like($said, qr/ERROR:  55000: stream "events" is stopped\nHINT:  SELECT streambatch\.resume\('events'\)\./, "$name: the stream is stopped, and how to start it");
     return;

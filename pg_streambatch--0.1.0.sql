@@ -589,6 +589,16 @@ CREATE EVENT TRIGGER streambatch_on_alter ON ddl_command_end WHEN TAG IN ('CREAT
 ALTER EVENT TRIGGER streambatch_on_alter ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER streambatch_on_alter IS 'hybrid views: what stands behind them follows their owners';
 
+CREATE FUNCTION streambatch._on_define()
+    RETURNS event_trigger AS 'MODULE_PATHNAME', 'streambatch_on_define' LANGUAGE C;
+COMMENT ON FUNCTION streambatch._on_define() IS 'internal: streams that have stopped with an error are tried again when they are altered';
+REVOKE ALL ON FUNCTION streambatch._on_define() FROM PUBLIC;
+CREATE EVENT TRIGGER streambatch_on_define ON ddl_command_end
+    WHEN TAG IN ('ALTER FOREIGN TABLE', 'ALTER TABLE', 'ALTER SERVER', 'CREATE USER MAPPING', 'ALTER USER MAPPING', 'DROP USER MAPPING')
+    EXECUTE FUNCTION streambatch._on_define();
+ALTER EVENT TRIGGER streambatch_on_define ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER streambatch_on_define IS 'streams that have stopped with an error are tried again when foreign table, archive, server or user mapping are altered';
+
 -- ------------------------------------------------------------------------------------------------------------------
 -- Statistics
 -- ------------------------------------------------------------------------------------------------------------------

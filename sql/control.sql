@@ -138,6 +138,59 @@ SELECT streambatch.wait_for('missing', '1 s');
 SELECT await('streaming', 'missing');
 SELECT streambatch.wait_for('missing');
 
+-- ---- stopped with an error: tried again when foreign table, server or user mapping are altered ----
+\! test/broker/broker-command create long 1
+\! test/broker/broker-command create short 1
+\! test/broker/broker-command create empty 1
+CREATE SERVER control_mended FOREIGN DATA WRAPPER streambatch_kafka OPTIONS ("bootstrap.servers" :'broker');
+CREATE FOREIGN TABLE mended (n int) SERVER control_mended OPTIONS (topic 'long');
+CREATE FOREIGN TABLE short (n int) SERVER control_kafka OPTIONS (topic 'short');
+CREATE FOREIGN TABLE "empty" (n int) SERVER control_kafka OPTIONS (topic 'empty');
+INSERT INTO mended SELECT generate_series(1, 10);
+INSERT INTO short SELECT generate_series(1, 5);
+SELECT streambatch.create_view('of_mended', 'SELECT count(*) AS c, sum(n) AS s FROM mended');
+SELECT streambatch.wait_for('mended');
+ALTER FOREIGN TABLE mended OPTIONS (SET topic 'short');
+SELECT await('error', 'mended');
+SELECT error_sqlstate, error_message, error_hint FROM streambatch.stat_stream WHERE stream = 'mended'::regclass;
+SELECT streambatch.wait_for('mended');
+-- what is rolled back, and what is another's, starts nothing
+BEGIN;
+ALTER FOREIGN TABLE mended OPTIONS (SET topic 'long');
+ROLLBACK;
+ALTER FOREIGN TABLE short OPTIONS (ADD on_gap 'stop');
+ALTER SERVER control_kafka OPTIONS (ADD "client.id" 'control');
+SELECT state FROM streambatch._workers() WHERE stream = 'mended'::regclass;
+ALTER FOREIGN TABLE mended OPTIONS (SET topic 'long');
+SELECT await('streaming', 'mended');
+SELECT streambatch.wait_for('mended');
+TABLE of_mended;
+-- the same where the table is right, and the server or the mapping was not
+ALTER FOREIGN TABLE mended OPTIONS (SET topic 'short');
+SELECT await('error', 'mended');
+INSERT INTO short SELECT generate_series(101, 105);
+CREATE USER MAPPING FOR PUBLIC SERVER control_mended OPTIONS ("sasl.username" 'nobody asks');
+SELECT await('streaming', 'mended');
+ALTER FOREIGN TABLE mended OPTIONS (SET topic 'empty');
+SELECT await('error', 'mended');
+INSERT INTO "empty" SELECT generate_series(1, 10);
+DROP USER MAPPING FOR PUBLIC SERVER control_mended;
+SELECT await('streaming', 'mended');
+INSERT INTO mended VALUES (1000);
+SELECT streambatch.wait_for('mended');
+TABLE of_mended;
+ALTER FOREIGN TABLE mended OPTIONS (SET topic 'short');
+SELECT await('error', 'mended');
+INSERT INTO short VALUES (106);
+ALTER SERVER control_mended OPTIONS (ADD "client.id" 'mended');
+SELECT await('streaming', 'mended');
+-- a paused one stays so
+ALTER FOREIGN TABLE mended OPTIONS (SET topic 'missing');
+SELECT await('error', 'mended');
+SELECT streambatch.pause('mended');
+ALTER FOREIGN TABLE mended OPTIONS (SET topic 'short');
+SELECT s.state, w.state AS worker FROM streambatch.stat_stream s JOIN streambatch._workers() w USING (stream) WHERE stream = 'mended'::regclass;
+
 SET client_min_messages = warning;
 DROP SCHEMA control CASCADE;
-DROP SERVER control_kafka, control_nowhere;
+DROP SERVER control_kafka, control_nowhere, control_mended;

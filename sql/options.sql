@@ -94,6 +94,9 @@ SELECT name, r.* FROM unnest('{plugin.library.paths, ssl.engine.location, ssl.en
 
 -- ---- values ----
 SELECT * FROM try_server('bootstrap.servers', '');
+SELECT address, r FROM unnest('{",,", " ", "x:99999999", x:65536, x:0, "x:", ":9092", x:kafka, "a:1, b:c", "[::1]:x", "[::1]9092",
+    "SSL://x:y", x:65535, ::1, fe80::abcd, "[::1]", "SSL://x:1", "a:1,,b "}'::text[]) WITH ORDINALITY a(address, i),
+    try_server('bootstrap.servers', address) r ORDER BY i;
 SELECT * FROM try_server('security.protocol', 'tls');
 SELECT * FROM try_server('security.protocol', 'sasl_plaintext');
 SELECT * FROM try_server('sasl.mechanism', 'GSSAPI');
@@ -141,6 +144,10 @@ SELECT * FROM try_table('archive', '"a');
 SELECT * FROM try_table('archive', 'none');
 CREATE FOREIGN TABLE bad (id int OPTIONS (metadata 'colour')) SERVER options_kafka OPTIONS (topic 'x');
 CREATE FOREIGN TABLE bad (id int OPTIONS (path '')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE bad (id int OPTIONS (path 'a..b')) SERVER options_kafka OPTIONS (topic 'x');
+CREATE FOREIGN TABLE bad (id int OPTIONS (path 'a[x]')) SERVER options_kafka OPTIONS (topic 'x');
+ALTER FOREIGN TABLE full_options ALTER country OPTIONS (SET path 'a[0');
+ALTER FOREIGN TABLE full_options ALTER country OPTIONS (SET path '/a~2');
 CREATE FOREIGN TABLE bad (id int OPTIONS (path 'a', metadata 'offset')) SERVER options_kafka OPTIONS (topic 'x');
 -- a secret is not repeated where it is refused
 CREATE USER MAPPING FOR options_user SERVER options_kafka OPTIONS ("sasl.password" '');

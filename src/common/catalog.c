@@ -99,7 +99,9 @@ catalog_stream_of_archive(Oid archive)
 void
 catalog_insert_stream(Oid stream, Oid archive, ArrayType *settings)
 {
-	static Statement s = {"INSERT INTO streambatch._stream (stream, archive, settings) VALUES ($1, $2, $3)",
+	/* in REPEATABLE READ a row that another session has made is not seen: that is a serialization failure then */
+	static Statement s = {"INSERT INTO streambatch._stream (stream, archive, settings) VALUES ($1, $2, $3) "
+						  "ON CONFLICT (stream) DO NOTHING",
 						  3,
 						  {REGCLASSOID, REGCLASSOID, TEXTARRAYOID}};
 	Datum values[3] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(archive), PointerGetDatum(settings)};
@@ -168,19 +170,13 @@ catalog_written_tables(void)
 	return result;
 }
 
-List *
-catalog_runnable_streams(void)
+static List *
+read_streams(Statement *statement, Datum *values)
 {
-	static Statement s = {
-		"SELECT s.stream::oid FROM streambatch._stream s WHERE NOT s.paused "
-		"AND EXISTS (SELECT FROM pg_catalog.pg_foreign_table f WHERE f.ftrelid = s.stream) "
-		"AND (s.resumed OR EXISTS (SELECT FROM streambatch._view v WHERE v.stream = s.stream))",
-		0,
-		{0}};
 	StatementCall call;
 	List *result = NIL;
 
-	statement_run(&call, &s, NULL, NULL);
+	statement_run(&call, statement, values, NULL);
 	for (uint64 i = 0; i < call.nrows; i++)
 	{
 		bool isnull;
@@ -192,6 +188,36 @@ catalog_runnable_streams(void)
 	}
 	statement_finish(&call);
 	return result;
+}
+
+List *
+catalog_runnable_streams(void)
+{
+	static Statement s = {
+		"SELECT s.stream::oid FROM streambatch._stream s WHERE NOT s.paused "
+		"AND EXISTS (SELECT FROM pg_catalog.pg_foreign_table f WHERE f.ftrelid = s.stream) "
+		"AND (s.resumed OR EXISTS (SELECT FROM streambatch._view v WHERE v.stream = s.stream))",
+		0,
+		{0}};
+
+	return read_streams(&s, NULL);
+}
+
+List *
+catalog_altered_streams(Oid server)
+{
+	static Statement s = {
+		"SELECT s.stream::oid FROM streambatch._stream s JOIN pg_catalog.pg_foreign_table f ON f.ftrelid = s.stream "
+		"WHERE NOT s.paused AND (f.ftserver = $1 OR EXISTS (SELECT FROM pg_catalog.pg_event_trigger_ddl_commands() c "
+		"  WHERE c.classid = 'pg_catalog.pg_class'::regclass AND c.objid IN (f.ftrelid, s.archive) "
+		"    OR c.classid = 'pg_catalog.pg_foreign_server'::regclass AND c.objid = f.ftserver "
+		"    OR c.classid = 'pg_catalog.pg_user_mapping'::regclass AND EXISTS "
+		"      (SELECT FROM pg_catalog.pg_user_mapping u WHERE u.oid = c.objid AND u.umserver = f.ftserver)))",
+		1,
+		{OIDOID}};
+	Datum values[1] = {ObjectIdGetDatum(server)};
+
+	return read_streams(&s, values);
 }
 
 ProgressRow *

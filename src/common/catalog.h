@@ -75,6 +75,11 @@ extern void catalog_flushed(Oid stream, const StreamCounts *counts, bool has_wat
 /* The tables that flushes and refreshes write, of Oids; fewer where the extension is being dropped. */
 extern List *catalog_written_tables(void);
 extern List *catalog_runnable_streams(void); /* of Oids */
+/*
+ * Those, not paused, whose foreign table, archive, server or user mapping the event trigger's command has made
+ * or altered, and those of the server; of Oids.
+ */
+extern List *catalog_altered_streams(Oid server);
 extern ProgressRow *catalog_progress(Oid stream, int *n);
 extern void catalog_put_progress(Oid stream, const ProgressRow *rows, int n);
 extern void catalog_insert_gap(Oid stream, int32 partition, int64 from, int64 to, const char *action);

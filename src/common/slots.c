@@ -185,6 +185,16 @@ slots_nudge(Oid database, Oid stream)
 	wake(pid);
 }
 
+void
+slots_retry(Oid database, Oid stream)
+{
+	Slot slot;
+
+	/* a worker that is about to stop finds that it has been asked for again */
+	if (slots_get(database, stream, &slot) && (slot.wanted || slot.state == WORKER_ERROR))
+		slots_want(database, stream);
+}
+
 bool
 slots_get(Oid database, Oid stream, Slot *copy)
 {

@@ -49,6 +49,8 @@ extern bool slots_available(void);
  * Sessions. A worker for the stream is wanted; it starts, or looks at its catalog row again, soon after this.
  */
 extern void slots_want(Oid database, Oid stream);
+/* Where it has stopped with an error, or waits to be started again, that is worth trying now. */
+extern void slots_retry(Oid database, Oid stream);
 /* The worker that runs, if one does, should look at its catalog row. */
 extern void slots_nudge(Oid database, Oid stream);
 extern bool slots_get(Oid database, Oid stream, Slot *copy);

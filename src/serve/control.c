@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "common/compat.h"
 #include "common/slots.h"
 #include "executor/spi.h"
@@ -25,6 +26,7 @@
 #include "utils/timestamp.h"
 
 #define POLL_MS 5
+#define UNATTENDED_MS 2000 /* when a server has started, its scanner needs a moment to ask for workers */
 
 PG_FUNCTION_INFO_V1(streambatch_pause);
 PG_FUNCTION_INFO_V1(streambatch_resume);
@@ -105,6 +107,29 @@ check_running(Oid relid)
 						errhint("%s", slot.error.hint)));
 }
 
+/* Whether the stream has a worker, or is to get one. On a standby it is the primary's that counts. */
+static bool
+is_attended(Oid relid)
+{
+	Slot slot;
+
+	return RecoveryInProgress() || (slots_get(MyDatabaseId, relid, &slot) && (slot.wanted || slot.pid != 0));
+}
+
+/* Raise where nobody asks for a worker: streambatch.autostart is off, or the database is a copy. */
+static void
+check_attended(Oid relid, TimestampTz *last)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (is_attended(relid))
+		*last = now;
+	else if (TimestampDifferenceExceeds(*last, now, UNATTENDED_MS))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("stream \"%s\" is stopped", get_rel_name(relid)),
+						errhint("SELECT streambatch.resume('%s').", quote_identifier(get_rel_name(relid)))));
+}
+
 /* The log's ends; raises where no broker tells. */
 static int64 *
 log_ends(const Stream *stream, int timeout_ms, int *n)
@@ -173,7 +198,11 @@ say_why_not(Oid relid)
 {
 	Slot slot;
 
-	if (slots_get(MyDatabaseId, relid, &slot) && slot.error.sqlerrcode != 0)
+	if (!is_attended(relid))
+		ereport(NOTICE,
+				(errmsg("stream \"%s\" is not read: nobody has asked for its worker", get_rel_name(relid)),
+				 errhint("SELECT streambatch.resume('%s').", quote_identifier(get_rel_name(relid)))));
+	else if (slots_get(MyDatabaseId, relid, &slot) && slot.error.sqlerrcode != 0)
 		ereport(NOTICE, (errmsg("stream \"%s\" is not read: %s", get_rel_name(relid), slot.error.message),
 						 slot.error.hint[0] != '\0' ? errhint("%s", slot.error.hint) : 0));
 }
@@ -184,6 +213,7 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 	Oid relid = PG_GETARG_OID(0);
 	Interval *timeout = PG_GETARG_INTERVAL_P(1);
 	TimestampTz deadline = deadline_after(timeout);
+	TimestampTz attended = GetCurrentTimestamp();
 	Stream *stream = stream_open(relid);
 	int64 *ends;
 	int n;
@@ -209,6 +239,7 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		check_running(relid);
+		check_attended(relid, &attended);
 	}
 	PG_RETURN_BOOL(true);
 }

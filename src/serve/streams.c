@@ -18,6 +18,7 @@
 #include "serve/streams.h"
 #include "source/consumer.h"
 #include "source/stream.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -32,7 +33,7 @@
 typedef struct Wish
 {
 	Oid stream;
-	bool want;
+	void (*tell)(Oid database, Oid stream); /* one of slots.h */
 } Wish;
 
 static List *wishes = NIL; /* of Wish *, in TopMemoryContext */
@@ -50,20 +51,20 @@ at_end(XactEvent event, void *arg)
 		const Wish *wish = lfirst(lc);
 
 		if (event == XACT_EVENT_COMMIT)
-			(wish->want ? slots_want : slots_nudge)(MyDatabaseId, wish->stream);
+			wish->tell(MyDatabaseId, wish->stream);
 	}
 	list_free_deep(wishes);
 	wishes = NIL;
 }
 
 static void
-wish_at_commit(Oid relid, bool want)
+wish_at_commit(Oid relid, void (*tell)(Oid database, Oid stream))
 {
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 	Wish *wish = palloc(sizeof(Wish));
 
 	wish->stream = relid;
-	wish->want = want;
+	wish->tell = tell;
 	wishes = lappend(wishes, wish);
 	MemoryContextSwitchTo(old);
 	if (!registered)
@@ -74,13 +75,19 @@ wish_at_commit(Oid relid, bool want)
 void
 streams_want_at_commit(Oid relid)
 {
-	wish_at_commit(relid, true);
+	wish_at_commit(relid, slots_want);
 }
 
 void
 streams_nudge_at_commit(Oid relid)
 {
-	wish_at_commit(relid, false);
+	wish_at_commit(relid, slots_nudge);
+}
+
+void
+streams_retry_at_commit(Oid relid)
+{
+	wish_at_commit(relid, slots_retry);
 }
 
 static char *
@@ -254,6 +261,19 @@ adopt_positions(const Stream *stream, const char *partition, const char *offset)
 							stream->name, stream->archive_name)));
 }
 
+/*
+ * The stream's row. Where there is none, the first to come locks the stream until its transaction ends, and
+ * makes row and archive; the others wait, and find what it has made. Neither readers nor workers wait.
+ */
+static bool
+find_row(Oid relid, StreamRow *row)
+{
+	if (catalog_stream(relid, row))
+		return true;
+	LockRelationOid(relid, ShareUpdateExclusiveLock);
+	return catalog_stream(relid, row);
+}
+
 void
 streams_ensure(Oid relid, StreamRow *row)
 {
@@ -265,7 +285,7 @@ streams_ensure(Oid relid, StreamRow *row)
 	bool existing = false;
 	ArrayType *settings;
 
-	if (catalog_stream(relid, row))
+	if (find_row(relid, row))
 		return;
 	stream = stream_open(relid);
 	settings = guard_note_settings();

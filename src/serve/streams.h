@@ -9,13 +9,18 @@
 
 /*
  * Make sure that a stream has its row and its archive (created as its owner, or an existing table that fits).
+ * Of several sessions one does, and the others wait for the end of its transaction.
  * Raises where the archive's name is taken by something that does not fit.
  */
 extern void streams_ensure(Oid relid, StreamRow *row);
 
-/* When this transaction commits: a worker is wanted / the worker should look at its catalog row. */
+/*
+ * When this transaction commits: a worker is wanted / the worker should look at its catalog row / one that has
+ * stopped with an error is tried again.
+ */
 extern void streams_want_at_commit(Oid relid);
 extern void streams_nudge_at_commit(Oid relid);
+extern void streams_retry_at_commit(Oid relid);
 
 /* Warn where no worker can run, or the broker does not know the topic. */
 extern void streams_warn(Oid relid);

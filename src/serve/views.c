@@ -1,6 +1,7 @@
 /*
  * views.c
- *		Functions about hybrid views: which layer a session is served, explain(), and what a DROP or a new owner takes along.
+ *		Functions about hybrid views: which layer a session is served, explain(), and what a DROP or a new owner
+ *		takes along; and what altered streams are told.
  */
 #include "postgres.h"
 
@@ -13,6 +14,7 @@
 #include "common/guard.h"
 #include "common/guc.h"
 #include "fmgr.h"
+#include "foreign/foreign.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "serve/streams.h"
@@ -26,6 +28,7 @@ PG_FUNCTION_INFO_V1(streambatch_serves);
 PG_FUNCTION_INFO_V1(streambatch_explain);
 PG_FUNCTION_INFO_V1(streambatch_on_drop);
 PG_FUNCTION_INFO_V1(streambatch_on_alter);
+PG_FUNCTION_INFO_V1(streambatch_on_define);
 
 /*
  * streambatch._serves(layer): whether this session reads the layer; a condition that the planner evaluates
@@ -160,5 +163,27 @@ streambatch_on_alter(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("this function is called by an event trigger only")));
 	catalog_follow_owners();
+	PG_RETURN_NULL();
+}
+
+/* Event trigger: what is altered may be what a stream has stopped for. */
+Datum
+streambatch_on_define(PG_FUNCTION_ARGS)
+{
+	Node *command;
+	Oid server = InvalidOid;
+	List *streams;
+	ListCell *lc;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("this function is called by an event trigger only")));
+	/* a mapping that is gone does not tell its server any more */
+	command = ((EventTriggerData *) fcinfo->context)->parsetree;
+	if (IsA(command, DropUserMappingStmt))
+		server = get_foreign_server_oid(((DropUserMappingStmt *) command)->servername, true);
+	streams = catalog_altered_streams(server);
+	foreach (lc, streams)
+		streams_retry_at_commit(lfirst_oid(lc));
 	PG_RETURN_NULL();
 }

@@ -15,6 +15,9 @@
 
 #include "source/brokers.h"
 
+#define SEPARATORS ", \t\n"
+
+static bool is_port(const char *port);
 static bool glob_match(const char *pattern, const char *end, const char *text);
 static bool pattern_match(const char *pattern, const char *end, const char *host, const char *port);
 static void split_address(char *address, char **host, char **port);
@@ -43,13 +46,35 @@ brokers_match(const char *patterns, const char *host, const char *port)
 }
 
 char *
+brokers_malformed(const char *servers)
+{
+	char *copy = pstrdup(servers);
+	char *state = NULL;
+	char *item;
+	bool any = false;
+
+	for (item = strtok_r(copy, SEPARATORS, &state); item != NULL; item = strtok_r(NULL, SEPARATORS, &state))
+	{
+		char *shown = pstrdup(item);
+		char *host;
+		char *port;
+
+		split_address(item, &host, &port);
+		if (host[0] == '\0' || !is_port(port))
+			return shown;
+		any = true;
+	}
+	return any ? NULL : pstrdup("");
+}
+
+char *
 brokers_refused(const char *patterns, const char *servers)
 {
 	char *copy = pstrdup(servers);
 	char *state = NULL;
 	char *item;
 
-	for (item = strtok_r(copy, ", \t\n", &state); item != NULL; item = strtok_r(NULL, ", \t\n", &state))
+	for (item = strtok_r(copy, SEPARATORS, &state); item != NULL; item = strtok_r(NULL, SEPARATORS, &state))
 	{
 		char *shown = pstrdup(item);
 		char *host;
@@ -62,7 +87,10 @@ brokers_refused(const char *patterns, const char *servers)
 	return NULL;
 }
 
-/* Cut "protocol://host:port" or "[v6]:port" apart; the port is librdkafka's default where none is given. */
+/*
+ * Cut "protocol://host:port" or "[v6]:port" apart as librdkafka does, for which several colons without brackets
+ * are an address alone; the port is its default where none is given.
+ */
 static void
 split_address(char *address, char **host, char **port)
 {
@@ -77,16 +105,24 @@ split_address(char *address, char **host, char **port)
 
 		(*host)++;
 		*bracket = '\0';
-		if (bracket[1] == ':')
-			*port = bracket + 2;
+		if (bracket[1] != '\0')
+			*port = bracket + (bracket[1] == ':' ? 2 : 0); /* "" for what is none */
 		return;
 	}
-	colon = strrchr(*host, ':');
-	if (colon != NULL)
+	colon = strchr(*host, ':');
+	if (colon != NULL && strchr(colon + 1, ':') == NULL)
 	{
 		*colon = '\0';
 		*port = colon + 1;
 	}
+}
+
+static bool
+is_port(const char *port)
+{
+	size_t len = strspn(port, "0123456789");
+
+	return port[len] == '\0' && len > 0 && len <= 5 && atoi(port) >= 1 && atoi(port) <= 65535;
 }
 
 static bool

@@ -12,6 +12,12 @@
  */
 extern bool brokers_match(const char *patterns, const char *host, const char *port);
 
+/*
+ * The first item of a list as in bootstrap.servers that is no address (palloc'd; "" where there is none at
+ * all), or NULL.
+ */
+extern char *brokers_malformed(const char *servers);
+
 /* The first address of a list as in bootstrap.servers that the patterns do not allow (palloc'd), or NULL. */
 extern char *brokers_refused(const char *patterns, const char *servers);
 

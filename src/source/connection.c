@@ -25,6 +25,7 @@
 #include "common/guc.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
+#include "source/ask.h"
 #include "source/brokers.h"
 #include "source/connection.h"
 #include "source/options.h"
@@ -82,7 +83,8 @@ static void set_options(rd_kafka_conf_t *conf, List *options, int client);
 static void set_queue(rd_kafka_conf_t *conf, ConnectionKind kind);
 static bool knows_property(const char *name);
 static List *mapping_options(Oid role, Oid serverid);
-static rd_kafka_t *new_client(rd_kafka_conf_t *conf, rd_kafka_type_t type);
+static ClientArgument *new_argument(Connection *connection);
+static rd_kafka_t *new_client(rd_kafka_conf_t *conf, rd_kafka_type_t type, ClientArgument *argument);
 static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
 static int on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque);
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque);
@@ -107,7 +109,6 @@ connection_open(Connection *connection, const Stream *stream, Oid role, Connecti
 		on_proc_exit(close_all, (Datum) 0);
 	exit_registered = true;
 
-	connection->allowed_brokers = guc_allowed_brokers != NULL ? pstrdup(guc_allowed_brokers) : NULL;
 	conf = rd_kafka_conf_new();
 	PG_TRY();
 	{
@@ -132,14 +133,16 @@ connection_open(Connection *connection, const Stream *stream, Oid role, Connecti
 	}
 	PG_END_TRY();
 
-	rd_kafka_conf_set_opaque(conf, connection);
+	connection->argument = new_argument(connection);
+	rd_kafka_conf_set_opaque(conf, connection->argument);
 	rd_kafka_conf_set_log_cb(conf, NULL);
 	rd_kafka_conf_set_error_cb(conf, on_error);
 	rd_kafka_conf_set_stats_cb(conf, on_stats);
 	rd_kafka_conf_set_resolve_cb(conf, on_resolve);
 	if (client == OPTION_PRODUCER)
 		rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-	connection->rk = new_client(conf, client == OPTION_PRODUCER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER);
+	connection->rk = new_client(conf, client == OPTION_PRODUCER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER,
+								connection->argument);
 	dlist_push_head(&open_connections, &connection->node);
 }
 
@@ -156,22 +159,14 @@ connection_partition_count(Connection *connection, rd_kafka_topic_t *topic, int 
 	*err = RD_KAFKA_RESP_ERR__TIMED_OUT;
 
 	for (int slice = connection_slice(timeout_ms); timeout_ms > 0;
-		 timeout_ms -= slice, slice = Min(slice * 2, Max(timeout_ms, 1)))
+		 timeout_ms -= slice, slice = connection_next_slice(slice, timeout_ms))
 	{
-		const struct rd_kafka_metadata *metadata;
-		int count = -1;
+		int count;
 
 		CHECK_FOR_INTERRUPTS();
 		slice = Min(slice, timeout_ms);
-		*err = rd_kafka_metadata(connection->rk, 0, topic, &metadata, slice);
+		*err = ask_partition_count(connection, rd_kafka_topic_name(topic), slice, &count);
 		connection_poll(connection, 0);
-		if (*err == RD_KAFKA_RESP_ERR_NO_ERROR)
-		{
-			*err =
-				metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-			count = *err == RD_KAFKA_RESP_ERR_NO_ERROR ? metadata->topics[0].partition_cnt : -1;
-			rd_kafka_metadata_destroy(metadata);
-		}
 		if (count > 0)
 			return count;
 		if (*err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
@@ -197,7 +192,16 @@ connection_close(Connection *connection)
 	if (rk == NULL)
 		return;
 	dlist_delete(&connection->node);
+	if (!ask_leave(connection))
+		client_destroy(rk, connection->argument);
+	connection->argument = NULL;
+}
+
+void
+client_destroy(rd_kafka_t *rk, ClientArgument *argument)
+{
 	rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	free(argument);
 }
 
 /* Threads must not outlive what exit() tears down, OpenSSL above all. */
@@ -212,6 +216,7 @@ close_all(int code, Datum arg)
 
 		connection->close(connection->arg);
 	}
+	ask_wait_for_left();
 }
 
 static void
@@ -319,11 +324,25 @@ mapping_options(Oid role, Oid serverid)
 	return options;
 }
 
+static ClientArgument *
+new_argument(Connection *connection)
+{
+	const char *allowed = guc_allowed_brokers != NULL ? guc_allowed_brokers : "";
+	ClientArgument *argument = malloc(offsetof(ClientArgument, allowed_brokers) + strlen(allowed) + 1);
+
+	if (argument == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	argument->connection = connection;
+	strcpy(argument->allowed_brokers, allowed);
+	return argument;
+}
+
 /*
- * Takes the configuration over. The threads that librdkafka starts inherit a mask with all signals blocked.
+ * Takes the configuration and its argument over. The threads that librdkafka starts inherit a mask with all
+ * signals blocked.
  */
 static rd_kafka_t *
-new_client(rd_kafka_conf_t *conf, rd_kafka_type_t type)
+new_client(rd_kafka_conf_t *conf, rd_kafka_type_t type, ClientArgument *argument)
 {
 	char words[512];
 	sigset_t all;
@@ -337,6 +356,7 @@ new_client(rd_kafka_conf_t *conf, rd_kafka_type_t type)
 	if (rk == NULL)
 	{
 		rd_kafka_conf_destroy(conf);
+		free(argument);
 		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
 						errmsg("could not make a Kafka client of the stream's options"),
 						errdetail("librdkafka: %s", words)));
@@ -347,7 +367,7 @@ new_client(rd_kafka_conf_t *conf, rd_kafka_type_t type)
 static void
 on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 {
-	ConnectionEvents *events = &((Connection *) opaque)->events;
+	ConnectionEvents *events = &((ClientArgument *) opaque)->connection->events;
 
 	switch (err)
 	{
@@ -382,7 +402,7 @@ on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 static int
 on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque)
 {
-	Connection *connection = opaque;
+	Connection *connection = ((ClientArgument *) opaque)->connection;
 
 	if (connection->on_stats != NULL)
 		connection->on_stats(connection->arg, json);
@@ -392,7 +412,7 @@ on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque)
 static void
 on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
-	Connection *connection = opaque;
+	Connection *connection = ((ClientArgument *) opaque)->connection;
 
 	connection->on_delivery(connection->arg, message);
 }
@@ -405,14 +425,14 @@ static int
 on_resolve(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res,
 		   void *opaque)
 {
-	const Connection *connection = opaque;
+	const ClientArgument *argument = opaque;
 
 	if (node == NULL && service == NULL)
 	{
 		freeaddrinfo(*res);
 		return 0;
 	}
-	if (!brokers_match(connection->allowed_brokers, node, service))
+	if (!brokers_match(argument->allowed_brokers, node, service))
 		return EAI_FAIL;
 	return getaddrinfo(node, service, hints, res);
 }

@@ -30,18 +30,32 @@ typedef struct ConnectionEvents
 	char message[256]; /* the last error, in librdkafka's words */
 } ConnectionEvents;
 
-typedef struct Connection
+typedef struct Connection Connection;
+typedef struct Question Question;
+
+/*
+ * What callbacks are given, malloc'ed, as long as there is the client: its threads read it, perhaps after the
+ * connection's memory has gone (ask.c).
+ */
+typedef struct ClientArgument
 {
-	rd_kafka_t *rk;	 /* NULL once closed */
-	dlist_node node; /* of all that are open in this process */
+	Connection *connection;						 /* for callbacks in our thread */
+	char allowed_brokers[FLEXIBLE_ARRAY_MEMBER]; /* streambatch.allowed_brokers as of opening */
+} ClientArgument;
+
+struct Connection
+{
+	rd_kafka_t *rk; /* NULL once closed */
+	ClientArgument *argument;
+	Question *question; /* that waits for its answer, or NULL */
+	dlist_node node;	/* of all that are open in this process */
 	ConnectionEvents events;
-	char *allowed_brokers; /* streambatch.allowed_brokers as of opening; read by librdkafka's threads */
 	void (*on_stats)(
 		void *arg, const char *json); /* set before opening for statistics every second; called by polling */
 	void (*on_delivery)(void *arg, const rd_kafka_message_t *message); /* for producers; called by polling */
 	void (*close)(void *arg); /* ends the owner, who calls connection_close(); set before opening */
 	void *arg;				  /* the owner */
-} Connection;
+};
 
 /*
  * Fill in connection->rk with a client for the stream, with the user mapping of the role, PUBLIC's, or none.
@@ -53,8 +67,9 @@ extern void connection_open(Connection *connection, const Stream *stream, Oid ro
 extern int connection_poll(Connection *connection, int timeout_ms);
 
 /*
- * The first of the slices that a wait for a broker is cut in, to hear interrupts between them. A reply that
- * comes after its slice is lost: hence growing ones, and a wait of at most a second in one piece.
+ * The slices that a wait for a broker is cut in, first and next. In between callbacks run, which tell of
+ * brokers that are away, and a process that exits waits for the slice at hand. A reply that comes after its
+ * slice is lost: hence growing ones, and a wait of at most a second in one piece.
  */
 static inline int
 connection_slice(int timeout_ms)
@@ -62,9 +77,15 @@ connection_slice(int timeout_ms)
 	return timeout_ms <= 1000 ? timeout_ms : 250;
 }
 
+static inline int
+connection_next_slice(int slice, int timeout_ms)
+{
+	return Min(Min(slice * 2, 2000), Max(timeout_ms, 1));
+}
+
 /*
- * Ask the broker for the number of a topic's partitions, in slices between which interrupts are heard. -1:
- * *err says why, and the events perhaps more.
+ * Ask the broker for the number of a topic's partitions; interrupts are heard meanwhile. -1: *err says why,
+ * and the events perhaps more.
  */
 extern int connection_partition_count(Connection *connection, rd_kafka_topic_t *topic, int timeout_ms,
 									  rd_kafka_resp_err_t *err);
@@ -75,5 +96,8 @@ extern int connection_partition_count(Connection *connection, rd_kafka_topic_t *
  * keep it from ending.
  */
 extern void connection_close(Connection *connection);
+
+/* The very last of it, for connection.c and ask.c; in any thread. */
+extern void client_destroy(rd_kafka_t *rk, ClientArgument *argument);
 
 #endif /* STREAMBATCH_CONNECTION_H */

@@ -3,6 +3,7 @@
  *		What a consumer asks its brokers: partitions, first and last offsets, offsets of times.
  *
  * Each question is a request and waits, behind pending fetches of the same broker: up to fetch.wait.max.ms.
+ * Interrupts are heard meanwhile (ask.c).
  * They are asked when reading begins, not while it goes on. The log end is the last stable offset, since
  * requests carry our isolation level.
  */
@@ -10,10 +11,8 @@
 
 #include "common/int.h"
 #include "miscadmin.h"
+#include "source/ask.h"
 #include "source/consumer_state.h"
-
-static rd_kafka_resp_err_t ask_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n,
-									   int timeout_ms);
 
 int
 consumer_partition_count(Consumer *consumer, int timeout_ms)
@@ -62,11 +61,11 @@ consumer_query_offsets(Consumer *consumer, const int32 *partitions, int64 *offse
 	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
 
 	for (int slice = connection_slice(timeout_ms); timeout_ms > 0;
-		 timeout_ms -= slice, slice = Min(slice * 2, Max(timeout_ms, 1)))
+		 timeout_ms -= slice, slice = connection_next_slice(slice, timeout_ms))
 	{
 		CHECK_FOR_INTERRUPTS();
 		slice = Min(slice, timeout_ms);
-		err = ask_offsets(consumer, partitions, offsets, n, slice);
+		err = ask_offsets(&consumer->connection, consumer->topic_name, partitions, offsets, n, slice);
 		connection_poll(&consumer->connection, 0);
 		trouble_refresh(consumer);
 		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -92,22 +91,4 @@ consumer_time_query(TimestampTz time)
 	if (TIMESTAMP_IS_NOBEGIN(time) || pg_add_s64_overflow(time, UNIX_TO_PG_USECS, &unix_usecs))
 		return TIMESTAMP_IS_NOBEGIN(time) ? 0 : PG_INT64_MAX;
 	return Max(unix_usecs / 1000, 0);
-}
-
-/* One request for offsets; they are replaced only if all are known. */
-static rd_kafka_resp_err_t
-ask_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n, int timeout_ms)
-{
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
-	rd_kafka_resp_err_t err;
-
-	for (int i = 0; i < n; i++)
-		rd_kafka_topic_partition_list_add(list, consumer->topic_name, partitions[i])->offset = offsets[i];
-	err = rd_kafka_offsets_for_times(consumer->connection.rk, list, timeout_ms);
-	for (int i = 0; i < n && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
-		err = list->elems[i].err;
-	for (int i = 0; i < n && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
-		offsets[i] = list->elems[i].offset;
-	rd_kafka_topic_partition_list_destroy(list);
-	return err;
 }

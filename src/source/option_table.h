@@ -21,6 +21,7 @@ typedef enum OptionKind
 	KIND_ENUM,	   /* one of values, separated by | */
 	KIND_INTERVAL,
 	KIND_BROKERS,
+	KIND_PATH,
 	KIND_TOPIC,
 	KIND_TABLE,
 	KIND_ZONE

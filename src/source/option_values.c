@@ -13,6 +13,7 @@
 #include "source/brokers.h"
 #include "source/option_table.h"
 #include "source/options.h"
+#include "source/path.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
@@ -21,6 +22,7 @@
 
 static void check_enum(const KnownOption *option, const char *value);
 static void check_property(const KnownOption *option, const char *value);
+static void check_addresses(const char *value);
 static void check_topic(const char *value);
 static void check_table(const char *value);
 static void check_zone(const char *value);
@@ -47,7 +49,11 @@ option_check_value(const KnownOption *option, const char *value)
 			(void) option_interval(option->name, value);
 			break;
 		case KIND_BROKERS:
+			check_addresses(value);
 			options_check_brokers(value);
+			break;
+		case KIND_PATH:
+			(void) path_parse(value);
 			break;
 		case KIND_TOPIC:
 			check_topic(value);
@@ -88,6 +94,21 @@ check_property(const KnownOption *option, const char *value)
 				 option->secret ? errmsg("invalid value for option \"%s\"", option->name)
 								: errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
 				 option->secret ? 0 : errdetail("librdkafka: %s", words)));
+}
+
+/* librdkafka takes what is no number for port 0, and a list of no brokers. */
+static void
+check_addresses(const char *value)
+{
+	const char *wrong = brokers_malformed(value);
+
+	if (wrong != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for option \"bootstrap.servers\": \"%s\"", value),
+				 wrong[0] != '\0' ? errdetail("\"%s\" is no address of a broker.", wrong)
+								  : errdetail("It names no broker."),
+				 errhint("Give addresses as in 'kafka-1.example.com:9092,kafka-2.example.com:9092'.")));
 }
 
 /* What Kafka allows as a topic's name. */

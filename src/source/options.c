@@ -88,7 +88,7 @@ static const KnownOption known[] = {
 	{"on_gap", ON_TABLE, KIND_ENUM, 0, "stop|skip"},
 	{"time_zone", ON_TABLE, KIND_ZONE},
 	{"time_unit", ON_TABLE, KIND_ENUM, 0, "s|ms|us|ns"},
-	{"path", ON_COLUMN, KIND_TEXT},
+	{"path", ON_COLUMN, KIND_PATH},
 	{"metadata", ON_COLUMN, KIND_ENUM, 0, "partition|offset|timestamp|key|headers|topic"},
 };
 

@@ -174,7 +174,7 @@ bad_path(PathReader *reader, const char *detail)
 {
 	ereport(
 		ERROR,
-		(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid path \"%s\"", reader->path),
+		(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE), errmsg("invalid path \"%s\"", reader->path),
 		 errdetail_internal("%s", detail),
 		 errhint(
 			 "Write keys and indexes as in 'geo.tags[0].name', or a JSON Pointer as in '/geo.tags/0/name' for keys with dots or brackets.")));

@@ -10,7 +10,7 @@
 /*
  * The steps of an option path: dots separate keys and [n] indexes arrays ("geo.tags[0].name"), or, where it
  * begins with a slash, a JSON Pointer (RFC 6901: "/geo.tags/0/a~1b"), for keys with dots and brackets. Raises
- * invalid_parameter_value where it is neither. Steps and keys (UTF-8) are allocated in the current context.
+ * fdw_invalid_attribute_value where it is neither. Steps and keys (UTF-8) are allocated in the current context.
  */
 extern JsonPath path_parse(const char *path);
 

@@ -55,8 +55,6 @@ advice_gap(const Stream *stream, int32 partition, int64 offset, int64 low, int64
 		psprintf("offset %lld of partition %d is gone: the log holds %lld to %lld", (long long) offset,
 				 partition, (long long) low, (long long) high),
 		offset > high
-			? "The topic was truncated, or created anew: drop the stream and its hybrid views, and create them again."
-			: psprintf(
-				  "ALTER FOREIGN TABLE %s OPTIONS (ADD on_gap 'skip') and SELECT streambatch.resume('%s') go on behind the gap.",
-				  name, name));
+			? "If the option topic is wrong, correct it. If the topic was truncated, or created anew, drop the stream and its hybrid views, and create them again."
+			: psprintf("ALTER FOREIGN TABLE %s OPTIONS (ADD on_gap 'skip') goes on behind the gap.", name));
 }

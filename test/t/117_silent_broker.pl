@@ -4,6 +4,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use IPC::Run;
 use PostgreSQL::Test::Utils;
 use StreamBatch::Background;
 use StreamBatch::Broker;
@@ -61,6 +62,38 @@ $broker->thaw;
 $session->finish;
 workers_gone('beginning');
 
+# sessions that ask a broker hear of a cancel while they wait: not when they have waited long enough, or have given up
+create('asked', 'earliest');
+$node->wait_for_state('asked', 'streaming');
+my @waiting = ('SELECT FROM asked', 'INSERT INTO asked VALUES (1)', "SELECT streambatch.wait_for('asked', '5 s')");
+$broker->freeze;
+# they would give up after five seconds, of which the last one and more would be in one piece
+my @timed = map { beside("SET statement_timeout = '4 s'", $_) } @waiting;
+foreach my $i (0 .. $#waiting)
+{
+    like($timed[$i]->(), qr/^ERROR:  57014: /, "a statement's timeout is heard: $waiting[$i]");
+}
+my @cancelled = map { beside($_, 'SELECT 1') } @waiting;
+foreach my $how (qw(pg_cancel_backend pg_terminate_backend))
+{
+    my @sessions = $how eq 'pg_cancel_backend' ? @cancelled : map { beside($_) } @waiting;
+
+    $node->poll_query_until('postgres', "SELECT count(*) = @{[ scalar @waiting ]} FROM pg_stat_activity WHERE " . asks()) or die 'the sessions do not ask';
+    is($node->safe_psql('postgres', 'WITH asking AS MATERIALIZED (SELECT pid FROM pg_stat_activity WHERE ' . asks() . ") SELECT count($how(pid)) FROM asking"),
+        scalar @waiting, "$how: sessions that ask");
+    foreach my $i (0 .. $#waiting)
+    {
+        my $code = $how eq 'pg_cancel_backend' ? '57014' : '57P01';
+
+        like($sessions[$i]->(), qr/^(?:ERROR|FATAL):  $code: /, "$how: $waiting[$i]");
+    }
+}
+$broker->thaw;
+$node->wait_for('asked');
+$node->safe_psql('postgres', 'INSERT INTO asked VALUES (1), (2)');
+$node->wait_for('asked');
+is($node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM asked) - count FROM count_asked'), '0', 'what was left unanswered harms nobody');
+
 $node->stop;
 done_testing();
 
@@ -106,3 +139,17 @@ sub worker_waits_for_lock
 {
     return "EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_streambatch worker' AND wait_event_type = 'Lock')";
 }
+
+# psql beside the test; what it is told goes to the function returned, which waits for its end
+sub beside
+{
+    my (@statements) = @_;
+    my ($out, $err) = ('', '');
+    my $run = IPC::Run::start(
+        [ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres'), map { ('-c', $_) } @statements ],
+        '<', \'', '>', \$out, '2>', \$err);
+
+    return sub { $run->finish; return $err };
+}
+
+sub asks { return "backend_type = 'client backend' AND state = 'active' AND wait_event_type = 'Extension'"; }

@@ -135,9 +135,11 @@ ANALYZE;
 SELECT product, clicks FROM product_hours
 WHERE hour = '2025-02-08 12:00:00+00' ORDER BY clicks DESC, product LIMIT 3;
 
+SET enable_bitmapscan = off;
 EXPLAIN (COSTS off)
 SELECT product, clicks FROM product_hours
 WHERE hour = '2025-02-08 12:00:00+00' ORDER BY clicks DESC, product LIMIT 3;
+RESET enable_bitmapscan;
 
 SELECT h.hour, best.product, best.clicks
 FROM generate_series('2025-02-08 11:00:00+00'::timestamptz, '2025-02-08 13:00:00+00', '1 h') AS h(hour),

@@ -161,29 +161,12 @@ refuse_archive(const Stream *stream, const char *problem)
 		 errhint("Name another table with OPTIONS (ADD archive '…'), or have this one dropped or changed.")));
 }
 
-static void
-check_column(const Stream *stream, Oid archive, const char *name, Oid type, int32 typmod)
-{
-	AttrNumber att = get_attnum(archive, name);
-	Oid has;
-	int32 has_typmod;
-	Oid collation;
-
-	if (att == InvalidAttrNumber)
-		refuse_archive(stream, psprintf("It has no column \"%s\".", name));
-	if (stream_column_fits(archive, att, type, typmod))
-		return;
-	get_atttypetypmodcoll(archive, att, &has, &has_typmod, &collation);
-	refuse_archive(stream, psprintf("Its column \"%s\" is of type %s, not %s.", name,
-									format_type_with_typemod(has, has_typmod),
-									format_type_with_typemod(type, typmod)));
-}
-
 /* An existing table serves if it has every column of the stream, and the position. */
 static void
-check_archive(const Stream *stream, Oid archive, const char *partition, const char *offset)
+check_archive(const Stream *stream, Oid archive)
 {
 	char *comment;
+	ArchiveMisfit misfit;
 	char kind = get_rel_relkind(archive);
 	Oid other = catalog_stream_of_archive(archive);
 
@@ -202,16 +185,12 @@ check_archive(const Stream *stream, Oid archive, const char *partition, const ch
 		refuse_archive(
 			stream,
 			"It is unlogged or temporary: a crash would empty it, and positions would stand behind what is lost.");
-	for (int i = 0; i < stream->desc->natts; i++)
-	{
-		if (!stream->columns[i].dropped)
-			check_column(stream, archive, stream->columns[i].name, stream->columns[i].type,
-						 stream->columns[i].typmod);
-	}
-	if (stream_meta_column(stream, META_PARTITION) == 0)
-		check_column(stream, archive, partition, INT4OID, -1);
-	if (stream_meta_column(stream, META_OFFSET) == 0)
-		check_column(stream, archive, offset, INT8OID, -1);
+	if (stream_archive_fits(stream, archive, &misfit))
+		return;
+	if (misfit.has == NULL)
+		refuse_archive(stream, psprintf("It has no column \"%s\".", misfit.column));
+	refuse_archive(stream, psprintf("Its column \"%s\" is of type %s, not %s.", misfit.column, misfit.has,
+									misfit.wanted));
 }
 
 /* The worker writes the archive, and a refresh reads it, as the stream's owner would. */
@@ -300,7 +279,7 @@ streams_ensure(Oid relid, StreamRow *row)
 		existing = OidIsValid(archive);
 		if (existing)
 		{
-			check_archive(stream, archive, partition, offset);
+			check_archive(stream, archive);
 			check_archive_privileges(stream, archive);
 		}
 		else

@@ -327,46 +327,30 @@ stream_position_columns(const Stream *stream, const char **partition, const char
 	*offset = position_column(stream, META_OFFSET, "offset", "kafka_offset");
 }
 
-bool
-stream_column_fits(Oid archive, AttrNumber att, Oid type, int32 typmod)
-{
-	Oid has;
-	int32 has_typmod;
-	Oid collation;
-
-	get_atttypetypmodcoll(archive, att, &has, &has_typmod, &collation);
-	return has == type && (has_typmod == -1 || has_typmod == typmod);
-}
-
-static void
-check_archived(const Stream *stream, Oid archive, const char *name, Oid type, int32 typmod)
+/* Whether an archive's column holds every value of a type; its own may be without the modifier. */
+static bool
+column_fits(Oid archive, const char *name, Oid type, int32 typmod, ArchiveMisfit *misfit)
 {
 	AttrNumber att = get_attnum(archive, name);
-	const char *table =
-		quote_qualified_identifier(get_namespace_name(get_rel_namespace(archive)), get_rel_name(archive));
-	const char *wanted = format_type_with_typemod(type, typmod);
 	Oid has;
 	int32 has_typmod;
 	Oid collation;
 
-	if (att == InvalidAttrNumber)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-						errmsg("archive \"%s\" has no column \"%s\" of stream \"%s\"", get_rel_name(archive),
-							   name, stream->name),
-						errhint("ALTER TABLE %s ADD COLUMN %s %s, or RENAME COLUMN as in the stream.", table,
-								quote_identifier(name), wanted)));
-	if (stream_column_fits(archive, att, type, typmod))
-		return;
-	get_atttypetypmodcoll(archive, att, &has, &has_typmod, &collation);
-	ereport(ERROR,
-			(errcode(ERRCODE_DATATYPE_MISMATCH),
-			 errmsg("column \"%s\" of archive \"%s\" is of type %s, but of type %s in stream \"%s\"", name,
-					get_rel_name(archive), format_type_with_typemod(has, has_typmod), wanted, stream->name),
-			 errhint("ALTER TABLE %s ALTER COLUMN %s TYPE %s.", table, quote_identifier(name), wanted)));
+	misfit->column = name;
+	misfit->has = NULL;
+	if (att != InvalidAttrNumber)
+	{
+		get_atttypetypmodcoll(archive, att, &has, &has_typmod, &collation);
+		if (has == type && (has_typmod == -1 || has_typmod == typmod))
+			return true;
+		misfit->has = format_type_with_typemod(has, has_typmod);
+	}
+	misfit->wanted = format_type_with_typemod(type, typmod);
+	return false;
 }
 
-void
-stream_check_archive(const Stream *stream, Oid archive)
+bool
+stream_archive_fits(const Stream *stream, Oid archive, ArchiveMisfit *misfit)
 {
 	const char *partition;
 	const char *offset;
@@ -376,11 +360,34 @@ stream_check_archive(const Stream *stream, Oid archive)
 	{
 		const StreamColumn *column = &stream->columns[i];
 
-		if (!column->dropped)
-			check_archived(stream, archive, column->name, column->type, column->typmod);
+		if (!column->dropped && !column_fits(archive, column->name, column->type, column->typmod, misfit))
+			return false;
 	}
-	if (stream_meta_column(stream, META_PARTITION) == 0)
-		check_archived(stream, archive, partition, INT4OID, -1);
-	if (stream_meta_column(stream, META_OFFSET) == 0)
-		check_archived(stream, archive, offset, INT8OID, -1);
+	return (stream_meta_column(stream, META_PARTITION) != 0 ||
+			column_fits(archive, partition, INT4OID, -1, misfit)) &&
+		   (stream_meta_column(stream, META_OFFSET) != 0 ||
+			column_fits(archive, offset, INT8OID, -1, misfit));
+}
+
+void
+stream_check_archive(const Stream *stream, Oid archive)
+{
+	const char *name = get_rel_name(archive);
+	const char *table;
+	ArchiveMisfit misfit;
+
+	if (stream_archive_fits(stream, archive, &misfit))
+		return;
+	table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(archive)), name);
+	if (misfit.has == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+						errmsg("archive \"%s\" has no column \"%s\" of stream \"%s\"", name, misfit.column,
+							   stream->name),
+						errhint("ALTER TABLE %s ADD COLUMN %s %s, or RENAME COLUMN as in the stream.", table,
+								quote_identifier(misfit.column), misfit.wanted)));
+	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("column \"%s\" of archive \"%s\" is of type %s, but of type %s in stream \"%s\"",
+						   misfit.column, name, misfit.has, misfit.wanted, stream->name),
+					errhint("ALTER TABLE %s ALTER COLUMN %s TYPE %s.", table, quote_identifier(misfit.column),
+							misfit.wanted)));
 }

@@ -95,16 +95,21 @@ extern AttrNumber stream_meta_column(const Stream *stream, StreamMeta meta);
  */
 extern void stream_position_columns(const Stream *stream, const char **partition, const char **offset);
 
-/*
- * Whether an archive's column holds every value of a stream's type; its type may be without a modifier that
- * the stream's has.
- */
-extern bool stream_column_fits(Oid archive, AttrNumber att, Oid type, int32 typmod);
+/* A column of a stream's archive that is not as the stream would have it; current context. */
+typedef struct ArchiveMisfit
+{
+	const char *column;
+	const char *wanted; /* its type */
+	const char *has;	/* NULL: there is none */
+} ArchiveMisfit;
 
 /*
- * Raises, with the statement that mends it, unless the archive has all columns of the stream and the position,
- * and of these types: either may have been altered since the stream's first use.
+ * Whether a table has all columns of the stream and the position, and of these types, perhaps without their
+ * modifiers; else the first that it has not.
  */
+extern bool stream_archive_fits(const Stream *stream, Oid archive, ArchiveMisfit *misfit);
+
+/* Raises, with the statement that mends it, where stream or archive was altered since the stream's first use. */
 extern void stream_check_archive(const Stream *stream, Oid archive);
 
 #endif /* STREAMBATCH_STREAM_H */

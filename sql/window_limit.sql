@@ -28,6 +28,7 @@ INSERT INTO views VALUES
     ('tumble_o', $$SELECT streambatch.tumble(o, '1 day') AS w, count(*) AS c FROM events GROUP BY 1$$),
     ('trunc_t', $$SELECT date_trunc('month', t, 'UTC') AS w, count(*) AS c FROM events GROUP BY 1$$),
     ('bin_t', $$SELECT date_bin('7 days', t, '2000-01-01 00:00Z') AS w, count(*) AS c FROM events GROUP BY 1$$),
+    ('arrays', $$SELECT ARRAY[streambatch.hop(t, '1 h', '2 h'), streambatch.hop_end(t, '1 h', '2 h')] AS w, count(*) AS c FROM events GROUP BY 1$$),
     ('later', $$SELECT streambatch.hop(o, '1 h', '3 h') + interval '1000 years' AS w, count(*) AS c FROM events GROUP BY 1$$),
     ('quotient', $$SELECT 12 / (extract(hour FROM streambatch.hop(t, '1 h', '2 h') AT TIME ZONE 'UTC')::int - 5) AS w, count(*) AS c FROM events GROUP BY 1$$),
     ('quotients', $$SELECT 12 / (extract(hour FROM streambatch.cumulate_end(t, '1 h', '2 h') AT TIME ZONE 'UTC')::int - 6) AS w, k, streambatch.cumulate(t, '1 h', '2 h') AS s, count(*) AS c

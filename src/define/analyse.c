@@ -167,45 +167,31 @@ add_group(ViewDef *def, Node *expr)
 	def->ngroups++;
 }
 
-/* (SELECT count(g) FROM (SELECT expr AS g) w): it computes an expression over each of an event's windows. */
+static NullTest *
+null_test(Node *expr, NullTestType type)
+{
+	NullTest *test = makeNode(NullTest);
+
+	test->arg = (Expr *) expr;
+	test->nulltesttype = type;
+	test->location = -1;
+	return test;
+}
+
+/* ARRAY(SELECT expr IS NULL): it computes an expression over each of an event's windows. */
 static Node *
 over_windows(Node *expr)
 {
-	Query *windows = makeNode(Query);
 	Query *query = makeNode(Query);
-	RangeTblEntry *rte = makeNode(RangeTblEntry);
-	RangeTblRef *ref = makeNode(RangeTblRef);
-	Aggref *count = makeNode(Aggref);
 	SubLink *link = makeNode(SubLink);
-	Oid any = ANYOID;
 
 	expr = copyObject(expr);
-	IncrementVarSublevelsUp(expr, 2, 0);
-	windows->commandType = CMD_SELECT;
-	windows->hasTargetSRFs = true;
-	windows->jointree = makeFromExpr(NIL, NULL);
-	windows->targetList = list_make1(makeTargetEntry((Expr *) expr, 1, "g", false));
-	rte->rtekind = RTE_SUBQUERY;
-	rte->subquery = windows;
-	rte->eref = rte->alias = makeAlias("w", list_make1(makeString("g")));
-	rte->inFromCl = true;
-	ref->rtindex = 1;
-	count->aggfnoid =
-		LookupFuncName(list_make2(makeString("pg_catalog"), makeString("count")), 1, &any, false);
-	count->aggtype = INT8OID;
-	count->aggargtypes = list_make1_oid(exprType(expr));
-	count->args = list_make1(makeTargetEntry(
-		(Expr *) makeVar(1, 1, exprType(expr), exprTypmod(expr), exprCollation(expr), 0), 1, NULL, false));
-	count->aggkind = AGGKIND_NORMAL;
-	count->aggsplit = AGGSPLIT_SIMPLE;
-	count->aggno = count->aggtransno = -1;
-	count->location = -1;
+	IncrementVarSublevelsUp(expr, 1, 0);
 	query->commandType = CMD_SELECT;
-	query->hasAggs = true;
-	query->rtable = list_make1(rte);
-	query->jointree = makeFromExpr(list_make1(ref), NULL);
-	query->targetList = list_make1(makeTargetEntry((Expr *) count, 1, "count", false));
-	link->subLinkType = EXPR_SUBLINK;
+	query->hasTargetSRFs = true;
+	query->jointree = makeFromExpr(NIL, NULL);
+	query->targetList = list_make1(makeTargetEntry((Expr *) null_test(expr, IS_NULL), 1, "g", false));
+	link->subLinkType = ARRAY_SUBLINK;
 	link->subselect = (Node *) query;
 	link->location = -1;
 	return (Node *) link;
@@ -239,18 +225,15 @@ compute_early(ViewDef *def)
 	for (int i = 0; i < def->ngroups; i++)
 	{
 		Node *expr = def->groups[i].expr;
-		NullTest *test;
+		Node *computed;
 		CaseExpr *both;
 		CaseWhen *when;
 
 		if (def->groups[i].key >= 0 || window_edge(&def->window, expr, &edge))
 			continue;
-		test = makeNode(NullTest);
-		test->arg = (Expr *) over_windows(expr);
-		test->nulltesttype = IS_NOT_NULL;
-		test->location = -1;
+		computed = (Node *) null_test(over_windows(expr), IS_NOT_NULL);
 		when = makeNode(CaseWhen);
-		when->expr = (Expr *) makeBoolExpr(OR_EXPR, list_make2(pane_known(def->window.pane), test), -1);
+		when->expr = makeBoolExpr(OR_EXPR, list_make2(pane_known(def->window.pane), computed), -1);
 		when->result = (Expr *) pane->expr;
 		both = makeNode(CaseExpr);
 		both->casetype = pane->type;
@@ -452,10 +435,7 @@ leave_out_timeless(ViewDef *def, const Stream *stream)
 
 	if (IsA(argument, Var) && ((Var *) argument)->varattno == stream->event_time)
 		return;
-	test = makeNode(NullTest);
-	test->arg = (Expr *) copyObject(argument);
-	test->nulltesttype = IS_NOT_NULL;
-	test->location = -1;
+	test = null_test(copyObject(argument), IS_NOT_NULL);
 	from->quals = from->quals ? (Node *) make_andclause(list_make2(from->quals, test)) : (Node *) test;
 }
 

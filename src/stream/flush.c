@@ -96,40 +96,37 @@ report_dead_letters(const FlushJob *job)
 	unreported = 0;
 }
 
-/* Lock the stream's row if it is to be had soon. False: somebody keeps it. */
-static bool
-lock_stream(Oid stream, StreamRow *row, bool *exists)
+/* Lock the stream's row, if it is to be had soon and is what the fold began from: FLUSH_DONE. */
+static FlushResult
+lock_stream(Oid stream, int64 generation)
 {
 	TimestampTz start = GetCurrentTimestamp();
+	StreamRow row;
 
-	*exists = true;
 	while (!catalog_try_lock_stream(stream))
 	{
-		*exists = catalog_stream(stream, row);
-		if (!*exists || TimestampDifferenceExceeds(start, GetCurrentTimestamp(), PATIENCE_MS))
-			return !*exists;
+		if (!catalog_stream(stream, &row))
+			return FLUSH_STALE;
+		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), PATIENCE_MS))
+			return FLUSH_BUSY;
 		CHECK_FOR_INTERRUPTS();
 		pg_usleep(1000);
 	}
-	*exists = catalog_stream(stream, row);
-	return true;
+	return catalog_stream(stream, &row) && row.generation == generation ? FLUSH_DONE : FLUSH_STALE;
 }
 
 FlushResult
 flush_write(const FlushJob *job)
 {
 	Oid stream = job->stream->relid;
-	StreamRow row;
+	FlushResult result = lock_stream(stream, job->generation);
 	List *views;
 	ListCell *lc;
 	TimestampTz watermark = 0;
 	bool has_watermark;
-	bool exists;
 
-	if (!lock_stream(stream, &row, &exists))
-		return FLUSH_BUSY;
-	if (!exists || row.generation != job->generation)
-		return FLUSH_STALE;
+	if (result != FLUSH_DONE)
+		return result;
 	positions_check(job->positions, stream);
 	views = catalog_views_of(stream);
 	foreach (lc, job->views)

@@ -32,6 +32,8 @@ use warnings;
 use parent 'PostgreSQL::Test::Cluster';
 
 use Carp;
+use PostgreSQL::Test::Utils;
+use Time::HiRes qw(usleep);
 
 sub init
 {
@@ -66,12 +68,14 @@ sub poll_query_until
 {
     my ($self, @query) = @_;
 
-    for (;;)
+    foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
     {
         my $is = eval { $self->SUPER::poll_query_until(@query) };
         return $is unless $@;
         die $@ unless $@ =~ /Broken pipe/;
+        usleep(100_000);
     }
+    return 0;
 }
 
 sub wait_for

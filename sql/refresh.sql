@@ -205,6 +205,8 @@ SELECT kind, state, cut, from_time, to_time, chunks, chunks_done FROM streambatc
 INSERT INTO failing_archive (n, d, ts) VALUES (1, 0, '2025-02-14 00:40');
 CALL streambatch.refresh('ratio', full => true);
 DELETE FROM failing_archive WHERE partition IS NULL;
+-- and what no row raises names none
+SELECT streambatch.create_view('never', 'SELECT sum(1 / 0) AS s FROM failing');
 
 -- ---- no watermark yet: one partition of two is silent ----
 \! test/broker/broker-command create silent 2

@@ -29,7 +29,8 @@ static const Oid parameter_types[NPARAMS] = {INT8ARRAYOID, TIMESTAMPTZOID, TIMES
 
 static int32 at_partition;
 static int64 at_offset;
-static bool at_known;
+static bool at_known; /* it has a position */
+static bool at_row;	  /* one is at hand */
 
 PG_FUNCTION_INFO_V1(streambatch_at);
 
@@ -37,6 +38,7 @@ PG_FUNCTION_INFO_V1(streambatch_at);
 Datum
 streambatch_at(PG_FUNCTION_ARGS)
 {
+	at_row = true;
 	at_known = !PG_ARGISNULL(0) && !PG_ARGISNULL(1);
 	if (at_known)
 	{
@@ -223,9 +225,9 @@ compute(const Computation *c, bool into_stream, const char *cut, PaneRange panes
 	error->context = psprintf("computing hybrid view \"%s\" from its archive", get_rel_name(c->view.view));
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION)
 	{
-		at_known = false;
+		at_row = false;
 		/* where no row raises by itself, it is the aggregate that does */
-		if (attempt(read_rows, &job, CurrentMemoryContext) != NULL)
+		if (attempt(read_rows, &job, CurrentMemoryContext) != NULL && at_row)
 		{
 			error->detail =
 				at_known ? psprintf("The event at partition %d, offset %lld of the archive %s raises it.",

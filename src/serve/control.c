@@ -134,7 +134,7 @@ check_attended(Oid relid, TimestampTz *last)
 static int64 *
 log_ends(const Stream *stream, int timeout_ms, int *n)
 {
-	Consumer *consumer = consumer_open(stream, stream->owner, false);
+	Consumer *consumer = consumer_open(stream->serverid, stream->topic, stream->owner, false);
 	int64 *ends;
 
 	*n = consumer_partition_count(consumer, timeout_ms);

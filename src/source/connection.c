@@ -16,8 +16,6 @@
 #include "postgres.h"
 
 #include <netdb.h>
-#include <pthread.h>
-#include <signal.h>
 
 #include "access/reloptions.h"
 #include "catalog/pg_user_mapping.h"
@@ -25,7 +23,7 @@
 #include "common/guc.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
-#include "source/ask.h"
+#include "source/client_calls.h"
 #include "source/brokers.h"
 #include "source/connection.h"
 #include "source/options.h"
@@ -83,8 +81,6 @@ static void set_options(rd_kafka_conf_t *conf, List *options, int client);
 static void set_queue(rd_kafka_conf_t *conf, ConnectionKind kind);
 static bool knows_property(const char *name);
 static List *mapping_options(Oid role, Oid serverid);
-static ClientArgument *new_argument(Connection *connection);
-static rd_kafka_t *new_client(rd_kafka_conf_t *conf, rd_kafka_type_t type, ClientArgument *argument);
 static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
 static int on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque);
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque);
@@ -92,13 +88,14 @@ static int on_resolve(const char *node, const char *service, const struct addrin
 					  struct addrinfo **res, void *opaque);
 
 void
-connection_open(Connection *connection, const Stream *stream, Oid role, ConnectionKind kind)
+connection_open(Connection *connection, Oid server_id, Oid role, ConnectionKind kind)
 {
-	ForeignServer *server = GetForeignServer(stream->serverid);
-	List *mapping = mapping_options(role, stream->serverid);
+	ForeignServer *server = GetForeignServer(server_id);
+	List *mapping = mapping_options(role, server_id);
 	static bool exit_registered = false;
 	int client = kind == CONNECT_PRODUCE ? OPTION_PRODUCER : OPTION_CONSUMER;
 	rd_kafka_conf_t *volatile conf = NULL;
+	ClientArgument *argument;
 
 	/* what was allowed when it was set may not be any more, or not for today's owner */
 	options_check_privileges(server->options, server->owner);
@@ -133,23 +130,23 @@ connection_open(Connection *connection, const Stream *stream, Oid role, Connecti
 	}
 	PG_END_TRY();
 
-	connection->argument = new_argument(connection);
-	rd_kafka_conf_set_opaque(conf, connection->argument);
+	argument = client_argument(connection, guc_allowed_brokers != NULL ? guc_allowed_brokers : "");
+	rd_kafka_conf_set_opaque(conf, argument);
 	rd_kafka_conf_set_log_cb(conf, NULL);
 	rd_kafka_conf_set_error_cb(conf, on_error);
 	rd_kafka_conf_set_stats_cb(conf, on_stats);
 	rd_kafka_conf_set_resolve_cb(conf, on_resolve);
 	if (client == OPTION_PRODUCER)
 		rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-	connection->rk = new_client(conf, client == OPTION_PRODUCER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER,
-								connection->argument);
+	client_create(&connection->client, client == OPTION_PRODUCER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER,
+				  conf, argument);
 	dlist_push_head(&open_connections, &connection->node);
 }
 
 int
 connection_poll(Connection *connection, int timeout_ms)
 {
-	return rd_kafka_poll(connection->rk, timeout_ms);
+	return rd_kafka_poll(connection->client.rk, timeout_ms);
 }
 
 int
@@ -165,7 +162,7 @@ connection_partition_count(Connection *connection, rd_kafka_topic_t *topic, int 
 
 		CHECK_FOR_INTERRUPTS();
 		slice = Min(slice, timeout_ms);
-		*err = ask_partition_count(connection, rd_kafka_topic_name(topic), slice, &count);
+		*err = client_partition_count(&connection->client, rd_kafka_topic_name(topic), slice, &count);
 		connection_poll(connection, 0);
 		if (count > 0)
 			return count;
@@ -186,22 +183,16 @@ connection_partition_count(Connection *connection, rd_kafka_topic_t *topic, int 
 void
 connection_close(Connection *connection)
 {
-	rd_kafka_t *rk = connection->rk;
+	Client *client = &connection->client;
+	rd_kafka_t *rk = client->rk;
 
-	connection->rk = NULL;
+	client->rk = NULL;
 	if (rk == NULL)
 		return;
 	dlist_delete(&connection->node);
-	if (!ask_leave(connection))
-		client_destroy(rk, connection->argument);
-	connection->argument = NULL;
-}
-
-void
-client_destroy(rd_kafka_t *rk, ClientArgument *argument)
-{
-	rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-	free(argument);
+	if (!client_calls_leave(client))
+		client_destroy(rk, client->argument);
+	client->argument = NULL;
 }
 
 /* Threads must not outlive what exit() tears down, OpenSSL above all. */
@@ -216,7 +207,7 @@ close_all(int code, Datum arg)
 
 		connection->close(connection->arg);
 	}
-	ask_wait_for_left();
+	client_calls_wait_for_left();
 }
 
 static void
@@ -324,50 +315,10 @@ mapping_options(Oid role, Oid serverid)
 	return options;
 }
 
-static ClientArgument *
-new_argument(Connection *connection)
-{
-	const char *allowed = guc_allowed_brokers != NULL ? guc_allowed_brokers : "";
-	ClientArgument *argument = malloc(offsetof(ClientArgument, allowed_brokers) + strlen(allowed) + 1);
-
-	if (argument == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	argument->connection = connection;
-	strcpy(argument->allowed_brokers, allowed);
-	return argument;
-}
-
-/*
- * Takes the configuration and its argument over. The threads that librdkafka starts inherit a mask with all
- * signals blocked.
- */
-static rd_kafka_t *
-new_client(rd_kafka_conf_t *conf, rd_kafka_type_t type, ClientArgument *argument)
-{
-	char words[512];
-	sigset_t all;
-	sigset_t before;
-	rd_kafka_t *rk;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rk = rd_kafka_new(type, conf, words, sizeof(words));
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rk == NULL)
-	{
-		rd_kafka_conf_destroy(conf);
-		free(argument);
-		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
-						errmsg("could not make a Kafka client of the stream's options"),
-						errdetail("librdkafka: %s", words)));
-	}
-	return rk;
-}
-
 static void
 on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 {
-	ConnectionEvents *events = &((ClientArgument *) opaque)->connection->events;
+	ConnectionEvents *events = &((Connection *) ((ClientArgument *) opaque)->owner)->events;
 
 	switch (err)
 	{
@@ -402,7 +353,7 @@ on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 static int
 on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque)
 {
-	Connection *connection = ((ClientArgument *) opaque)->connection;
+	Connection *connection = ((ClientArgument *) opaque)->owner;
 
 	if (connection->on_stats != NULL)
 		connection->on_stats(connection->arg, json);
@@ -412,7 +363,7 @@ on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque)
 static void
 on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
-	Connection *connection = ((ClientArgument *) opaque)->connection;
+	Connection *connection = ((ClientArgument *) opaque)->owner;
 
 	connection->on_delivery(connection->arg, message);
 }

@@ -1,14 +1,12 @@
 /*
  * connection.h
- *		A client of librdkafka for a stream: its configuration, its errors, its end. Private to source/.
+ *		A client of librdkafka for a server: its configuration, its errors, its end. Private to source/.
  */
 #ifndef STREAMBATCH_CONNECTION_H
 #define STREAMBATCH_CONNECTION_H
 
-#include <librdkafka/rdkafka.h>
-
 #include "lib/ilist.h"
-#include "source/stream.h"
+#include "source/client.h"
 
 typedef enum ConnectionKind
 {
@@ -30,38 +28,23 @@ typedef struct ConnectionEvents
 	char message[256]; /* the last error, in librdkafka's words */
 } ConnectionEvents;
 
-typedef struct Connection Connection;
-typedef struct Question Question;
-
-/*
- * What callbacks are given, malloc'ed, as long as there is the client: its threads read it, perhaps after the
- * connection's memory has gone (ask.c).
- */
-typedef struct ClientArgument
+typedef struct Connection
 {
-	Connection *connection;						 /* for callbacks in our thread */
-	char allowed_brokers[FLEXIBLE_ARRAY_MEMBER]; /* streambatch.allowed_brokers as of opening */
-} ClientArgument;
-
-struct Connection
-{
-	rd_kafka_t *rk; /* NULL once closed */
-	ClientArgument *argument;
-	Question *question; /* that waits for its answer, or NULL */
-	dlist_node node;	/* of all that are open in this process */
+	Client client;
+	dlist_node node; /* of all that are open in this process */
 	ConnectionEvents events;
 	void (*on_stats)(
 		void *arg, const char *json); /* set before opening for statistics every second; called by polling */
 	void (*on_delivery)(void *arg, const rd_kafka_message_t *message); /* for producers; called by polling */
 	void (*close)(void *arg); /* ends the owner, who calls connection_close(); set before opening */
 	void *arg;				  /* the owner */
-};
+} Connection;
 
 /*
- * Fill in connection->rk with a client for the stream, with the user mapping of the role, PUBLIC's, or none.
- * Raises on bad options and missing privileges, never for a broker that is away. The caller closes.
+ * Fill in connection->client for a foreign server, with the user mapping of the role, PUBLIC's, or none. Raises
+ * on bad options and missing privileges, never for an unreachable broker. The caller closes.
  */
-extern void connection_open(Connection *connection, const Stream *stream, Oid role, ConnectionKind kind);
+extern void connection_open(Connection *connection, Oid server, Oid role, ConnectionKind kind);
 
 /* Let librdkafka's callbacks run: errors, statistics, delivery reports. */
 extern int connection_poll(Connection *connection, int timeout_ms);
@@ -96,8 +79,5 @@ extern int connection_partition_count(Connection *connection, rd_kafka_topic_t *
  * keep it from ending.
  */
 extern void connection_close(Connection *connection);
-
-/* The very last of it, for connection.c and ask.c; in any thread. */
-extern void client_destroy(rd_kafka_t *rk, ClientArgument *argument);
 
 #endif /* STREAMBATCH_CONNECTION_H */

@@ -39,12 +39,12 @@ static void note_eof(Consumer *consumer, int32 partition, int64 offset);
 static void wait_readable(Consumer *consumer, int timeout_ms);
 
 Consumer *
-consumer_open(const Stream *stream, Oid role, bool prefetch)
+consumer_open(Oid server, const char *topic, Oid role, bool prefetch)
 {
 	Consumer *consumer = palloc0(sizeof(Consumer));
 
 	consumer->context = CurrentMemoryContext;
-	consumer->topic_name = pstrdup(stream->topic);
+	consumer->topic_name = pstrdup(topic);
 	consumer->wakeup_fd = -1;
 	consumer->known_partitions = -1;
 	consumer->connection.arg = consumer;
@@ -54,9 +54,9 @@ consumer_open(const Stream *stream, Oid role, bool prefetch)
 	consumer->callback.arg = consumer;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &consumer->callback);
 
-	connection_open(&consumer->connection, stream, role, prefetch ? CONNECT_WORKER : CONNECT_SCAN);
-	consumer->queue = rd_kafka_queue_new(consumer->connection.rk);
-	consumer->topic = rd_kafka_topic_new(consumer->connection.rk, consumer->topic_name, NULL);
+	connection_open(&consumer->connection, server, role, prefetch ? CONNECT_WORKER : CONNECT_SCAN);
+	consumer->queue = rd_kafka_queue_new(consumer->connection.client.rk);
+	consumer->topic = rd_kafka_topic_new(consumer->connection.client.rk, consumer->topic_name, NULL);
 	if (consumer->topic == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_ERROR), errmsg("could not open topic \"%s\"", consumer->topic_name),
@@ -69,7 +69,7 @@ void
 consumer_close(Consumer *consumer)
 {
 	consumer_release(consumer);
-	if (consumer->connection.rk == NULL)
+	if (consumer->connection.client.rk == NULL)
 		return;
 	if (consumer->queue != NULL)
 		rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
@@ -184,8 +184,8 @@ consumer_position(Consumer *consumer, int32 partition, int64 *position, int64 *l
 	int64 high = -1;
 
 	/* cached by librdkafka from the last fetch response: no request */
-	(void) rd_kafka_get_watermark_offsets(consumer->connection.rk, consumer->topic_name, partition, &low,
-										  &high);
+	(void) rd_kafka_get_watermark_offsets(consumer->connection.client.rk, consumer->topic_name, partition,
+										  &low, &high);
 	*position = state->position;
 	*at_end =
 		state->assigned && state->position >= 0 && (state->eof || (high >= 0 && state->position >= high));

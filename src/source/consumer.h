@@ -10,7 +10,6 @@
 #define STREAMBATCH_CONSUMER_H
 
 #include "source/message.h"
-#include "source/stream.h"
 
 typedef struct Consumer Consumer;
 
@@ -43,11 +42,11 @@ typedef struct ConsumerState
 } ConsumerState;
 
 /*
- * Open a consumer for a stream, with the options of its server and table and the user mapping of the given
- * role. prefetch: true for the worker (statistics every second), false for an ad hoc scan. Does not wait for
+ * Open a consumer for a topic, with the options of the foreign server and the user mapping of the given role.
+ * prefetch: true for the worker (statistics every second), false for an ad hoc scan. Does not wait for
  * the broker. Raises what librdkafka says of the options.
  */
-extern Consumer *consumer_open(const Stream *stream, Oid role, bool prefetch);
+extern Consumer *consumer_open(Oid server, const char *topic, Oid role, bool prefetch);
 
 /* Close now (the context's reset does it too). */
 extern void consumer_close(Consumer *consumer);
@@ -113,8 +112,5 @@ extern int consumer_wakeup_fd(Consumer *consumer);
 
 /* The present trouble; refreshed by consumer_take. */
 extern const ConsumerState *consumer_state(Consumer *consumer);
-
-/* The headers of a message as a jsonb Datum (array of {"key","value"}), or NULL-flag. Current context. */
-extern Datum message_headers(const Message *message, bool *isnull);
 
 #endif /* STREAMBATCH_CONSUMER_H */

@@ -3,7 +3,7 @@
  *		What a consumer asks its brokers: partitions, first and last offsets, offsets of times.
  *
  * Each question is a request and waits, behind pending fetches of the same broker: up to fetch.wait.max.ms.
- * Interrupts are heard meanwhile (ask.c).
+ * Interrupts are heard meanwhile (client_calls.c).
  * They are asked when reading begins, not while it goes on. The log end is the last stable offset, since
  * requests carry our isolation level.
  */
@@ -11,7 +11,7 @@
 
 #include "common/int.h"
 #include "miscadmin.h"
-#include "source/ask.h"
+#include "source/client_calls.h"
 #include "source/consumer_state.h"
 
 int
@@ -65,7 +65,8 @@ consumer_query_offsets(Consumer *consumer, const int32 *partitions, int64 *offse
 	{
 		CHECK_FOR_INTERRUPTS();
 		slice = Min(slice, timeout_ms);
-		err = ask_offsets(&consumer->connection, consumer->topic_name, partitions, offsets, n, slice);
+		err =
+			client_offsets(&consumer->connection.client, consumer->topic_name, partitions, offsets, n, slice);
 		connection_poll(&consumer->connection, 0);
 		trouble_refresh(consumer);
 		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)

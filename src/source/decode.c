@@ -17,7 +17,6 @@
 
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
-#include "source/consumer.h"
 #include "source/convert.h"
 #include "source/decode.h"
 #include "source/path.h"

@@ -24,7 +24,7 @@
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
 #include "source/batch.h"
-#include "source/produce.h"
+#include "source/insert.h"
 #include "source/range.h"
 #include "source/scan.h"
 #include "utils/memutils.h"
@@ -91,7 +91,7 @@ streambatch_fdw_handler(PG_FUNCTION_ARGS)
 	routine->ReScanForeignScan = rescan;
 	routine->EndForeignScan = end_scan;
 	routine->ExplainForeignScan = explain_scan;
-	produce_set_routines(routine);
+	insert_set_routines(routine);
 	PG_RETURN_POINTER(routine);
 }
 

@@ -11,7 +11,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "mb/pg_wchar.h"
-#include "source/consumer.h"
+#include "source/message.h"
 #include "source/headers.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"

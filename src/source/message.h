@@ -22,4 +22,7 @@ typedef struct Message
 	void *handle; /* the consumer's own (for headers); never touched by others */
 } Message;
 
+/* The headers of a message as a jsonb Datum (array of {"key","value"}), or NULL-flag. Current context. */
+extern Datum message_headers(const Message *message, bool *isnull);
+
 #endif /* STREAMBATCH_MESSAGE_H */

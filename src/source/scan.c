@@ -91,7 +91,7 @@ scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums, const LogRa
 	scan->values = palloc(LAST_BLOCK * natts * sizeof(Datum));
 	scan->nulls = palloc(LAST_BLOCK * natts * sizeof(bool));
 	scan->block = FIRST_BLOCK;
-	scan->consumer = consumer_open(stream, role, false);
+	scan->consumer = consumer_open(stream->serverid, stream->topic, role, false);
 	plan_pass(scan, range);
 	scan->progress = GetCurrentTimestamp();
 	return scan;

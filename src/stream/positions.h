@@ -7,6 +7,7 @@
 
 #include "common/catalog.h"
 #include "source/consumer.h"
+#include "source/stream.h"
 
 typedef struct Position
 {

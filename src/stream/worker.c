@@ -672,7 +672,7 @@ streambatch_worker_main(Datum main_arg)
 		pgstat_report_appname(psprintf("pg_streambatch %s", w->d.stream->name));
 		begin();
 		MemoryContextSwitchTo(w->context);
-		w->consumer = consumer_open(w->d.stream, w->d.stream->owner, true);
+		w->consumer = consumer_open(w->d.stream->serverid, w->d.stream->topic, w->d.stream->owner, true);
 		CommitTransactionCommand();
 		MemoryContextSwitchTo(w->context);
 		load_positions();

@@ -1,0 +1,56 @@
+/*
+ * client.c
+ *		The handle of a librdkafka client (see client.h).
+ *
+ * librdkafka's threads must never call PostgreSQL, nor run its signal handlers: they inherit a mask with all
+ * signals blocked.
+ */
+#include "postgres.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "source/client.h"
+
+ClientArgument *
+client_argument(void *owner, const char *allowed_brokers)
+{
+	ClientArgument *argument =
+		malloc(offsetof(ClientArgument, allowed_brokers) + strlen(allowed_brokers) + 1);
+
+	if (argument == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	argument->owner = owner;
+	strcpy(argument->allowed_brokers, allowed_brokers);
+	return argument;
+}
+
+void
+client_create(Client *client, rd_kafka_type_t type, rd_kafka_conf_t *conf, ClientArgument *argument)
+{
+	char words[512];
+	sigset_t all;
+	sigset_t before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	client->rk = rd_kafka_new(type, conf, words, sizeof(words));
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (client->rk == NULL)
+	{
+		rd_kafka_conf_destroy(conf);
+		free(argument);
+		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+						errmsg("could not make a Kafka client of the stream's options"),
+						errdetail("librdkafka: %s", words)));
+	}
+	client->argument = argument;
+	client->call = NULL;
+}
+
+void
+client_destroy(rd_kafka_t *rk, ClientArgument *argument)
+{
+	rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	free(argument);
+}

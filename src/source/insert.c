@@ -1,0 +1,246 @@
+/*
+ * insert.c
+ *		INSERT INTO a stream, and COPY: each row becomes a message.
+ *
+ * A statement has a producer of its own (producer.h). It ends when the brokers have acknowledged all of its
+ * messages on all in-sync replicas, or with the first failure as an error.
+ *
+ * This is outside of the transaction: messages that were acknowledged stay when the transaction is rolled
+ * back, or when the statement fails half way, and other readers see them before it commits. RETURNING returns
+ * the row as it was given: the broker's offset is not in it.
+ *
+ * The payload is what encode.c makes of the columns that are fields; in format 'raw' it is the value column
+ * (NULL: a tombstone). Of the metadata columns, key, partition, timestamp and headers are given to the
+ * message; offset and topic cannot be.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "commands/explain.h"
+#include "common/compat.h"
+#include "common/int.h"
+#include "executor/executor.h"
+#include "mb/pg_wchar.h"
+#include "nodes/nodes.h"
+#include "source/encode.h"
+#include "source/insert.h"
+#include "source/producer.h"
+#include "source/stream.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#define UNIX_TO_PG_USECS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+
+typedef struct StreamInsert
+{
+	Producer *producer;
+	Stream *stream;
+	Encoder *encoder; /* NULL for raw streams */
+	AttrNumber value; /* of raw streams; 0: none */
+	MemoryContext row_context;
+} StreamInsert;
+
+static List *plan_modify(PlannerInfo *root, ModifyTable *plan, Index relation, int subplan);
+static void begin_modify(ModifyTableState *mtstate, ResultRelInfo *rri, List *private, int subplan,
+						 int eflags);
+static void begin_insert(ModifyTableState *mtstate, ResultRelInfo *rri);
+static TupleTableSlot *insert_row(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot,
+								  TupleTableSlot *plan_slot);
+static void send_row(StreamInsert *insert, TupleTableSlot *slot);
+static StringInfo bytes_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot);
+static int32 partition_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot);
+static int64 milliseconds_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot);
+static void refuse_given(const Stream *stream, StreamMeta meta, TupleTableSlot *slot);
+static void end_modify(EState *estate, ResultRelInfo *rri);
+static int updatable(Relation rel);
+static void explain_modify(ModifyTableState *mtstate, ResultRelInfo *rri, List *private, int subplan,
+						   ExplainState *es);
+
+void
+insert_set_routines(FdwRoutine *routine)
+{
+	routine->PlanForeignModify = plan_modify;
+	routine->BeginForeignModify = begin_modify;
+	routine->ExecForeignInsert = insert_row;
+	routine->EndForeignModify = end_modify;
+	routine->BeginForeignInsert = begin_insert;
+	routine->EndForeignInsert = end_modify;
+	routine->IsForeignRelUpdatable = updatable;
+	routine->ExplainForeignModify = explain_modify;
+}
+
+static List *
+plan_modify(PlannerInfo *root, ModifyTable *plan, Index relation, int subplan)
+{
+	if (plan->onConflictAction != ONCONFLICT_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a stream does not support ON CONFLICT"),
+				 errdetail("A log has no unique constraints.")));
+	return NIL;
+}
+
+static void
+begin_modify(ModifyTableState *mtstate, ResultRelInfo *rri, List *private, int subplan, int eflags)
+{
+	if (!(eflags & EXEC_FLAG_EXPLAIN_ONLY))
+		begin_insert(mtstate, rri);
+}
+
+/* COPY, and rows routed into a foreign partition. */
+static void
+begin_insert(ModifyTableState *mtstate, ResultRelInfo *rri)
+{
+	EState *estate = mtstate->ps.state;
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	StreamInsert *insert = palloc0(sizeof(StreamInsert));
+	Stream *stream = stream_open(RelationGetRelid(rri->ri_RelationDesc));
+
+	insert->stream = stream;
+	insert->row_context =
+		AllocSetContextCreate(CurrentMemoryContext, "stream insert row", ALLOCSET_DEFAULT_SIZES);
+	if (stream->format == FORMAT_JSON)
+		insert->encoder = encoder_create(stream);
+	else
+		insert->value = stream_meta_column(stream, META_NONE);
+	insert->producer =
+		producer_open(stream->serverid, stream->topic, compat_result_role(rri, estate), stream->name);
+	rri->ri_FdwState = insert;
+	MemoryContextSwitchTo(old);
+}
+
+static TupleTableSlot *
+insert_row(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	StreamInsert *insert = rri->ri_FdwState;
+	MemoryContext old = MemoryContextSwitchTo(insert->row_context);
+
+	slot_getallattrs(slot);
+	send_row(insert, slot);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(insert->row_context);
+	return slot;
+}
+
+static void
+send_row(StreamInsert *insert, TupleTableSlot *slot)
+{
+	const Stream *stream = insert->stream;
+	AttrNumber headers = stream_meta_column(stream, META_HEADERS);
+	OutgoingMessage message = {0};
+
+	refuse_given(stream, META_OFFSET, slot);
+	refuse_given(stream, META_TOPIC, slot);
+	if (insert->encoder != NULL)
+	{
+		message.value = makeStringInfo();
+		encoder_encode(insert->encoder, slot, message.value);
+	}
+	else
+		message.value = bytes_of(stream, insert->value, slot);
+	message.partition = partition_of(stream, stream_meta_column(stream, META_PARTITION), slot);
+	message.timestamp = milliseconds_of(stream, stream_meta_column(stream, META_TIMESTAMP), slot);
+	message.key = bytes_of(stream, stream_meta_column(stream, META_KEY), slot);
+	if (headers != 0 && !slot->tts_isnull[headers - 1])
+		message.headers = headers_parse(slot->tts_values[headers - 1]);
+	producer_send(insert->producer, &message);
+}
+
+/* The bytes of a text (as UTF-8) or bytea column, NULL where it is NULL or there is no such column. */
+static StringInfo
+bytes_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
+{
+	StringInfo bytes;
+	struct varlena *value;
+
+	if (attnum == 0 || slot->tts_isnull[attnum - 1])
+		return NULL;
+	bytes = makeStringInfo();
+	value = PG_DETOAST_DATUM_PACKED(slot->tts_values[attnum - 1]);
+	appendBinaryStringInfo(bytes, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+	if (stream->columns[attnum - 1].type == TEXTOID && GetDatabaseEncoding() != PG_UTF8)
+	{
+		char *utf8 = pg_server_to_any(bytes->data, bytes->len, PG_UTF8);
+
+		if (utf8 != bytes->data)
+		{
+			resetStringInfo(bytes);
+			appendStringInfoString(bytes, utf8);
+		}
+	}
+	return bytes;
+}
+
+/* The partition that the row asks for; otherwise the key's hash decides, as it does in Java's clients. */
+static int32
+partition_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
+{
+	int64 partition;
+
+	if (attnum == 0 || slot->tts_isnull[attnum - 1])
+		return PRODUCER_ANY_PARTITION;
+	partition = stream->columns[attnum - 1].type == INT4OID ? DatumGetInt32(slot->tts_values[attnum - 1])
+															: DatumGetInt64(slot->tts_values[attnum - 1]);
+	if (partition < 0 || partition > PG_INT32_MAX)
+		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						errmsg("topic \"%s\" has no partition " INT64_FORMAT, stream->topic, partition)));
+	return partition;
+}
+
+/* The message's timestamp in Kafka's milliseconds; 0: now. */
+static int64
+milliseconds_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
+{
+	TimestampTz time;
+	int64 usecs;
+
+	if (attnum == 0 || slot->tts_isnull[attnum - 1])
+		return 0;
+	time = DatumGetTimestampTz(slot->tts_values[attnum - 1]);
+	if (TIMESTAMP_NOT_FINITE(time) || pg_add_s64_overflow(time, UNIX_TO_PG_USECS, &usecs) || usecs < 1000)
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("timestamp of a message out of range: %s", timestamptz_to_str(time)),
+						errdetail("Kafka counts milliseconds since 1970.")));
+	return usecs / 1000;
+}
+
+static void
+refuse_given(const Stream *stream, StreamMeta meta, TupleTableSlot *slot)
+{
+	AttrNumber attnum = stream_meta_column(stream, meta);
+
+	if (attnum == 0 || slot->tts_isnull[attnum - 1])
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_GENERATED_ALWAYS),
+			 errmsg("cannot insert a value into column \"%s\" of stream \"%s\"",
+					stream->columns[attnum - 1].name, stream->name),
+			 meta == META_OFFSET ? errdetail("The broker gives a message its offset.")
+								 : errdetail("The option topic of the foreign table says where messages go."),
+			 errhint("Leave the column out.")));
+}
+
+/* Wait until all is acknowledged. */
+static void
+end_modify(EState *estate, ResultRelInfo *rri)
+{
+	StreamInsert *insert = rri->ri_FdwState;
+
+	if (insert == NULL)
+		return;
+	producer_finish(insert->producer);
+	rri->ri_FdwState = NULL;
+}
+
+static int
+updatable(Relation rel)
+{
+	return 1 << CMD_INSERT;
+}
+
+static void
+explain_modify(ModifyTableState *mtstate, ResultRelInfo *rri, List *private, int subplan, ExplainState *es)
+{
+	ExplainPropertyText("Topic", stream_open(RelationGetRelid(rri->ri_RelationDesc))->topic, es);
+}

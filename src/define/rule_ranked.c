@@ -58,14 +58,14 @@ descends(const SortGroupClause *item, const Node *expr, const char *what)
 	return result;
 }
 
-static StreamMeta
+static MessageMeta
 meta_of(const Node *expr, const RuleStream *of, const Stream *stream)
 {
 	const Var *var = (const Var *) expr;
 
 	if (!IsA(expr, Var) || var->varno != of->varno || var->varattno <= 0)
 		return META_NONE;
-	return stream->columns[var->varattno - 1].meta;
+	return stream->layout.columns[var->varattno - 1].meta;
 }
 
 /*
@@ -75,7 +75,7 @@ meta_of(const Node *expr, const RuleStream *of, const Stream *stream)
 static Expr *
 order_key(const Aggref *aggref, const RuleStream *of, const char *what, bool *descending)
 {
-	static const StreamMeta ties[] = {META_PARTITION, META_OFFSET};
+	static const MessageMeta ties[] = {META_PARTITION, META_OFFSET};
 	const Stream *stream = stream_open(of->relid);
 	Node *key = NULL;
 	ListCell *lc;

@@ -100,7 +100,7 @@ archive_ddl(const Stream *stream, const char *partition, const char *offset)
 					 quote_qualified_identifier(stream->archive_schema, stream->archive_name));
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
-		const StreamColumn *column = &stream->columns[i];
+		const MessageColumn *column = &stream->layout.columns[i];
 
 		if (column->dropped)
 			continue;
@@ -147,7 +147,7 @@ create_archive(const Stream *stream, const char *partition, const char *offset)
 	if (stream->event_time != 0)
 		execute(psprintf("CREATE INDEX ON %s USING brin (%s) WITH (pages_per_range = 32, autosummarize = on)",
 						 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
-						 quote_identifier(stream->columns[stream->event_time - 1].name)));
+						 quote_identifier(stream->layout.columns[stream->event_time - 1].name)));
 }
 
 static void

@@ -46,7 +46,7 @@ struct Converter
 	void *domain_cache;
 	MemoryContext context; /* of the converter */
 	Converter *element;	   /* of an array */
-	const Stream *stream;
+	const MessageLayout *layout;
 	pg_tz *zone;
 };
 
@@ -128,7 +128,7 @@ static const ConvertRule rules[] = {
 static const ConvertRule array_rule = {InvalidOid, as_array, STRINGS | ARRAYS, true, false};
 
 Converter *
-converter_create(const Stream *stream, Oid type, int32 typmod)
+converter_create(const MessageLayout *layout, Oid type, int32 typmod)
 {
 	Converter *converter = palloc0(sizeof(Converter));
 	const ConvertRule *rule = rules;
@@ -142,24 +142,24 @@ converter_create(const Stream *stream, Oid type, int32 typmod)
 	element = get_element_type(type);
 	if (OidIsValid(element))
 	{
-		converter->element = converter_create(stream, element, typmod);
+		converter->element = converter_create(layout, element, typmod);
 		rule = &array_rule;
 	}
 	else
 		while (OidIsValid(rule->type) && rule->type != type)
 			rule++;
 
-	converter->zone = pg_tzset(stream->time_zone);
+	converter->zone = pg_tzset(layout->time_zone);
 	if (converter->zone == NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("time zone \"%s\" not recognized", stream->time_zone)));
+						errmsg("time zone \"%s\" not recognized", layout->time_zone)));
 	converter->convert = rule->convert;
 	converter->kinds = rule->kinds;
 	converter->reads_clock = rule->reads_clock;
 	converter->type = type;
 	converter->typmod = typmod;
 	converter->context = CurrentMemoryContext;
-	converter->stream = stream;
+	converter->layout = layout;
 	input_init(&converter->input, type, typmod, rule->pinned, converter->zone);
 	return converter;
 }
@@ -351,21 +351,21 @@ static TimestampTz
 epoch(Converter *converter, const JsonCell *cell)
 {
 	static const int shifts[] = {[UNIT_NONE] = 0, [UNIT_S] = 6, [UNIT_MS] = 3, [UNIT_US] = 0, [UNIT_NS] = -3};
-	const Stream *stream = converter->stream;
-	int shift = shifts[stream->time_unit];
+	const MessageLayout *layout = converter->layout;
+	int shift = shifts[layout->time_unit];
 	Decimal decimal;
 	int64 microseconds;
 	TimestampTz value;
 	bool fits;
 
-	if (stream->time_unit == UNIT_NONE)
+	if (layout->time_unit == UNIT_NONE)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
 			 errmsg("number %s is no timestamp: the stream has no time_unit", excerpt(cell->text, cell->len)),
 			 errhint(
 				 "Say what such numbers count, for example ALTER FOREIGN TABLE %s OPTIONS (ADD time_unit 'ms').",
-				 quote_qualified_identifier(stream->schema, stream->name))));
+				 layout->table)));
 	fits = decimal_parse(cell->text, cell->len, &decimal) ? decimal_scaled(&decimal, shift, &microseconds)
 														  : epoch_numeric(cell, shift, &microseconds);
 	if (!fits || !isotime_from_epoch(microseconds, &value))

@@ -6,15 +6,15 @@
 #define STREAMBATCH_CONVERT_H
 
 #include "source/json.h"
-#include "source/stream.h"
+#include "source/layout.h"
 
 typedef struct Converter Converter;
 
 /*
- * A converter into a type, in the current context. The stream, which must outlive it, says how numbers and
+ * A converter into a type, in the current context. The layout, which must outlive it, says how numbers and
  * clocks are read (time_unit, time_zone). Raises where the type has no input function.
  */
-extern Converter *converter_create(const Stream *stream, Oid type, int32 typmod);
+extern Converter *converter_create(const MessageLayout *layout, Oid type, int32 typmod);
 
 /*
  * The value of a cell; *isnull where it is missing or null. By-reference values are allocated in the current

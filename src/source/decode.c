@@ -4,7 +4,7 @@
  *
  * A decoder is made once per scan or worker: the wanted columns' paths compiled into one reader, a converter
  * for each. Decoding a message reads the payload once, then converts cell by cell; metadata columns come from
- * the message. The stream is borrowed and must outlive it.
+ * the message. The layout is borrowed and must outlive it.
  *
  * stream_open has seen to it that metadata columns, and the payload column of a raw stream, have types that
  * fit.
@@ -27,13 +27,13 @@
 typedef struct Field
 {
 	int column; /* index into values */
-	const StreamColumn *def;
+	const MessageColumn *def;
 	Converter *converter; /* of a payload field */
 } Field;
 
 struct Decoder
 {
-	const Stream *stream;
+	const MessageLayout *layout;
 	int natts;
 	Field *fields; /* of the payload; cells has one each */
 	int nfields;
@@ -86,26 +86,27 @@ static void add_field(Decoder *decoder, int column);
 static void make_reader(Decoder *decoder);
 static void free_reader(void *arg);
 static void decode_json(Decoder *decoder, const Message *message, Datum *values, bool *isnull);
-static Datum decode_meta(const Field *field, const Message *message, const Stream *stream, bool *isnull);
+static Datum decode_meta(const Field *field, const Message *message, const MessageLayout *layout,
+						 bool *isnull);
 static Datum bytes_datum(const char *bytes, size_t len, Oid type);
 static void decode_context(void *arg);
 static void raise_fault(const JsonError *error) pg_attribute_noreturn();
 
 Decoder *
-decoder_create(const Stream *stream, const Bitmapset *attnums)
+decoder_create(const MessageLayout *layout, const Bitmapset *attnums)
 {
 	Decoder *decoder = palloc0(sizeof(Decoder));
 	ErrorContextCallback context = {error_context_stack, decode_context, decoder};
 
 	error_context_stack = &context;
-	decoder->stream = stream;
-	decoder->natts = stream->desc->natts;
+	decoder->layout = layout;
+	decoder->natts = layout->ncolumns;
 	decoder->fields = palloc0(decoder->natts * sizeof(Field));
 	decoder->metas = palloc0(decoder->natts * sizeof(Field));
 	for (int i = 0; i < decoder->natts; i++)
-		if (!stream->columns[i].dropped && (attnums == NULL || bms_is_member(i + 1, attnums)))
+		if (!layout->columns[i].dropped && (attnums == NULL || bms_is_member(i + 1, attnums)))
 			add_field(decoder, i);
-	if (stream->format == FORMAT_JSON)
+	if (layout->format == FORMAT_JSON)
 		make_reader(decoder);
 	error_context_stack = context.previous;
 	return decoder;
@@ -122,7 +123,7 @@ decoder_decode(Decoder *decoder, const Message *message, Datum *values, bool *is
 	decoder->current = NULL;
 	error_context_stack = &context;
 
-	if (decoder->stream->format == FORMAT_JSON)
+	if (decoder->layout->format == FORMAT_JSON)
 		decode_json(decoder, message, values, isnull);
 	else
 		for (int i = 0; i < decoder->nfields; i++)
@@ -137,7 +138,7 @@ decoder_decode(Decoder *decoder, const Message *message, Datum *values, bool *is
 		int column = decoder->metas[i].column;
 
 		decoder->current = &decoder->metas[i];
-		values[column] = decode_meta(decoder->current, message, decoder->stream, &isnull[column]);
+		values[column] = decode_meta(decoder->current, message, decoder->layout, &isnull[column]);
 	}
 	error_context_stack = context.previous;
 }
@@ -145,15 +146,15 @@ decoder_decode(Decoder *decoder, const Message *message, Datum *values, bool *is
 static void
 add_field(Decoder *decoder, int column)
 {
-	const StreamColumn *def = &decoder->stream->columns[column];
+	const MessageColumn *def = &decoder->layout->columns[column];
 	Field *field =
 		def->meta == META_NONE ? &decoder->fields[decoder->nfields++] : &decoder->metas[decoder->nmetas++];
 
 	field->column = column;
 	field->def = def;
 	decoder->current = field;
-	if (def->meta == META_NONE && decoder->stream->format == FORMAT_JSON)
-		field->converter = converter_create(decoder->stream, def->type, def->typmod);
+	if (def->meta == META_NONE && decoder->layout->format == FORMAT_JSON)
+		field->converter = converter_create(decoder->layout, def->type, def->typmod);
 }
 
 static void
@@ -163,7 +164,7 @@ make_reader(Decoder *decoder)
 
 	for (int i = 0; i < decoder->nfields; i++)
 	{
-		const StreamColumn *def = decoder->fields[i].def;
+		const MessageColumn *def = decoder->fields[i].def;
 
 		decoder->current = &decoder->fields[i];
 		paths[i] = def->path_is_option ? path_parse(def->path) : path_of_name(def->path);
@@ -200,7 +201,7 @@ decode_json(Decoder *decoder, const Message *message, Datum *values, bool *isnul
 }
 
 static Datum
-decode_meta(const Field *field, const Message *message, const Stream *stream, bool *isnull)
+decode_meta(const Field *field, const Message *message, const MessageLayout *layout, bool *isnull)
 {
 	*isnull = false;
 	switch (field->def->meta)
@@ -222,7 +223,7 @@ decode_meta(const Field *field, const Message *message, const Stream *stream, bo
 			*isnull = message->handle == NULL;
 			return *isnull ? 0 : message_headers(message, isnull);
 		case META_TOPIC:
-			return PointerGetDatum(cstring_to_text(stream->topic));
+			return PointerGetDatum(cstring_to_text(layout->topic));
 		case META_NONE:
 			break;
 	}
@@ -250,7 +251,7 @@ decode_context(void *arg)
 	Decoder *decoder = arg;
 
 	if (decoder->current != NULL)
-		errcontext("column \"%s\" of stream \"%s\"", decoder->current->def->name, decoder->stream->name);
+		errcontext("column \"%s\" of stream \"%s\"", decoder->current->def->name, decoder->layout->stream);
 }
 
 static void

@@ -7,7 +7,7 @@
 
 #include "nodes/bitmapset.h"
 #include "source/message.h"
-#include "source/stream.h"
+#include "source/layout.h"
 
 typedef struct Decoder Decoder;
 
@@ -15,7 +15,7 @@ typedef struct Decoder Decoder;
  * A decoder for the columns in attnums (Bitmapset of attribute numbers; NULL: all). Lives in the current
  * context. Raises where a column's path or type cannot work.
  */
-extern Decoder *decoder_create(const Stream *stream, const Bitmapset *attnums);
+extern Decoder *decoder_create(const MessageLayout *layout, const Bitmapset *attnums);
 
 /*
  * Decode one message: values and isnull have an element per column of the stream; those not asked for are

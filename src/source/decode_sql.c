@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "source/decode.h"
+#include "source/stream.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -75,7 +76,7 @@ prepare_call(FunctionCallInfo fcinfo)
 	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
 	call = palloc0(sizeof(DecodeCall));
 	call->stream = stream_open(relid);
-	call->decoder = decoder_create(call->stream, NULL);
+	call->decoder = decoder_create(&call->stream->layout, NULL);
 	MemoryContextSwitchTo(old);
 	fcinfo->flinfo->fn_extra = call;
 	return call;

@@ -60,7 +60,7 @@ typedef struct KeyNode
 
 struct Encoder
 {
-	const Stream *stream;
+	const MessageLayout *layout;
 	KeyNode *root;
 	Writer **writers; /* by attnum - 1; NULL for columns that are no field */
 	bool *unwritable; /* by attnum - 1: the path indexes an array */
@@ -80,18 +80,18 @@ static void append_dimension(Writer *writer, ArrayType *array, int dim, Datum *v
 							 StringInfo out);
 
 Encoder *
-encoder_create(const Stream *stream)
+encoder_create(const MessageLayout *layout)
 {
 	Encoder *encoder = palloc0(sizeof(Encoder));
-	int natts = Max(1, stream->desc->natts);
+	int natts = Max(1, layout->ncolumns);
 
-	encoder->stream = stream;
+	encoder->layout = layout;
 	encoder->root = palloc0(sizeof(KeyNode));
 	encoder->writers = palloc0(natts * sizeof(Writer *));
 	encoder->unwritable = palloc0(natts * sizeof(bool));
-	for (int i = 0; i < stream->desc->natts; i++)
+	for (int i = 0; i < layout->ncolumns; i++)
 	{
-		const StreamColumn *column = &stream->columns[i];
+		const MessageColumn *column = &layout->columns[i];
 		JsonPath path;
 
 		if (column->dropped || column->meta != META_NONE)
@@ -250,7 +250,7 @@ append_children(Encoder *encoder, KeyNode *node, TupleTableSlot *slot, StringInf
 		}
 	}
 	/* columns with paths through arrays are not in the tree */
-	for (int i = 0; node == encoder->root && i < encoder->stream->desc->natts; i++)
+	for (int i = 0; node == encoder->root && i < encoder->layout->ncolumns; i++)
 	{
 		if (encoder->unwritable[i] && !slot->tts_isnull[i])
 			raise_unwritable(encoder, i + 1);
@@ -297,7 +297,7 @@ raise_unwritable(Encoder *encoder, AttrNumber attnum)
 {
 	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					errmsg("cannot insert into column \"%s\" of stream \"%s\"",
-						   encoder->stream->columns[attnum - 1].name, encoder->stream->name),
+						   encoder->layout->columns[attnum - 1].name, encoder->layout->stream),
 					errdetail("Its path leads into an array."),
 					errhint("Leave the column out, or insert the whole array through a column of its own.")));
 }
@@ -306,8 +306,8 @@ static void
 raise_conflict(Encoder *encoder, KeyNode *node)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("two columns of stream \"%s\" would write the field \"%s\"", encoder->stream->name,
-						   node->key),
+					errmsg("two columns of stream \"%s\" would write the field \"%s\"",
+						   encoder->layout->stream, node->key),
 					errhint("Give NULL to all but one of the columns whose paths lead there.")));
 }
 

@@ -7,12 +7,12 @@
 
 #include "executor/tuptable.h"
 #include "lib/stringinfo.h"
-#include "source/stream.h"
+#include "source/layout.h"
 
 typedef struct Encoder Encoder;
 
 /* An encoder for the stream's columns that are fields of the payload. Lives in the current context. */
-extern Encoder *encoder_create(const Stream *stream);
+extern Encoder *encoder_create(const MessageLayout *layout);
 
 /*
  * Append a row as one JSON object in UTF-8; NULL columns are left out. Uses the current context for scratch.

@@ -138,7 +138,7 @@ used_columns(RelOptInfo *rel, const Stream *stream)
 	for (AttrNumber attnum = 1; attnum <= stream->desc->natts; attnum++)
 	{
 		/* a reference to the whole row is to all columns */
-		if (!stream->columns[attnum - 1].dropped &&
+		if (!stream->layout.columns[attnum - 1].dropped &&
 			(bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, used) ||
 			 bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used)))
 			columns = lappend_int(columns, attnum);

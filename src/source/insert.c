@@ -52,7 +52,7 @@ static void send_row(StreamInsert *insert, TupleTableSlot *slot);
 static StringInfo bytes_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot);
 static int32 partition_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot);
 static int64 milliseconds_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot);
-static void refuse_given(const Stream *stream, StreamMeta meta, TupleTableSlot *slot);
+static void refuse_given(const Stream *stream, MessageMeta meta, TupleTableSlot *slot);
 static void end_modify(EState *estate, ResultRelInfo *rri);
 static int updatable(Relation rel);
 static void explain_modify(ModifyTableState *mtstate, ResultRelInfo *rri, List *private, int subplan,
@@ -100,8 +100,8 @@ begin_insert(ModifyTableState *mtstate, ResultRelInfo *rri)
 	insert->stream = stream;
 	insert->row_context =
 		AllocSetContextCreate(CurrentMemoryContext, "stream insert row", ALLOCSET_DEFAULT_SIZES);
-	if (stream->format == FORMAT_JSON)
-		insert->encoder = encoder_create(stream);
+	if (stream->layout.format == FORMAT_JSON)
+		insert->encoder = encoder_create(&stream->layout);
 	else
 		insert->value = stream_meta_column(stream, META_NONE);
 	insert->producer =
@@ -159,7 +159,7 @@ bytes_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
 	bytes = makeStringInfo();
 	value = PG_DETOAST_DATUM_PACKED(slot->tts_values[attnum - 1]);
 	appendBinaryStringInfo(bytes, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
-	if (stream->columns[attnum - 1].type == TEXTOID && GetDatabaseEncoding() != PG_UTF8)
+	if (stream->layout.columns[attnum - 1].type == TEXTOID && GetDatabaseEncoding() != PG_UTF8)
 	{
 		char *utf8 = pg_server_to_any(bytes->data, bytes->len, PG_UTF8);
 
@@ -180,8 +180,9 @@ partition_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
 
 	if (attnum == 0 || slot->tts_isnull[attnum - 1])
 		return PRODUCER_ANY_PARTITION;
-	partition = stream->columns[attnum - 1].type == INT4OID ? DatumGetInt32(slot->tts_values[attnum - 1])
-															: DatumGetInt64(slot->tts_values[attnum - 1]);
+	partition = stream->layout.columns[attnum - 1].type == INT4OID
+					? DatumGetInt32(slot->tts_values[attnum - 1])
+					: DatumGetInt64(slot->tts_values[attnum - 1]);
 	if (partition < 0 || partition > PG_INT32_MAX)
 		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 						errmsg("topic \"%s\" has no partition " INT64_FORMAT, stream->topic, partition)));
@@ -206,7 +207,7 @@ milliseconds_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
 }
 
 static void
-refuse_given(const Stream *stream, StreamMeta meta, TupleTableSlot *slot)
+refuse_given(const Stream *stream, MessageMeta meta, TupleTableSlot *slot)
 {
 	AttrNumber attnum = stream_meta_column(stream, meta);
 
@@ -215,7 +216,7 @@ refuse_given(const Stream *stream, StreamMeta meta, TupleTableSlot *slot)
 	ereport(ERROR,
 			(errcode(ERRCODE_GENERATED_ALWAYS),
 			 errmsg("cannot insert a value into column \"%s\" of stream \"%s\"",
-					stream->columns[attnum - 1].name, stream->name),
+					stream->layout.columns[attnum - 1].name, stream->name),
 			 meta == META_OFFSET ? errdetail("The broker gives a message its offset.")
 								 : errdetail("The option topic of the foreign table says where messages go."),
 			 errhint("Leave the column out.")));

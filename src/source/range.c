@@ -38,17 +38,17 @@
 
 typedef struct Condition
 {
-	StreamMeta meta;
+	MessageMeta meta;
 	int strategy; /* of a btree */
 	Oid type;	  /* of the expression, of its elements where it is an array */
 	bool is_array;
 } Condition;
 
 static bool match_clause(const Stream *stream, Index relid, Expr *clause, Expr **arg, Condition *condition);
-static StreamMeta meta_of(const Stream *stream, Index relid, Node *node);
+static MessageMeta meta_of(const Stream *stream, Index relid, Node *node);
 static bool is_usable(Node *node);
-static int strategy_of(StreamMeta meta, Oid operator);
-static bool is_usable_type(StreamMeta meta, Oid type);
+static int strategy_of(MessageMeta meta, Oid operator);
+static bool is_usable_type(MessageMeta meta, Oid type);
 static void apply(LogRange *range, const Condition *condition, Datum value);
 static void apply_array(LogRange *range, const Condition *condition, Datum value);
 static void apply_integer(LogRange *range, const Condition *condition, int64 value);
@@ -207,15 +207,15 @@ match_clause(const Stream *stream, Index relid, Expr *clause, Expr **arg, Condit
 }
 
 /* The metadata that a node shows, if it is such a column of the stream. */
-static StreamMeta
+static MessageMeta
 meta_of(const Stream *stream, Index relid, Node *node)
 {
 	Var *var = (Var *) node;
-	StreamMeta meta;
+	MessageMeta meta;
 
 	if (!IsA(node, Var) || var->varno != relid || var->varlevelsup != 0 || var->varattno <= 0)
 		return META_NONE;
-	meta = stream->columns[var->varattno - 1].meta;
+	meta = stream->layout.columns[var->varattno - 1].meta;
 	return meta == META_PARTITION || meta == META_OFFSET || meta == META_TIMESTAMP ? meta : META_NONE;
 }
 
@@ -226,7 +226,7 @@ is_usable(Node *node)
 }
 
 static int
-strategy_of(StreamMeta meta, Oid operator)
+strategy_of(MessageMeta meta, Oid operator)
 {
 	Oid type = meta == META_TIMESTAMP ? TIMESTAMPTZOID : INT8OID;
 
@@ -234,7 +234,7 @@ strategy_of(StreamMeta meta, Oid operator)
 }
 
 static bool
-is_usable_type(StreamMeta meta, Oid type)
+is_usable_type(MessageMeta meta, Oid type)
 {
 	if (meta == META_TIMESTAMP)
 		return type == TIMESTAMPTZOID || type == TIMESTAMPOID || type == DATEOID;

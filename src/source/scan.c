@@ -86,7 +86,7 @@ scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums, const LogRa
 		return scan;
 	scan->block_context =
 		AllocSetContextCreate(CurrentMemoryContext, "stream scan block", ALLOCSET_DEFAULT_SIZES);
-	scan->decoder = decoder_create(stream, attnums);
+	scan->decoder = decoder_create(&stream->layout, attnums);
 	scan->messages = palloc(LAST_BLOCK * sizeof(Message));
 	scan->values = palloc(LAST_BLOCK * natts * sizeof(Datum));
 	scan->nulls = palloc(LAST_BLOCK * natts * sizeof(bool));

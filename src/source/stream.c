@@ -27,7 +27,7 @@
 typedef struct MetaRule
 {
 	const char *name;
-	StreamMeta meta;
+	MessageMeta meta;
 	Oid types[2];
 	const char *words;
 } MetaRule;
@@ -43,13 +43,13 @@ static const MetaRule meta_rules[] = {
 
 static bool is_our_wrapper(Oid fdwid);
 static void read_columns(Stream *stream);
-static StreamMeta read_meta(const Stream *stream, const StreamColumn *column, const char *name);
+static MessageMeta read_meta(const Stream *stream, const MessageColumn *column, const char *name);
 static void check_raw(const Stream *stream);
 static void read_options(Stream *stream, List *options);
 static AttrNumber find_event_time(const Stream *stream, const char *name);
 static void read_archive(Stream *stream, const char *value);
-static StreamTimeUnit read_time_unit(const char *value);
-static const char *position_column(const Stream *stream, StreamMeta meta, const char *metadata,
+static TimeUnit read_time_unit(const char *value);
+static const char *position_column(const Stream *stream, MessageMeta meta, const char *metadata,
 								   const char *name);
 
 Stream *
@@ -84,9 +84,12 @@ stream_open(Oid relid)
 	/* kept: what depends on a stream is locked after it, by a DROP as well */
 	relation_close(rel, NoLock);
 
+	stream->layout.stream = stream->name;
+	stream->layout.table = quote_qualified_identifier(stream->schema, stream->name);
+	stream->layout.ncolumns = stream->desc->natts;
 	read_columns(stream);
 	read_options(stream, table->options);
-	if (stream->format == FORMAT_RAW)
+	if (stream->layout.format == FORMAT_RAW)
 		check_raw(stream);
 	return stream;
 }
@@ -103,11 +106,11 @@ stream_is_stream(Oid relid)
 }
 
 AttrNumber
-stream_meta_column(const Stream *stream, StreamMeta meta)
+stream_meta_column(const Stream *stream, MessageMeta meta)
 {
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
-		if (!stream->columns[i].dropped && stream->columns[i].meta == meta)
+		if (!stream->layout.columns[i].dropped && stream->layout.columns[i].meta == meta)
 			return i + 1;
 	}
 	return 0;
@@ -130,11 +133,11 @@ is_our_wrapper(Oid fdwid)
 static void
 read_columns(Stream *stream)
 {
-	stream->columns = palloc0(Max(1, stream->desc->natts) * sizeof(StreamColumn));
+	stream->layout.columns = palloc0(Max(1, stream->desc->natts) * sizeof(MessageColumn));
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(stream->desc, i);
-		StreamColumn *column = &stream->columns[i];
+		MessageColumn *column = &stream->layout.columns[i];
 		List *options;
 		const char *path;
 		const char *metadata;
@@ -156,8 +159,8 @@ read_columns(Stream *stream)
 	}
 }
 
-static StreamMeta
-read_meta(const Stream *stream, const StreamColumn *column, const char *name)
+static MessageMeta
+read_meta(const Stream *stream, const MessageColumn *column, const char *name)
 {
 	for (int i = 0; i < lengthof(meta_rules); i++)
 	{
@@ -185,7 +188,7 @@ check_raw(const Stream *stream)
 
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
-		const StreamColumn *column = &stream->columns[i];
+		const MessageColumn *column = &stream->layout.columns[i];
 
 		if (column->dropped || column->meta != META_NONE)
 			continue;
@@ -209,9 +212,9 @@ read_options(Stream *stream, List *options)
 
 	if (value == NULL)
 		elog(ERROR, "stream \"%s\" has no topic", stream->name);
-	stream->topic = value;
+	stream->topic = stream->layout.topic = value;
 	value = option_value(options, "format");
-	stream->format = value != NULL && strcmp(value, "raw") == 0 ? FORMAT_RAW : FORMAT_JSON;
+	stream->layout.format = value != NULL && strcmp(value, "raw") == 0 ? FORMAT_RAW : FORMAT_JSON;
 	value = option_value(options, "start");
 	stream->start = value != NULL && strcmp(value, "latest") == 0 ? START_LATEST : START_EARLIEST;
 	value = option_value(options, "on_gap");
@@ -223,8 +226,8 @@ read_options(Stream *stream, List *options)
 	value = option_value(options, "idle_timeout");
 	stream->idle_timeout = option_interval("idle_timeout", value != NULL ? value : "30 s");
 	value = option_value(options, "time_zone");
-	stream->time_zone = value != NULL ? value : "UTC";
-	stream->time_unit = read_time_unit(option_value(options, "time_unit"));
+	stream->layout.time_zone = value != NULL ? value : "UTC";
+	stream->layout.time_unit = read_time_unit(option_value(options, "time_unit"));
 	value = option_value(options, "event_time");
 	stream->event_time = value != NULL ? find_event_time(stream, value) : 0;
 	read_archive(stream, option_value(options, "archive"));
@@ -237,7 +240,7 @@ find_event_time(const Stream *stream, const char *name)
 
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
-		const StreamColumn *column = &stream->columns[i];
+		const MessageColumn *column = &stream->layout.columns[i];
 
 		if (column->dropped || strcmp(column->name, name) != 0)
 			continue;
@@ -281,7 +284,7 @@ read_archive(Stream *stream, const char *value)
 		stream->archive_schema = strVal(linitial(names));
 }
 
-static StreamTimeUnit
+static TimeUnit
 read_time_unit(const char *value)
 {
 	if (value == NULL)
@@ -298,15 +301,15 @@ read_time_unit(const char *value)
  * taken for it.
  */
 static const char *
-position_column(const Stream *stream, StreamMeta meta, const char *metadata, const char *name)
+position_column(const Stream *stream, MessageMeta meta, const char *metadata, const char *name)
 {
 	AttrNumber att = stream_meta_column(stream, meta);
 
 	if (att != 0)
-		return stream->columns[att - 1].name;
+		return stream->layout.columns[att - 1].name;
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
-		if (stream->columns[i].dropped || strcmp(stream->columns[i].name, name) != 0)
+		if (stream->layout.columns[i].dropped || strcmp(stream->layout.columns[i].name, name) != 0)
 			continue;
 		ereport(
 			ERROR,
@@ -358,7 +361,7 @@ stream_archive_fits(const Stream *stream, Oid archive, ArchiveMisfit *misfit)
 	stream_position_columns(stream, &partition, &offset);
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
-		const StreamColumn *column = &stream->columns[i];
+		const MessageColumn *column = &stream->layout.columns[i];
 
 		if (!column->dropped && !column_fits(archive, column->name, column->type, column->typmod, misfit))
 			return false;

@@ -7,51 +7,13 @@
 
 #include "access/tupdesc.h"
 #include "datatype/timestamp.h"
-
-/* What a metadata column shows of a message. */
-typedef enum StreamMeta
-{
-	META_NONE,		/* an ordinary column: a field of the payload */
-	META_PARTITION, /* int4 or int8 */
-	META_OFFSET,	/* int8 */
-	META_TIMESTAMP, /* timestamptz; NULL where the message has none */
-	META_KEY,		/* text or bytea */
-	META_HEADERS,	/* jsonb: array of {"key": …, "value": …} */
-	META_TOPIC		/* text */
-} StreamMeta;
-
-typedef enum StreamFormat
-{
-	FORMAT_JSON,
-	FORMAT_RAW /* one column "value", bytea or text, beside metadata columns */
-} StreamFormat;
+#include "source/layout.h"
 
 typedef enum StreamStart
 {
 	START_EARLIEST,
 	START_LATEST
 } StreamStart;
-
-typedef enum StreamTimeUnit
-{
-	UNIT_NONE, /* numbers are no timestamps: dead letter */
-	UNIT_S,
-	UNIT_MS,
-	UNIT_US,
-	UNIT_NS
-} StreamTimeUnit;
-
-typedef struct StreamColumn
-{
-	bool dropped;
-	const char *name;
-	Oid type;
-	int32 typmod;
-	Oid collation;
-	StreamMeta meta;
-	const char *path;	 /* of the payload field: option, or the column's name as one key */
-	bool path_is_option; /* the path was given: dots, [n] and JSON Pointers have meaning */
-} StreamColumn;
 
 typedef struct Stream
 {
@@ -61,10 +23,9 @@ typedef struct Stream
 	const char *schema;
 	const char *name;
 	const char *topic;
-	StreamFormat format;
 	StreamStart start;
 	TupleDesc desc;
-	StreamColumn *columns;		/* by attnum - 1 */
+	MessageLayout layout;		/* its columns, by attnum - 1 */
 	AttrNumber event_time;		/* 0: the stream declares none */
 	int64 max_out_of_orderness; /* microseconds */
 	int64 max_future;			/* microseconds */
@@ -72,8 +33,6 @@ typedef struct Stream
 	bool on_gap_skip;
 	const char *archive_schema; /* NULL: archive 'none' */
 	const char *archive_name;
-	const char *time_zone; /* for timestamps without a zone; "UTC" by default */
-	StreamTimeUnit time_unit;
 } Stream;
 
 /*
@@ -87,7 +46,7 @@ extern Stream *stream_open(Oid relid);
 extern bool stream_is_stream(Oid relid);
 
 /* The first column with this metadata role, or 0. */
-extern AttrNumber stream_meta_column(const Stream *stream, StreamMeta meta);
+extern AttrNumber stream_meta_column(const Stream *stream, MessageMeta meta);
 
 /*
  * The names of the archive's columns for a message's position: the stream's own metadata columns, or

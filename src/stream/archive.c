@@ -107,14 +107,15 @@ map_columns(ArchiveWriter *w, const char *partition, const char *offset)
 			return false;
 		for (c = 0; c < w->stream->desc->natts; c++)
 		{
-			const StreamColumn *column = &w->stream->columns[c];
+			const MessageColumn *column = &w->stream->layout.columns[c];
 
 			if (!column->dropped && strcmp(column->name, NameStr(att->attname)) == 0)
 				break;
 		}
 		if (c < w->stream->desc->natts)
 		{
-			if (att->atttypid != w->stream->columns[c].type || att->atttypmod != w->stream->columns[c].typmod)
+			if (att->atttypid != w->stream->layout.columns[c].type ||
+				att->atttypmod != w->stream->layout.columns[c].typmod)
 				return false;
 			w->source[i] = c;
 		}
@@ -139,10 +140,10 @@ insert_statement(const ArchiveWriter *w, const char *partition, const char *offs
 	initStringInfo(&from);
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
-		if (stream->columns[i].dropped)
+		if (stream->layout.columns[i].dropped)
 			continue;
-		appendStringInfo(&into, "%s, ", quote_identifier(stream->columns[i].name));
-		appendStringInfo(&from, "event.%s, ", quote_identifier(stream->columns[i].name));
+		appendStringInfo(&into, "%s, ", quote_identifier(stream->layout.columns[i].name));
+		appendStringInfo(&from, "event.%s, ", quote_identifier(stream->layout.columns[i].name));
 	}
 	if (stream_meta_column(stream, META_PARTITION) == 0)
 	{

@@ -22,7 +22,7 @@ intake_init(Intake *intake, const Stream *stream, const Bitmapset *columns)
 
 	memset(intake, 0, sizeof(*intake));
 	intake->stream = stream;
-	intake->decoder = decoder_create(stream, columns);
+	intake->decoder = decoder_create(&stream->layout, columns);
 	intake->context = AllocSetContextCreate(CurrentMemoryContext, "streambatch rows", 64 * 1024, 1024 * 1024,
 											ALLOCSET_DEFAULT_MAXSIZE);
 	intake->messages = palloc(INTAKE_MAX * sizeof(Message));
@@ -49,12 +49,12 @@ event_time(const Intake *intake, const Datum *values, const bool *nulls, Timesta
 {
 	const Stream *stream = intake->stream;
 	int i = stream->event_time - 1;
-	const char *name = stream->columns[i].name;
+	const char *name = stream->layout.columns[i].name;
 	TimestampTz time;
 
 	if (nulls[i])
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("event time \"%s\" is null", name)));
-	if (stream->columns[i].type == DATEOID)
+	if (stream->layout.columns[i].type == DATEOID)
 		time = date2timestamp_opt_overflow(DatumGetDateADT(values[i]), NULL);
 	else
 		time = DatumGetTimestampTz(values[i]);

@@ -7,6 +7,7 @@
 
 #include "source/batch.h"
 #include "source/decode.h"
+#include "source/stream.h"
 #include "stream/letters.h"
 #include "stream/positions.h"
 

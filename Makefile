@@ -5,9 +5,10 @@ MODULE_big = pg_streambatch
 SOURCES = $(sort $(wildcard src/*.c src/*/*.c))
 OBJS = $(SOURCES:.c=.o) src/source/json.o
 
-PG_CPPFLAGS = -Isrc
-PG_CFLAGS = -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
-PG_CXXFLAGS = -std=c++17 -O3 -fno-exceptions -fno-rtti -Wextra -Werror -Wno-unused-parameter
+# nothing is exported but what PostgreSQL calls; up to version 15 its own mark for that is empty
+PG_CPPFLAGS = -Isrc '-DPGDLLEXPORT=__attribute__((visibility("default")))'
+PG_CFLAGS = -fvisibility=hidden -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
+PG_CXXFLAGS = -std=c++17 -O3 -fvisibility=hidden -fvisibility-inlines-hidden -fno-exceptions -fno-rtti -Wextra -Werror -Wno-unused-parameter
 SHLIB_LINK = -lrdkafka -lsimdjson -lstdc++
 
 REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))

@@ -12,6 +12,7 @@
 #include "batch/compute.h"
 #include "catalog/pg_type.h"
 #include "common/attempt.h"
+#include "common/export.h"
 #include "common/guard.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -32,7 +33,7 @@ static int64 at_offset;
 static bool at_known; /* it has a position */
 static bool at_row;	  /* one is at hand */
 
-PG_FUNCTION_INFO_V1(streambatch_at);
+STREAMBATCH_FUNCTION(streambatch_at);
 
 /* streambatch._at(partition, offset): notes the row that is evaluated next */
 Datum

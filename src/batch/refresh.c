@@ -26,6 +26,7 @@
 #include "batch/ranges.h"
 #include "common/attempt.h"
 #include "common/compat.h"
+#include "common/export.h"
 #include "common/guc.h"
 #include "common/locks.h"
 #include "define/relations.h"
@@ -70,7 +71,7 @@ typedef struct Run
 	bool full;
 } Run;
 
-PG_FUNCTION_INFO_V1(streambatch_refresh);
+STREAMBATCH_FUNCTION(streambatch_refresh);
 
 static bool
 lock_view(const ViewRow *row, bool lock)

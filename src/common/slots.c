@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_authid.h"
+#include "common/export.h"
 #include "common/slots.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -43,7 +44,7 @@ static bool left = false;
 static shmem_startup_hook_type previous_startup = NULL;
 static shmem_request_hook_type previous_request = NULL;
 
-PG_FUNCTION_INFO_V1(streambatch_workers);
+STREAMBATCH_FUNCTION(streambatch_workers);
 
 static const char *const state_names[] = {"stopped", "starting",	 "catching up", "streaming",
 										  "paused",	 "reconnecting", "error"};

@@ -351,7 +351,7 @@ check_aggregate(const Aggref *aggref)
 }
 
 void
-law_check(const ViewDef *def, Oid owner, ArrayType *settings)
+law_check(const ResultDef *results, int nresults, const StateDef *states, Oid owner, ArrayType *settings)
 {
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "streambatch law", ALLOCSET_DEFAULT_SIZES);
@@ -359,10 +359,10 @@ law_check(const ViewDef *def, Oid owner, ArrayType *settings)
 	Guard guard;
 
 	guard_enter(&guard, owner, settings);
-	for (int i = 0; i < def->nresults; i++)
+	for (int i = 0; i < nresults; i++)
 	{
-		const ResultDef *result = &def->results[i];
-		const StateDef *state = &def->states[result->states[0]];
+		const ResultDef *result = &results[i];
+		const StateDef *state = &states[result->states[0]];
 
 		/* one that does not claim to be exact has other laws */
 		if (result->exact == NULL && state->partial && state->folded->aggfnoid >= FirstNormalObjectId)

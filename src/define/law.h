@@ -5,14 +5,15 @@
 #ifndef LAW_H
 #define LAW_H
 
-#include "define/analyse.h"
+#include "define/rule_parts.h"
 #include "utils/array.h"
 
 /*
- * Whether the view's aggregates that are not PostgreSQL's own give the same of sample rows aggregated at once and in
- * parts, as far as that can be told. Runs them as the owner, in a restricted operation, under settings (as
+ * Whether the aggregates of a view that are not PostgreSQL's own give the same of sample rows aggregated at once and
+ * in parts, as far as that can be told. Runs them as the owner, in a restricted operation, under settings (as
  * guard_enter() takes them). Raises feature_not_supported, and says which rows contradict.
  */
-extern void law_check(const ViewDef *def, Oid owner, ArrayType *settings);
+extern void law_check(const ResultDef *results, int nresults, const StateDef *states, Oid owner,
+					  ArrayType *settings);
 
 #endif /* LAW_H */

@@ -20,6 +20,7 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "common/compat.h"
+#include "common/export.h"
 #include "define/transition.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -34,12 +35,12 @@
 #define PARTIAL_LEADING 2 /* the aggregate, the type of the state */
 #define MERGE_LEADING 3	  /* the aggregate, the type of its value, the state */
 
-PG_FUNCTION_INFO_V1(streambatch_partial_add);
-PG_FUNCTION_INFO_V1(streambatch_partial_end);
-PG_FUNCTION_INFO_V1(streambatch_merge_add);
-PG_FUNCTION_INFO_V1(streambatch_merge_end);
-PG_FUNCTION_INFO_V1(streambatch_state_in);
-PG_FUNCTION_INFO_V1(streambatch_state_out);
+STREAMBATCH_FUNCTION(streambatch_partial_add);
+STREAMBATCH_FUNCTION(streambatch_partial_end);
+STREAMBATCH_FUNCTION(streambatch_merge_add);
+STREAMBATCH_FUNCTION(streambatch_merge_end);
+STREAMBATCH_FUNCTION(streambatch_state_in);
+STREAMBATCH_FUNCTION(streambatch_state_out);
 
 /* One group's state, in the calling aggregate's memory. */
 typedef struct PartialState

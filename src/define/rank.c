@@ -24,6 +24,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/export.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -34,13 +35,13 @@
 #define RANK_SIZE 27
 #define STATE_MIN (RANK_SIZE + 1)
 
-PG_FUNCTION_INFO_V1(streambatch_first_add);
-PG_FUNCTION_INFO_V1(streambatch_last_add);
-PG_FUNCTION_INFO_V1(streambatch_first_combine);
-PG_FUNCTION_INFO_V1(streambatch_last_combine);
-PG_FUNCTION_INFO_V1(streambatch_first_merge);
-PG_FUNCTION_INFO_V1(streambatch_last_merge);
-PG_FUNCTION_INFO_V1(streambatch_rank_value);
+STREAMBATCH_FUNCTION(streambatch_first_add);
+STREAMBATCH_FUNCTION(streambatch_last_add);
+STREAMBATCH_FUNCTION(streambatch_first_combine);
+STREAMBATCH_FUNCTION(streambatch_last_combine);
+STREAMBATCH_FUNCTION(streambatch_first_merge);
+STREAMBATCH_FUNCTION(streambatch_last_merge);
+STREAMBATCH_FUNCTION(streambatch_rank_value);
 
 /* The send or receive function of the value's type; kept with the calling function. */
 typedef struct ValueIO

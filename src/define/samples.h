@@ -5,8 +5,6 @@
 #ifndef SAMPLES_H
 #define SAMPLES_H
 
-#include "postgres.h"
-
 #define SAMPLES_MAX 6
 
 /* Up to SAMPLES_MAX values of a type, none where none is known. Allocates in the current context. */

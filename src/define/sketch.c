@@ -15,16 +15,18 @@
  * (1.0 and 1.00, -0 and 0). A t-digest takes float8, without NaN and infinity: it compares means, and does
  * not end with a NaN; and without values so large that means could overflow to infinity.
  */
-#include "define/sketch.h"
+#include "postgres.h"
 
 #include <float.h>
 
 #include "catalog/dependency.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
+#include "common/export.h"
 #include "common/hashfn.h"
-#include "fmgr.h"
+#include "define/sketch.h"
 #include "executor/executor.h"
+#include "fmgr.h"
 #include "parser/parse_func.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -45,16 +47,16 @@
 /* Items are values of float8, too. */
 StaticAssertDecl(FLOAT8PASSBYVAL, "float8 must be passed by value");
 
-PG_FUNCTION_INFO_V1(streambatch_sketch_add);
-PG_FUNCTION_INFO_V1(streambatch_sketch_end);
-PG_FUNCTION_INFO_V1(streambatch_sketch_combine);
-PG_FUNCTION_INFO_V1(streambatch_sketch_merge_add);
-PG_FUNCTION_INFO_V1(streambatch_sketch_merge_end);
-PG_FUNCTION_INFO_V1(streambatch_digest_value);
-PG_FUNCTION_INFO_V1(streambatch_percentile);
-PG_FUNCTION_INFO_V1(streambatch_percentiles);
-PG_FUNCTION_INFO_V1(streambatch_exact_add);
-PG_FUNCTION_INFO_V1(streambatch_exact_end);
+STREAMBATCH_FUNCTION(streambatch_sketch_add);
+STREAMBATCH_FUNCTION(streambatch_sketch_end);
+STREAMBATCH_FUNCTION(streambatch_sketch_combine);
+STREAMBATCH_FUNCTION(streambatch_sketch_merge_add);
+STREAMBATCH_FUNCTION(streambatch_sketch_merge_end);
+STREAMBATCH_FUNCTION(streambatch_digest_value);
+STREAMBATCH_FUNCTION(streambatch_percentile);
+STREAMBATCH_FUNCTION(streambatch_percentiles);
+STREAMBATCH_FUNCTION(streambatch_exact_add);
+STREAMBATCH_FUNCTION(streambatch_exact_end);
 
 /* An argument of an extension's function. */
 typedef struct Parameter

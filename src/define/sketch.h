@@ -5,8 +5,6 @@
 #ifndef SKETCH_H
 #define SKETCH_H
 
-#include "postgres.h"
-
 /*
  * HyperLogLog: 2^12 registers of 5 bits, 2.5 kB at most; up to 320 different values are kept as they are (their hashes of 64
  * bits). t-digest: compression 200, 1.7 kB. Smaller states stay in the row of a state table; larger ones are

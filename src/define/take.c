@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "common/export.h"
 #include "fmgr.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -20,10 +21,10 @@ typedef struct Taken
 	int16 len;
 } Taken;
 
-PG_FUNCTION_INFO_V1(streambatch_take_first);
-PG_FUNCTION_INFO_V1(streambatch_take_last);
-PG_FUNCTION_INFO_V1(streambatch_taken);
-PG_FUNCTION_INFO_V1(streambatch_taken_only);
+STREAMBATCH_FUNCTION(streambatch_take_first);
+STREAMBATCH_FUNCTION(streambatch_take_last);
+STREAMBATCH_FUNCTION(streambatch_taken);
+STREAMBATCH_FUNCTION(streambatch_taken_only);
 
 static void
 copy_in(Taken *taken, FunctionCallInfo fcinfo)

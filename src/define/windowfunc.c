@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/export.h"
 #include "define/windowshape.h"
 #include "executor/executor.h"
 #include "fmgr.h"
@@ -25,19 +26,19 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-PG_FUNCTION_INFO_V1(streambatch_tumble);
-PG_FUNCTION_INFO_V1(streambatch_tumble_end);
-PG_FUNCTION_INFO_V1(streambatch_hop);
-PG_FUNCTION_INFO_V1(streambatch_hop_end);
-PG_FUNCTION_INFO_V1(streambatch_hop_pane);
-PG_FUNCTION_INFO_V1(streambatch_hop_rows);
-PG_FUNCTION_INFO_V1(streambatch_cumulate);
-PG_FUNCTION_INFO_V1(streambatch_cumulate_end);
-PG_FUNCTION_INFO_V1(streambatch_cumulate_pane);
-PG_FUNCTION_INFO_V1(streambatch_cumulate_rows);
-PG_FUNCTION_INFO_V1(streambatch_session);
-PG_FUNCTION_INFO_V1(streambatch_session_pane);
-PG_FUNCTION_INFO_V1(streambatch_pane_known);
+STREAMBATCH_FUNCTION(streambatch_tumble);
+STREAMBATCH_FUNCTION(streambatch_tumble_end);
+STREAMBATCH_FUNCTION(streambatch_hop);
+STREAMBATCH_FUNCTION(streambatch_hop_end);
+STREAMBATCH_FUNCTION(streambatch_hop_pane);
+STREAMBATCH_FUNCTION(streambatch_hop_rows);
+STREAMBATCH_FUNCTION(streambatch_cumulate);
+STREAMBATCH_FUNCTION(streambatch_cumulate_end);
+STREAMBATCH_FUNCTION(streambatch_cumulate_pane);
+STREAMBATCH_FUNCTION(streambatch_cumulate_rows);
+STREAMBATCH_FUNCTION(streambatch_session);
+STREAMBATCH_FUNCTION(streambatch_session_pane);
+STREAMBATCH_FUNCTION(streambatch_pane_known);
 
 typedef enum WindowResult
 {

@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "common/compat.h"
+#include "common/export.h"
 #include "common/slots.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -28,9 +29,9 @@
 #define POLL_MS 5
 #define UNATTENDED_MS 2000 /* when a server has started, its scanner needs a moment to ask for workers */
 
-PG_FUNCTION_INFO_V1(streambatch_pause);
-PG_FUNCTION_INFO_V1(streambatch_resume);
-PG_FUNCTION_INFO_V1(streambatch_wait_for);
+STREAMBATCH_FUNCTION(streambatch_pause);
+STREAMBATCH_FUNCTION(streambatch_resume);
+STREAMBATCH_FUNCTION(streambatch_wait_for);
 
 static void
 check_owner(Oid relid)

@@ -28,6 +28,7 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "common/compat.h"
+#include "common/export.h"
 #include "common/guard.h"
 #include "define/law.h"
 #include "executor/spi.h"
@@ -49,7 +50,7 @@
  */
 #define MAX_DELAY_DAYS 36525
 
-PG_FUNCTION_INFO_V1(streambatch_create_view);
+STREAMBATCH_FUNCTION(streambatch_create_view);
 
 typedef struct Creation
 {
@@ -205,7 +206,7 @@ analyse(Creation *c, text *sql)
 	check_duplicate_columns(c->query);
 	c->def = analyse_query(c->query);
 	check_layers_columns(c);
-	law_check(c->def, c->owner, c->row.settings);
+	law_check(c->def->results, c->def->nresults, c->def->states, c->owner, c->row.settings);
 	/* a window stays what it is, whatever becomes of the functions that computed its size */
 	c->query->targetList = (List *) window_normalise((Node *) c->query->targetList);
 	c->query->havingQual = window_normalise(c->query->havingQual);

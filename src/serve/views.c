@@ -11,6 +11,7 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "commands/event_trigger.h"
+#include "common/export.h"
 #include "common/guard.h"
 #include "common/guc.h"
 #include "fmgr.h"
@@ -24,11 +25,11 @@
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 
-PG_FUNCTION_INFO_V1(streambatch_serves);
-PG_FUNCTION_INFO_V1(streambatch_explain);
-PG_FUNCTION_INFO_V1(streambatch_on_drop);
-PG_FUNCTION_INFO_V1(streambatch_on_alter);
-PG_FUNCTION_INFO_V1(streambatch_on_define);
+STREAMBATCH_FUNCTION(streambatch_serves);
+STREAMBATCH_FUNCTION(streambatch_explain);
+STREAMBATCH_FUNCTION(streambatch_on_drop);
+STREAMBATCH_FUNCTION(streambatch_on_alter);
+STREAMBATCH_FUNCTION(streambatch_on_define);
 
 /*
  * streambatch._serves(layer): whether this session reads the layer; a condition that the planner evaluates

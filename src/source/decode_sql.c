@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "common/export.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "source/decode.h"
@@ -23,7 +24,7 @@ typedef struct DecodeCall
 
 static DecodeCall *prepare_call(FunctionCallInfo fcinfo);
 
-PG_FUNCTION_INFO_V1(streambatch_decode);
+STREAMBATCH_FUNCTION(streambatch_decode);
 
 Datum
 streambatch_decode(PG_FUNCTION_ARGS)

@@ -16,6 +16,7 @@
 #include "access/sysattr.h"
 #include "commands/explain.h"
 #include "common/compat.h"
+#include "common/export.h"
 #include "executor/executor.h"
 #include "foreign/fdwapi.h"
 #include "nodes/nodeFuncs.h"
@@ -76,7 +77,7 @@ static void end_scan(ForeignScanState *node);
 static void explain_scan(ForeignScanState *node, ExplainState *es);
 static bool has_params(Node *node, void *context);
 
-PG_FUNCTION_INFO_V1(streambatch_fdw_handler);
+STREAMBATCH_FUNCTION(streambatch_fdw_handler);
 
 Datum
 streambatch_fdw_handler(PG_FUNCTION_ARGS)

@@ -22,6 +22,7 @@
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
+#include "common/export.h"
 #include "miscadmin.h"
 #include "source/option_table.h"
 #include "source/options.h"
@@ -157,7 +158,7 @@ static char *list_of_options(OptionPlace place);
 static void check_privilege(const KnownOption *option, const char *value, Oid role);
 static void check_together(List *options, OptionPlace place);
 
-PG_FUNCTION_INFO_V1(streambatch_fdw_validator);
+STREAMBATCH_FUNCTION(streambatch_fdw_validator);
 
 /* The validator of the wrapper: options as text[] and the catalog that they are for. */
 Datum

@@ -20,6 +20,7 @@
 #include "commands/trigger.h"
 #include "common/attempt.h"
 #include "common/compat.h"
+#include "common/export.h"
 #include "common/guard.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -53,8 +54,8 @@ struct ArchiveWriter
 
 static int current_row; /* the row being written, for the error path */
 
-PG_FUNCTION_INFO_V1(streambatch_batch_partition);
-PG_FUNCTION_INFO_V1(streambatch_batch_offset);
+STREAMBATCH_FUNCTION(streambatch_batch_partition);
+STREAMBATCH_FUNCTION(streambatch_batch_offset);
 
 static const MicroBatch *
 running_batch(FunctionCallInfo fcinfo, int *row)

@@ -5,8 +5,6 @@
 #ifndef WRITTEN_H
 #define WRITTEN_H
 
-#include "postgres.h"
-
 typedef struct Written Written;
 
 /* Nothing is known yet. Lives in the current context, as will what it remembers: memory bytes at most. */

@@ -28,6 +28,8 @@ my @text = (
 clean('includes follow the arrows common <- source <- define <- stream, batch <- serve', \@sources, \&against_the_arrows);
 clean('only source/ includes rdkafka', \@sources, forbid(qr/#include.*rdkafka/, qr{^src/source/}));
 clean('only common/compat.h asks for the version', \@sources, forbid(qr/PG_VERSION_NUM/, qr{^src/common/compat\.h$}));
+clean('headers leave postgres.h to those that include them', [ grep { /\.h$/ } @sources ], forbid(qr/#include "postgres\.h"/));
+clean('functions for SQL are exported explicitly', \@sources, forbid(qr/\bPG_FUNCTION_INFO_V1\(/, qr{^src/common/export\.h$}));
 my @tables = our_tables();
 my $tables = join '|', map { quotemeta } @tables;
 clean('only common/catalog.c names our tables', \@sources, forbid(qr/\b(?:$tables)\b/, qr{^src/common/catalog(?:_views)?\.[ch]$}))

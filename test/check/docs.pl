@@ -1,8 +1,11 @@
 # The examples of a document are those that a regression test runs: each ```sql block stands in sql/NAME.sql as it is, in this order, and where
-# another block follows it at once, its lines are what psql printed next in expected/NAME.out, to a row's end
+# another block follows it at once, its lines are what psql printed next in expected/NAME.out, to a row's end. The drawings are
+# those that docs/draw writes.
 use strict;
 use warnings;
 
+use File::Basename qw(basename);
+use File::Temp qw(tempdir);
 use FindBin;
 use Test::More;
 
@@ -35,7 +38,21 @@ foreach my $document (sort keys %test_of)
     }
 }
 
+drawings_are_drawn();
+
 done_testing();
+
+# docs/draw writes the files of docs/images, and no other
+sub drawings_are_drawn
+{
+    my $directory = tempdir(CLEANUP => 1);
+
+    is(system($^X, 'docs/draw', $directory), 0, 'docs/draw runs');
+    my %drawn = map { basename($_) => lines($_) } glob "$directory/*";
+    my %kept = map { basename($_) => lines($_) } glob 'docs/images/*';
+    is_deeply(\%kept, \%drawn, 'docs/images holds what docs/draw writes');
+    return;
+}
 
 # Every ```sql block with the block that follows it at once, if one does
 sub examples

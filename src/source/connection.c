@@ -26,7 +26,8 @@
 #include "source/client_calls.h"
 #include "source/brokers.h"
 #include "source/connection.h"
-#include "source/options.h"
+#include "source/option_rule.h"
+#include "source/properties.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/syscache.h"
@@ -93,14 +94,14 @@ connection_open(Connection *connection, Oid server_id, Oid role, ConnectionKind 
 	ForeignServer *server = GetForeignServer(server_id);
 	List *mapping = mapping_options(role, server_id);
 	static bool exit_registered = false;
-	int client = kind == CONNECT_PRODUCE ? OPTION_PRODUCER : OPTION_CONSUMER;
+	int client = kind == CONNECT_PRODUCE ? PROPERTY_PRODUCER : PROPERTY_CONSUMER;
 	rd_kafka_conf_t *volatile conf = NULL;
 	ClientArgument *argument;
 
 	/* what was allowed when it was set may not be any more, or not for today's owner */
-	options_check_privileges(server->options, server->owner);
-	options_check_privileges(mapping, server->owner);
-	options_check_brokers(option_value(server->options, "bootstrap.servers"));
+	properties_check_privileges(server->options, server->owner);
+	properties_check_privileges(mapping, server->owner);
+	properties_check_brokers(option_value(server->options, "bootstrap.servers"));
 
 	if (!exit_registered)
 		on_proc_exit(close_all, (Datum) 0);
@@ -110,13 +111,13 @@ connection_open(Connection *connection, Oid server_id, Oid role, ConnectionKind 
 	PG_TRY();
 	{
 		set_properties(conf, defaults, lengthof(defaults));
-		if (client == OPTION_CONSUMER)
+		if (client == PROPERTY_CONSUMER)
 			set_queue(conf, kind);
 		else
 			set_properties(conf, producer_defaults, lengthof(producer_defaults));
 		set_options(conf, server->options, client);
 		set_options(conf, mapping, client);
-		if (client == OPTION_CONSUMER)
+		if (client == PROPERTY_CONSUMER)
 			set_properties(conf, consumer_fixed, lengthof(consumer_fixed));
 		else
 			set_properties(conf, producer_fixed, lengthof(producer_fixed));
@@ -136,9 +137,9 @@ connection_open(Connection *connection, Oid server_id, Oid role, ConnectionKind 
 	rd_kafka_conf_set_error_cb(conf, on_error);
 	rd_kafka_conf_set_stats_cb(conf, on_stats);
 	rd_kafka_conf_set_resolve_cb(conf, on_resolve);
-	if (client == OPTION_PRODUCER)
+	if (client == PROPERTY_PRODUCER)
 		rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-	client_create(&connection->client, client == OPTION_PRODUCER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER,
+	client_create(&connection->client, client == PROPERTY_PRODUCER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER,
 				  conf, argument);
 	dlist_push_head(&open_connections, &connection->node);
 }
@@ -216,7 +217,7 @@ set_property(rd_kafka_conf_t *conf, const char *name, const char *value)
 	char words[256];
 	bool secret;
 
-	(void) option_property(name, &secret);
+	(void) property_clients(name, &secret);
 	if (rd_kafka_conf_set(conf, name, value, words, sizeof(words)) != RD_KAFKA_CONF_OK)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 						errmsg("librdkafka refuses the value of option \"%s\"", name),
@@ -240,7 +241,7 @@ set_options(rd_kafka_conf_t *conf, List *options, int client)
 		DefElem *def = lfirst_node(DefElem, lc);
 		bool secret;
 
-		if (option_property(def->defname, &secret) & client)
+		if (property_clients(def->defname, &secret) & client)
 			set_property(conf, def->defname, defGetString(def));
 	}
 }

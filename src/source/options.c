@@ -1,11 +1,11 @@
 /*
  * options.c
- *		The options of a server, a user mapping, a foreign table and a column.
+ *		The options of a foreign table and a column, and the validator of these and all others.
  *
- * One table (known) says of each option where it may stand, who may set it, whether it is secret, and how its
- * value is checked; a second one (refused) gives the reason for those that can never be accepted. Everything
- * else is an unknown option: the error's hint names the nearest known one. librdkafka's own properties keep
- * librdkafka's names, and librdkafka checks their values.
+ * One table (own) says of each option where it may stand and how its value is checked. The options of servers
+ * and user mappings are librdkafka's properties and have their table in properties.c; rule_at() reads both as
+ * one. An option in neither is refused for a reason (properties.c) or unknown: the error's hint names the
+ * nearest known one.
  *
  * The validator sees one object's options and neither its name nor its columns: what depends on those is
  * checked by stream_open().
@@ -17,126 +17,50 @@
 
 #include "access/reloptions.h"
 #include "catalog/pg_attribute.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
 #include "common/export.h"
+#include "common/int.h"
 #include "miscadmin.h"
-#include "source/option_table.h"
+#include "pgtime.h"
+#include "source/option_rule.h"
 #include "source/options.h"
-#include "utils/acl.h"
+#include "source/path.h"
+#include "source/properties.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
+#include "utils/timestamp.h"
 #include "utils/varlena.h"
 
-typedef struct RefusedOption
-{
-	const char *name; /* a trailing * matches the rest */
-	const char *reason;
-	const char *hint;
-} RefusedOption;
+static const OptionRule *rule_at(int i);
+static const OptionRule *find_rule(const char *name);
+static void raise_unaccepted(const char *name, OptionPlace place, bool anywhere) pg_attribute_noreturn();
+static const char *near_match(const char *name, OptionPlace place, bool anywhere);
+static char *list_of_options(OptionPlace place);
+static void check_required(List *options, OptionPlace place);
+static void check_together(List *options);
+static void check_topic(const OptionRule *rule, const char *value);
+static void check_table(const OptionRule *rule, const char *value);
+static void check_interval(const OptionRule *rule, const char *value);
+static void check_zone(const OptionRule *rule, const char *value);
+static void check_path(const OptionRule *rule, const char *value);
 
-#define BOTH (OPTION_CONSUMER | OPTION_PRODUCER)
-
-static const KnownOption known[] = {
-	{"bootstrap.servers", ON_SERVER, KIND_BROKERS, BOTH},
-	{"security.protocol", ON_SERVER, KIND_ENUM, BOTH, "plaintext|ssl|sasl_plaintext|sasl_ssl"},
-	{"sasl.mechanism", ON_SERVER, KIND_ENUM, BOTH, "PLAIN|SCRAM-SHA-256|SCRAM-SHA-512"},
-	{"sasl.mechanisms", ON_SERVER, KIND_ENUM, BOTH, "PLAIN|SCRAM-SHA-256|SCRAM-SHA-512"},
-	{"ssl.ca.pem", ON_SERVER, KIND_PROPERTY, BOTH},
-	{"ssl.ca.location", ON_SERVER, KIND_PROPERTY, BOTH, NULL, FOR_FILE_READERS},
-	{"ssl.crl.location", ON_SERVER, KIND_PROPERTY, BOTH, NULL, FOR_FILE_READERS},
-	{"ssl.cipher.suites", ON_SERVER, KIND_PROPERTY, BOTH},
-	{"ssl.endpoint.identification.algorithm", ON_SERVER, KIND_ENUM, BOTH, "none|https", FOR_SUPERUSERS},
-	{"enable.ssl.certificate.verification", ON_SERVER, KIND_ENUM, BOTH, "false|true", FOR_SUPERUSERS},
-	{"client.id", ON_SERVER, KIND_PROPERTY, BOTH},
-	{"client.rack", ON_SERVER, KIND_PROPERTY, OPTION_CONSUMER},
-	{"broker.address.family", ON_SERVER, KIND_PROPERTY, BOTH},
-	{"socket.timeout.ms", ON_SERVER, KIND_PROPERTY, BOTH},
-	{"socket.connection.setup.timeout.ms", ON_SERVER, KIND_PROPERTY, BOTH},
-	{"socket.keepalive.enable", ON_SERVER, KIND_PROPERTY, BOTH},
-	{"connections.max.idle.ms", ON_SERVER, KIND_PROPERTY, BOTH},
-	{"reconnect.backoff.ms", ON_SERVER, KIND_PROPERTY, BOTH},
-	{"reconnect.backoff.max.ms", ON_SERVER, KIND_PROPERTY, BOTH},
-	{"metadata.max.age.ms", ON_SERVER, KIND_PROPERTY, BOTH},
-	{"fetch.min.bytes", ON_SERVER, KIND_SIZE, OPTION_CONSUMER},
-	{"fetch.max.bytes", ON_SERVER, KIND_SIZE, OPTION_CONSUMER},
-	{"fetch.message.max.bytes", ON_SERVER, KIND_SIZE, OPTION_CONSUMER},
-	{"fetch.wait.max.ms", ON_SERVER, KIND_PROPERTY, OPTION_CONSUMER},
-	{"fetch.error.backoff.ms", ON_SERVER, KIND_PROPERTY, OPTION_CONSUMER},
-	{"compression.type", ON_SERVER, KIND_ENUM, OPTION_PRODUCER, "none|gzip|snappy|lz4|zstd"},
-	{"linger.ms", ON_SERVER, KIND_PROPERTY, OPTION_PRODUCER},
-	{"message.max.bytes", ON_SERVER, KIND_SIZE, OPTION_PRODUCER},
-	{"message.timeout.ms", ON_SERVER, KIND_PROPERTY, OPTION_PRODUCER},
-	{"request.timeout.ms", ON_SERVER, KIND_PROPERTY, OPTION_PRODUCER},
-	{"sasl.username", ON_MAPPING, KIND_PROPERTY, BOTH},
-	{"sasl.password", ON_MAPPING, KIND_PROPERTY, BOTH, NULL, FOR_ALL, true},
-	{"ssl.certificate.pem", ON_MAPPING, KIND_PROPERTY, BOTH},
-	{"ssl.key.pem", ON_MAPPING, KIND_PROPERTY, BOTH, NULL, FOR_ALL, true},
-	{"ssl.key.password", ON_MAPPING, KIND_PROPERTY, BOTH, NULL, FOR_ALL, true},
-	{"ssl.certificate.location", ON_MAPPING, KIND_PROPERTY, BOTH, NULL, FOR_FILE_READERS},
-	{"ssl.key.location", ON_MAPPING, KIND_PROPERTY, BOTH, NULL, FOR_FILE_READERS},
-	{"topic", ON_TABLE, KIND_TOPIC},
-	{"format", ON_TABLE, KIND_ENUM, 0, "json|raw"},
-	{"event_time", ON_TABLE, KIND_TEXT},
-	{"start", ON_TABLE, KIND_ENUM, 0, "earliest|latest"},
-	{"archive", ON_TABLE, KIND_TABLE},
-	{"max_out_of_orderness", ON_TABLE, KIND_INTERVAL},
-	{"max_future", ON_TABLE, KIND_INTERVAL},
-	{"idle_timeout", ON_TABLE, KIND_INTERVAL},
-	{"on_gap", ON_TABLE, KIND_ENUM, 0, "stop|skip"},
-	{"time_zone", ON_TABLE, KIND_ZONE},
-	{"time_unit", ON_TABLE, KIND_ENUM, 0, "s|ms|us|ns"},
-	{"path", ON_COLUMN, KIND_PATH},
-	{"metadata", ON_COLUMN, KIND_ENUM, 0, "partition|offset|timestamp|key|headers|topic"},
-};
-
-static const RefusedOption refused[] = {
-	{"plugin.library.paths", "It would load code into the server."},
-	{"ssl.engine.*", "It would load code into the server."},
-	{"ssl.providers", "It would load code into the server."},
-	{"interceptors", "It would load code into the server."},
-	{"sasl.kerberos.*", "Its value would become part of a shell command.",
-	 "Use the sasl.mechanism PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."},
-	{"sasl.oauthbearer.*", "OAUTHBEARER is not supported.",
-	 "Use the sasl.mechanism PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."},
-	{"enable.sasl.oauthbearer.*", "OAUTHBEARER is not supported.",
-	 "Use the sasl.mechanism PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."},
-	{"ssl.keystore.*", "Key stores are not supported.",
-	 "Use \"ssl.key.pem\" and \"ssl.certificate.pem\" in a user mapping."},
-	{"https.ca.location", "OAUTHBEARER is not supported."},
-	{"offset.store.*", "Offsets are kept in the database.", "streambatch.stat_partition shows them."},
-	{"auto.offset.reset", "The extension sets it.", "Use the option \"start\" of the foreign table."},
-	{"group.id", "Streams do not join consumer groups: offsets are kept in the database."},
-	{"group.*", "Streams do not join consumer groups: offsets are kept in the database."},
-	{"enable.auto.commit", "The extension sets it: offsets are kept in the database."},
-	{"enable.auto.offset.store", "The extension sets it: offsets are kept in the database."},
-	{"auto.commit.*", "The extension sets it: offsets are kept in the database."},
-	{"isolation.level", "The extension sets it to read_committed."},
-	{"check.crcs", "The extension sets it."},
-	{"allow.auto.create.topics", "The extension sets it: reading does not create topics."},
-	{"enable.partition.eof", "The extension sets it."},
-	{"enable.idempotence", "The extension sets it."},
-	{"enable.gapless.guarantee", "The extension sets it."},
-	{"acks", "The extension sets it to all."},
-	{"request.required.acks", "The extension sets it to all."},
-	{"transactional.id", "INSERT into a stream is not part of a Kafka transaction."},
-	{"queued.*", "The extension sets it.", "Set streambatch.prefetch."},
-	{"fetch.queue.backoff.ms", "The extension sets it.", "Set streambatch.prefetch."},
-	{"receive.message.max.bytes", "The extension sets it.", "Use \"fetch.max.bytes\"."},
-	{"debug", "It would write to the server's log without bounds."},
-	{"log*", "It would write to the server's log without bounds."},
-	{"statistics.interval.ms", "The extension sets it.",
-	 "streambatch.stat_stream and streambatch.stat_partition show the statistics."},
-	{"*_cb", "It is a callback."},
-	{"opaque", "It is a callback's argument."},
-	{"metadata.broker.list", "It is an alias.", "Use \"bootstrap.servers\"."},
-	{"max.partition.fetch.bytes", "It is an alias.", "Use \"fetch.message.max.bytes\"."},
-	{"compression.codec", "It is an alias.", "Use \"compression.type\"."},
-	{"queue.buffering.max.ms", "It is an alias.", "Use \"linger.ms\"."},
-	{"delivery.timeout.ms", "It is an alias.", "Use \"message.timeout.ms\"."},
+static const OptionRule own[] = {
+	{"topic", ON_TABLE, check_topic, .required = true},
+	{"format", ON_TABLE, option_check_word, .values = "json|raw"},
+	{"event_time", ON_TABLE, NULL},
+	{"start", ON_TABLE, option_check_word, .values = "earliest|latest"},
+	{"archive", ON_TABLE, check_table},
+	{"max_out_of_orderness", ON_TABLE, check_interval},
+	{"max_future", ON_TABLE, check_interval},
+	{"idle_timeout", ON_TABLE, check_interval},
+	{"on_gap", ON_TABLE, option_check_word, .values = "stop|skip"},
+	{"time_zone", ON_TABLE, check_zone},
+	{"time_unit", ON_TABLE, option_check_word, .values = "s|ms|us|ns"},
+	{"path", ON_COLUMN, check_path},
+	{"metadata", ON_COLUMN, option_check_word, .values = "partition|offset|timestamp|key|headers|topic"},
 };
 
 static const char *const place_names[] = {"a server", "a user mapping", "a foreign table", "a column"};
@@ -147,16 +71,6 @@ static const char *const place_hints[] = {
 	"Use CREATE FOREIGN TABLE … OPTIONS (%s '…').",
 	"Use CREATE FOREIGN TABLE … (column type OPTIONS (%s '…'), …).",
 };
-
-static const KnownOption *find_known(const char *name);
-static const RefusedOption *find_refused(const char *name);
-static bool refused_matches(const char *pattern, const char *name);
-static void raise_unaccepted(const char *name, OptionPlace place, bool anywhere) pg_attribute_noreturn();
-static void raise_refused(const RefusedOption *option, const char *name) pg_attribute_noreturn();
-static const char *near_match(const char *name, OptionPlace place, bool anywhere);
-static char *list_of_options(OptionPlace place);
-static void check_privilege(const KnownOption *option, const char *value, Oid role);
-static void check_together(List *options, OptionPlace place);
 
 STREAMBATCH_FUNCTION(streambatch_fdw_validator);
 
@@ -190,98 +104,71 @@ streambatch_fdw_validator(PG_FUNCTION_ARGS)
 	foreach (lc, options)
 	{
 		DefElem *def = lfirst_node(DefElem, lc);
-		const KnownOption *option = find_known(def->defname);
+		const OptionRule *rule = find_rule(def->defname);
 
-		if (option == NULL || option->place != place || anywhere)
+		if (rule == NULL || rule->place != place || anywhere)
 			raise_unaccepted(def->defname, place, anywhere);
-		option_check_value(option, defGetString(def));
-		check_privilege(option, defGetString(def), GetUserId());
+		option_check_value(rule, defGetString(def));
+		option_check_privilege(rule, defGetString(def), GetUserId());
 	}
 	if (!anywhere)
-		check_together(options, place);
+	{
+		check_required(options, place);
+		check_together(options);
+	}
 	PG_RETURN_VOID();
 }
 
-const char *
-option_value(List *options, const char *name)
+int64
+option_interval(const char *name, const char *value)
 {
-	ListCell *lc;
+	Interval *span;
+	int64 length;
 
-	foreach (lc, options)
+	span = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(value),
+												 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	if (span->month != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+				 errdetail("Months and years have no fixed length."),
+				 errhint("Give days, hours, minutes or seconds, as in %s '1 day'; a day counts 24 hours.",
+						 name)));
+	if (pg_mul_s64_overflow(span->day, USECS_PER_DAY, &length) ||
+		pg_add_s64_overflow(length, span->time, &length) || length < 0)
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+						errhint("Give an interval of zero or more, as in %s '5 s'.", name)));
+	return length;
+}
+
+/* The rules of both tables one by one, from 0; NULL after the last. */
+static const OptionRule *
+rule_at(int i)
+{
+	if (i < lengthof(own))
+		return &own[i];
+	return property_rule(i - lengthof(own));
+}
+
+static const OptionRule *
+find_rule(const char *name)
+{
+	const OptionRule *rule;
+
+	for (int i = 0; (rule = rule_at(i)) != NULL; i++)
 	{
-		DefElem *def = lfirst_node(DefElem, lc);
-
-		if (strcmp(def->defname, name) == 0)
-			return defGetString(def);
+		if (strcmp(rule->name, name) == 0)
+			return rule;
 	}
 	return NULL;
-}
-
-int
-option_property(const char *name, bool *secret)
-{
-	const KnownOption *option = find_known(name);
-
-	*secret = option != NULL && option->secret;
-	return option != NULL ? option->clients : 0;
-}
-
-void
-options_check_privileges(List *options, Oid role)
-{
-	ListCell *lc;
-
-	foreach (lc, options)
-	{
-		DefElem *def = lfirst_node(DefElem, lc);
-		const KnownOption *option = find_known(def->defname);
-
-		if (option != NULL)
-			check_privilege(option, defGetString(def), role);
-	}
-}
-
-static const KnownOption *
-find_known(const char *name)
-{
-	for (int i = 0; i < lengthof(known); i++)
-	{
-		if (strcmp(known[i].name, name) == 0)
-			return &known[i];
-	}
-	return NULL;
-}
-
-static const RefusedOption *
-find_refused(const char *name)
-{
-	for (int i = 0; i < lengthof(refused); i++)
-	{
-		if (refused_matches(refused[i].name, name))
-			return &refused[i];
-	}
-	return NULL;
-}
-
-static bool
-refused_matches(const char *pattern, const char *name)
-{
-	size_t len = strlen(pattern);
-	size_t name_len = strlen(name);
-
-	if (pattern[0] == '*')
-		return name_len >= len - 1 && strcmp(name + name_len - (len - 1), pattern + 1) == 0;
-	if (pattern[len - 1] == '*')
-		return strncmp(name, pattern, len - 1) == 0;
-	return strcmp(name, pattern) == 0;
 }
 
 /* An option that is not accepted at this place: known elsewhere, refused for a reason, or unknown. */
 static void
 raise_unaccepted(const char *name, OptionPlace place, bool anywhere)
 {
-	const KnownOption *elsewhere = find_known(name);
-	const RefusedOption *never = find_refused(name);
+	const OptionRule *elsewhere = find_rule(name);
 	const char *near;
 
 	if (elsewhere != NULL)
@@ -289,8 +176,7 @@ raise_unaccepted(const char *name, OptionPlace place, bool anywhere)
 						errmsg("option \"%s\" is for %s, not for %s", name, place_names[elsewhere->place],
 							   anywhere ? "the foreign data wrapper" : place_names[place]),
 						errhint(place_hints[elsewhere->place], name)));
-	if (never != NULL)
-		raise_refused(never, name);
+	property_check_refused(name);
 	near = near_match(name, place, anywhere);
 	ereport(
 		ERROR,
@@ -302,17 +188,11 @@ raise_unaccepted(const char *name, OptionPlace place, bool anywhere)
 			 : errhint("Valid options for %s are: %s.", place_names[place], list_of_options(place))));
 }
 
-static void
-raise_refused(const RefusedOption *option, const char *name)
-{
-	ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errmsg("option \"%s\" is not allowed", name),
-					errdetail("%s", option->reason), option->hint != NULL ? errhint("%s", option->hint) : 0));
-}
-
 /* The nearest known name: at this place, and of at most three changes, fewer than half of the letters. */
 static const char *
 near_match(const char *name, OptionPlace place, bool anywhere)
 {
+	const OptionRule *rule;
 	const char *best = NULL;
 	int distance = 4;
 	int len = strlen(name);
@@ -321,17 +201,17 @@ near_match(const char *name, OptionPlace place, bool anywhere)
 	/* the limit of varstr_levenshtein */
 	if (len > 255)
 		return NULL;
-	for (int i = 0; i < lengthof(known); i++)
+	for (int i = 0; (rule = rule_at(i)) != NULL; i++)
 	{
 		int d;
 
-		if (anywhere || known[i].place != place)
+		if (anywhere || rule->place != place)
 			continue;
-		d = varstr_levenshtein_less_equal(lower, len, known[i].name, strlen(known[i].name), 1, 1, 1, distance,
+		d = varstr_levenshtein_less_equal(lower, len, rule->name, strlen(rule->name), 1, 1, 1, distance,
 										  true);
 		if (d < distance && d * 2 < len)
 		{
-			best = known[i].name;
+			best = rule->name;
 			distance = d;
 		}
 	}
@@ -341,72 +221,87 @@ near_match(const char *name, OptionPlace place, bool anywhere)
 static char *
 list_of_options(OptionPlace place)
 {
+	const OptionRule *rule;
 	StringInfoData list;
 
 	initStringInfo(&list);
-	for (int i = 0; i < lengthof(known); i++)
+	for (int i = 0; (rule = rule_at(i)) != NULL; i++)
 	{
-		if (known[i].place == place)
-			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", known[i].name);
+		if (rule->place == place)
+			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", rule->name);
 	}
 	return list.data;
 }
 
 static void
-check_privilege(const KnownOption *option, const char *value, Oid role)
+check_required(List *options, OptionPlace place)
 {
-	size_t first = 0;
+	const OptionRule *rule;
 
-	if (option->privilege == FOR_ALL || superuser_arg(role))
-		return;
-	if (option->privilege == FOR_FILE_READERS)
+	for (int i = 0; (rule = rule_at(i)) != NULL; i++)
 	{
-		if (has_privs_of_role(role, ROLE_PG_READ_SERVER_FILES))
-			return;
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied to set option \"%s\"", option->name),
-			 errdetail(
-				 "It reads a file of the server: only superusers and members of pg_read_server_files may set it, and the server's owner must be one of them."),
-			 errhint("Options that end in \".pem\" take the file's contents.")));
+		if (rule->place == place && rule->required && option_value(options, rule->name) == NULL)
+			ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+							errmsg("option \"%s\" is required for %s", rule->name, place_names[place]),
+							errhint(place_hints[place], rule->name)));
 	}
-	if (!option_in_values(option->values, value, &first) || first > 0)
-		return;
-	ereport(
-		ERROR,
-		(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		 errmsg("permission denied to set option \"%s\" to \"%s\"", option->name, value),
-		 errdetail(
-			 "It switches verification off: only superusers may do that, and the server's owner must be one.")));
 }
 
 /* What must or must not stand together. */
 static void
-check_together(List *options, OptionPlace place)
+check_together(List *options)
 {
-	const char *protocol = option_value(options, "security.protocol");
-	const char *required = place == ON_SERVER ? "bootstrap.servers" : place == ON_TABLE ? "topic" : NULL;
-
-	if (required != NULL && option_value(options, required) == NULL)
-		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-						errmsg("option \"%s\" is required for %s", required, place_names[place]),
-						errhint(place_hints[place], required)));
-	if (option_value(options, "sasl.mechanism") != NULL && option_value(options, "sasl.mechanisms") != NULL)
-		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-						errmsg("options \"sasl.mechanism\" and \"sasl.mechanisms\" are one"),
-						errhint("Give \"sasl.mechanism\" only.")));
-
-	/* librdkafka's default is GSSAPI, which runs a shell command */
-	if (protocol != NULL && strncmp(protocol, "sasl_", 5) == 0 &&
-		option_value(options, "sasl.mechanism") == NULL && option_value(options, "sasl.mechanisms") == NULL)
-		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-						errmsg("security.protocol \"%s\" needs the option \"sasl.mechanism\"", protocol),
-						errhint("Valid values are: %s.",
-								option_values_as_words("PLAIN|SCRAM-SHA-256|SCRAM-SHA-512"))));
+	properties_check_together(options);
 	if (option_value(options, "path") != NULL && option_value(options, "metadata") != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("options \"path\" and \"metadata\" exclude each other"),
 				 errdetail("A column shows either a field of the payload or something of the message.")));
+}
+
+/* What Kafka allows as a topic's name. */
+static void
+check_topic(const OptionRule *rule, const char *value)
+{
+	if (strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != strlen(value) ||
+		strlen(value) > 249 || strcmp(value, ".") == 0 || strcmp(value, "..") == 0)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+			 errmsg("invalid value for option \"%s\": \"%s\"", rule->name, value),
+			 errhint("A topic's name has up to 249 ASCII letters, digits, dots, underscores and hyphens.")));
+}
+
+static void
+check_table(const OptionRule *rule, const char *value)
+{
+	List *names = textToQualifiedNameList(cstring_to_text(value));
+
+	if (list_length(names) > 2)
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("invalid value for option \"%s\": \"%s\"", rule->name, value),
+						errhint("Give a table's name, a schema-qualified name, or 'none'.")));
+}
+
+static void
+check_interval(const OptionRule *rule, const char *value)
+{
+	(void) option_interval(rule->name, value);
+}
+
+static void
+check_zone(const OptionRule *rule, const char *value)
+{
+	pg_tz *zone = pg_tzset(value);
+
+	if (zone == NULL || !pg_tz_acceptable(zone))
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("invalid value for option \"%s\": \"%s\"", rule->name, value),
+						errhint("The view pg_timezone_names lists the time zones.")));
+}
+
+static void
+check_path(const OptionRule *rule, const char *value)
+{
+	(void) path_parse(value);
 }

@@ -5,7 +5,8 @@
 #ifndef COMPUTE_H
 #define COMPUTE_H
 
-#include "common/catalog_views.h"
+#include "common/catalog_stream.h"
+#include "common/catalog_view.h"
 #include "define/sql.h"
 
 typedef struct Computation

@@ -5,7 +5,7 @@
 #ifndef RANGES_H
 #define RANGES_H
 
-#include "common/catalog_views.h"
+#include "common/catalog_batch.h"
 
 typedef struct Ranges
 {

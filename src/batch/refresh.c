@@ -25,6 +25,8 @@
 #include "batch/compute.h"
 #include "batch/ranges.h"
 #include "common/attempt.h"
+#include "common/catalog_batch.h"
+#include "common/catalog_ddl.h"
 #include "common/compat.h"
 #include "common/guc.h"
 #include "common/locks.h"

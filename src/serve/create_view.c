@@ -27,6 +27,8 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "common/catalog_batch.h"
+#include "common/catalog_ddl.h"
 #include "common/compat.h"
 #include "common/guard.h"
 #include "define/law.h"

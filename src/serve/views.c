@@ -11,6 +11,7 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "commands/event_trigger.h"
+#include "common/catalog_ddl.h"
 #include "common/guard.h"
 #include "common/guc.h"
 #include "fmgr.h"

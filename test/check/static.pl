@@ -30,7 +30,7 @@ clean('only source/ includes rdkafka', \@sources, forbid(qr/#include.*rdkafka/, 
 clean('only common/compat.h asks for the version', \@sources, forbid(qr/PG_VERSION_NUM/, qr{^src/common/compat\.h$}));
 my @tables = our_tables();
 my $tables = join '|', map { quotemeta } @tables;
-clean('only common/catalog.c names our tables', \@sources, forbid(qr/\b(?:$tables)\b/, qr{^src/common/catalog(?:_views)?\.[ch]$}))
+clean('only common/catalog_*.c name our tables', \@sources, forbid(qr/\b(?:$tables)\b/, qr{^src/common/catalog_(?:stream|view|batch|ddl)\.[ch]$}))
   if @tables;
 clean('no source file is longer than 700 lines', [ @sources, @programs ], \&too_long);
 clean('nothing is left to do', \@text, forbid(qr/\b(?:TODO|FIXME|XXX)\b/));

@@ -1,18 +1,16 @@
 /*
- * catalog.c
- *		The extension's own tables, row by row (see catalog.h).
+ * catalog_stream.c
+ *		Streams in the extension's own tables (see catalog_stream.h).
  *
  * Whoever holds the stream's lock reads what its last holder committed, because each statement has a snapshot
- * of its own (statement.h).
+ * of its own (catalog_statement.h).
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "common/catalog.h"
-#include "common/statement.h"
+#include "common/catalog_statement.h"
+#include "common/catalog_stream.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 static bool
@@ -159,38 +157,6 @@ catalog_flushed(Oid stream, const StreamCounts *counts, bool has_watermark, Time
 }
 
 List *
-catalog_written_tables(void)
-{
-	static const char *const names[] = {"_stream", "_view", "_progress", "_dead_letter", "_coverage", "_run"};
-	Oid schema = get_namespace_oid("streambatch", true);
-	List *result = NIL;
-
-	for (int i = 0; OidIsValid(schema) && i < lengthof(names); i++)
-		result = lappend_oid(result, get_relname_relid(names[i], schema));
-	return result;
-}
-
-static List *
-read_streams(Statement *statement, Datum *values)
-{
-	StatementCall call;
-	List *result = NIL;
-
-	statement_run(&call, statement, values, NULL);
-	for (uint64 i = 0; i < call.nrows; i++)
-	{
-		bool isnull;
-		Oid stream = DatumGetObjectId(statement_get(i, 1, &isnull));
-		MemoryContext old = MemoryContextSwitchTo(call.caller);
-
-		result = lappend_oid(result, stream);
-		MemoryContextSwitchTo(old);
-	}
-	statement_finish(&call);
-	return result;
-}
-
-List *
 catalog_runnable_streams(void)
 {
 	static Statement s = {
@@ -200,24 +166,7 @@ catalog_runnable_streams(void)
 		0,
 		{0}};
 
-	return read_streams(&s, NULL);
-}
-
-List *
-catalog_altered_streams(Oid server)
-{
-	static Statement s = {
-		"SELECT s.stream::oid FROM streambatch._stream s JOIN pg_catalog.pg_foreign_table f ON f.ftrelid = s.stream "
-		"WHERE NOT s.paused AND (f.ftserver = $1 OR EXISTS (SELECT FROM pg_catalog.pg_event_trigger_ddl_commands() c "
-		"  WHERE c.classid = 'pg_catalog.pg_class'::regclass AND c.objid IN (f.ftrelid, s.archive) "
-		"    OR c.classid = 'pg_catalog.pg_foreign_server'::regclass AND c.objid = f.ftserver "
-		"    OR c.classid = 'pg_catalog.pg_user_mapping'::regclass AND EXISTS "
-		"      (SELECT FROM pg_catalog.pg_user_mapping u WHERE u.oid = c.objid AND u.umserver = f.ftserver)))",
-		1,
-		{OIDOID}};
-	Datum values[1] = {ObjectIdGetDatum(server)};
-
-	return read_streams(&s, values);
+	return statement_run_list(&s, NULL);
 }
 
 ProgressRow *

@@ -77,13 +77,10 @@ catalog_begin_run(int32 view_id, Oid view, const char *kind, int64 cut_epoch, Ar
 	Datum values[7] = {Int32GetDatum(view_id),	 ObjectIdGetDatum(view), CStringGetTextDatum(kind),
 					   Int64GetDatum(cut_epoch), PointerGetDatum(cut),	 TimestampTzGetDatum(from),
 					   TimestampTzGetDatum(to)};
-	StatementCall call;
-	int64 id;
+	Datum id = 0;
 
-	statement_run(&call, &s, values, NULL);
-	id = statement_get_int64(0, 1, 0);
-	statement_finish(&call);
-	return id;
+	(void) statement_run_value(&s, values, &id);
+	return DatumGetInt64(id);
 }
 
 void

@@ -32,14 +32,15 @@ catalog_follow_owners(void)
 	statement_run_only(&s, NULL, NULL);
 }
 
+/* In an sql_drop event trigger. */
+#define DROPPED                                                                                              \
+	"(SELECT objid FROM pg_catalog.pg_event_trigger_dropped_objects() "                                      \
+	"WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objsubid = 0)"
+
 List *
 catalog_dropped_views(void)
 {
-	static Statement s = {
-		"SELECT v.id FROM streambatch._view v JOIN pg_catalog.pg_event_trigger_dropped_objects() d ON d.objid = v.view::oid "
-		"WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0",
-		0,
-		{0}};
+	static Statement s = {"SELECT id FROM streambatch._view WHERE view::oid IN " DROPPED};
 
 	return statement_run_list(&s, NULL);
 }
@@ -48,19 +49,12 @@ List *
 catalog_forget_dropped(void)
 {
 	static Statement affected = {
-		"WITH dropped AS (SELECT objid FROM pg_catalog.pg_event_trigger_dropped_objects() "
-		"  WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objsubid = 0) "
-		"SELECT s.stream::oid, s.stream::oid IN (SELECT objid FROM dropped), "
+		"SELECT s.stream::oid, s.stream::oid IN " DROPPED ", "
 		"  (SELECT c.oid::pg_catalog.regclass::text FROM pg_catalog.pg_class c WHERE c.oid = s.archive) FROM streambatch._stream s "
-		"WHERE s.stream::oid IN (SELECT objid FROM dropped) "
-		"OR EXISTS (SELECT FROM streambatch._view v JOIN dropped d ON d.objid = v.view::oid WHERE v.stream = s.stream) "
-		"ORDER BY s.stream",
-		0,
-		{0}};
+		"WHERE s.stream::oid IN " DROPPED
+		" OR s.stream IN (SELECT stream FROM streambatch._view WHERE view::oid IN " DROPPED
+		") ORDER BY s.stream"};
 	static Statement forget[] = {
-#define DROPPED                                                                                              \
-	"(SELECT objid FROM pg_catalog.pg_event_trigger_dropped_objects() "                                      \
-	"WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objsubid = 0)"
 		{"DELETE FROM streambatch._coverage c USING streambatch._view v WHERE v.id = c.view_id AND v.view::oid IN " DROPPED},
 		{"DELETE FROM streambatch._run WHERE view::oid IN " DROPPED},
 		{"DELETE FROM streambatch._dead_letter WHERE view::oid IN " DROPPED " OR stream::oid IN " DROPPED},
@@ -70,7 +64,6 @@ catalog_forget_dropped(void)
 		{"DELETE FROM streambatch._progress WHERE stream::oid IN " DROPPED},
 		{"DELETE FROM streambatch._gap WHERE stream::oid IN " DROPPED},
 		{"DELETE FROM streambatch._stream WHERE stream::oid IN " DROPPED},
-#undef DROPPED
 	};
 	StatementCall call;
 	List *result = NIL;

@@ -84,6 +84,20 @@ statement_get_array(StatementCall *call, uint64 row, int column)
 	return result;
 }
 
+bool
+statement_run_value(Statement *statement, Datum *values, Datum *value)
+{
+	StatementCall call;
+	bool isnull = true;
+
+	statement_run(&call, statement, values, NULL);
+	Assert(call.nrows <= 1);
+	if (call.nrows > 0)
+		*value = statement_get(0, 1, &isnull);
+	statement_finish(&call);
+	return !isnull;
+}
+
 List *
 statement_run_list(Statement *statement, Datum *values)
 {

@@ -39,6 +39,12 @@ extern void statement_run(StatementCall *call, Statement *statement, Datum *valu
 extern void statement_finish(StatementCall *call);
 extern void statement_run_only(Statement *statement, Datum *values, const char *nulls);
 
+/*
+ * Run a statement of one row at most, whose only column is of a type passed by value. False: there is no row,
+ * or it is null.
+ */
+extern bool statement_run_value(Statement *statement, Datum *values, Datum *value);
+
 /* Run a statement; its only column as a list of Oids, or of ints where that is its type. Current context. */
 extern List *statement_run_list(Statement *statement, Datum *values);
 

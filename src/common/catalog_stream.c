@@ -13,15 +13,21 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-static bool
-read_stream(Statement *statement, Oid stream, StreamRow *row)
+bool
+catalog_stream(Oid stream, StreamRow *row)
 {
-	StatementCall call;
+	static Statement s = {
+		"SELECT s.generation, s.archive, s.resumed, s.paused, s.started, s.watermark, s.settings, "
+		"  (SELECT count(*)::int FROM streambatch._view v WHERE v.stream = s.stream) "
+		"FROM streambatch._stream s WHERE s.stream = $1",
+		1,
+		{REGCLASSOID}};
 	Datum values[1] = {ObjectIdGetDatum(stream)};
+	StatementCall call;
 	bool isnull;
 	bool found;
 
-	statement_run(&call, statement, values, NULL);
+	statement_run(&call, &s, values, NULL);
 	found = call.nrows == 1;
 	if (found)
 	{
@@ -41,19 +47,6 @@ read_stream(Statement *statement, Oid stream, StreamRow *row)
 	return found;
 }
 
-#define STREAM_COLUMNS                                                                                       \
-	"SELECT s.generation, s.archive, s.resumed, s.paused, s.started, s.watermark, s.settings, "              \
-	"  (SELECT count(*)::int FROM streambatch._view v WHERE v.stream = s.stream) "                           \
-	"FROM streambatch._stream s WHERE s.stream = $1"
-
-bool
-catalog_stream(Oid stream, StreamRow *row)
-{
-	static Statement s = {STREAM_COLUMNS, 1, {REGCLASSOID}};
-
-	return read_stream(&s, stream, row);
-}
-
 bool
 catalog_lock_stream(Oid stream, StreamRow *row)
 {
@@ -69,13 +62,13 @@ bool
 catalog_try_lock_stream(Oid stream)
 {
 	static Statement s = {
-		"SELECT FROM streambatch._stream WHERE stream = $1 FOR NO KEY UPDATE SKIP LOCKED", 1, {REGCLASSOID}};
+		"SELECT true FROM streambatch._stream WHERE stream = $1 FOR NO KEY UPDATE SKIP LOCKED",
+		1,
+		{REGCLASSOID}};
 	Datum values[1] = {ObjectIdGetDatum(stream)};
-	StatementCall call;
+	Datum locked;
 
-	statement_run(&call, &s, values, NULL);
-	statement_finish(&call);
-	return call.nrows == 1;
+	return statement_run_value(&s, values, &locked);
 }
 
 Oid
@@ -83,15 +76,9 @@ catalog_stream_of_archive(Oid archive)
 {
 	static Statement s = {"SELECT stream::oid FROM streambatch._stream WHERE archive = $1", 1, {REGCLASSOID}};
 	Datum values[1] = {ObjectIdGetDatum(archive)};
-	StatementCall call;
-	bool isnull;
-	Oid stream = InvalidOid;
+	Datum stream;
 
-	statement_run(&call, &s, values, NULL);
-	if (call.nrows > 0)
-		stream = DatumGetObjectId(statement_get(0, 1, &isnull));
-	statement_finish(&call);
-	return stream;
+	return statement_run_value(&s, values, &stream) ? DatumGetObjectId(stream) : InvalidOid;
 }
 
 void

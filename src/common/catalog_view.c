@@ -14,14 +14,10 @@ int32
 catalog_next_view_id(void)
 {
 	static Statement s = {"SELECT pg_catalog.nextval('streambatch._view_id')::int", 0, {0}};
-	StatementCall call;
-	bool isnull;
-	int32 id;
+	Datum id = 0;
 
-	statement_run(&call, &s, NULL, NULL);
-	id = DatumGetInt32(statement_get(0, 1, &isnull));
-	statement_finish(&call);
-	return id;
+	(void) statement_run_value(&s, NULL, &id);
+	return DatumGetInt32(id);
 }
 
 void
@@ -47,20 +43,34 @@ catalog_insert_view(const ViewRow *row)
 	"SELECT view::oid, id, stream::oid, epoch, max_staleness, allowed_lateness, state = 'suspended', state <> 'active', " \
 	"  settings FROM streambatch._view "
 
-static void
-get_view(StatementCall *call, uint64 i, ViewRow *row)
+/* The rows that a statement of these columns finds, of ViewRow *. */
+static List *
+read_views(Statement *statement, Datum *values)
 {
+	StatementCall call;
+	List *result = NIL;
 	bool isnull;
 
-	row->view = DatumGetObjectId(statement_get(i, 1, &isnull));
-	row->id = DatumGetInt32(statement_get(i, 2, &isnull));
-	row->stream = DatumGetObjectId(statement_get(i, 3, &isnull));
-	row->epoch = statement_get_int64(i, 4, 0);
-	row->max_staleness = *DatumGetIntervalP(statement_get(i, 5, &isnull));
-	row->allowed_lateness = *DatumGetIntervalP(statement_get(i, 6, &isnull));
-	row->suspended = DatumGetBool(statement_get(i, 7, &isnull));
-	row->incomplete = DatumGetBool(statement_get(i, 8, &isnull));
-	row->settings = statement_get_array(call, i, 9);
+	statement_run(&call, statement, values, NULL);
+	for (uint64 i = 0; i < call.nrows; i++)
+	{
+		ViewRow *row = MemoryContextAlloc(call.caller, sizeof(ViewRow));
+		MemoryContext old = MemoryContextSwitchTo(call.caller);
+
+		result = lappend(result, row);
+		MemoryContextSwitchTo(old);
+		row->view = DatumGetObjectId(statement_get(i, 1, &isnull));
+		row->id = DatumGetInt32(statement_get(i, 2, &isnull));
+		row->stream = DatumGetObjectId(statement_get(i, 3, &isnull));
+		row->epoch = statement_get_int64(i, 4, 0);
+		row->max_staleness = *DatumGetIntervalP(statement_get(i, 5, &isnull));
+		row->allowed_lateness = *DatumGetIntervalP(statement_get(i, 6, &isnull));
+		row->suspended = DatumGetBool(statement_get(i, 7, &isnull));
+		row->incomplete = DatumGetBool(statement_get(i, 8, &isnull));
+		row->settings = statement_get_array(&call, i, 9);
+	}
+	statement_finish(&call);
+	return result;
 }
 
 bool
@@ -68,35 +78,11 @@ catalog_view(Oid view, ViewRow *row)
 {
 	static Statement s = {VIEW_COLUMNS "WHERE view = $1", 1, {REGCLASSOID}};
 	Datum values[1] = {ObjectIdGetDatum(view)};
-	StatementCall call;
-	bool found;
+	List *found = read_views(&s, values);
 
-	statement_run(&call, &s, values, NULL);
-	found = call.nrows == 1;
-	if (found)
-		get_view(&call, 0, row);
-	statement_finish(&call);
-	return found;
-}
-
-static List *
-list_views(Statement *statement, Datum *values)
-{
-	StatementCall call;
-	List *result = NIL;
-
-	statement_run(&call, statement, values, NULL);
-	for (uint64 i = 0; i < call.nrows; i++)
-	{
-		MemoryContext old = MemoryContextSwitchTo(call.caller);
-		ViewRow *row = palloc(sizeof(ViewRow));
-
-		result = lappend(result, row);
-		MemoryContextSwitchTo(old);
-		get_view(&call, i, row);
-	}
-	statement_finish(&call);
-	return result;
+	if (found != NIL)
+		*row = *(ViewRow *) linitial(found);
+	return found != NIL;
 }
 
 List *
@@ -105,7 +91,7 @@ catalog_views_of(Oid stream)
 	static Statement s = {VIEW_COLUMNS "WHERE stream = $1 ORDER BY id", 1, {REGCLASSOID}};
 	Datum values[1] = {ObjectIdGetDatum(stream)};
 
-	return list_views(&s, values);
+	return read_views(&s, values);
 }
 
 int64
@@ -116,15 +102,11 @@ catalog_raise_epoch(Oid view)
 		1,
 		{REGCLASSOID}};
 	Datum values[1] = {ObjectIdGetDatum(view)};
-	StatementCall call;
-	int64 closed;
+	Datum closed;
 
-	statement_run(&call, &s, values, NULL);
-	if (call.nrows != 1)
+	if (!statement_run_value(&s, values, &closed))
 		elog(ERROR, "hybrid view %u has no row", view);
-	closed = statement_get_int64(0, 1, 0);
-	statement_finish(&call);
-	return closed;
+	return DatumGetInt64(closed);
 }
 
 void

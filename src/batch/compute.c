@@ -2,7 +2,7 @@
  * compute.c
  *		Exact states computed from the archive (see compute.h).
  *
- * The statements come from define/sql.c and take the same parameters: $1 the cut, $2 and $3 the range, $4 and
+ * The statements come from define/refresh_sql.c and take the same parameters: $1 the cut, $2 and $3 the range, $4 and
  * $5 the positions of the view's dead letters, $6 an epoch, $7 a later cut. They run as the view's owner
  * under the settings noted with the view. When one raises, the same rows are read one by one, each announced
  * before its expressions are evaluated, so that the error can name the row.

@@ -7,7 +7,7 @@
 
 #include "common/catalog_stream.h"
 #include "common/catalog_view.h"
-#include "define/sql.h"
+#include "define/refresh_sql.h"
 
 typedef struct Computation
 {

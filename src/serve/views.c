@@ -14,6 +14,8 @@
 #include "common/catalog_ddl.h"
 #include "common/guard.h"
 #include "common/guc.h"
+#include "define/fold_sql.h"
+#include "define/serving_sql.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"

@@ -5,7 +5,7 @@
  */
 #include "postgres.h"
 
-#include "batch/compute.h"
+#include "batch/computation.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"

@@ -22,12 +22,14 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "batch/compute.h"
-#include "batch/ranges.h"
+#include "batch/archive_index.h"
+#include "batch/chunk_plan.h"
+#include "batch/computation.h"
 #include "common/attempt.h"
+#include "common/catalog_batch.h"
+#include "common/catalog_ddl.h"
 #include "common/compat.h"
 #include "common/export.h"
-#include "common/guc.h"
 #include "common/locks.h"
 #include "define/relations.h"
 #include "executor/spi.h"
@@ -46,11 +48,6 @@
 
 /* The fourth field of an advisory lock's tag: user-level functions use 1 and 2. */
 #define REFRESH_LOCK 3
-/*
- * More separate ranges than this are refreshed as one: a transaction for each would cost more than the gaps
- * between them.
- */
-#define MAX_RANGES 64
 
 typedef struct Run
 {
@@ -62,13 +59,8 @@ typedef struct Run
 	TimestampTz cut_at;
 	int64 closed_epoch;
 	int64 id;
-	Ranges chunks;
-	/* what was asked for */
-	bool has_from;
-	TimestampTz from;
-	bool has_to;
-	TimestampTz to;
-	bool full;
+	TimeRanges chunks;
+	RefreshRange asked;
 } Run;
 
 STREAMBATCH_FUNCTION(streambatch_refresh);
@@ -118,107 +110,15 @@ check_arguments(const ViewRow *row, const Run *run, const ViewDef *def)
 {
 	const char *name = get_rel_name(row->view);
 
-	if (!def->has_window && (run->has_from || run->has_to))
+	if (!def->has_window && (run->asked.has_from || run->asked.has_to))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("hybrid view \"%s\" has no window, so that no range of it can be refreshed", name),
 				 errhint("CALL streambatch.refresh('%s') refreshes all of it.", name)));
-	if (run->has_from && run->has_to && run->from > run->to)
+	if (run->asked.has_from && run->asked.has_to && run->asked.from > run->asked.to)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("the range to refresh ends before it begins"),
 						errhint("Give the earlier time first.")));
-}
-
-/* A range that cuts a pane is widened to whole panes. */
-static void
-widen(Run *run)
-{
-	StreamWindow *window = &run->c->def->window;
-	TimestampTz from = run->has_from ? window_pane_start(window, run->from) : DT_NOBEGIN;
-	TimestampTz to = run->has_to ? window_pane_start(window, run->to) : DT_NOEND;
-
-	if (run->has_to && to != run->to)
-		to = window_pane_end(window, run->to);
-	if ((run->has_from && from != run->from) || (run->has_to && to != run->to))
-		ereport(NOTICE, (errmsg("the range is widened to whole %s: from %s to %s",
-								window->assembled ? "panes of windows" : "windows",
-								run->has_from ? pstrdup(timestamptz_to_str(from)) : "-infinity",
-								run->has_to ? pstrdup(timestamptz_to_str(to)) : "the watermark")));
-	run->from = from;
-	run->to = to;
-}
-
-/* The ranges to compute, as of the cut. */
-static Ranges
-choose_ranges(Run *run, const StreamRow *stream)
-{
-	StreamWindow *window = &run->c->def->window;
-	Ranges ranges = {0, palloc(sizeof(Coverage))};
-	TimestampTz to;
-	Coverage *covered;
-	TimestampTz *changed;
-	int n;
-
-	if (!run->c->def->has_window || run->c->view.incomplete)
-		return ranges_add(ranges, DT_NOBEGIN, DT_NOEND);
-	widen(run);
-	/* a pane has ended when the watermark has passed its end */
-	if (run->has_to)
-		to = run->to;
-	else if (stream->has_watermark)
-		to = window_pane_start(window, stream->watermark);
-	else
-		return ranges;
-	if (run->full || run->has_from || run->has_to)
-		return ranges_add(ranges, run->from, to);
-	covered = catalog_coverage(run->c->view.id, &n);
-	ranges = ranges_uncovered(DT_NOBEGIN, to, covered, n);
-	changed = compute_changed_panes(run->c, run->closed_epoch, to, &n);
-	for (int i = 0; i < n; i++)
-		ranges = ranges_add(ranges, changed[i], window_pane_end(window, changed[i]));
-	if (ranges.n > MAX_RANGES)
-		ranges = ranges_add((Ranges){0, ranges.items}, ranges.items[0].from, ranges.items[ranges.n - 1].to);
-	return ranges;
-}
-
-/* Cut ranges into chunks of whole panes that hold about refresh_chunk_rows events each. */
-static Ranges
-choose_chunks(const Run *run, Ranges ranges)
-{
-	StreamWindow *window = &run->c->def->window;
-	List *bounds = NIL;
-	Ranges chunks = {0, NULL};
-	ListCell *lc;
-
-	for (int i = 0; i < ranges.n; i++)
-	{
-		Coverage *range = &ranges.items[i];
-		TimestampTz first;
-		TimestampTz last;
-		int64 count;
-		int64 pieces = 1;
-		TimestampTz from = range->from;
-
-		if (run->c->def->has_window &&
-			compute_extent(run->c, run->cut, range->from, range->to, &first, &last, &count))
-			pieces = (count + guc_refresh_chunk_rows - 1) / guc_refresh_chunk_rows;
-		for (int64 p = 1; p <= pieces; p++)
-		{
-			Coverage *chunk = palloc(sizeof(Coverage));
-
-			chunk->from = from;
-			chunk->to =
-				p == pieces ? range->to : window_pane_start(window, first + (last - first) / pieces * p);
-			if (chunk->to <= from)
-				continue;
-			from = chunk->to;
-			bounds = lappend(bounds, chunk);
-		}
-	}
-	chunks.items = palloc((list_length(bounds) + 1) * sizeof(Coverage));
-	foreach (lc, bounds)
-		chunks.items[chunks.n++] = *(Coverage *) lfirst(lc);
-	return chunks;
 }
 
 /*
@@ -235,7 +135,7 @@ take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the stream of the hybrid view was dropped")));
 	check_exists(run);
-	run->cut = compute_cut(row->stream);
+	run->cut = cut_read(row->stream);
 	run->cut_at = GetCurrentTimestamp();
 	run->closed_epoch = catalog_raise_epoch(run->view);
 	catalog_fail_abandoned_runs(row->id);
@@ -254,17 +154,16 @@ static bool
 plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->context);
-	Ranges ranges;
+	TimeRanges ranges;
 
 	hold_view(run, row);
 	compute_leave_out(run->c);
-	ranges = choose_ranges(run, stream);
+	ranges = chunk_plan_ranges(run->c, run->asked, run->closed_epoch, stream);
 	if (ranges.n > 0)
 	{
-		run->id =
-			catalog_begin_run(row->id, run->view, "refresh", run->closed_epoch, compute_cut_array(run->cut),
-							  ranges.items[0].from, ranges.items[ranges.n - 1].to);
-		run->chunks = choose_chunks(run, ranges);
+		run->id = catalog_begin_run(row->id, run->view, "refresh", run->closed_epoch, cut_array(run->cut),
+									ranges.items[0].from, ranges.items[ranges.n - 1].to);
+		run->chunks = chunk_plan_chunks(run->c, run->cut, ranges);
 		catalog_run_chunks(run->id, run->chunks.n);
 	}
 	MemoryContextSwitchTo(old);
@@ -323,15 +222,15 @@ refresh(Run *run, ViewRow *row)
 	check_arguments(row, run, run->c->def);
 	next_transaction();
 	take_cut(run, row, &stream);
-	compute_summarise(run->c);
+	archive_index_summarise(run->c->archive);
 	next_transaction();
 	if (!plan_chunks(run, row, &stream))
 	{
 		ereport(NOTICE,
 				(errmsg("hybrid view \"%s\" has no window to refresh", get_rel_name(run->view)),
-				 run->c->def->has_window && !run->has_to && !stream.has_watermark
+				 run->c->def->has_window && !run->asked.has_to && !stream.has_watermark
 					 ? errdetail("The stream has no watermark yet, by which a window could have ended.")
-				 : run->full || run->has_from || run->has_to
+				 : run->asked.full || run->asked.has_from || run->asked.has_to
 					 ? errdetail("No window of the range has ended before the watermark.")
 					 : errdetail("Every window that has ended is covered already, and none has changed.")));
 		return;
@@ -361,11 +260,11 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 						errmsg("refresh cannot run inside a transaction block or a function"),
 						errhint("CALL streambatch.refresh(…) by itself: it commits as it goes.")));
 	run.view = PG_GETARG_OID(0);
-	run.has_from = !PG_ARGISNULL(1) && !TIMESTAMP_IS_NOBEGIN(PG_GETARG_TIMESTAMPTZ(1));
-	run.has_to = !PG_ARGISNULL(2);
-	run.from = run.has_from ? PG_GETARG_TIMESTAMPTZ(1) : 0;
-	run.to = run.has_to ? PG_GETARG_TIMESTAMPTZ(2) : 0;
-	run.full = PG_GETARG_BOOL(3);
+	run.asked.has_from = !PG_ARGISNULL(1) && !TIMESTAMP_IS_NOBEGIN(PG_GETARG_TIMESTAMPTZ(1));
+	run.asked.has_to = !PG_ARGISNULL(2);
+	run.asked.from = run.asked.has_from ? PG_GETARG_TIMESTAMPTZ(1) : 0;
+	run.asked.to = run.asked.has_to ? PG_GETARG_TIMESTAMPTZ(2) : 0;
+	run.asked.full = PG_GETARG_BOOL(3);
 	if (get_rel_name(run.view) == NULL || !catalog_view(run.view, &row))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),

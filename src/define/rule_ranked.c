@@ -4,7 +4,7 @@
  *
  * One order there is: by the key, ascending and NULLS LAST, then by the message's partition and offset. A
  * descending order is the same read backwards, so that first is last. The position comes from functions that
- * tell it of the event at hand; where batch SQL is printed they become columns of the archive (sql.c).
+ * tell it of the event at hand; where batch SQL is printed they become columns of the archive (refresh_sql.c).
  */
 #include "postgres.h"
 

@@ -4,7 +4,7 @@
  *
  * A tumbling window is one pane, and the pane is what the query groups by. hop(), cumulate() and session() are
  * kept as panes too, and assembled when the view is read: each pane of a hop or cumulate belongs to the windows
- * that the very function gives for its start; sessions are chains of panes (define/serving.c).
+ * that the very function gives for its start; sessions are chains of panes (serving_sql.c).
  *
  * date_trunc() and date_bin() over the event time are windows as well. The pane is PostgreSQL's own value, and
  * so to the last digit what the query says; the tumbling window of the same size only tells where panes end.

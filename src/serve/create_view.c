@@ -21,18 +21,22 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "batch/compute.h"
+#include "batch/computation.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "common/catalog_batch.h"
+#include "common/catalog_ddl.h"
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/guard.h"
 #include "define/law.h"
-#include "executor/spi.h"
+#include "define/serving_sql.h"
 #include "define/shape.h"
+#include "define/state_tables_sql.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "optimizer/clauses.h"
@@ -326,9 +330,8 @@ compute_past(const Creation *c, const StreamRow *stream, const Cut *before)
 	rows = compute_history(computation, before, closed, 0);
 	if (!catalog_lock_stream(c->def->stream, &locked))
 		elog(ERROR, "stream %u has no row", c->def->stream);
-	rows += compute_between(computation, before, compute_cut(c->def->stream), 1);
-	run = catalog_begin_run(c->row.id, c->row.view, "history", 0, compute_cut_array(before), DT_NOBEGIN,
-							closed);
+	rows += compute_between(computation, before, cut_read(c->def->stream), 1);
+	run = catalog_begin_run(c->row.id, c->row.view, "history", 0, cut_array(before), DT_NOBEGIN, closed);
 	if (closed != DT_NOBEGIN)
 		catalog_cover(c->row.id, DT_NOBEGIN, closed, 0, started);
 	catalog_run_chunks(run, 1);
@@ -344,7 +347,7 @@ lock_unread(const Creation *c)
 
 	if (!catalog_lock_stream(c->def->stream, &locked))
 		elog(ERROR, "stream %u has no row", c->def->stream);
-	return compute_cut(c->def->stream)->n == 0;
+	return cut_read(c->def->stream)->n == 0;
 }
 
 /* Whether somebody has put rows into the archive of a stream that was never read: they are below every cut. */
@@ -408,7 +411,7 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	catalog_insert_view(&c.row);
 	catalog_follow_owners();
 	CommandCounterIncrement();
-	before = compute_cut(c.def->stream);
+	before = cut_read(c.def->stream);
 	/* where the worker has begun at this very moment, all of the past lies behind the positions before */
 	if (history && (before->n > 0 || !lock_unread(&c) || archive_has_rows(&c, &stream)))
 		compute_past(&c, &stream, before);

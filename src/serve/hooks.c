@@ -14,7 +14,7 @@
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
-#include "common/catalog_views.h"
+#include "common/catalog_ddl.h"
 #include "common/compat.h"
 #include "common/slots.h"
 #include "miscadmin.h"

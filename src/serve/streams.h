@@ -5,7 +5,7 @@
 #ifndef STREAMS_H
 #define STREAMS_H
 
-#include "common/catalog.h"
+#include "common/catalog_stream.h"
 
 /*
  * Make sure that a stream has its row and its archive (created as its owner, or an existing table that fits).

@@ -5,7 +5,7 @@
 #ifndef FOLD_H
 #define FOLD_H
 
-#include "define/sql.h"
+#include "define/fold_sql.h"
 #include "executor/tuptable.h"
 
 typedef struct Fold Fold;

@@ -17,7 +17,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_database.h"
 #include "commands/extension.h"
-#include "common/catalog.h"
+#include "common/catalog_stream.h"
 #include "common/guc.h"
 #include "common/slots.h"
 #include "miscadmin.h"

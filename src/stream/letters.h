@@ -5,7 +5,7 @@
 #ifndef LETTERS_H
 #define LETTERS_H
 
-#include "common/catalog.h"
+#include "common/catalog_stream.h"
 #include "source/message.h"
 
 typedef struct Letters

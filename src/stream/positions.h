@@ -5,7 +5,7 @@
 #ifndef POSITIONS_H
 #define POSITIONS_H
 
-#include "common/catalog.h"
+#include "common/catalog_stream.h"
 #include "source/consumer.h"
 #include "source/stream.h"
 

@@ -5,7 +5,8 @@
 #ifndef VIEWFOLD_H
 #define VIEWFOLD_H
 
-#include "common/catalog_views.h"
+#include "common/catalog_stream.h"
+#include "common/catalog_view.h"
 #include "stream/fold.h"
 #include "stream/intake.h"
 #include "stream/written.h"

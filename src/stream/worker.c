@@ -23,6 +23,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/catalog_ddl.h"
 #include "common/guard.h"
 #include "common/guc.h"
 #include "common/locks.h"

@@ -1,42 +1,15 @@
 /*
- * sql.h
- *		The SQL that each layer of a hybrid view runs, generated from its definition.
+ * refresh_sql.h
+ *		The SQL of the batch layer, generated from a view's definition; see print_sql.h.
  *
- * Callers hold a guard (common/guard.h) while text is generated and while it is run: names are printed for
- * that search_path. All results are allocated in the current context.
+ * All statements take the same parameters, each as far as it needs them: $1 bigint[] the cut, $2 and $3
+ * timestamptz the range, $4 int[] and $5 bigint[] the positions of the view's dead letters, $6 bigint an epoch,
+ * $7 bigint[] a later cut.
  */
-#ifndef SQL_H
-#define SQL_H
+#ifndef REFRESH_SQL_H
+#define REFRESH_SQL_H
 
 #include "define/analyse.h"
-
-/* Where the arguments of a state's transition function stand in a row of the fold query. */
-typedef struct FoldState
-{
-	int filter; /* column of its FILTER condition; -1: none */
-	int nargs;
-	int *args; /* columns */
-} FoldState;
-
-/* A query as text. */
-extern char *sql_print(Query *query);
-
-/*
- * The query that the worker folds: a row of keys and aggregate arguments for each event that passes WHERE.
- * The keys come first.
- */
-extern char *sql_fold(const ViewDef *def, FoldState **states);
-
-/* DDL: the state tables and their indexes; a list of char *. */
-extern List *sql_state_tables(const ViewDef *def, int32 id);
-
-/* DDL: groups merged of both layers, named streambatch_state.merged_<id>. */
-extern char *sql_merged_view(const ViewDef *def, int32 id);
-
-/* DDL: the views that users read, over the merged view (whose oid is needed to print expressions over it). */
-extern char *sql_serving_view(const ViewDef *def, int32 id, const char *name, Oid merged);
-extern char *sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged,
-							 const char *lateness);
 
 /* Where batch computation reads events from. */
 typedef struct BatchSource
@@ -88,4 +61,4 @@ extern char *sql_clear(const ViewDef *def, int32 id, bool stream);
 extern char *sql_extent(const ViewDef *def, const BatchSource *source);
 extern char *sql_changed_panes(const ViewDef *def, int32 id);
 
-#endif /* SQL_H */
+#endif /* REFRESH_SQL_H */

@@ -1,14 +1,17 @@
 /*
- * catalog.h
- *		The extension's own tables, row by row. catalog.c is the only file that knows their names.
+ * catalog_stream.h
+ *		Streams in the extension's own tables, row by row: what each is, how far it was read, and what was left
+ *		out of it.
  *
- * Everything is read and written as the bootstrap superuser: permission is the caller's affair. Results are
- * allocated in the current context. A function with "lock" in its name takes the stream's row FOR NO KEY
+ * The files catalog_*.c are the only ones that know our tables' names. Everything is read and written as the
+ * bootstrap superuser: permission is the caller's affair. Results are allocated in the current context.
+ *
+ * A function with "lock" in its name takes the stream's row FOR NO KEY
  * UPDATE, the one lock of the cut protocol: whoever holds it reads, by a later statement and so a later
  * snapshot, positions, views and epochs that nobody can change until it commits.
  */
-#ifndef STREAMBATCH_CATALOG_H
-#define STREAMBATCH_CATALOG_H
+#ifndef STREAMBATCH_CATALOG_STREAM_H
+#define STREAMBATCH_CATALOG_STREAM_H
 
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
@@ -72,17 +75,10 @@ extern void catalog_set_paused(Oid stream, bool paused, bool resumed);
 extern void catalog_set_started(Oid stream);
 extern void catalog_flushed(Oid stream, const StreamCounts *counts, bool has_watermark,
 							TimestampTz watermark);
-/* The tables that flushes and refreshes write, of Oids; fewer where the extension is being dropped. */
-extern List *catalog_written_tables(void);
 extern List *catalog_runnable_streams(void); /* of Oids */
-/*
- * Those, not paused, whose foreign table, archive, server or user mapping the event trigger's command has made
- * or altered, and those of the server; of Oids.
- */
-extern List *catalog_altered_streams(Oid server);
 extern ProgressRow *catalog_progress(Oid stream, int *n);
 extern void catalog_put_progress(Oid stream, const ProgressRow *rows, int n);
 extern void catalog_insert_gap(Oid stream, int32 partition, int64 from, int64 to, const char *action);
 extern void catalog_insert_dead_letters(Oid stream, const char *topic, const DeadLetter *letters, int n);
 
-#endif /* STREAMBATCH_CATALOG_H */
+#endif /* STREAMBATCH_CATALOG_STREAM_H */

@@ -1,14 +1,10 @@
 /*
- * sql.c
- *		The SQL of the stream and batch layers (see sql.h); serving.c has that of the serving views.
+ * refresh_sql.c
+ *		The SQL of the batch layer (see refresh_sql.h).
  *
- * FROM and WHERE are the view's own, printed by PostgreSQL; the batch layer reads a common table expression in
- * place of the stream. Example: for SELECT user_id, tumble(ts, '10 s'), avg(amount) FROM events WHERE amount > 0
- * GROUP BY 1, 2 the fold query is
- *
- *		SELECT events.user_id, streambatch.tumble(events.ts, …), events.amount FROM ONLY public.events WHERE events.amount > 0
- *
- * and a chunk of a refresh is
+ * FROM and WHERE are the view's own, printed by PostgreSQL; they read a common table expression in place of the
+ * stream. Example: for SELECT user_id, tumble(ts, '10 s'), avg(amount) FROM events WHERE amount > 0 GROUP BY 1, 2
+ * a chunk of a refresh is
  *
  *		WITH _event AS (SELECT … FROM public.events_archive event WHERE … below the cut and in the range …)
  *		INSERT INTO streambatch_state.batch_1 (k1, pane, s1, s2)
@@ -17,13 +13,13 @@
  */
 #include "postgres.h"
 
-#include "access/sysattr.h"
 #include "catalog/pg_type.h"
-#include "define/sql.h"
+#include "define/fold_sql.h"
+#include "define/print_sql.h"
+#include "define/refresh_sql.h"
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "parser/parse_func.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/builtins.h"
@@ -45,74 +41,6 @@ print(const ViewDef *def, Node *expr)
 	return deparse_expression(copy, deparse_context_for("event", def->stream), true, false);
 }
 
-/* Find an expression among the columns, or add it. */
-static int
-column_of(List **columns, Node *expr)
-{
-	ListCell *lc;
-
-	foreach (lc, *columns)
-	{
-		if (equal(lfirst(lc), expr))
-			return foreach_current_index(lc);
-	}
-	*columns = lappend(*columns, expr);
-	return list_length(*columns) - 1;
-}
-
-/*
- * An aggregate's argument, which PostgreSQL does not look at where the filter is not true: sum(a / b) FILTER (WHERE
- * b <> 0) divides by nothing else.
- */
-static Node *
-filtered_argument(Node *arg, Expr *filter)
-{
-	CaseExpr *guarded;
-	CaseWhen *when;
-
-	if (filter == NULL || IsA(arg, Var) || IsA(arg, Const))
-		return arg;
-	when = makeNode(CaseWhen);
-	when->expr = filter;
-	when->result = (Expr *) arg;
-	guarded = makeNode(CaseExpr);
-	guarded->casetype = exprType(arg);
-	guarded->casecollid = exprCollation(arg);
-	guarded->args = list_make1(when);
-	guarded->defresult = (Expr *) makeNullConst(guarded->casetype, exprTypmod(arg), guarded->casecollid);
-	return (Node *) guarded;
-}
-
-/* Keys first, then each filter and argument once. */
-static List *
-fold_columns(const ViewDef *def, FoldState **states)
-{
-	List *columns = NIL;
-
-	*states = palloc0((def->nstates + 1) * sizeof(FoldState));
-	for (int i = 0; i < def->nkeys; i++)
-		columns = lappend(columns, def->keys[i].expr);
-	for (int i = 0; i < def->nstates; i++)
-	{
-		Aggref *aggref = def->states[i].folded;
-		Expr *filter = aggref->aggfilter;
-		FoldState *state = &(*states)[i];
-		ListCell *lc;
-
-		if (def->states[i].batch_only)
-			continue;
-		state->filter = filter ? column_of(&columns, (Node *) filter) : -1;
-		state->args = palloc((list_length(aggref->args) + 1) * sizeof(int));
-		foreach (lc, aggref->args)
-		{
-			Node *arg = (Node *) lfirst_node(TargetEntry, lc)->expr;
-
-			state->args[state->nargs++] = column_of(&columns, filtered_argument(arg, filter));
-		}
-	}
-	return columns;
-}
-
 /* A parameter of a statement. */
 static Node *
 parameter(int number, Oid type)
@@ -125,22 +53,6 @@ parameter(int number, Oid type)
 	param->paramtypmod = -1;
 	param->location = -1;
 	return (Node *) param;
-}
-
-static bool
-is_call(const Node *node, const char *name)
-{
-	return IsA(node, FuncExpr) && ((const FuncExpr *) node)->args == NIL &&
-		   ((const FuncExpr *) node)->funcid ==
-			   LookupFuncName(list_make2(makeString("streambatch"), makeString(pstrdup(name))), 0, NULL,
-							  true);
-}
-
-/* An event of the micro-batch, as its scan numbers it. */
-static Node *
-row_tid(const ViewDef *def)
-{
-	return (Node *) makeVar(def->varno, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0);
 }
 
 /* How many columns the stream had when the query was written. */
@@ -171,36 +83,18 @@ position_mutator(Node *node, const ViewDef *def)
 {
 	if (node == NULL)
 		return NULL;
-	if (is_call(node, "_batch_partition"))
+	if (sql_is_call(node, "_batch_partition"))
 		return (Node *) makeVar(def->varno, ncolumns(def) + 1, INT4OID, -1, InvalidOid, 0);
-	if (is_call(node, "_batch_offset"))
+	if (sql_is_call(node, "_batch_offset"))
 		return (Node *) makeVar(def->varno, ncolumns(def) + 2, INT8OID, -1, InvalidOid, 0);
 	return expression_tree_mutator(node, position_mutator, (void *) def);
 }
 
-/* The same behind a join, where the worker's functions must be told the row. */
-static Node *
-tid_mutator(Node *node, const ViewDef *def)
+/* SELECT of expressions as in the view's query, from the common table expression in place of the stream. */
+static char *
+select_from_source(const ViewDef *def, List *exprs)
 {
-	if (node == NULL)
-		return NULL;
-	if (is_call(node, "_batch_partition") || is_call(node, "_batch_offset"))
-	{
-		FuncExpr *call = copyObject((FuncExpr *) node);
-		Oid type = TIDOID;
-		List *name = list_make2(makeString("streambatch"), makeString(get_func_name(call->funcid)));
-
-		call->funcid = LookupFuncName(name, 1, &type, false);
-		call->args = list_make1(row_tid(def));
-		return (Node *) call;
-	}
-	return expression_tree_mutator(node, tid_mutator, (void *) def);
-}
-
-/* Let the query read the batch source, a common table expression, in place of its stream. */
-static void
-read_source(Query *query, const ViewDef *def)
-{
+	Query *query = sql_select(def, exprs);
 	RangeTblEntry *rte = rt_fetch(def->varno, query->rtable);
 
 	query->targetList = (List *) position_mutator((Node *) query->targetList, def);
@@ -209,129 +103,7 @@ read_source(Query *query, const ViewDef *def)
 	rte->ctename = SOURCE;
 	rte->eref->colnames = lappend(column_names(def), makeString(SOURCE_PARTITION));
 	rte->eref->colnames = lappend(rte->eref->colnames, makeString(SOURCE_OFFSET));
-}
-
-char *
-sql_print(Query *query)
-{
-	char *text = pg_get_querydef(query, false);
-
-	/* it comes indented as the definition of a view */
-	return text + strspn(text, " ");
-}
-
-/* SELECT of expressions, FROM and WHERE as in the view's query, over the stream or over the batch source. */
-static char *
-select_text(const ViewDef *def, List *exprs, bool over_source)
-{
-	Query *query = copyObject(def->query);
-	ListCell *lc;
-
-	query->targetList = NIL;
-	query->groupClause = NIL;
-	query->havingQual = NULL;
-	foreach (lc, exprs)
-		query->targetList =
-			lappend(query->targetList,
-					makeTargetEntry(copyObject(lfirst(lc)), foreach_current_index(lc) + 1, NULL, false));
-	/* what inherits from the stream is no event of it */
-	rt_fetch(def->varno, query->rtable)->inh = false;
-	if (over_source)
-		read_source(query, def);
 	return sql_print(query);
-}
-
-char *
-sql_fold(const ViewDef *def, FoldState **states)
-{
-	List *columns = fold_columns(def, states);
-
-	/* of which event a row is: without joins the scan tells */
-	if (def->joined)
-		columns = lappend((List *) tid_mutator((Node *) columns, def), row_tid(def));
-	return select_text(def, columns, false);
-}
-
-static void
-append_definition(StringInfo buf, const char *column, Oid type, int32 typmod, Oid collation)
-{
-	appendStringInfo(
-		buf, "%s %s", column,
-		format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
-	if (OidIsValid(collation))
-		appendStringInfo(buf, " COLLATE %s", generate_collation_name(collation));
-}
-
-static char *
-create_table(const ViewDef *def, int32 id, bool stream)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "CREATE TABLE streambatch_state.%s_%d (%s", stream ? "stream" : "batch", id,
-					 stream ? "epoch pg_catalog.int8 NOT NULL" : "");
-	for (int i = 0; i < def->nkeys; i++)
-	{
-		const KeyDef *key = &def->keys[i];
-
-		appendStringInfoString(&buf, stream || i > 0 ? ", " : "");
-		append_definition(&buf, key->column, key->type, key->typmod, key->collation);
-	}
-	for (int i = 0; i < def->nstates; i++)
-	{
-		const StateDef *state = &def->states[i];
-
-		appendStringInfoString(&buf, stream || i + def->nkeys > 0 ? ", " : "");
-		append_definition(&buf, psprintf("s%d", i + 1), state->type, -1, state->collation);
-	}
-	/* room for the updates of a hot group on its own page */
-	appendStringInfo(&buf, ") WITH (fillfactor = %d)", stream ? 80 : 100);
-	return buf.data;
-}
-
-/* For point reads and the worker's own look-ups: the keys, the pane, and in the stream layer the epoch. */
-static char *
-create_index(const ViewDef *def, int32 id, bool stream)
-{
-	StringInfoData buf;
-	int n = 0;
-
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "CREATE INDEX ON streambatch_state.%s_%d (", stream ? "stream" : "batch", id);
-	for (int i = 0; i < def->nkeys; i++)
-	{
-		if (i != def->pane && def->keys[i].indexed)
-			appendStringInfo(&buf, "%s%s", n++ > 0 ? ", " : "", def->keys[i].column);
-	}
-	if (def->pane >= 0)
-		appendStringInfo(&buf, "%spane", n++ > 0 ? ", " : "");
-	if (stream)
-		appendStringInfo(&buf, "%sepoch", n++ > 0 ? ", " : "");
-	appendStringInfoChar(&buf, ')');
-	return n > 0 ? buf.data : NULL;
-}
-
-List *
-sql_state_tables(const ViewDef *def, int32 id)
-{
-	List *result = NIL;
-
-	for (int stream = 0; stream <= 1; stream++)
-	{
-		char *index = create_index(def, id, stream);
-
-		result = lappend(result, create_table(def, id, stream));
-		if (index != NULL)
-			result = lappend(result, index);
-		/* so that a publication of all tables does not stop the worker; it costs nothing without one */
-		result = lappend(result, psprintf("ALTER TABLE streambatch_state.%s_%d REPLICA IDENTITY FULL",
-										  stream ? "stream" : "batch", id));
-		/* for chunks of a refresh, and for readers that ask for a time and no key */
-		if (def->pane >= 0 && def->nkeys > 1)
-			result = lappend(result, psprintf("CREATE INDEX ON streambatch_state.%s_%d (pane)",
-											  stream ? "stream" : "batch", id));
-	}
-	return result;
 }
 
 /*
@@ -438,7 +210,7 @@ sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_s
 		appendStringInfo(&buf, "%sepoch", columns ? ", " : "");
 		columns = lappend(columns, parameter(6, INT8OID));
 	}
-	appendStringInfo(&buf, ") %s", select_text(def, columns, true));
+	appendStringInfo(&buf, ") %s", select_from_source(def, columns));
 	for (int i = 0; i < def->nkeys; i++)
 		appendStringInfo(&buf, "%s%d", i > 0 ? ", " : " GROUP BY ", i + 1);
 	/* without keys there would be a row of no events */
@@ -455,7 +227,7 @@ sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut,
 
 	initStringInfo(&buf);
 	append_source(&buf, def, source, cut, panes, true);
-	appendStringInfoString(&buf, select_text(def, fold_columns(def, &states), true));
+	appendStringInfoString(&buf, select_from_source(def, sql_fold_columns(def, &states)));
 	return buf.data;
 }
 

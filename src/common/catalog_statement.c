@@ -1,11 +1,12 @@
 /*
- * statement.c
- *		Fixed statements on the extension's own tables (see statement.h).
+ * catalog_statement.c
+ *		Fixed statements on the extension's own tables (see catalog_statement.h).
  */
 #include "postgres.h"
 
 #include "catalog/pg_authid.h"
-#include "common/statement.h"
+#include "catalog/pg_type.h"
+#include "common/catalog_statement.h"
 #include "utils/snapmgr.h"
 
 /*
@@ -80,5 +81,41 @@ statement_get_array(StatementCall *call, uint64 row, int column)
 	ArrayType *result = isnull ? NULL : DatumGetArrayTypePCopy(d);
 
 	MemoryContextSwitchTo(old);
+	return result;
+}
+
+bool
+statement_run_value(Statement *statement, Datum *values, Datum *value)
+{
+	StatementCall call;
+	bool isnull = true;
+
+	statement_run(&call, statement, values, NULL);
+	Assert(call.nrows <= 1);
+	if (call.nrows > 0)
+		*value = statement_get(0, 1, &isnull);
+	statement_finish(&call);
+	return !isnull;
+}
+
+List *
+statement_run_list(Statement *statement, Datum *values)
+{
+	StatementCall call;
+	List *result = NIL;
+	bool isnull;
+
+	statement_run(&call, statement, values, NULL);
+	for (uint64 i = 0; i < call.nrows; i++)
+	{
+		Datum value = statement_get(i, 1, &isnull);
+		MemoryContext old = MemoryContextSwitchTo(call.caller);
+
+		result = SPI_gettypeid(SPI_tuptable->tupdesc, 1) == INT4OID
+					 ? lappend_int(result, DatumGetInt32(value))
+					 : lappend_oid(result, DatumGetObjectId(value));
+		MemoryContextSwitchTo(old);
+	}
+	statement_finish(&call);
 	return result;
 }

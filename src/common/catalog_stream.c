@@ -1,29 +1,33 @@
 /*
- * catalog.c
- *		The extension's own tables, row by row (see catalog.h).
+ * catalog_stream.c
+ *		Streams in the extension's own tables (see catalog_stream.h).
  *
  * Whoever holds the stream's lock reads what its last holder committed, because each statement has a snapshot
- * of its own (statement.h).
+ * of its own (catalog_statement.h).
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "common/catalog.h"
-#include "common/statement.h"
+#include "common/catalog_statement.h"
+#include "common/catalog_stream.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-static bool
-read_stream(Statement *statement, Oid stream, StreamRow *row)
+bool
+catalog_stream(Oid stream, StreamRow *row)
 {
-	StatementCall call;
+	static Statement s = {
+		"SELECT s.generation, s.archive, s.resumed, s.paused, s.started, s.watermark, s.settings, "
+		"  (SELECT count(*)::int FROM streambatch._view v WHERE v.stream = s.stream) "
+		"FROM streambatch._stream s WHERE s.stream = $1",
+		1,
+		{REGCLASSOID}};
 	Datum values[1] = {ObjectIdGetDatum(stream)};
+	StatementCall call;
 	bool isnull;
 	bool found;
 
-	statement_run(&call, statement, values, NULL);
+	statement_run(&call, &s, values, NULL);
 	found = call.nrows == 1;
 	if (found)
 	{
@@ -43,19 +47,6 @@ read_stream(Statement *statement, Oid stream, StreamRow *row)
 	return found;
 }
 
-#define STREAM_COLUMNS                                                                                       \
-	"SELECT s.generation, s.archive, s.resumed, s.paused, s.started, s.watermark, s.settings, "              \
-	"  (SELECT count(*)::int FROM streambatch._view v WHERE v.stream = s.stream) "                           \
-	"FROM streambatch._stream s WHERE s.stream = $1"
-
-bool
-catalog_stream(Oid stream, StreamRow *row)
-{
-	static Statement s = {STREAM_COLUMNS, 1, {REGCLASSOID}};
-
-	return read_stream(&s, stream, row);
-}
-
 bool
 catalog_lock_stream(Oid stream, StreamRow *row)
 {
@@ -71,13 +62,13 @@ bool
 catalog_try_lock_stream(Oid stream)
 {
 	static Statement s = {
-		"SELECT FROM streambatch._stream WHERE stream = $1 FOR NO KEY UPDATE SKIP LOCKED", 1, {REGCLASSOID}};
+		"SELECT true FROM streambatch._stream WHERE stream = $1 FOR NO KEY UPDATE SKIP LOCKED",
+		1,
+		{REGCLASSOID}};
 	Datum values[1] = {ObjectIdGetDatum(stream)};
-	StatementCall call;
+	Datum locked;
 
-	statement_run(&call, &s, values, NULL);
-	statement_finish(&call);
-	return call.nrows == 1;
+	return statement_run_value(&s, values, &locked);
 }
 
 Oid
@@ -85,15 +76,9 @@ catalog_stream_of_archive(Oid archive)
 {
 	static Statement s = {"SELECT stream::oid FROM streambatch._stream WHERE archive = $1", 1, {REGCLASSOID}};
 	Datum values[1] = {ObjectIdGetDatum(archive)};
-	StatementCall call;
-	bool isnull;
-	Oid stream = InvalidOid;
+	Datum stream;
 
-	statement_run(&call, &s, values, NULL);
-	if (call.nrows > 0)
-		stream = DatumGetObjectId(statement_get(0, 1, &isnull));
-	statement_finish(&call);
-	return stream;
+	return statement_run_value(&s, values, &stream) ? DatumGetObjectId(stream) : InvalidOid;
 }
 
 void
@@ -159,38 +144,6 @@ catalog_flushed(Oid stream, const StreamCounts *counts, bool has_watermark, Time
 }
 
 List *
-catalog_written_tables(void)
-{
-	static const char *const names[] = {"_stream", "_view", "_progress", "_dead_letter", "_coverage", "_run"};
-	Oid schema = get_namespace_oid("streambatch", true);
-	List *result = NIL;
-
-	for (int i = 0; OidIsValid(schema) && i < lengthof(names); i++)
-		result = lappend_oid(result, get_relname_relid(names[i], schema));
-	return result;
-}
-
-static List *
-read_streams(Statement *statement, Datum *values)
-{
-	StatementCall call;
-	List *result = NIL;
-
-	statement_run(&call, statement, values, NULL);
-	for (uint64 i = 0; i < call.nrows; i++)
-	{
-		bool isnull;
-		Oid stream = DatumGetObjectId(statement_get(i, 1, &isnull));
-		MemoryContext old = MemoryContextSwitchTo(call.caller);
-
-		result = lappend_oid(result, stream);
-		MemoryContextSwitchTo(old);
-	}
-	statement_finish(&call);
-	return result;
-}
-
-List *
 catalog_runnable_streams(void)
 {
 	static Statement s = {
@@ -200,24 +153,7 @@ catalog_runnable_streams(void)
 		0,
 		{0}};
 
-	return read_streams(&s, NULL);
-}
-
-List *
-catalog_altered_streams(Oid server)
-{
-	static Statement s = {
-		"SELECT s.stream::oid FROM streambatch._stream s JOIN pg_catalog.pg_foreign_table f ON f.ftrelid = s.stream "
-		"WHERE NOT s.paused AND (f.ftserver = $1 OR EXISTS (SELECT FROM pg_catalog.pg_event_trigger_ddl_commands() c "
-		"  WHERE c.classid = 'pg_catalog.pg_class'::regclass AND c.objid IN (f.ftrelid, s.archive) "
-		"    OR c.classid = 'pg_catalog.pg_foreign_server'::regclass AND c.objid = f.ftserver "
-		"    OR c.classid = 'pg_catalog.pg_user_mapping'::regclass AND EXISTS "
-		"      (SELECT FROM pg_catalog.pg_user_mapping u WHERE u.oid = c.objid AND u.umserver = f.ftserver)))",
-		1,
-		{OIDOID}};
-	Datum values[1] = {ObjectIdGetDatum(server)};
-
-	return read_streams(&s, values);
+	return statement_run_list(&s, NULL);
 }
 
 ProgressRow *

@@ -1,6 +1,6 @@
 /*
- * serving.c
- *		The SQL of the views that users read (see sql.h).
+ * serving_sql.c
+ *		DDL of the views that users read (see serving_sql.h).
  *
  * Both state tables are read as one (u), merged per group of the query's own keys, and finalised:
  *
@@ -12,7 +12,8 @@
  */
 #include "postgres.h"
 
-#include "define/sql.h"
+#include "define/print_sql.h"
+#include "define/serving_sql.h"
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"

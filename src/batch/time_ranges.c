@@ -1,13 +1,13 @@
 /*
- * ranges.c
- *		Sets of half-open time ranges (see ranges.h).
+ * time_ranges.c
+ *		Sets of half-open time ranges (see time_ranges.h).
  */
 #include "postgres.h"
 
-#include "batch/ranges.h"
+#include "batch/time_ranges.h"
 
 static void
-append(Ranges *ranges, TimestampTz from, TimestampTz to)
+append(TimeRanges *ranges, TimestampTz from, TimestampTz to)
 {
 	if (from >= to)
 		return;
@@ -22,10 +22,10 @@ append(Ranges *ranges, TimestampTz from, TimestampTz to)
 	ranges->n++;
 }
 
-Ranges
-ranges_uncovered(TimestampTz from, TimestampTz to, const Coverage *covered, int ncovered)
+TimeRanges
+time_ranges_uncovered(TimestampTz from, TimestampTz to, const Coverage *covered, int ncovered)
 {
-	Ranges result = {0, palloc((ncovered + 1) * sizeof(Coverage))};
+	TimeRanges result = {0, palloc((ncovered + 1) * sizeof(Coverage))};
 
 	for (int i = 0; i < ncovered && from < to; i++)
 	{
@@ -38,10 +38,10 @@ ranges_uncovered(TimestampTz from, TimestampTz to, const Coverage *covered, int 
 	return result;
 }
 
-Ranges
-ranges_add(Ranges ranges, TimestampTz from, TimestampTz to)
+TimeRanges
+time_ranges_add(TimeRanges ranges, TimestampTz from, TimestampTz to)
 {
-	Ranges result = {0, palloc((ranges.n + 1) * sizeof(Coverage))};
+	TimeRanges result = {0, palloc((ranges.n + 1) * sizeof(Coverage))};
 	int i = 0;
 
 	while (i < ranges.n && ranges.items[i].from <= from)

@@ -1,0 +1,35 @@
+/*
+ * batch_statement.h
+ *		Running a statement of the batch layer (define/refresh_sql.h).
+ *
+ * It runs as the view's owner under the settings noted with the view, and its text must be generated there,
+ * too: between batch_statement_begin() and batch_statement_end(), in which SPI's own context is current.
+ */
+#ifndef BATCH_STATEMENT_H
+#define BATCH_STATEMENT_H
+
+#include "batch/computation.h"
+#include "common/guard.h"
+#include "executor/spi.h"
+
+/* Parameters of a statement, as far as it needs them; the dead letters are the computation's. */
+typedef struct BatchParameters
+{
+	const Cut *cut;	  /* $1 */
+	TimestampTz from; /* $2 */
+	TimestampTz to;	  /* $3 */
+	int64 epoch;	  /* $6 */
+	const Cut *later; /* $7 */
+} BatchParameters;
+
+extern void batch_statement_begin(Guard *guard, const Computation *c);
+
+/*
+ * Run it, and return the number of its rows, which are in SPI_tuptable; or nowhere, where discard says so. A
+ * statement that is not read_only sees what was done before it in the transaction.
+ */
+extern uint64 batch_statement_execute(const Computation *c, const char *sql,
+									  const BatchParameters *parameters, bool read_only, bool discard);
+extern void batch_statement_end(const Guard *guard);
+
+#endif /* BATCH_STATEMENT_H */

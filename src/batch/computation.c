@@ -1,0 +1,159 @@
+/*
+ * computation.c
+ *		Exact states of a hybrid view computed from its archive (see computation.h).
+ */
+#include "postgres.h"
+
+#include "batch/batch_statement.h"
+#include "batch/computation.h"
+#include "batch/failing_row.h"
+#include "common/attempt.h"
+#include "common/catalog_stream.h"
+#include "miscadmin.h"
+#include "source/stream.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+Computation *
+compute_open(const ViewRow *view)
+{
+	Computation *c = palloc0(sizeof(Computation));
+	StreamRow stream_row;
+	Stream *stream;
+	const char *partition;
+	const char *offset;
+	Guard guard;
+
+	c->view = *view;
+	c->owner = guard_owner_of(view->view);
+	if (!OidIsValid(c->owner))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the hybrid view was dropped")));
+	if (!catalog_stream(view->stream, &stream_row))
+		elog(ERROR, "stream %u has no row", view->stream);
+	stream = stream_open(view->stream);
+	/* as the worker would find it on the next event */
+	if (pg_class_aclcheck(view->stream, c->owner, ACL_SELECT) != ACLCHECK_OK &&
+		pg_attribute_aclcheck_all(view->stream, c->owner, ACL_SELECT, ACLMASK_ANY) != ACLCHECK_OK)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("permission denied for foreign table %s", stream->name),
+						errhint("The hybrid view's owner reads the stream: GRANT SELECT ON %s TO %s.",
+								quote_qualified_identifier(stream->schema, stream->name),
+								quote_identifier(GetUserNameFromId(c->owner, false)))));
+	if (!OidIsValid(stream_row.archive))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("stream \"%s\" has no archive to compute from", stream->name),
+			 errhint(
+				 "Create the stream without archive 'none'; the archive then keeps every event for refreshes.")));
+	if (get_rel_name(stream_row.archive) == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("the archive of stream \"%s\" is gone", stream->name),
+						errhint("Drop the stream and its hybrid views, and create them again.")));
+	stream_check_archive(stream, stream_row.archive);
+	guard_enter(&guard, InvalidOid, view->settings);
+	c->def = analyse_stored(view->id, c->owner);
+	guard_leave(&guard);
+	stream_position_columns(stream, &partition, &offset);
+	c->archive = stream_row.archive;
+	c->source.relation = quote_qualified_identifier(get_namespace_name(get_rel_namespace(stream_row.archive)),
+													get_rel_name(stream_row.archive));
+	c->source.partition = quote_identifier(partition);
+	c->source.offset = quote_identifier(offset);
+	compute_leave_out(c);
+	return c;
+}
+
+void
+compute_leave_out(Computation *c)
+{
+	c->source.leave_out = catalog_view_dead_letters(c->view.view, &c->dead_partitions, &c->dead_offsets) > 0;
+}
+
+/* A computing statement: what it is of, and how many rows it wrote. */
+typedef struct ComputeJob
+{
+	const Computation *c;
+	bool into_stream;
+	const char *cut;
+	PaneRange panes;
+	const BatchParameters *parameters;
+	int64 rows;
+} ComputeJob;
+
+static void
+write_states(void *arg)
+{
+	ComputeJob *job = arg;
+	const Computation *c = job->c;
+	Guard guard;
+	char *sql;
+
+	batch_statement_begin(&guard, c);
+	sql = sql_compute(c->def, c->view.id, &c->source, job->into_stream, job->cut, job->panes);
+	job->rows = (int64) batch_statement_execute(c, sql, job->parameters, false, false);
+	batch_statement_end(&guard);
+}
+
+/* Run a computing statement; an error of its rows names the row. */
+static int64
+compute(const Computation *c, bool into_stream, const char *cut, PaneRange panes,
+		const BatchParameters *parameters)
+{
+	ComputeJob job = {c, into_stream, cut, panes, parameters, 0};
+	ErrorData *error = attempt(write_states, &job, CurrentMemoryContext);
+
+	if (error == NULL)
+		return job.rows;
+	/* in the user's terms, and not in those of the statement that was generated */
+	error->context = psprintf("computing hybrid view \"%s\" from its archive", get_rel_name(c->view.view));
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION)
+		failing_row_find(c, cut, panes, parameters, error);
+	ReThrowError(error);
+}
+
+static void
+clear(const Computation *c, bool stream, const BatchParameters *parameters)
+{
+	Guard guard;
+
+	batch_statement_begin(&guard, c);
+	(void) batch_statement_execute(c, sql_clear(c->def, c->view.id, stream), parameters, false, false);
+	batch_statement_end(&guard);
+}
+
+int64
+compute_chunk(const Computation *c, const Cut *cut, int64 closed_epoch, TimestampTz from, TimestampTz to)
+{
+	const BatchParameters parameters = {.cut = cut, .from = from, .to = to, .epoch = closed_epoch};
+	int64 rows;
+
+	clear(c, false, &parameters);
+	rows = compute(c, false, sql_below_cut(&c->source), PANES_WITHIN, &parameters);
+	clear(c, true, &parameters);
+	return rows;
+}
+
+int64
+compute_history(const Computation *c, const Cut *cut, TimestampTz closed, int64 epoch)
+{
+	const BatchParameters parameters = {.cut = cut, .from = DT_NOBEGIN, .to = closed, .epoch = epoch};
+	char *below = sql_below_cut(&c->source);
+	int64 rows;
+
+	rows = compute(c, false, below, PANES_WITHIN, &parameters);
+	if (c->def->has_window)
+		rows += compute(c, true, below, PANES_OUTSIDE, &parameters);
+	return rows;
+}
+
+int64
+compute_between(const Computation *c, const Cut *from, const Cut *to, int64 epoch)
+{
+	const BatchParameters parameters = {
+		.cut = from, .from = DT_NOBEGIN, .to = DT_NOEND, .epoch = epoch, .later = to};
+
+	return compute(c, true, sql_between_cuts(&c->source), PANES_ALL, &parameters);
+}

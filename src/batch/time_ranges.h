@@ -1,0 +1,23 @@
+/*
+ * time_ranges.h
+ *		Sets of half-open time ranges, as sorted arrays of disjoint ones.
+ */
+#ifndef TIME_RANGES_H
+#define TIME_RANGES_H
+
+#include "common/catalog_batch.h"
+
+typedef struct TimeRanges
+{
+	int n;
+	Coverage *items;
+} TimeRanges;
+
+/* [from, to) without what is covered. Current context. */
+extern TimeRanges time_ranges_uncovered(TimestampTz from, TimestampTz to, const Coverage *covered,
+										int ncovered);
+
+/* The same set with [from, to) in it. Current context. */
+extern TimeRanges time_ranges_add(TimeRanges ranges, TimestampTz from, TimestampTz to);
+
+#endif /* TIME_RANGES_H */

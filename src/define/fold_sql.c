@@ -1,0 +1,123 @@
+/*
+ * fold_sql.c
+ *		The SQL of the stream layer (see fold_sql.h).
+ *
+ * Example: for SELECT user_id, tumble(ts, '10 s'), avg(amount) FROM events WHERE amount > 0 GROUP BY 1, 2 the fold
+ * query is
+ *
+ *		SELECT events.user_id, streambatch.tumble(events.ts, …), events.amount FROM ONLY public.events WHERE events.amount > 0
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "catalog/pg_type.h"
+#include "define/fold_sql.h"
+#include "define/print_sql.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parse_func.h"
+#include "utils/lsyscache.h"
+
+/* Find an expression among the columns, or add it. */
+static int
+column_of(List **columns, Node *expr)
+{
+	ListCell *lc;
+
+	foreach (lc, *columns)
+	{
+		if (equal(lfirst(lc), expr))
+			return foreach_current_index(lc);
+	}
+	*columns = lappend(*columns, expr);
+	return list_length(*columns) - 1;
+}
+
+/*
+ * An aggregate's argument, which PostgreSQL does not look at where the filter is not true: sum(a / b) FILTER (WHERE
+ * b <> 0) divides by nothing else.
+ */
+static Node *
+filtered_argument(Node *arg, Expr *filter)
+{
+	CaseExpr *guarded;
+	CaseWhen *when;
+
+	if (filter == NULL || IsA(arg, Var) || IsA(arg, Const))
+		return arg;
+	when = makeNode(CaseWhen);
+	when->expr = filter;
+	when->result = (Expr *) arg;
+	guarded = makeNode(CaseExpr);
+	guarded->casetype = exprType(arg);
+	guarded->casecollid = exprCollation(arg);
+	guarded->args = list_make1(when);
+	guarded->defresult = (Expr *) makeNullConst(guarded->casetype, exprTypmod(arg), guarded->casecollid);
+	return (Node *) guarded;
+}
+
+List *
+sql_fold_columns(const ViewDef *def, FoldState **states)
+{
+	List *columns = NIL;
+
+	*states = palloc0((def->nstates + 1) * sizeof(FoldState));
+	for (int i = 0; i < def->nkeys; i++)
+		columns = lappend(columns, def->keys[i].expr);
+	for (int i = 0; i < def->nstates; i++)
+	{
+		Aggref *aggref = def->states[i].folded;
+		Expr *filter = aggref->aggfilter;
+		FoldState *state = &(*states)[i];
+		ListCell *lc;
+
+		if (def->states[i].batch_only)
+			continue;
+		state->filter = filter ? column_of(&columns, (Node *) filter) : -1;
+		state->args = palloc((list_length(aggref->args) + 1) * sizeof(int));
+		foreach (lc, aggref->args)
+		{
+			Node *arg = (Node *) lfirst_node(TargetEntry, lc)->expr;
+
+			state->args[state->nargs++] = column_of(&columns, filtered_argument(arg, filter));
+		}
+	}
+	return columns;
+}
+
+/* An event of the micro-batch, as its scan numbers it. */
+static Node *
+row_tid(const ViewDef *def)
+{
+	return (Node *) makeVar(def->varno, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0);
+}
+
+/* An event's position: behind a join the worker's functions for it must be told the row. */
+static Node *
+tid_mutator(Node *node, const ViewDef *def)
+{
+	if (node == NULL)
+		return NULL;
+	if (sql_is_call(node, "_batch_partition") || sql_is_call(node, "_batch_offset"))
+	{
+		FuncExpr *call = copyObject((FuncExpr *) node);
+		Oid type = TIDOID;
+		List *name = list_make2(makeString("streambatch"), makeString(get_func_name(call->funcid)));
+
+		call->funcid = LookupFuncName(name, 1, &type, false);
+		call->args = list_make1(row_tid(def));
+		return (Node *) call;
+	}
+	return expression_tree_mutator(node, tid_mutator, (void *) def);
+}
+
+char *
+sql_fold(const ViewDef *def, FoldState **states)
+{
+	List *columns = sql_fold_columns(def, states);
+
+	/* of which event a row is: without joins the scan tells */
+	if (def->joined)
+		columns = lappend((List *) tid_mutator((Node *) columns, def), row_tid(def));
+	return sql_print(sql_select(def, columns));
+}

@@ -1,0 +1,18 @@
+/*
+ * serving_sql.h
+ *		DDL of the views that users read; see print_sql.h.
+ */
+#ifndef SERVING_SQL_H
+#define SERVING_SQL_H
+
+#include "define/analyse.h"
+
+/* Groups merged of both layers, named streambatch_state.merged_<id>. */
+extern char *sql_merged_view(const ViewDef *def, int32 id);
+
+/* The views that users read, over the merged view (whose oid is needed to print expressions over it). */
+extern char *sql_serving_view(const ViewDef *def, int32 id, const char *name, Oid merged);
+extern char *sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged,
+							 const char *lateness);
+
+#endif /* SERVING_SQL_H */

@@ -56,26 +56,6 @@ positions_load(Positions *positions, Oid stream, int count)
 	pfree(rows);
 }
 
-int64 *
-positions_ask_ends(Consumer *consumer, int count, int timeout_ms)
-{
-	int64 *ends = palloc(count * sizeof(int64));
-	int32 *partitions = palloc(count * sizeof(int32));
-	bool told;
-
-	for (int i = 0; i < count; i++)
-	{
-		partitions[i] = i;
-		ends[i] = CONSUMER_END;
-	}
-	told = consumer_query_offsets(consumer, partitions, ends, count, timeout_ms);
-	pfree(partitions);
-	if (told)
-		return ends;
-	pfree(ends);
-	return NULL;
-}
-
 void
 positions_store_ends(Positions *positions, Oid stream, int count, const int64 *ends)
 {

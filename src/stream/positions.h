@@ -36,10 +36,7 @@ extern void positions_load(Positions *positions, Oid stream, int count);
 /* More partitions: they begin at their beginning. */
 extern void positions_grow(Positions *positions, int count);
 
-/* The log's ends now, palloc'd; NULL when no broker tells in time: the consumer's state then says why. */
-extern int64 *positions_ask_ends(Consumer *consumer, int count, int timeout_ms);
-
-/* Store them as the first positions. */
+/* Store the log's ends as the first positions, of a stream that begins there. */
 extern void positions_store_ends(Positions *positions, Oid stream, int count, const int64 *ends);
 
 /* Give the consumer all positions: where to read on. */

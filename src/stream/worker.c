@@ -230,7 +230,7 @@ load_positions(void)
 		bool need_ends = w->d.stream->start != START_EARLIEST && !w->d.row.started;
 		int64 *ends = NULL;
 
-		if (count > 0 && need_ends && (ends = positions_ask_ends(w->consumer, count, ANSWER_MS)) == NULL)
+		if (count > 0 && need_ends && (ends = consumer_log_ends(w->consumer, count, ANSWER_MS)) == NULL)
 			(void) note_trouble();
 		if (count == 0 || (need_ends && ends == NULL))
 			idle(Max(HOUSEKEEPING_MS - (GetCurrentTimestamp() - asked) / 1000, 1));

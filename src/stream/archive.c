@@ -18,9 +18,9 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "common/attempt.h"
 #include "common/compat.h"
 #include "common/guard.h"
+#include "common/subtransaction.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -333,7 +333,7 @@ try_write(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
 	if (from >= to)
 		return NULL;
 	current_row = -1;
-	error = attempt(write_rows, &job, CurrentMemoryContext);
+	error = subtransaction_run(write_rows, &job, CurrentMemoryContext);
 	if (error == NULL)
 		return NULL;
 	letters_reject_error(error);

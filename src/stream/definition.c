@@ -10,9 +10,9 @@
 
 #include "access/xact.h"
 #include "commands/extension.h"
-#include "common/attempt.h"
 #include "common/guard.h"
 #include "common/locks.h"
+#include "common/subtransaction.h"
 #include "define/relations.h"
 #include "stream/definition.h"
 #include "utils/inval.h"
@@ -96,7 +96,7 @@ static void
 load_view(Definition *d, const ViewRow *row)
 {
 	ViewJob job = {d, row, NULL};
-	ErrorData *error = attempt(open_view, &job, d->context);
+	ErrorData *error = subtransaction_run(open_view, &job, d->context);
 	ListCell *lc;
 
 	if (error != NULL)

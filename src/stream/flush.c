@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "stream/flush.h"
 #include "stream/states.h"
+#include "stream/watermark.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -142,7 +143,7 @@ flush_write(const FlushJob *job)
 	catalog_insert_dead_letters(stream, job->stream->topic, job->letters->items, job->letters->n);
 	positions_write(job->positions, stream);
 	has_watermark =
-		job->stream->event_time != 0 && positions_watermark(job->positions, job->stream, &watermark);
+		job->stream->event_time != 0 && watermark_compute(job->positions, job->stream, &watermark);
 	catalog_flushed(stream, job->counts, has_watermark, watermark);
 	report_dead_letters(job);
 	return FLUSH_DONE;

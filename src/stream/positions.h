@@ -1,6 +1,6 @@
 /*
  * positions.h
- *		Where the worker stands in each partition: stored, and read ahead of what is stored; and the watermark.
+ *		Where the worker stands in each partition: stored, and read ahead of what is stored.
  */
 #ifndef POSITIONS_H
 #define POSITIONS_H
@@ -66,12 +66,5 @@ extern void positions_check(const Positions *positions, Oid stream);
 extern void positions_write(const Positions *positions, Oid stream);
 
 extern bool positions_all_at_end(const Positions *positions);
-
-/*
- * The watermark: the least, over partitions, of the greatest event time seen, less what events may be late
- * by. A partition that is read to its end and has been silent for idle_timeout does not hold it back. False:
- * none yet.
- */
-extern bool positions_watermark(const Positions *positions, const Stream *stream, TimestampTz *watermark);
 
 #endif /* POSITIONS_H */

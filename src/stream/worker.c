@@ -37,6 +37,7 @@
 #include "stream/definition.h"
 #include "stream/flush.h"
 #include "stream/advice.h"
+#include "stream/watermark.h"
 #include "stream/worker.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -563,7 +564,7 @@ keep_house(void)
 		load();
 		return;
 	}
-	if (w->d.stream->event_time != 0 && positions_watermark(&w->positions, w->d.stream, &watermark) &&
+	if (w->d.stream->event_time != 0 && watermark_compute(&w->positions, w->d.stream, &watermark) &&
 		(!row.has_watermark || watermark > row.watermark) && begin_fold())
 		flush();
 	if (now - w->last_partitions > PARTITIONS_MS * INT64CONST(1000))

@@ -105,7 +105,7 @@ stop(const WorkerError *error)
 static void
 check_definition(void)
 {
-	if (!definition_changed())
+	if (!definition_changed(&w->d))
 		return;
 	if (IsTransactionState())
 		AbortCurrentTransaction();

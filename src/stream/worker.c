@@ -33,7 +33,7 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "stream/archive.h"
+#include "stream/archive_writer.h"
 #include "stream/definition.h"
 #include "stream/flush.h"
 #include "stream/advice.h"
@@ -309,7 +309,7 @@ begin_fold(void)
 	if (current && OidIsValid(w->d.row.archive))
 	{
 		old = MemoryContextSwitchTo(TopTransactionContext);
-		w->archive = archive_open(w->d.stream, w->d.row.archive);
+		w->archive = archive_writer_open(w->d.stream, w->d.row.archive);
 		MemoryContextSwitchTo(old);
 	}
 	PopActiveSnapshot();
@@ -336,7 +336,7 @@ fold_batch(void)
 	guard_enter(&guard, w->d.stream->owner, w->d.row.settings);
 	intake_decode(&w->d.intake, &w->positions, &w->d.letters, &w->counts);
 	if (w->archive != NULL)
-		archive_write(w->archive, &w->d.intake, &w->d.letters, &w->counts);
+		archive_writer_write(w->archive, &w->d.intake, &w->d.letters, &w->counts);
 	guard_leave(&guard);
 	memset(w->taken, ROW_FILTERED, w->d.intake.batch.nrows);
 	foreach (lc, w->d.views)
@@ -373,7 +373,7 @@ flush(void)
 
 	pgstat_report_activity(STATE_RUNNING, "flush");
 	if (w->archive != NULL)
-		archive_close(w->archive);
+		archive_writer_close(w->archive);
 	w->archive = NULL;
 	/* what it leaves behind goes with the transaction */
 	MemoryContextSwitchTo(TopTransactionContext);

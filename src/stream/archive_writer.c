@@ -1,6 +1,6 @@
 /*
- * archive.c
- *		Appending events to the archive (see archive.h).
+ * archive_writer.c
+ *		Appending events to the archive (see archive_writer.h).
  *
  * Two ways. A plain table whose columns are the stream's and the position, without triggers, takes
  * multi-inserts as COPY makes them. Anything else (partitioned, a partition, foreign, triggers, generated
@@ -24,7 +24,7 @@
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "stream/archive.h"
+#include "stream/archive_writer.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -52,44 +52,6 @@ struct ArchiveWriter
 #define FROM_OFFSET (-2)
 
 static int current_row; /* the row being written, for the error path */
-
-PG_FUNCTION_INFO_V1(streambatch_batch_partition);
-PG_FUNCTION_INFO_V1(streambatch_batch_offset);
-
-static const MicroBatch *
-running_batch(FunctionCallInfo fcinfo, int *row)
-{
-	int *cursor;
-	const MicroBatch *batch = batch_running(&cursor);
-
-	if (batch == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("only a stream's worker can call this function")));
-	*row = PG_NARGS() > 0 ? batch_tid_row((ItemPointer) PG_GETARG_POINTER(0)) : *cursor - 1;
-	return batch;
-}
-
-/*
- * streambatch._batch_partition(), _batch_offset(): position of the row with the given ctid, or else of the one
- * that the scan of the micro-batch returned last
- */
-Datum
-streambatch_batch_partition(PG_FUNCTION_ARGS)
-{
-	int row;
-	const MicroBatch *batch = running_batch(fcinfo, &row);
-
-	PG_RETURN_INT32(batch->partitions[row]);
-}
-
-Datum
-streambatch_batch_offset(PG_FUNCTION_ARGS)
-{
-	int row;
-	const MicroBatch *batch = running_batch(fcinfo, &row);
-
-	PG_RETURN_INT64(batch->offsets[row]);
-}
 
 /* Where each column of the archive comes from; false where the plain way cannot serve. */
 static bool
@@ -163,7 +125,7 @@ insert_statement(const ArchiveWriter *w, const char *partition, const char *offs
 }
 
 ArchiveWriter *
-archive_open(const Stream *stream, Oid archive)
+archive_writer_open(const Stream *stream, Oid archive)
 {
 	ArchiveWriter *w = palloc0(sizeof(ArchiveWriter));
 	const char *partition;
@@ -208,7 +170,7 @@ archive_open(const Stream *stream, Oid archive)
 }
 
 void
-archive_close(ArchiveWriter *w)
+archive_writer_close(ArchiveWriter *w)
 {
 	if (w->plain)
 	{
@@ -402,7 +364,7 @@ write_all_any(ArchiveWriter *w, Refusal *r, int from, int to)
 }
 
 void
-archive_write(ArchiveWriter *w, Intake *intake, Letters *letters, StreamCounts *counts)
+archive_writer_write(ArchiveWriter *w, Intake *intake, Letters *letters, StreamCounts *counts)
 {
 	Refusal r = {intake, letters, counts, NULL};
 

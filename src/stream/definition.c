@@ -2,9 +2,9 @@
  * definition.c
  *		What a stream's worker works by (see definition.h).
  *
- * The generation is read before the views: where a view is created or dropped in between, the generation is
- * the older one, and the first flush finds it so. A view whose query cannot be analysed any more is
- * suspended; the others go on.
+ * The generation (flush.c) is read before the views: where a view is created or dropped in between, the
+ * generation is the older one, and the first flush finds it so. A view whose query cannot be analysed any
+ * more is suspended; the others go on.
  */
 #include "postgres.h"
 

@@ -7,7 +7,8 @@
  * retries by itself). It leaves by itself when the stream is paused, dropped, or has neither views nor
  * resume(); and stops in state error for what only a person can mend (offset_gap.c). Any other error ends the
  * process; the launcher starts the next one after a back-off, which begins at the stored positions. A crash at
- * any instant does the same: what is written when, and under which lock, is told in flush.c.
+ * any instant does the same. The protocol of positions, epochs and generations, by which nothing is lost or
+ * counted twice, is told in flush.c.
  *
  * Memory: "worker" for the process; the definition's for what follows from catalog and foreign table
  * (definition.h); the intake's rows per batch.

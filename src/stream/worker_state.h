@@ -1,7 +1,7 @@
 /*
  * worker_state.h
  *		The worker of one stream, as the files that it is made of share it. Private to them: worker.c,
- *		worker_start.c, worker_loop.c, flush_transaction.c, housekeeping.c, offset_gap.c.
+ *		worker_state.c, worker_start.c, worker_loop.c, flush_transaction.c, housekeeping.c, offset_gap.c.
  */
 #ifndef STREAMBATCH_WORKER_STATE_H
 #define STREAMBATCH_WORKER_STATE_H

@@ -7,7 +7,7 @@
 #include "batch/batch_statement.h"
 #include "batch/computation.h"
 #include "batch/failing_row.h"
-#include "common/attempt.h"
+#include "common/subtransaction.h"
 #include "common/catalog_stream.h"
 #include "miscadmin.h"
 #include "source/stream.h"
@@ -103,7 +103,7 @@ compute(const Computation *c, bool into_stream, const char *cut, PaneRange panes
 		const BatchParameters *parameters)
 {
 	ComputeJob job = {c, into_stream, cut, panes, parameters, 0};
-	ErrorData *error = attempt(write_states, &job, CurrentMemoryContext);
+	ErrorData *error = subtransaction_run(write_states, &job, CurrentMemoryContext);
 
 	if (error == NULL)
 		return job.rows;

@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 #include "batch/failing_row.h"
-#include "common/attempt.h"
+#include "common/subtransaction.h"
 #include "common/export.h"
 #include "fmgr.h"
 
@@ -61,7 +61,7 @@ failing_row_find(const Computation *c, const char *cut, PaneRange panes, const B
 
 	at_row = false;
 	/* where no row raises by itself, it is the aggregate that does */
-	if (attempt(read_rows, &reading, CurrentMemoryContext) == NULL || !at_row)
+	if (subtransaction_run(read_rows, &reading, CurrentMemoryContext) == NULL || !at_row)
 		return;
 	error->detail =
 		at_known ? psprintf("The event at partition %d, offset %lld of the archive %s raises it.",

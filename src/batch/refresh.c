@@ -25,7 +25,7 @@
 #include "batch/archive_index.h"
 #include "batch/chunk_plan.h"
 #include "batch/computation.h"
-#include "common/attempt.h"
+#include "common/subtransaction.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
 #include "common/compat.h"
@@ -197,7 +197,7 @@ refresh_chunk(const Run *run, const Coverage *chunk)
 {
 	ChunkJob job = {run, chunk};
 	/* to be told after the run's own memory is gone: not all of an error is copied when it is raised again */
-	ErrorData *error = attempt(compute_and_cover, &job, PortalContext);
+	ErrorData *error = subtransaction_run(compute_and_cover, &job, PortalContext);
 
 	if (error == NULL)
 		return;

@@ -13,8 +13,8 @@
 
 #include "access/transam.h"
 #include "catalog/pg_type.h"
-#include "common/attempt.h"
 #include "common/guard.h"
+#include "common/subtransaction.h"
 #include "define/law.h"
 #include "define/samples.h"
 #include "define/transition.h"
@@ -240,7 +240,7 @@ try_last_row(void *arg)
 static bool
 attempted(void (*body)(void *arg), Law *law)
 {
-	ErrorData *error = attempt(body, law, CurrentMemoryContext);
+	ErrorData *error = subtransaction_run(body, law, CurrentMemoryContext);
 
 	samples_reject_error(error);
 	ReScanExprContext(law->states);

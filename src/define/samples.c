@@ -10,7 +10,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
-#include "common/attempt.h"
+#include "common/subtransaction.h"
 #include "define/samples.h"
 #include "fmgr.h"
 #include "utils/array.h"
@@ -90,7 +90,7 @@ of_texts(Oid type, Datum *values)
 	for (int i = 0; i < lengthof(texts) && n < SAMPLES_MAX; i++)
 	{
 		InputJob job = {type, texts[i], (Datum) 0};
-		ErrorData *error = attempt(read_text, &job, context);
+		ErrorData *error = subtransaction_run(read_text, &job, context);
 
 		samples_reject_error(error);
 		if (error == NULL)

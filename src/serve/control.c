@@ -143,16 +143,8 @@ log_ends(const Stream *stream, int timeout_ms, int *n)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("topic \"%s\" does not exist", stream->topic),
 				 errhint("Create the topic, or correct the option topic of the stream.")));
-	ends = palloc(Max(*n, 1) * sizeof(int64));
-	for (int i = 0; i < *n; i++)
-	{
-		int64 low;
-
-		CHECK_FOR_INTERRUPTS();
-		if (!consumer_query_range(consumer, i, &low, &ends[i], timeout_ms))
-			*n = -1;
-	}
-	if (*n < 0)
+	ends = *n > 0 ? consumer_log_ends(consumer, *n, timeout_ms) : NULL;
+	if (ends == NULL)
 		ereport(ERROR, (errcode(ERRCODE_CONNECTION_FAILURE),
 						errmsg("no broker of stream \"%s\" tells how far the log goes: %s", stream->name,
 							   consumer_state(consumer)->message),

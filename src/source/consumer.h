@@ -82,6 +82,12 @@ extern bool consumer_query_offsets(Consumer *consumer, const int32 *partitions, 
 extern int64 consumer_time_query(TimestampTz time);
 
 /*
+ * The log ends (last stable offsets) of partitions 0 … count - 1, palloc'd; NULL when no broker tells in
+ * time: see the state.
+ */
+extern int64 *consumer_log_ends(Consumer *consumer, int count, int timeout_ms);
+
+/*
  * Replace the assignment. Reading begins at these positions. Where many partitions begin at their end, ask
  * consumer_query_offsets() first: resolving CONSUMER_END here waits behind fetches.
  */

@@ -80,6 +80,26 @@ consumer_query_offsets(Consumer *consumer, const int32 *partitions, int64 *offse
 	return false;
 }
 
+int64 *
+consumer_log_ends(Consumer *consumer, int count, int timeout_ms)
+{
+	int32 *partitions = palloc(count * sizeof(int32));
+	int64 *ends = palloc(count * sizeof(int64));
+
+	for (int i = 0; i < count; i++)
+	{
+		partitions[i] = i;
+		ends[i] = CONSUMER_END;
+	}
+	if (!consumer_query_offsets(consumer, partitions, ends, count, timeout_ms))
+	{
+		pfree(ends);
+		ends = NULL;
+	}
+	pfree(partitions);
+	return ends;
+}
+
 /*
  * Kafka counts milliseconds since 1970: round down, so that nothing is missed. Negative numbers mean other
  * things to it.

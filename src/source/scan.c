@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/subtransaction.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -22,7 +23,6 @@
 #include "source/scan.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -43,6 +43,7 @@ struct LogScan
 	int nreading;
 	Message *messages;
 	int nmessages;
+	int decoding;  /* the message at hand, for the error context */
 	int block;	   /* how many to take next */
 	Datum *values; /* row-major */
 	bool *nulls;
@@ -56,12 +57,6 @@ struct LogScan
 	TimestampTz progress; /* when a message came last */
 };
 
-typedef struct DecodePosition
-{
-	LogScan *scan;
-	int *i; /* the message being decoded */
-} DecodePosition;
-
 static void plan_pass(LogScan *scan, const LogRange *range);
 static void query_offsets(LogScan *scan, const int32 *partitions, int64 *offsets, int n, int64 ask);
 static void raise_trouble(LogScan *scan) pg_attribute_noreturn();
@@ -69,10 +64,10 @@ static bool read_block(LogScan *scan);
 static void drop_finished(LogScan *scan);
 static void wait_for_messages(LogScan *scan);
 static void decode_block(LogScan *scan);
-static void decode_unguarded(LogScan *scan, int *i);
+static void decode_all(LogScan *scan);
 static void add_position(void *arg);
-static bool decode_guarded(LogScan *scan, int *i);
-static void decode_run(LogScan *scan, int *i);
+static void decode_message(void *arg, int i);
+static void leave_out(void *arg, int i, ErrorData *error);
 static void note_undecodable(LogScan *scan, const Message *message, const char *words);
 
 LogScan *
@@ -327,100 +322,68 @@ wait_for_messages(LogScan *scan)
 static void
 decode_block(LogScan *scan)
 {
+	static const SubtransactionItems messages = {decode_message, leave_out};
 	MemoryContext old = MemoryContextSwitchTo(scan->block_context);
-	int i = 0;
 
 	MemoryContextReset(scan->block_context);
 	if (IsInParallelMode())
-		decode_unguarded(scan, &i);
-	while (i < scan->nmessages)
-	{
-		if (!decode_guarded(scan, &i))
-			i++;
-	}
+		decode_all(scan);
+	else
+		subtransaction_run_items(&messages, scan->nmessages, scan, scan->block_context);
 	MemoryContextSwitchTo(old);
 }
 
 /*
- * Decode all; the first message that fails ends the query, and the error says where it is and how to leave it
- * out.
+ * Decode without a subtransaction; the first message that fails ends the query, and the error says where it is
+ * and how to leave it out.
  */
 static void
-decode_unguarded(LogScan *scan, int *i)
+decode_all(LogScan *scan)
 {
 	ErrorContextCallback callback;
-	DecodePosition position = {scan, i};
 
 	callback.callback = add_position;
-	callback.arg = &position;
+	callback.arg = scan;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	decode_run(scan, i);
+	for (scan->decoding = 0; scan->decoding < scan->nmessages; scan->decoding++)
+		decode_message(scan, scan->decoding);
 	error_context_stack = callback.previous;
 }
 
 static void
 add_position(void *arg)
 {
-	const DecodePosition *position = arg;
-	const Message *message = &position->scan->messages[*position->i];
+	const LogScan *scan = arg;
+	const Message *message = &scan->messages[scan->decoding];
 
 	errhint("Parallel queries cannot leave messages out: SET max_parallel_workers_per_gather = 0.");
 	errcontext("partition %d, offset " INT64_FORMAT " of stream \"%s\"", message->partition, message->offset,
-			   position->scan->stream->name);
-}
-
-/* Decode from message *i on, in a subtransaction. False: the one at *i failed, and has been noted. */
-static bool
-decode_guarded(LogScan *scan, int *i)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool good = true;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		decode_run(scan, i);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-
-		/* a cancel, or the server out of something, is no fault of the message */
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
-			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
-			ReThrowError(error);
-		note_undecodable(scan, &scan->messages[*i], error->message);
-		FreeErrorData(error);
-		good = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return good;
+			   scan->stream->name);
 }
 
 static void
-decode_run(LogScan *scan, int *i)
+decode_message(void *arg, int i)
 {
-	int natts = scan->stream->desc->natts;
+	LogScan *scan = arg;
+	size_t row = (size_t) scan->nrows * scan->stream->desc->natts;
 
-	for (; *i < scan->nmessages; (*i)++)
-	{
-		decoder_decode(scan->decoder, &scan->messages[*i], scan->values + (size_t) scan->nrows * natts,
-					   scan->nulls + (size_t) scan->nrows * natts);
-		scan->nrows++;
-	}
+	decoder_decode(scan->decoder, &scan->messages[i], scan->values + row, scan->nulls + row);
+	scan->nrows++;
+}
+
+/* Note message i, which does not decode. */
+static void
+leave_out(void *arg, int i, ErrorData *error)
+{
+	LogScan *scan = arg;
+
+	/* a cancel, or the server out of something, is no fault of the message */
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
+		ReThrowError(error);
+	note_undecodable(scan, &scan->messages[i], error->message);
+	FreeErrorData(error);
 }
 
 static void

@@ -2,17 +2,17 @@
  * definition.c
  *		What a stream's worker works by (see definition.h).
  *
- * The generation is read before the views: where a view is created or dropped in between, the generation is
- * the older one, and the first flush finds it so. A view whose query cannot be analysed any more is
- * suspended; the others go on.
+ * The generation (flush.c) is read before the views: where a view is created or dropped in between, the
+ * generation is the older one, and the first flush finds it so. A view whose query cannot be analysed any
+ * more is suspended; the others go on.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "commands/extension.h"
-#include "common/attempt.h"
 #include "common/guard.h"
 #include "common/locks.h"
+#include "common/subtransaction.h"
 #include "define/relations.h"
 #include "stream/definition.h"
 #include "utils/inval.h"
@@ -22,21 +22,58 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-static bool changed; /* the foreign table, its server or a user mapping was altered */
-
-/* arg: the hash of the row that concerns us; 0: any. A hash of 0 says that anything may have changed. */
-static void
-on_catalog_change(Datum arg, int cache, uint32 hash)
+/*
+ * What the cache callbacks watch, and whether it was altered: the foreign table, its server, a user mapping.
+ * Callbacks cannot be unregistered, so it lives as long as the process.
+ */
+struct DefinitionWatch
 {
-	if (arg == (Datum) 0 || hash == 0 || hash == DatumGetUInt32(arg))
-		changed = true;
-}
+	Oid relid;
+	uint32 table_hash; /* of their rows in the system caches */
+	uint32 server_hash;
+	bool changed;
+};
 
 static void
 on_relation_change(Datum arg, Oid relid)
 {
-	if (!OidIsValid(relid) || relid == DatumGetObjectId(arg))
-		changed = true;
+	DefinitionWatch *watch = (DefinitionWatch *) DatumGetPointer(arg);
+
+	if (!OidIsValid(relid) || relid == watch->relid)
+		watch->changed = true;
+}
+
+/* A hash of 0 says that anything may have changed. */
+static void
+on_row_change(DefinitionWatch *watch, uint32 ours, uint32 hash)
+{
+	if (hash == 0 || hash == ours)
+		watch->changed = true;
+}
+
+static void
+on_table_change(Datum arg, int cache, uint32 hash)
+{
+	DefinitionWatch *watch = (DefinitionWatch *) DatumGetPointer(arg);
+
+	on_row_change(watch, watch->table_hash, hash);
+}
+
+static void
+on_server_change(Datum arg, int cache, uint32 hash)
+{
+	DefinitionWatch *watch = (DefinitionWatch *) DatumGetPointer(arg);
+
+	on_row_change(watch, watch->server_hash, hash);
+}
+
+/* Any mapping: one that comes to be, for the owner or for PUBLIC, has no row to know it by. */
+static void
+on_mapping_change(Datum arg, int cache, uint32 hash)
+{
+	DefinitionWatch *watch = (DefinitionWatch *) DatumGetPointer(arg);
+
+	watch->changed = true;
 }
 
 void
@@ -46,27 +83,26 @@ definition_init(Definition *d, Oid relid)
 	d->relid = relid;
 	d->context =
 		AllocSetContextCreate(CurrentMemoryContext, "streambatch definition", ALLOCSET_DEFAULT_SIZES);
-	CacheRegisterRelcacheCallback(on_relation_change, ObjectIdGetDatum(relid));
-	/* a mapping that comes to be, for the owner or for PUBLIC, has no row to know it by */
-	CacheRegisterSyscacheCallback(USERMAPPINGOID, on_catalog_change, (Datum) 0);
+	d->watch = MemoryContextAllocZero(TopMemoryContext, sizeof(DefinitionWatch));
+	d->watch->relid = relid;
+	CacheRegisterRelcacheCallback(on_relation_change, PointerGetDatum(d->watch));
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, on_mapping_change, PointerGetDatum(d->watch));
 }
 
 /* The rest needs the caches, and so a transaction. */
 static void
-watch(const Stream *stream)
+watch_rows(DefinitionWatch *watch, const Stream *stream)
 {
-	CacheRegisterSyscacheCallback(
-		FOREIGNTABLEREL, on_catalog_change,
-		UInt32GetDatum(GetSysCacheHashValue1(FOREIGNTABLEREL, ObjectIdGetDatum(stream->relid))));
-	CacheRegisterSyscacheCallback(
-		FOREIGNSERVEROID, on_catalog_change,
-		UInt32GetDatum(GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(stream->serverid))));
+	watch->table_hash = GetSysCacheHashValue1(FOREIGNTABLEREL, ObjectIdGetDatum(stream->relid));
+	watch->server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(stream->serverid));
+	CacheRegisterSyscacheCallback(FOREIGNTABLEREL, on_table_change, PointerGetDatum(watch));
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_server_change, PointerGetDatum(watch));
 }
 
 bool
-definition_changed(void)
+definition_changed(const Definition *d)
 {
-	return changed;
+	return d->watch->changed;
 }
 
 static int64
@@ -96,7 +132,7 @@ static void
 load_view(Definition *d, const ViewRow *row)
 {
 	ViewJob job = {d, row, NULL};
-	ErrorData *error = attempt(open_view, &job, d->context);
+	ErrorData *error = subtransaction_run(open_view, &job, d->context);
 	ListCell *lc;
 
 	if (error != NULL)
@@ -209,7 +245,7 @@ definition_load(Definition *d)
 		if (get_rel_name(d->row.archive) != NULL)
 			stream_check_archive(d->stream, d->row.archive);
 		if (first)
-			watch(d->stream);
+			watch_rows(d->watch, d->stream);
 		letters_init(&d->letters, d->context);
 		load_views(d);
 	}
@@ -218,7 +254,7 @@ definition_load(Definition *d)
 	CommitTransactionCommand();
 	/* what was altered before the process looked for the first time is what it looked at */
 	if (first)
-		changed = false;
+		d->watch->changed = false;
 	return result;
 }
 

@@ -8,10 +8,13 @@
 #include "stream/intake.h"
 #include "stream/viewfold.h"
 
+typedef struct DefinitionWatch DefinitionWatch;
+
 typedef struct Definition
 {
 	Oid relid;
-	MemoryContext context; /* owns all below; reset at each load */
+	DefinitionWatch *watch; /* whether what the process began with was altered */
+	MemoryContext context;	/* owns all below; reset at each load */
 	Stream *stream;
 	StreamRow row;		 /* with the generation that the views were loaded at */
 	List *views;		 /* of ViewFold *, those that are not suspended */
@@ -34,7 +37,7 @@ extern void definition_init(Definition *d, Oid relid);
 extern DefinitionResult definition_load(Definition *d);
 
 /* Whether options, columns or secrets are not those any more that the process began with. */
-extern bool definition_changed(void);
+extern bool definition_changed(const Definition *d);
 
 /*
  * Whether the catalog still says what was loaded, as the row just read has it. In a transaction, with a

@@ -1,15 +1,79 @@
 /*
  * flush.c
- *		The flush (see flush.h), step by step as the cut protocol demands (docs/design.md):
+ *		The flush (see flush.h), and the protocol by which worker and batch layer count each event exactly once.
  *
- *		1. lock the stream's row; a cut waits for us, or we for it, though not for long: we hold table locks, and a session that
- *		   has the row (by pause(), say) may go on to wait for one of these tables
- *		2. compare generation and positions with those that the fold began from: another set of views, or another owner, and nothing is written
- *		3. only now read each view's epoch: a cut that has committed has raised it, and what we write is behind that cut
- *		4. states, dead letters, positions, counts and watermark; the archive's rows are in the same transaction already
+ * A view's answer is its batch rows merged with its stream rows. Which events are in which cannot be told by
+ * their times, because events come late; it is told by offsets. Three numbers hold the layers together:
  *
- * The first row of a new partition is inserted under the same lock, so that a cut sees either the row and its
- * events, or neither.
+ *		positions	(_progress) the next offset of each partition: every event below is archived, if the stream
+ *					has an archive, and in the states of every view, or a dead letter
+ *		epoch		(_view) counts the cuts of a view; a stream row keeps the epoch that it was written under
+ *		generation	(_stream) counts the changes to the set of a stream's views
+ *
+ * States of an event, for one view. Each arrow is one commit; a reader's snapshot is before it or after it:
+ *
+ *		folded		in the worker's memory only, read ahead of the stored positions
+ *		-> flush	in a stream row of the view's epoch e, in the archive, below the positions
+ *		-> cut		the positions are noted as the cut C; e is closed: from now on flushes write e + 1
+ *		-> chunk	in a batch row, computed from the archive below C; stream rows of epochs up to e are gone
+ *
+ * Who writes what, under which lock. "The row" is the stream's row in _stream, locked FOR NO KEY UPDATE until
+ * the commit, and after all table locks:
+ *
+ *		flush (here)			the row: archive, stream rows of the present epoch, dead letters, positions,
+ *								watermark, counts
+ *		cut (refresh.c)			the row: the epoch; the generation too, if the view was suspended
+ *		chunk (refresh.c)		the view's advisory lock, held by the refresh from its beginning to its end:
+ *								batch rows, stream rows of closed epochs (deleted), coverage
+ *		create_view.c			no lock: its rows of both layers, of events below positions that it has noted;
+ *								then the row: its stream rows from there to the present positions, generation
+ *		DROP, new owner			the row: generation (event triggers)
+ *		worker_start.c			the row: first positions
+ *		offset_gap.c			the row: a position that skips a gap
+ *		streams.c, first use	the foreign table: the row itself, the positions of an archive that it adopts
+ *
+ * A flush, step by step:
+ *
+ *		1. lock the row; a cut waits for us, or we for it, though not for long: we hold table locks, and a
+ *		   session that has the row (by pause(), say) may go on to wait for one of these tables
+ *		2. compare generation and positions with those that the fold began from: another set of views, or
+ *		   another owner of the positions, and nothing is written
+ *		3. only now read each view's epoch: a cut that has committed has raised it, and what we write is behind
+ *		   that cut
+ *		4. write states, dead letters, positions, counts and watermark; the archive's rows are in the same
+ *		   transaction already
+ *
+ * For example, count(*) with a cut after five events, and two more events while it is refreshed:
+ *
+ *		flush of offsets 0 to 4		stream rows: 5 of epoch 1							a reader sees 5
+ *		cut at offset 5				the view's epoch becomes 2							5
+ *		flush of offsets 5 and 6	stream rows: 5 of epoch 1, 2 of epoch 2				7
+ *		chunk						batch row: 5; stream rows: 2 of epoch 2				7
+ *
+ * What a crash leaves. Of a flush: nothing; states, archive and positions go back together, also where a
+ * standby takes over or a backup is restored, and the log is read again. Of a refresh before its cut: nothing;
+ * after its cut: a closed epoch, whose rows readers merge as before, and the chunks that have committed. The
+ * next refresh takes a cut of its own, which closes one epoch more; its chunks delete the rows of both.
+ *
+ * Seven rules, and what goes wrong without them:
+ *
+ *		1. The flush locks the row first, and only then reads the epochs. Otherwise it writes into an epoch that
+ *		   has just been closed, and the chunk deletes rows of events that no batch row holds.
+ *		2. The fold is made for one generation, and is dropped under another. Otherwise the positions move past
+ *		   events that a view created in between never gets.
+ *		3. The first row of a new partition in _progress is inserted under the same lock: locks on the rows of
+ *		   the partitions known so far would not stop it. Otherwise its events are written under an epoch that
+ *		   is being closed by a cut without them, and the chunk deletes them.
+ *		4. A chunk computes from archive rows below its cut, even where it sees more. Those above are in stream
+ *		   rows of the next epoch, and would count twice.
+ *		5. A chunk deletes stream rows up to the epoch that its cut closed, not all rows of its panes. Those of
+ *		   the next epoch are of events that no batch row holds.
+ *		6. A mark that a pane has changed is cleared before the pane is computed, never after. Otherwise a change
+ *		   in between is forgotten. (The stream rows of closed epochs, by which a refresh finds panes with late
+ *		   events, may go afterwards: nobody adds to them.)
+ *		7. A pane is never computed at an earlier cut than before. Otherwise the events between the two cuts,
+ *		   whose stream rows the later one's chunk has deleted, are in neither layer. So one refresh of a view
+ *		   runs at a time, and each takes a cut of its own, whatever an interrupted one has left.
  */
 #include "postgres.h"
 
@@ -19,6 +83,7 @@
 #include "miscadmin.h"
 #include "stream/flush.h"
 #include "stream/states.h"
+#include "stream/watermark.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -142,7 +207,7 @@ flush_write(const FlushJob *job)
 	catalog_insert_dead_letters(stream, job->stream->topic, job->letters->items, job->letters->n);
 	positions_write(job->positions, stream);
 	has_watermark =
-		job->stream->event_time != 0 && positions_watermark(job->positions, job->stream, &watermark);
+		job->stream->event_time != 0 && watermark_compute(job->positions, job->stream, &watermark);
 	catalog_flushed(stream, job->counts, has_watermark, watermark);
 	report_dead_letters(job);
 	return FLUSH_DONE;

@@ -9,7 +9,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/attempt.h"
+#include "common/subtransaction.h"
 #include "stream/intake.h"
 #include "utils/date.h"
 #include "utils/memutils.h"
@@ -89,50 +89,45 @@ typedef struct DecodeJob
 {
 	Intake *intake;
 	Positions *positions;
+	Letters *letters;
 	StreamCounts *counts;
 	TimestampTz now;
-	int m; /* the message at hand */
 } DecodeJob;
 
 static void
-decode_rest(void *arg)
+decode_message(void *arg, int m)
 {
 	DecodeJob *job = arg;
-	Intake *intake = job->intake;
+	const Message *message = &job->intake->messages[m];
 
-	MemoryContextSwitchTo(intake->context);
-	for (; job->m < intake->nmessages; job->m++)
-	{
-		const Message *message = &intake->messages[job->m];
+	positions_took(job->positions, message);
+	job->counts->received++;
+	if (message->broken != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED), errmsg("message cannot be read: %s", message->broken)));
+	else if (message->payload == NULL)
+		job->counts->skipped++;
+	else
+		decode_one(job->intake, m, job->positions, job->now);
+}
 
-		positions_took(job->positions, message);
-		job->counts->received++;
-		if (message->broken != NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED), errmsg("message cannot be read: %s", message->broken)));
-		else if (message->payload == NULL)
-			job->counts->skipped++;
-		else
-			decode_one(intake, job->m, job->positions, job->now);
-	}
+static void
+reject_message(void *arg, int m, ErrorData *error)
+{
+	DecodeJob *job = arg;
+
+	letters_reject_error(error);
+	letters_add(job->letters, &job->intake->messages[m], InvalidOid, error);
+	job->counts->dead++;
 }
 
 void
 intake_decode(Intake *intake, Positions *positions, Letters *letters, StreamCounts *counts)
 {
-	DecodeJob job = {intake, positions, counts, GetCurrentTimestamp(), 0};
+	static const SubtransactionItems messages = {decode_message, reject_message};
+	DecodeJob job = {intake, positions, letters, counts, GetCurrentTimestamp()};
 
-	while (job.m < intake->nmessages)
-	{
-		ErrorData *error = attempt(decode_rest, &job, intake->context);
-
-		if (error == NULL)
-			break;
-		letters_reject_error(error);
-		letters_add(letters, &intake->messages[job.m], InvalidOid, error);
-		counts->dead++;
-		job.m++;
-	}
+	subtransaction_run_items(&messages, intake->nmessages, &job, intake->context);
 }
 
 void

@@ -1,6 +1,6 @@
 /*
  * positions.c
- *		Where the worker stands in each partition, and the watermark (see positions.h).
+ *		Where the worker stands in each partition (see positions.h).
  */
 #include "postgres.h"
 
@@ -54,26 +54,6 @@ positions_load(Positions *positions, Oid stream, int count)
 		p->stored_event_time = p->max_event_time = rows[i].max_event_time;
 	}
 	pfree(rows);
-}
-
-int64 *
-positions_ask_ends(Consumer *consumer, int count, int timeout_ms)
-{
-	int64 *ends = palloc(count * sizeof(int64));
-	int32 *partitions = palloc(count * sizeof(int32));
-	bool told;
-
-	for (int i = 0; i < count; i++)
-	{
-		partitions[i] = i;
-		ends[i] = CONSUMER_END;
-	}
-	told = consumer_query_offsets(consumer, partitions, ends, count, timeout_ms);
-	pfree(partitions);
-	if (told)
-		return ends;
-	pfree(ends);
-	return NULL;
 }
 
 void
@@ -234,38 +214,4 @@ positions_all_at_end(const Positions *positions)
 			return false;
 	}
 	return positions->n > 0;
-}
-
-bool
-positions_watermark(const Positions *positions, const Stream *stream, TimestampTz *watermark)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz least = DT_NOEND;
-	bool any = false;
-
-	for (int i = 0; i < positions->n; i++)
-	{
-		const Position *p = &positions->items[i];
-
-		if (p->at_end && now - p->last_message > stream->idle_timeout)
-		{
-			/* idle: it does not hold the others back, and says something only if none of them is awake */
-			continue;
-		}
-		if (!p->has_event_time)
-			return false;
-		least = Min(least, p->max_event_time);
-		any = true;
-	}
-	for (int i = 0; i < positions->n && !any; i++)
-	{
-		/* all are idle: everything that was seen has been seen */
-		if (positions->items[i].has_event_time)
-			least = least == DT_NOEND ? positions->items[i].max_event_time
-									  : Max(least, positions->items[i].max_event_time);
-	}
-	if (least == DT_NOEND)
-		return false;
-	*watermark = least - stream->max_out_of_orderness;
-	return true;
 }

@@ -1,6 +1,6 @@
 /*
  * positions.h
- *		Where the worker stands in each partition: stored, and read ahead of what is stored; and the watermark.
+ *		Where the worker stands in each partition: stored, and read ahead of what is stored.
  */
 #ifndef POSITIONS_H
 #define POSITIONS_H
@@ -37,10 +37,7 @@ extern void positions_load(Positions *positions, Oid stream, int count);
 /* More partitions: they begin at their beginning. */
 extern void positions_grow(Positions *positions, int count);
 
-/* The log's ends now, palloc'd; NULL when no broker tells in time: the consumer's state then says why. */
-extern int64 *positions_ask_ends(Consumer *consumer, int count, int timeout_ms);
-
-/* Store them as the first positions. */
+/* Store the log's ends as the first positions, of a stream that begins there. */
 extern void positions_store_ends(Positions *positions, Oid stream, int count, const int64 *ends);
 
 /* Give the consumer all positions: where to read on. */
@@ -70,12 +67,5 @@ extern void positions_check(const Positions *positions, Oid stream);
 extern void positions_write(const Positions *positions, Oid stream);
 
 extern bool positions_all_at_end(const Positions *positions);
-
-/*
- * The watermark: the least, over partitions, of the greatest event time seen, less what events may be late
- * by. A partition that is read to its end and has been silent for idle_timeout does not hold it back. False:
- * none yet.
- */
-extern bool positions_watermark(const Positions *positions, const Stream *stream, TimestampTz *watermark);
 
 #endif /* POSITIONS_H */

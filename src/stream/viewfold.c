@@ -21,9 +21,9 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
-#include "common/attempt.h"
 #include "common/guard.h"
 #include "common/guc.h"
+#include "common/subtransaction.h"
 #include "define/relations.h"
 #include "executor/spi.h"
 #include "executor/tstoreReceiver.h"
@@ -370,7 +370,7 @@ run_plain(FoldRun *run)
 	while (run->cursor < run->intake->batch.nrows)
 	{
 		int start = run->cursor;
-		ErrorData *error = attempt(run_query, &job, run->vf->errors);
+		ErrorData *error = subtransaction_run(run_query, &job, run->vf->errors);
 
 		if (error == NULL)
 			break;
@@ -477,7 +477,7 @@ run_joined(FoldRun *run, int from, int to)
 	{
 		run->cursor = from;
 		batch->nrows = to;
-		error = attempt(run_query, &job, run->vf->errors);
+		error = subtransaction_run(run_query, &job, run->vf->errors);
 		batch->nrows = nrows;
 		if (error != NULL)
 			letters_reject_error(error);
@@ -486,7 +486,7 @@ run_joined(FoldRun *run, int from, int to)
 	if (error == NULL)
 	{
 		store.slot = MakeSingleTupleTableSlot(receiver.desc, &TTSOpsMinimalTuple);
-		error = attempt(fold_store, &store, run->vf->errors);
+		error = subtransaction_run(fold_store, &store, run->vf->errors);
 		ExecDropSingleTupleTableSlot(store.slot);
 		if (error != NULL)
 		{

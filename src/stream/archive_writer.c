@@ -1,6 +1,6 @@
 /*
- * archive.c
- *		Appending events to the archive (see archive.h).
+ * archive_writer.c
+ *		Appending events to the archive (see archive_writer.h).
  *
  * Two ways. A plain table whose columns are the stream's and the position, without triggers, takes
  * multi-inserts as COPY makes them. Anything else (partitioned, a partition, foreign, triggers, generated
@@ -18,14 +18,13 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "common/attempt.h"
 #include "common/compat.h"
-#include "common/export.h"
 #include "common/guard.h"
+#include "common/subtransaction.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "stream/archive.h"
+#include "stream/archive_writer.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -52,45 +51,19 @@ struct ArchiveWriter
 #define FROM_PARTITION (-1)
 #define FROM_OFFSET (-2)
 
-static int current_row; /* the row being written, for the error path */
-
-STREAMBATCH_FUNCTION(streambatch_batch_partition);
-STREAMBATCH_FUNCTION(streambatch_batch_offset);
-
-static const MicroBatch *
-running_batch(FunctionCallInfo fcinfo, int *row)
+/* One micro-batch on its way into the archive. */
+typedef struct WriteJob
 {
-	int *cursor;
-	const MicroBatch *batch = batch_running(&cursor);
-
-	if (batch == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("only a stream's worker can call this function")));
-	*row = PG_NARGS() > 0 ? batch_tid_row((ItemPointer) PG_GETARG_POINTER(0)) : *cursor - 1;
-	return batch;
-}
-
-/*
- * streambatch._batch_partition(), _batch_offset(): position of the row with the given ctid, or else of the one
- * that the scan of the micro-batch returned last
- */
-Datum
-streambatch_batch_partition(PG_FUNCTION_ARGS)
-{
-	int row;
-	const MicroBatch *batch = running_batch(fcinfo, &row);
-
-	PG_RETURN_INT32(batch->partitions[row]);
-}
-
-Datum
-streambatch_batch_offset(PG_FUNCTION_ARGS)
-{
-	int row;
-	const MicroBatch *batch = running_batch(fcinfo, &row);
-
-	PG_RETURN_INT64(batch->offsets[row]);
-}
+	ArchiveWriter *w;
+	Intake *intake;
+	Letters *letters;
+	StreamCounts *counts;
+	bool *refused; /* rows that became dead letters; NULL: none */
+	/* the attempt at hand: rows [from, to) */
+	int from;
+	int to;
+	int cursor; /* behind the row at hand, for the error path */
+} WriteJob;
 
 /* Where each column of the archive comes from; false where the plain way cannot serve. */
 static bool
@@ -131,6 +104,13 @@ map_columns(ArchiveWriter *w, const char *partition, const char *offset)
 }
 
 static char *
+qualified_name(Relation rel)
+{
+	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+									  RelationGetRelationName(rel));
+}
+
+static char *
 insert_statement(const ArchiveWriter *w, const char *partition, const char *offset)
 {
 	StringInfoData into;
@@ -158,19 +138,45 @@ insert_statement(const ArchiveWriter *w, const char *partition, const char *offs
 	}
 	/* both end in a comma and a space */
 	into.data[into.len - 2] = from.data[from.len - 2] = '\0';
-	return psprintf("INSERT INTO %s (%s) SELECT %s FROM ONLY %s event",
-					quote_qualified_identifier(get_namespace_name(RelationGetNamespace(w->rel)),
-											   RelationGetRelationName(w->rel)),
-					into.data, from.data, quote_qualified_identifier(stream->schema, stream->name));
+	return psprintf("INSERT INTO %s (%s) SELECT %s FROM ONLY %s event", qualified_name(w->rel), into.data,
+					from.data, quote_qualified_identifier(stream->schema, stream->name));
+}
+
+/* Multi-inserts ask nobody. */
+static void
+check_privilege(const Stream *stream, Relation rel)
+{
+	if (pg_class_aclcheck(RelationGetRelid(rel), stream->owner, ACL_INSERT) == ACLCHECK_OK)
+		return;
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("permission denied for table %s", RelationGetRelationName(rel)),
+					errhint("The stream's owner writes its archive: GRANT INSERT ON %s TO %s.",
+							qualified_name(rel), quote_identifier(GetUserNameFromId(stream->owner, false)))));
+}
+
+static void
+open_plain(ArchiveWriter *w)
+{
+	Guard guard;
+
+	w->estate = CreateExecutorState();
+	w->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(w->result, w->rel, 0, NULL, 0);
+	/* constant folding may call what an index's expression or condition calls */
+	guard_enter(&guard, w->stream->owner, NULL);
+	ExecOpenIndices(w->result, false);
+	guard_leave(&guard);
+	w->slots = palloc(CHUNK * sizeof(TupleTableSlot *));
+	for (int i = 0; i < CHUNK; i++)
+		w->slots[i] = table_slot_create(w->rel, NULL);
 }
 
 ArchiveWriter *
-archive_open(const Stream *stream, Oid archive)
+archive_writer_open(const Stream *stream, Oid archive)
 {
 	ArchiveWriter *w = palloc0(sizeof(ArchiveWriter));
 	const char *partition;
 	const char *offset;
-	Guard guard;
 
 	stream_position_columns(stream, &partition, &offset);
 	w->stream = stream;
@@ -180,37 +186,19 @@ archive_open(const Stream *stream, Oid archive)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("the archive of stream \"%s\" is gone", stream->name),
 						errhint("Drop the stream and its hybrid views, and create them again.")));
-	/* multi-inserts ask nobody */
-	if (pg_class_aclcheck(archive, stream->owner, ACL_INSERT) != ACLCHECK_OK)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("permission denied for table %s", RelationGetRelationName(w->rel)),
-						errhint("The stream's owner writes its archive: GRANT INSERT ON %s TO %s.",
-								quote_qualified_identifier(get_namespace_name(RelationGetNamespace(w->rel)),
-														   RelationGetRelationName(w->rel)),
-								quote_identifier(GetUserNameFromId(stream->owner, false)))));
+	check_privilege(stream, w->rel);
 	stream_check_archive(stream, archive);
 	w->plain = w->rel->rd_rel->relkind == RELKIND_RELATION && !w->rel->rd_rel->relispartition &&
 			   w->rel->trigdesc == NULL && map_columns(w, partition, offset);
-	if (!w->plain)
-	{
+	if (w->plain)
+		open_plain(w);
+	else
 		w->insert = insert_statement(w, partition, offset);
-		return w;
-	}
-	w->estate = CreateExecutorState();
-	w->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(w->result, w->rel, 0, NULL, 0);
-	/* constant folding may call what an index's expression or condition calls */
-	guard_enter(&guard, stream->owner, NULL);
-	ExecOpenIndices(w->result, false);
-	guard_leave(&guard);
-	w->slots = palloc(CHUNK * sizeof(TupleTableSlot *));
-	for (int i = 0; i < CHUNK; i++)
-		w->slots[i] = table_slot_create(w->rel, NULL);
 	return w;
 }
 
 void
-archive_close(ArchiveWriter *w)
+archive_writer_close(ArchiveWriter *w)
 {
 	if (w->plain)
 	{
@@ -244,136 +232,119 @@ fill_slot(const ArchiveWriter *w, const MicroBatch *batch, int row, TupleTableSl
 }
 
 static void
-write_plain(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
+write_plain(WriteJob *job)
 {
+	ArchiveWriter *w = job->w;
 	bool constrained = RelationGetDescr(w->rel)->constr != NULL;
 	CommandId cid = GetCurrentCommandId(true);
 
 	w->estate->es_output_cid = cid;
-	for (int start = from; start < to; start += CHUNK)
+	for (int start = job->from; start < job->to; start += CHUNK)
 	{
-		int n = Min(CHUNK, to - start);
+		int n = Min(CHUNK, job->to - start);
 
 		for (int i = 0; i < n; i++)
 		{
-			current_row = start + i;
-			fill_slot(w, batch, current_row, w->slots[i]);
+			job->cursor = start + i + 1;
+			fill_slot(w, &job->intake->batch, start + i, w->slots[i]);
 			if (constrained)
 				ExecConstraints(w->result, w->slots[i], w->estate);
 		}
 		table_multi_insert(w->rel, w->slots, n, cid, 0, NULL);
 		for (int i = 0; i < n && w->result->ri_NumIndices > 0; i++)
 		{
-			current_row = start + i;
+			job->cursor = start + i + 1;
 			list_free(compat_insert_index_tuples(w->result, w->slots[i], w->estate));
 		}
 		ResetPerTupleExprContext(w->estate);
 	}
 }
 
+/* The foreign scan moves the cursor. */
 static void
-write_any(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
+write_any(WriteJob *job)
 {
-	MicroBatch part = *batch;
-	int cursor = from;
+	MicroBatch part = job->intake->batch;
 	int rc;
 
-	part.nrows = to;
+	part.nrows = job->to;
 	SPI_connect();
 	PG_TRY();
 	{
-		batch_set_current(w->stream->relid, &part, &cursor);
-		rc = SPI_execute(w->insert, false, 0);
+		batch_set_current(job->w->stream->relid, &part, &job->cursor);
+		rc = SPI_execute(job->w->insert, false, 0);
 		if (rc != SPI_OK_INSERT)
 			elog(ERROR, "could not write the archive: %s", SPI_result_code_string(rc));
 	}
 	PG_FINALLY();
 	{
-		current_row = cursor - 1;
 		batch_set_current(InvalidOid, NULL, NULL);
 	}
 	PG_END_TRY();
 	SPI_finish();
 }
 
-/* What becomes of rows that the archive refuses. */
-typedef struct Refusal
-{
-	Intake *intake;
-	Letters *letters;
-	StreamCounts *counts;
-	bool *rows; /* those refused; NULL: none */
-} Refusal;
-
-typedef struct WriteJob
-{
-	ArchiveWriter *w;
-	const MicroBatch *batch;
-	int from;
-	int to;
-} WriteJob;
-
 static void
 write_rows(void *arg)
 {
-	const WriteJob *job = arg;
+	WriteJob *job = arg;
 
 	MemoryContextSwitchTo(job->w->context);
 	if (job->w->plain)
-		write_plain(job->w, job->batch, job->from, job->to);
+		write_plain(job);
 	else
-		write_any(job->w, job->batch, job->from, job->to);
+		write_any(job);
 }
 
-/* Write rows [from, to): NULL, or the error that row current_row raised, with none of them written. */
+/* Write rows [from, to): NULL, or the error that the row before the cursor raised, with none of them written. */
 static ErrorData *
-try_write(ArchiveWriter *w, const MicroBatch *batch, int from, int to)
+try_write(WriteJob *job, int from, int to)
 {
-	WriteJob job = {w, batch, from, to};
 	ErrorData *error;
 
 	if (from >= to)
 		return NULL;
-	current_row = -1;
-	error = attempt(write_rows, &job, CurrentMemoryContext);
+	job->from = job->cursor = from;
+	job->to = to;
+	error = subtransaction_run(write_rows, job, CurrentMemoryContext);
 	if (error == NULL)
 		return NULL;
 	letters_reject_error(error);
 	/* an error of the table, not of a row: nothing can be archived */
-	if (current_row < from || current_row >= to)
+	if (job->cursor <= from || job->cursor > to)
 		ReThrowError(error);
 	return error;
 }
 
 /* The row that the archive refused is a dead letter. */
 static void
-refuse(Refusal *r, int row, ErrorData *error)
+refuse(WriteJob *job, int row, ErrorData *error)
 {
-	if (r->rows == NULL)
-		r->rows = palloc0(r->intake->batch.nrows * sizeof(bool));
-	r->rows[row] = true;
-	letters_add(r->letters, &r->intake->messages[r->intake->message_of[row]], InvalidOid, error);
-	r->counts->dead++;
+	Intake *intake = job->intake;
+
+	if (job->refused == NULL)
+		job->refused = palloc0(intake->batch.nrows * sizeof(bool));
+	job->refused[row] = true;
+	letters_add(job->letters, &intake->messages[intake->message_of[row]], InvalidOid, error);
+	job->counts->dead++;
 	FreeErrorData(error);
 }
 
 /* Each error is of the row at hand. */
 static void
-write_all_plain(ArchiveWriter *w, Refusal *r)
+write_all_plain(WriteJob *job)
 {
-	const MicroBatch *batch = &r->intake->batch;
+	int nrows = job->intake->batch.nrows;
 	int from = 0;
+	ErrorData *error;
 
-	while (from < batch->nrows)
+	while ((error = try_write(job, from, nrows)) != NULL)
 	{
-		ErrorData *error = try_write(w, batch, from, batch->nrows);
-		int row = current_row;
+		int row = job->cursor - 1;
 
-		if (error == NULL)
-			break;
-		refuse(r, row, error);
+		refuse(job, row, error);
 		/* those before it were good; they raise again only if something else is wrong */
-		error = try_write(w, batch, from, row);
+		error = try_write(job, from, row);
 		if (error != NULL)
 			ReThrowError(error);
 		from = row + 1;
@@ -385,37 +356,37 @@ write_all_plain(ArchiveWriter *w, Refusal *r)
  * until it is alone.
  */
 static void
-write_all_any(ArchiveWriter *w, Refusal *r, int from, int to)
+write_all_any(WriteJob *job, int from, int to)
 {
-	ErrorData *error = try_write(w, &r->intake->batch, from, to);
+	ErrorData *error = try_write(job, from, to);
 	int middle = from + (to - from) / 2;
 
 	if (error == NULL)
 		return;
 	if (to - from == 1)
 	{
-		refuse(r, from, error);
+		refuse(job, from, error);
 		return;
 	}
 	FreeErrorData(error);
 	CHECK_FOR_INTERRUPTS();
-	write_all_any(w, r, from, middle);
-	write_all_any(w, r, middle, to);
+	write_all_any(job, from, middle);
+	write_all_any(job, middle, to);
 }
 
 void
-archive_write(ArchiveWriter *w, Intake *intake, Letters *letters, StreamCounts *counts)
+archive_writer_write(ArchiveWriter *w, Intake *intake, Letters *letters, StreamCounts *counts)
 {
-	Refusal r = {intake, letters, counts, NULL};
+	WriteJob job = {w, intake, letters, counts};
 
 	if (w->plain)
-		write_all_plain(w, &r);
+		write_all_plain(&job);
 	else
-		write_all_any(w, &r, 0, intake->batch.nrows);
-	if (r.rows != NULL)
+		write_all_any(&job, 0, intake->batch.nrows);
+	if (job.refused != NULL)
 	{
-		intake_remove(intake, r.rows);
-		pfree(r.rows);
+		intake_remove(intake, job.refused);
+		pfree(job.refused);
 	}
 	MemoryContextReset(w->context);
 }

@@ -518,18 +518,6 @@ COMMENT ON AGGREGATE streambatch._merge(regprocedure, anyelement, VARIADIC "any"
 CREATE FUNCTION streambatch._at(kafka_partition int, kafka_offset bigint)
     RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_at' LANGUAGE C VOLATILE COST 1000000;
 COMMENT ON FUNCTION streambatch._at(int, bigint) IS 'internal: notes the event that is evaluated next, for error messages; true';
-CREATE FUNCTION streambatch._batch_partition()
-    RETURNS int AS 'MODULE_PATHNAME', 'streambatch_batch_partition' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION streambatch._batch_partition() IS 'internal: partition of the message that the worker archives';
-CREATE FUNCTION streambatch._batch_offset()
-    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_batch_offset' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION streambatch._batch_offset() IS 'internal: offset of the message that the worker archives';
-CREATE FUNCTION streambatch._batch_partition(row_of_batch tid)
-    RETURNS int AS 'MODULE_PATHNAME', 'streambatch_batch_partition' LANGUAGE C VOLATILE STRICT;
-COMMENT ON FUNCTION streambatch._batch_partition(tid) IS 'internal: partition of a row of the worker''s micro-batch, behind a join';
-CREATE FUNCTION streambatch._batch_offset(row_of_batch tid)
-    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_batch_offset' LANGUAGE C VOLATILE STRICT;
-COMMENT ON FUNCTION streambatch._batch_offset(tid) IS 'internal: offset of a row of the worker''s micro-batch, behind a join';
 
 CREATE FUNCTION streambatch._on_drop()
     RETURNS event_trigger AS 'MODULE_PATHNAME', 'streambatch_on_drop' LANGUAGE C;

@@ -39,6 +39,7 @@ typedef struct SlotTable
 static SlotTable *table = NULL;
 static LWLock *lock = NULL;
 static int my_slot = -1;
+static Oid my_stream = InvalidOid;
 static WorkerState left_in; /* once slots_leave() was called */
 static bool left = false;
 static shmem_startup_hook_type previous_startup = NULL;
@@ -390,9 +391,16 @@ slots_attach(int i, Oid *database, Oid *stream)
 	if (wanted)
 	{
 		my_slot = i;
+		my_stream = *stream;
 		before_shmem_exit(detach, (Datum) 0);
 	}
 	return wanted;
+}
+
+Oid
+slots_my_stream(void)
+{
+	return my_stream;
 }
 
 uint64

@@ -69,6 +69,7 @@ extern void slots_start_failed(int slot, const char *message, const char *hint);
 
 /* The worker. */
 extern bool slots_attach(int slot, Oid *database, Oid *stream); /* false: no longer wanted */
+extern Oid slots_my_stream(void); /* that this process is the worker of; InvalidOid: none */
 extern uint64 slots_requests(int slot);
 extern void slots_set_state(int slot, WorkerState state);
 /*

@@ -15,8 +15,7 @@
 #include "define/print_sql.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "parser/parse_func.h"
-#include "utils/lsyscache.h"
+#include "source/stream.h"
 
 /* Find an expression among the columns, or add it. */
 static int
@@ -56,6 +55,14 @@ filtered_argument(Node *arg, Expr *filter)
 	return (Node *) guarded;
 }
 
+/* Whether an argument is this part of the event's position: the query has no such column, the fold fills it in. */
+static bool
+is_position(const ViewDef *def, const Node *arg, AttrNumber attnum)
+{
+	return IsA(arg, Var) && ((const Var *) arg)->varno == def->varno &&
+		   ((const Var *) arg)->varattno == attnum;
+}
+
 List *
 sql_fold_columns(const ViewDef *def, FoldState **states)
 {
@@ -79,7 +86,10 @@ sql_fold_columns(const ViewDef *def, FoldState **states)
 		{
 			Node *arg = (Node *) lfirst_node(TargetEntry, lc)->expr;
 
-			state->args[state->nargs++] = column_of(&columns, filtered_argument(arg, filter));
+			state->args[state->nargs++] = is_position(def, arg, STREAM_PARTITION_ATTNUM) ? FOLD_PARTITION
+										  : is_position(def, arg, STREAM_OFFSET_ATTNUM)
+											  ? FOLD_OFFSET
+											  : column_of(&columns, filtered_argument(arg, filter));
 		}
 	}
 	return columns;
@@ -92,25 +102,6 @@ row_tid(const ViewDef *def)
 	return (Node *) makeVar(def->varno, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0);
 }
 
-/* An event's position: behind a join the worker's functions for it must be told the row. */
-static Node *
-tid_mutator(Node *node, const ViewDef *def)
-{
-	if (node == NULL)
-		return NULL;
-	if (sql_is_call(node, "_batch_partition") || sql_is_call(node, "_batch_offset"))
-	{
-		FuncExpr *call = copyObject((FuncExpr *) node);
-		Oid type = TIDOID;
-		List *name = list_make2(makeString("streambatch"), makeString(get_func_name(call->funcid)));
-
-		call->funcid = LookupFuncName(name, 1, &type, false);
-		call->args = list_make1(row_tid(def));
-		return (Node *) call;
-	}
-	return expression_tree_mutator(node, tid_mutator, (void *) def);
-}
-
 char *
 sql_fold(const ViewDef *def, FoldState **states)
 {
@@ -118,6 +109,6 @@ sql_fold(const ViewDef *def, FoldState **states)
 
 	/* of which event a row is: without joins the scan tells */
 	if (def->joined)
-		columns = lappend((List *) tid_mutator((Node *) columns, def), row_tid(def));
+		columns = lappend(columns, row_tid(def));
 	return sql_print(sql_select(def, columns));
 }

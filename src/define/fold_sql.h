@@ -7,12 +7,16 @@
 
 #include "define/analyse.h"
 
+/* What is in place of a column: the event's position, which is no column of the query. */
+#define FOLD_PARTITION (-1)
+#define FOLD_OFFSET (-2)
+
 /* Where the arguments of a state's transition function stand in a row of the fold query. */
 typedef struct FoldState
 {
 	int filter; /* column of its FILTER condition; -1: none */
 	int nargs;
-	int *args; /* columns */
+	int *args; /* columns, FOLD_PARTITION or FOLD_OFFSET */
 } FoldState;
 
 /*

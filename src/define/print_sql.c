@@ -6,7 +6,6 @@
 
 #include "define/print_sql.h"
 #include "nodes/makefuncs.h"
-#include "parser/parse_func.h"
 #include "parser/parsetree.h"
 #include "utils/ruleutils.h"
 
@@ -35,13 +34,4 @@ sql_select(const ViewDef *def, List *exprs)
 	/* what inherits from the stream is no event of it */
 	rt_fetch(def->varno, query->rtable)->inh = false;
 	return query;
-}
-
-bool
-sql_is_call(const Node *node, const char *name)
-{
-	return IsA(node, FuncExpr) && ((const FuncExpr *) node)->args == NIL &&
-		   ((const FuncExpr *) node)->funcid ==
-			   LookupFuncName(list_make2(makeString("streambatch"), makeString(pstrdup(name))), 0, NULL,
-							  true);
 }

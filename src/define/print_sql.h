@@ -16,7 +16,4 @@ extern char *sql_print(Query *query);
 /* SELECT of expressions, FROM and WHERE as in the view's query; from the stream itself, and not its children. */
 extern Query *sql_select(const ViewDef *def, List *exprs);
 
-/* Whether an expression calls this function of ours, which takes no arguments. */
-extern bool sql_is_call(const Node *node, const char *name);
-
 #endif /* PRINT_SQL_H */

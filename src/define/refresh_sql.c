@@ -21,6 +21,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
+#include "source/stream.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -77,16 +78,20 @@ column_names(const ViewDef *def)
 	return names;
 }
 
-/* An event's position: the worker's functions for it become columns of the batch source. */
+/* The stream's hidden columns become columns of the batch source, behind the others. */
 static Node *
 position_mutator(Node *node, const ViewDef *def)
 {
 	if (node == NULL)
 		return NULL;
-	if (sql_is_call(node, "_batch_partition"))
-		return (Node *) makeVar(def->varno, ncolumns(def) + 1, INT4OID, -1, InvalidOid, 0);
-	if (sql_is_call(node, "_batch_offset"))
-		return (Node *) makeVar(def->varno, ncolumns(def) + 2, INT8OID, -1, InvalidOid, 0);
+	if (IsA(node, Var) && ((Var *) node)->varno == def->varno &&
+		((Var *) node)->varattno >= STREAM_PARTITION_ATTNUM)
+	{
+		Var *var = copyObject((Var *) node);
+
+		var->varattno += ncolumns(def) + 1 - STREAM_PARTITION_ATTNUM;
+		return (Node *) var;
+	}
 	return expression_tree_mutator(node, position_mutator, (void *) def);
 }
 

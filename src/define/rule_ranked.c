@@ -18,7 +18,6 @@
 #include "parser/parse_func.h"
 #include "source/stream.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
@@ -126,22 +125,14 @@ check_value(Oid type, const char *what)
 					"Cast the value to another type, for example text or jsonb.");
 }
 
-/* streambatch._batch_partition() or _batch_offset(), as bigint. */
 static Expr *
-position(const char *name, Oid type)
+position(const RuleStream *of, AttrNumber attnum)
 {
-	Oid function =
-		LookupFuncName(list_make2(makeString("streambatch"), makeString(pstrdup(name))), 0, NULL, false);
-	Expr *call = (Expr *) makeFuncExpr(function, type, NIL, InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
-
-	if (type == INT8OID)
-		return call;
-	return (Expr *) makeFuncExpr(F_INT8_INT4, INT8OID, list_make1(call), InvalidOid, InvalidOid,
-								 COERCE_EXPLICIT_CAST);
+	return (Expr *) makeVar(of->varno, attnum, INT8OID, -1, InvalidOid, 0);
 }
 
 static Aggref *
-state_call(const Aggref *aggref, bool last, Expr *key)
+state_call(const Aggref *aggref, const RuleStream *of, bool last, Expr *key)
 {
 	List *name = list_make2(makeString("streambatch"), makeString(last ? "_last_state" : "_first_state"));
 	Oid declared[4] = {ANYELEMENTOID, ANYCOMPATIBLEOID, INT8OID, INT8OID};
@@ -155,8 +146,8 @@ state_call(const Aggref *aggref, bool last, Expr *key)
 	rule_add_argument(call, rule_show_casts(linitial_node(TargetEntry, aggref->args)->expr),
 					  linitial_oid(aggref->aggargtypes));
 	rule_add_argument(call, rule_show_casts(key), exprType((Node *) key));
-	rule_add_argument(call, position("_batch_partition", INT4OID), INT8OID);
-	rule_add_argument(call, position("_batch_offset", INT8OID), INT8OID);
+	rule_add_argument(call, position(of, STREAM_PARTITION_ATTNUM), INT8OID);
+	rule_add_argument(call, position(of, STREAM_OFFSET_ATTNUM), INT8OID);
 	return call;
 }
 
@@ -195,7 +186,7 @@ rule_ranked(const Aggref *aggref, const RuleStream *stream, ResultDef *result, S
 	check_value(aggref->aggtype, what);
 	last = (strcmp(name, "last") == 0) != descending;
 	memset(state, 0, sizeof(*state));
-	state->aggref = state->folded = state_call(aggref, last, key);
+	state->aggref = state->folded = state_call(aggref, stream, last, key);
 	state->type = BYTEAOID;
 	state->combine = LookupFuncName(
 		list_make2(makeString("streambatch"), makeString(last ? "_last_combine" : "_first_combine")), 2,

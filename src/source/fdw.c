@@ -2,8 +2,8 @@
  * fdw.c
  *		The foreign data wrapper streambatch_kafka: how the planner and the executor see a stream.
  *
- * A scan has one of two sources, chosen when it begins. If this backend has a current micro-batch for the
- * stream (batch.h), the worker is running a view's query: rows come from the batch, no connection is opened.
+ * A scan has one of two sources, chosen when it begins. If the query's environment has a micro-batch of the
+ * stream (micro_batch.h), the worker is running a view's query: rows come from there, no connection is opened.
  * Otherwise the log is read ad hoc (scan.h), within the range that the query's conditions on partition,
  * offset and timestamp leave. Every condition is checked again by the executor.
  *
@@ -16,6 +16,7 @@
 #include "access/sysattr.h"
 #include "commands/explain.h"
 #include "common/compat.h"
+#include "common/slots.h"
 #include "common/export.h"
 #include "executor/executor.h"
 #include "foreign/fdwapi.h"
@@ -24,8 +25,8 @@
 #include "optimizer/pathnode.h"
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
-#include "source/batch.h"
 #include "source/insert.h"
+#include "source/micro_batch.h"
 #include "source/range.h"
 #include "source/scan.h"
 #include "utils/memutils.h"
@@ -45,10 +46,8 @@ enum
 
 typedef struct StreamScan
 {
-	const MicroBatch *batch; /* the worker's, or NULL: read the log */
-	int *cursor;
-	int first;	  /* row of the batch where this pass began */
-	int returned; /* where we left the cursor */
+	MicroBatchScan *rows; /* of the worker's micro-batch, or NULL: read the log */
+	int first;			  /* where they began */
 
 	Stream *stream;
 	Oid role;
@@ -69,7 +68,7 @@ static ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, Fore
 static List *used_columns(RelOptInfo *rel, const Stream *stream);
 static void begin_scan(ForeignScanState *node, int eflags);
 static TupleTableSlot *iterate_scan(ForeignScanState *node);
-static bool next_of_batch(StreamScan *state, TupleTableSlot *slot);
+static bool next_of_batch(MicroBatchScan *rows, TupleTableSlot *slot);
 static void start_pass(ForeignScanState *node);
 static void rescan(ForeignScanState *node);
 static void end_pass(StreamScan *state);
@@ -156,10 +155,17 @@ begin_scan(ForeignScanState *node, int eflags)
 	ListCell *lc;
 
 	node->fdw_state = state;
-	state->batch = batch_begin_scan(relid, &state->cursor);
-	if (state->batch != NULL)
+	state->rows = micro_batch_lookup(node->ss.ps.state->es_queryEnv, relid);
+	if (state->rows != NULL ? state->rows->begun : relid == slots_my_stream())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a hybrid view cannot read its stream a second time"),
+				 errdetail("A function, a policy or a partition that the view's query uses reads it, too."),
+				 errhint("Let it read another table, for example the stream's archive.")));
+	if (state->rows != NULL)
 	{
-		state->first = state->returned = *state->cursor;
+		state->rows->begun = true;
+		state->first = state->rows->next;
 		return;
 	}
 	state->stream = stream_open(relid);
@@ -181,9 +187,9 @@ iterate_scan(ForeignScanState *node)
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 
 	ExecClearTuple(slot);
-	if (state->batch != NULL)
+	if (state->rows != NULL)
 	{
-		(void) next_of_batch(state, slot);
+		(void) next_of_batch(state->rows, slot);
 		return slot;
 	}
 	if (state->scan == NULL)
@@ -194,23 +200,20 @@ iterate_scan(ForeignScanState *node)
 
 /* Copied rather than pointed to: the executor may write into the arrays of a slot. */
 static bool
-next_of_batch(StreamScan *state, TupleTableSlot *slot)
+next_of_batch(MicroBatchScan *rows, TupleTableSlot *slot)
 {
-	const MicroBatch *batch = state->batch;
-	int row = *state->cursor;
+	const MicroBatch *batch = rows->batch;
+	int row = rows->next;
 
-	while (batch->skip != NULL && row < batch->nrows && batch->skip[row])
+	while (rows->skip != NULL && row < rows->end && rows->skip[row])
 		row++;
-	if (row >= batch->nrows)
-	{
-		*state->cursor = state->returned = row;
+	rows->next = Min(row + 1, rows->end);
+	if (row >= rows->end)
 		return false;
-	}
-	*state->cursor = state->returned = row + 1;
 	memcpy(slot->tts_values, batch->values + (size_t) row * batch->natts, batch->natts * sizeof(Datum));
 	memcpy(slot->tts_isnull, batch->nulls + (size_t) row * batch->natts, batch->natts * sizeof(bool));
 	ExecStoreVirtualTuple(slot);
-	batch_row_tid(&slot->tts_tid, row);
+	micro_batch_row_tid(&slot->tts_tid, row);
 	return true;
 }
 
@@ -226,27 +229,16 @@ start_pass(ForeignScanState *node)
 	MemoryContextSwitchTo(old);
 }
 
-/*
- * In a micro-batch: whoever has moved the cursor or changed the batch wants to go on from there; otherwise
- * the executor wants the same rows again.
- */
+/* The same rows again. */
 static void
 rescan(ForeignScanState *node)
 {
 	StreamScan *state = node->fdw_state;
-	const MicroBatch *before = state->batch;
 
-	if (before == NULL)
-	{
+	if (state->rows != NULL)
+		state->rows->next = state->first;
+	else
 		end_pass(state);
-		return;
-	}
-	state->batch = batch_current(RelationGetRelid(node->ss.ss_currentRelation), &state->cursor);
-	if (state->batch == NULL)
-		elog(ERROR, "the micro-batch ended before its query");
-	if (state->batch != before || *state->cursor != state->returned)
-		state->first = *state->cursor;
-	*state->cursor = state->returned = state->first;
 }
 
 static void
@@ -271,7 +263,7 @@ end_scan(ForeignScanState *node)
 {
 	StreamScan *state = node->fdw_state;
 
-	if (state != NULL && state->batch == NULL)
+	if (state != NULL && state->rows == NULL)
 		end_pass(state);
 }
 
@@ -287,7 +279,7 @@ explain_scan(ForeignScanState *node, ExplainState *es)
 	int64 messages = 0;
 	int64 undecodable = 0;
 
-	if (state->batch != NULL)
+	if (state->rows != NULL)
 		return;
 	ExplainPropertyText("Topic", state->stream->topic, es);
 	if (range == NULL && expression_tree_walker((Node *) plan->fdw_exprs, has_params, NULL))

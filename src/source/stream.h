@@ -5,6 +5,7 @@
 #ifndef STREAMBATCH_STREAM_H
 #define STREAMBATCH_STREAM_H
 
+#include "access/htup_details.h"
 #include "access/tupdesc.h"
 #include "datatype/timestamp.h"
 #include "source/layout.h"
@@ -34,6 +35,13 @@ typedef struct Stream
 	const char *archive_schema; /* NULL: archive 'none' */
 	const char *archive_name;
 } Stream;
+
+/*
+ * The position of an event, in expressions over a stream: columns that no table has, and so no query can name. The
+ * layers give them a meaning where they evaluate or print such an expression. Both are of type bigint.
+ */
+#define STREAM_PARTITION_ATTNUM (MaxHeapAttributeNumber + 1)
+#define STREAM_OFFSET_ATTNUM (MaxHeapAttributeNumber + 2)
 
 /*
  * The stream behind a foreign table, allocated in the current context. Raises wrong_object_type for any other

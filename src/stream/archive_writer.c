@@ -4,8 +4,7 @@
  *
  * Two ways. A plain table whose columns are the stream's and the position, without triggers, takes
  * multi-inserts as COPY makes them. Anything else (partitioned, a partition, foreign, triggers, generated
- * columns, columns of its own) takes INSERT … SELECT from the stream, whose foreign scan returns the
- * micro-batch. Either way one subtransaction holds the batch. Where a row of a plain table is refused, those
+ * columns, columns of its own) takes INSERT … SELECT from the rows, which stand in the query's environment. Either way one subtransaction holds the batch. Where a row of a plain table is refused, those
  * before it are written again without it and the rest goes on behind it, so that each refused row costs one
  * more insert of the rows between it and the refused row before. In any other table the error may come after
  * all rows, from a trigger: the batch is halved until the row is alone.
@@ -45,8 +44,12 @@ struct ArchiveWriter
 	ResultRelInfo *result;
 	TupleTableSlot **slots;
 	/* others */
+	TupleDesc desc; /* of what is inserted: the stream's columns, and the position */
 	char *insert;
 };
+
+/* What the INSERT statement reads, given to it as PostgreSQL gives a trigger its transition tables. */
+#define ROWS "_event"
 
 #define FROM_PARTITION (-1)
 #define FROM_OFFSET (-2)
@@ -62,7 +65,7 @@ typedef struct WriteJob
 	/* the attempt at hand: rows [from, to) */
 	int from;
 	int to;
-	int cursor; /* behind the row at hand, for the error path */
+	int cursor; /* plain tables: behind the row at hand, for the error path */
 } WriteJob;
 
 /* Where each column of the archive comes from; false where the plain way cannot serve. */
@@ -110,36 +113,43 @@ qualified_name(Relation rel)
 									  RelationGetRelationName(rel));
 }
 
-static char *
-insert_statement(const ArchiveWriter *w, const char *partition, const char *offset)
+/* Describe the rows to be inserted, by the names of the archive's columns. */
+static void
+describe_rows(ArchiveWriter *w, const char *partition, const char *offset)
 {
-	StringInfoData into;
-	StringInfoData from;
 	const Stream *stream = w->stream;
+	StringInfoData names;
+	AttrNumber n = 0;
 
-	initStringInfo(&into);
-	initStringInfo(&from);
+	w->desc = CreateTemplateTupleDesc(stream->desc->natts + 2);
+	w->source = palloc((stream->desc->natts + 2) * sizeof(int));
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
-		if (stream->layout.columns[i].dropped)
+		const MessageColumn *column = &stream->layout.columns[i];
+
+		if (column->dropped)
 			continue;
-		appendStringInfo(&into, "%s, ", quote_identifier(stream->layout.columns[i].name));
-		appendStringInfo(&from, "event.%s, ", quote_identifier(stream->layout.columns[i].name));
+		w->source[n++] = i;
+		TupleDescInitEntry(w->desc, n, column->name, column->type, column->typmod, 0);
+		TupleDescInitEntryCollation(w->desc, n, column->collation);
 	}
 	if (stream_meta_column(stream, META_PARTITION) == 0)
 	{
-		appendStringInfo(&into, "%s, ", quote_identifier(partition));
-		appendStringInfoString(&from, "streambatch._batch_partition(), ");
+		w->source[n++] = FROM_PARTITION;
+		TupleDescInitEntry(w->desc, n, partition, INT4OID, -1, 0);
 	}
 	if (stream_meta_column(stream, META_OFFSET) == 0)
 	{
-		appendStringInfo(&into, "%s, ", quote_identifier(offset));
-		appendStringInfoString(&from, "streambatch._batch_offset(), ");
+		w->source[n++] = FROM_OFFSET;
+		TupleDescInitEntry(w->desc, n, offset, INT8OID, -1, 0);
 	}
-	/* both end in a comma and a space */
-	into.data[into.len - 2] = from.data[from.len - 2] = '\0';
-	return psprintf("INSERT INTO %s (%s) SELECT %s FROM ONLY %s event", qualified_name(w->rel), into.data,
-					from.data, quote_qualified_identifier(stream->schema, stream->name));
+	w->desc->natts = n;
+	initStringInfo(&names);
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "",
+						 quote_identifier(NameStr(TupleDescAttr(w->desc, i)->attname)));
+	w->insert =
+		psprintf("INSERT INTO %s (%s) SELECT %s FROM " ROWS, qualified_name(w->rel), names.data, names.data);
 }
 
 /* Multi-inserts ask nobody. */
@@ -193,7 +203,7 @@ archive_writer_open(const Stream *stream, Oid archive)
 	if (w->plain)
 		open_plain(w);
 	else
-		w->insert = insert_statement(w, partition, offset);
+		describe_rows(w, partition, offset);
 	return w;
 }
 
@@ -211,24 +221,22 @@ archive_writer_close(ArchiveWriter *w)
 	MemoryContextDelete(w->context);
 }
 
+/* A row as its columns are to be written. */
 static void
-fill_slot(const ArchiveWriter *w, const MicroBatch *batch, int row, TupleTableSlot *slot)
+fill_row(const ArchiveWriter *w, const MicroBatch *batch, int row, int natts, Datum *to, bool *to_nulls)
 {
-	int natts = slot->tts_tupleDescriptor->natts;
 	const Datum *values = batch->values + (Size) row * batch->natts;
 	const bool *nulls = batch->nulls + (Size) row * batch->natts;
 
-	ExecClearTuple(slot);
 	for (int i = 0; i < natts; i++)
 	{
 		int source = w->source[i];
 
-		slot->tts_isnull[i] = source >= 0 && nulls[source];
-		slot->tts_values[i] = source >= 0				 ? values[source]
-							  : source == FROM_PARTITION ? Int32GetDatum(batch->partitions[row])
-														 : Int64GetDatum(batch->offsets[row]);
+		to_nulls[i] = source >= 0 && nulls[source];
+		to[i] = source >= 0				   ? values[source]
+				: source == FROM_PARTITION ? Int32GetDatum(batch->partitions[row])
+										   : Int64GetDatum(batch->offsets[row]);
 	}
-	ExecStoreVirtualTuple(slot);
 }
 
 static void
@@ -246,7 +254,10 @@ write_plain(WriteJob *job)
 		for (int i = 0; i < n; i++)
 		{
 			job->cursor = start + i + 1;
-			fill_slot(w, &job->intake->batch, start + i, w->slots[i]);
+			ExecClearTuple(w->slots[i]);
+			fill_row(w, &job->intake->batch, start + i, w->slots[i]->tts_tupleDescriptor->natts,
+					 w->slots[i]->tts_values, w->slots[i]->tts_isnull);
+			ExecStoreVirtualTuple(w->slots[i]);
 			if (constrained)
 				ExecConstraints(w->result, w->slots[i], w->estate);
 		}
@@ -260,28 +271,35 @@ write_plain(WriteJob *job)
 	}
 }
 
-/* The foreign scan moves the cursor. */
 static void
 write_any(WriteJob *job)
 {
-	MicroBatch part = job->intake->batch;
+	ArchiveWriter *w = job->w;
+	Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
+	Datum *values = palloc(w->desc->natts * sizeof(Datum));
+	bool *nulls = palloc(w->desc->natts * sizeof(bool));
+	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
 	int rc;
 
-	part.nrows = job->to;
+	for (int row = job->from; row < job->to; row++)
+	{
+		fill_row(w, &job->intake->batch, row, w->desc->natts, values, nulls);
+		tuplestore_putvalues(rows, w->desc, values, nulls);
+	}
+	relation->md.name = ROWS;
+	relation->md.tupdesc = w->desc;
+	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
+	relation->md.enrtuples = job->to - job->from;
+	relation->reldata = rows;
 	SPI_connect();
-	PG_TRY();
-	{
-		batch_set_current(job->w->stream->relid, &part, &job->cursor);
-		rc = SPI_execute(job->w->insert, false, 0);
-		if (rc != SPI_OK_INSERT)
-			elog(ERROR, "could not write the archive: %s", SPI_result_code_string(rc));
-	}
-	PG_FINALLY();
-	{
-		batch_set_current(InvalidOid, NULL, NULL);
-	}
-	PG_END_TRY();
+	rc = SPI_register_relation(relation);
+	if (rc != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register the rows to archive: %s", SPI_result_code_string(rc));
+	rc = SPI_execute(w->insert, false, 0);
+	if (rc != SPI_OK_INSERT)
+		elog(ERROR, "could not write the archive: %s", SPI_result_code_string(rc));
 	SPI_finish();
+	tuplestore_end(rows);
 }
 
 static void
@@ -296,7 +314,7 @@ write_rows(void *arg)
 		write_any(job);
 }
 
-/* Write rows [from, to): NULL, or the error that the row before the cursor raised, with none of them written. */
+/* Write rows [from, to): NULL, or the error of one of them, with none of them written. */
 static ErrorData *
 try_write(WriteJob *job, int from, int to)
 {
@@ -311,7 +329,7 @@ try_write(WriteJob *job, int from, int to)
 		return NULL;
 	letters_reject_error(error);
 	/* an error of the table, not of a row: nothing can be archived */
-	if (job->cursor <= from || job->cursor > to)
+	if (job->w->plain ? job->cursor == from : !letters_is_data(error->sqlerrcode))
 		ReThrowError(error);
 	return error;
 }

@@ -287,7 +287,7 @@ find_group(Fold *fold, TupleTableSlot *row)
 }
 
 static void
-advance(Folding *folding, TransitionValue *state, TupleTableSlot *row)
+advance(Folding *folding, TransitionValue *state, TupleTableSlot *row, const NullableDatum *position)
 {
 	Transition *t = &folding->transition;
 	const FoldState *columns = folding->columns;
@@ -300,6 +300,11 @@ advance(Folding *folding, TransitionValue *state, TupleTableSlot *row)
 	{
 		int column = columns->args[i];
 
+		if (column < 0)
+		{
+			args[i + 1] = position[-1 - column];
+			continue;
+		}
 		if (t->function.fn_strict && row->tts_isnull[column])
 			return;
 		args[i + 1].value = row->tts_values[column];
@@ -309,8 +314,10 @@ advance(Folding *folding, TransitionValue *state, TupleTableSlot *row)
 }
 
 void
-fold_row(Fold *fold, TupleTableSlot *row)
+fold_row(Fold *fold, TupleTableSlot *row, int32 partition, int64 offset)
 {
+	/* in the order of FOLD_PARTITION and FOLD_OFFSET */
+	const NullableDatum position[] = {{Int64GetDatum(partition), false}, {Int64GetDatum(offset), false}};
 	MemoryContext old;
 	Folded *group;
 
@@ -319,7 +326,7 @@ fold_row(Fold *fold, TupleTableSlot *row)
 	old = MemoryContextSwitchTo(fold->row);
 	group = find_group(fold, row);
 	for (int i = 0; i < fold->nfoldings; i++)
-		advance(&fold->foldings[i], &group->values[i], row);
+		advance(&fold->foldings[i], &group->values[i], row, position);
 	MemoryContextSwitchTo(old);
 }
 

@@ -27,10 +27,10 @@ typedef struct FoldGroup
 extern Fold *fold_create(const ViewDef *def, const FoldState *columns);
 
 /*
- * Fold one row in. What an aggregate's transition function raises leaves the fold half-changed: it must be
+ * Fold in one row, of the event at this position. What an aggregate's transition function raises leaves the fold half-changed: it must be
  * reset, and its events read again.
  */
-extern void fold_row(Fold *fold, TupleTableSlot *row);
+extern void fold_row(Fold *fold, TupleTableSlot *row, int32 partition, int64 offset);
 
 /* Forget everything. */
 extern void fold_reset(Fold *fold);

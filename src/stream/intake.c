@@ -39,7 +39,6 @@ intake_clear(Intake *intake)
 {
 	MemoryContextReset(intake->context);
 	intake->batch.nrows = 0;
-	intake->batch.skip = NULL;
 	intake->nmessages = 0;
 }
 

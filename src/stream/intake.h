@@ -5,7 +5,7 @@
 #ifndef INTAKE_H
 #define INTAKE_H
 
-#include "source/batch.h"
+#include "source/micro_batch.h"
 #include "source/decode.h"
 #include "source/stream.h"
 #include "stream/letters.h"

@@ -23,6 +23,12 @@ extern Size letters_memory(const Letters *letters);
 /* A message that error keeps out of the stream (view InvalidOid) or out of a view. Copies all it needs. */
 extern void letters_add(Letters *letters, const Message *message, Oid view, const ErrorData *error);
 
+/*
+ * Whether an error is the fault of data: a value, a constraint, a limit of a key or value, or what a function raises
+ * on purpose. Anything else says something about the system.
+ */
+extern bool letters_is_data(int sqlerrcode);
+
 /* Whether an error is no fault of any data: memory, disk, locks, a cancel, a shutdown. */
 extern bool letters_nobodys(int sqlerrcode);
 

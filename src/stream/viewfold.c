@@ -50,7 +50,7 @@ typedef struct FoldReceiver
 {
 	DestReceiver pub;
 	ViewFold *vf;
-	const int *cursor;
+	const MicroBatchScan *scan;
 	char *taken;
 	bool folding;
 } FoldReceiver;
@@ -192,11 +192,13 @@ static bool
 receive(TupleTableSlot *slot, DestReceiver *self)
 {
 	FoldReceiver *receiver = (FoldReceiver *) self;
+	const MicroBatch *batch = receiver->scan->batch;
+	int row = receiver->scan->next - 1;
 
 	receiver->folding = true;
-	fold_row(receiver->vf->fold, slot);
+	fold_row(receiver->vf->fold, slot, batch->partitions[row], batch->offsets[row]);
 	receiver->folding = false;
-	receiver->taken[*receiver->cursor - 1] = ROW_FOLDED;
+	receiver->taken[row] = ROW_FOLDED;
 	return true;
 }
 
@@ -252,10 +254,11 @@ plan_of(ViewFold *vf)
 typedef struct QueryJob
 {
 	ViewFold *vf;
+	MicroBatchScan *scan;
 	DestReceiver *receiver;
 } QueryJob;
 
-/* The query, from the row at the batch's cursor on. */
+/* The query, over the rows that the scan has left. */
 static void
 run_query(void *arg)
 {
@@ -266,8 +269,9 @@ run_query(void *arg)
 	int rc;
 
 	guard_enter(&guard, vf->owner, vf->row.settings);
-	batch_expect_scan();
 	SPI_connect();
+	job->scan->begun = false;
+	micro_batch_register(job->scan);
 	options.read_only = true;
 	options.dest = job->receiver;
 	rc = SPI_execute_plan_extended(plan_of(vf), &options);
@@ -331,7 +335,7 @@ typedef struct FoldRun
 {
 	ViewFold *vf;
 	Intake *intake;
-	int cursor; /* of the batch's scan */
+	MicroBatchScan scan;
 	char *taken;
 	Letters *letters;
 } FoldRun;
@@ -362,14 +366,14 @@ run_plain(FoldRun *run)
 {
 	FoldReceiver receiver = {{receive, receiver_startup, receiver_nothing, receiver_nothing, DestNone},
 							 run->vf,
-							 &run->cursor,
+							 &run->scan,
 							 run->taken,
 							 false};
-	QueryJob job = {run->vf, (DestReceiver *) &receiver};
+	QueryJob job = {run->vf, &run->scan, (DestReceiver *) &receiver};
 
-	while (run->cursor < run->intake->batch.nrows)
+	while (run->scan.next < run->scan.end)
 	{
-		int start = run->cursor;
+		int start = run->scan.next;
 		ErrorData *error = subtransaction_run(run_query, &job, run->vf->errors);
 
 		if (error == NULL)
@@ -377,11 +381,11 @@ run_plain(FoldRun *run)
 		letters_reject_error(error);
 		if (receiver.folding)
 		{
-			note_bad(run->vf, &run->intake->batch, run->cursor - 1, error);
+			note_bad(run->vf, run->scan.batch, run->scan.next - 1, error);
 			return VIEWFOLD_POISONED;
 		}
-		if (run->cursor > start)
-			row_failed(run, run->cursor - 1, error);
+		if (run->scan.next > start)
+			row_failed(run, run->scan.next - 1, error);
 		else if (!query_failed(run, error))
 			break;
 	}
@@ -439,6 +443,7 @@ fold_store(void *arg)
 {
 	StoreJob *job = arg;
 	ViewFold *vf = job->run->vf;
+	const MicroBatch *batch = job->run->scan.batch;
 	int tid = job->slot->tts_tupleDescriptor->natts - 1;
 	Guard guard;
 
@@ -447,8 +452,8 @@ fold_store(void *arg)
 	while (tuplestore_gettupleslot(job->store, true, false, job->slot))
 	{
 		slot_getallattrs(job->slot);
-		job->row = batch_tid_row((ItemPointer) DatumGetPointer(job->slot->tts_values[tid]));
-		fold_row(vf->fold, job->slot);
+		job->row = micro_batch_tid_row((ItemPointer) DatumGetPointer(job->slot->tts_values[tid]));
+		fold_row(vf->fold, job->slot, batch->partitions[job->row], batch->offsets[job->row]);
 		job->run->taken[job->row] = ROW_FOLDED;
 	}
 	guard_leave(&guard);
@@ -461,27 +466,24 @@ fold_store(void *arg)
 static ViewFoldResult
 run_joined(FoldRun *run, int from, int to)
 {
-	MicroBatch *batch = &run->intake->batch;
 	StoreReceiver receiver = {{store_row, store_startup, store_shutdown, receiver_nothing, DestNone},
 							  CreateDestReceiver(DestTuplestore),
 							  CurrentMemoryContext,
 							  NULL};
 	StoreJob store = {run, tuplestore_begin_heap(false, false, work_mem), NULL, 0};
-	QueryJob job = {run->vf, (DestReceiver *) &receiver};
+	QueryJob job = {run->vf, &run->scan, (DestReceiver *) &receiver};
 	ViewFoldResult result = VIEWFOLD_DONE;
 	ErrorData *error;
-	int nrows = batch->nrows;
 
 	SetTuplestoreDestReceiverParams(receiver.store, store.store, CurrentMemoryContext, true, NULL, NULL);
 	do
 	{
-		run->cursor = from;
-		batch->nrows = to;
+		run->scan.next = from;
+		run->scan.end = to;
 		error = subtransaction_run(run_query, &job, run->vf->errors);
-		batch->nrows = nrows;
 		if (error != NULL)
 			letters_reject_error(error);
-	} while (error != NULL && run->cursor == from && query_failed(run, error));
+	} while (error != NULL && run->scan.next == from && query_failed(run, error));
 	receiver.store->rDestroy(receiver.store);
 	if (error == NULL)
 	{
@@ -491,7 +493,7 @@ run_joined(FoldRun *run, int from, int to)
 		if (error != NULL)
 		{
 			letters_reject_error(error);
-			note_bad(run->vf, batch, store.row, error);
+			note_bad(run->vf, run->scan.batch, store.row, error);
 			result = VIEWFOLD_POISONED;
 		}
 	}
@@ -512,18 +514,13 @@ run_joined(FoldRun *run, int from, int to)
 ViewFoldResult
 viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
 {
-	MicroBatch *batch = &intake->batch;
-	FoldRun run = {vf, intake, 0, taken, letters};
-	ViewFoldResult result = VIEWFOLD_DONE;
+	const MicroBatch *batch = &intake->batch;
+	FoldRun run = {vf, intake, {vf->def->stream, batch, NULL, 0, batch->nrows}, taken, letters};
 
 	if (vf->leader != NULL || vf->failure != NULL || batch->nrows == 0)
 		return VIEWFOLD_DONE;
-	batch->skip = leave_out_bad(vf, intake, taken, letters);
-	batch_set_current(vf->def->stream, batch, &run.cursor);
-	result = vf->def->joined ? run_joined(&run, 0, batch->nrows) : run_plain(&run);
-	batch_set_current(InvalidOid, NULL, NULL);
-	batch->skip = NULL;
-	return result;
+	run.scan.skip = leave_out_bad(vf, intake, taken, letters);
+	return vf->def->joined ? run_joined(&run, 0, batch->nrows) : run_plain(&run);
 }
 
 void

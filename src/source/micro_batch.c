@@ -1,0 +1,37 @@
+/*
+ * micro_batch.c
+ *		How a query of the worker reads a micro-batch (see micro_batch.h).
+ *
+ * The scan stands in the query's environment, where PostgreSQL keeps the transition tables of a trigger: it
+ * reaches the executor with the query that it is meant for, and no other. Nothing names it in SQL; the foreign
+ * scan of its stream looks for it.
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "source/micro_batch.h"
+
+#define RELATION_NAME "streambatch micro-batch"
+
+void
+micro_batch_register(MicroBatchScan *scan)
+{
+	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
+	int rc;
+
+	relation->md.name = RELATION_NAME;
+	relation->md.reliddesc = scan->stream;
+	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
+	relation->reldata = scan;
+	rc = SPI_register_relation(relation);
+	if (rc != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register a micro-batch: %s", SPI_result_code_string(rc));
+}
+
+MicroBatchScan *
+micro_batch_lookup(QueryEnvironment *environment, Oid stream)
+{
+	EphemeralNamedRelation relation = get_ENR(environment, RELATION_NAME);
+
+	return relation != NULL && relation->md.reliddesc == stream ? relation->reldata : NULL;
+}

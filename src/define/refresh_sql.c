@@ -87,10 +87,10 @@ position_mutator(Node *node, const ViewDef *def)
 	if (IsA(node, Var) && ((Var *) node)->varno == def->varno &&
 		((Var *) node)->varattno >= STREAM_PARTITION_ATTNUM)
 	{
-		Var *var = copyObject((Var *) node);
+		const Var *var = (const Var *) node;
+		AttrNumber attnum = ncolumns(def) + 1 + var->varattno - STREAM_PARTITION_ATTNUM;
 
-		var->varattno += ncolumns(def) + 1 - STREAM_PARTITION_ATTNUM;
-		return (Node *) var;
+		return (Node *) makeVar(def->varno, attnum, var->vartype, -1, InvalidOid, 0);
 	}
 	return expression_tree_mutator(node, position_mutator, (void *) def);
 }

@@ -5,10 +5,10 @@
  * A view's answer is its batch rows merged with its stream rows. Which events are in which cannot be told by
  * their times, because events come late; it is told by offsets. Three numbers hold the layers together:
  *
- *		positions	the next offset of each partition: every event below is archived, if the stream
- *					has an archive, and in the states of every view, or a dead letter
- *		epoch		counts the cuts of a view; a stream row keeps the epoch that it was written under
- *		generation	counts the changes to the set of a stream's views
+ *		positions	the next offset of each partition, a row for each: every event below is archived, if the
+ *					stream has an archive, and in the states of every view, or a dead letter
+ *		epoch		in the view's row, counts its cuts; a stream row keeps the epoch that it was written under
+ *		generation	in the stream's row, counts the changes to the set of its views
  *
  * States of an event, for one view. Each arrow is one commit; a reader's snapshot is before it or after it:
  *
@@ -17,8 +17,8 @@
  *		-> cut		the positions are noted as the cut C; e is closed: from now on flushes write e + 1
  *		-> chunk	in a batch row, computed from the archive below C; stream rows of epochs up to e are gone
  *
- * Who writes what, under which lock. "The row" is the stream's row, locked FOR NO KEY UPDATE until
- * the commit, and after all table locks:
+ * Who writes what, under which lock. "The row" is the stream's row in the catalog, locked FOR NO KEY UPDATE
+ * until the commit, and after all table locks:
  *
  *		flush (here)			the row: archive, stream rows of the present epoch, dead letters, positions,
  *								watermark, counts
@@ -61,9 +61,9 @@
  *		   has just been closed, and the chunk deletes rows of events that no batch row holds.
  *		2. The fold is made for one generation, and is dropped under another. Otherwise the positions move past
  *		   events that a view created in between never gets.
- *		3. The first row of a new partition is inserted under the same lock: locks on the rows of
- *		   the partitions known so far would not stop it. Otherwise its events are written under an epoch that
- *		   is being closed by a cut without them, and the chunk deletes them.
+ *		3. The first position of a new partition is inserted under the same lock: locks on the positions of the
+ *		   partitions known so far would not stop it. Otherwise its events are written under an epoch that is
+ *		   being closed by a cut without them, and the chunk deletes them.
  *		4. A chunk computes from archive rows below its cut, even where it sees more. Those above are in stream
  *		   rows of the next epoch, and would count twice.
  *		5. A chunk deletes stream rows up to the epoch that its cut closed, not all rows of its panes. Those of

@@ -515,9 +515,11 @@ COMMENT ON AGGREGATE streambatch._partial(regprocedure, anyelement) IS 'internal
 COMMENT ON AGGREGATE streambatch._merge(regprocedure, anyelement, VARIADIC "any") IS
     'internal: the value of an aggregate from stored states; value: a NULL of its type; arguments: the state, and a NULL of each of the aggregate''s argument types; raises insufficient_privilege where the caller may not execute the aggregate';
 
-CREATE FUNCTION streambatch._at(kafka_partition int, kafka_offset bigint)
-    RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_at' LANGUAGE C VOLATILE COST 1000000;
-COMMENT ON FUNCTION streambatch._at(int, bigint) IS 'internal: notes the event that is evaluated next, for error messages; true';
+CREATE FUNCTION streambatch._mark_row(internal, kafka_partition int, kafka_offset bigint)
+    RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_mark_row' LANGUAGE C VOLATILE COST 1000000;
+COMMENT ON FUNCTION streambatch._mark_row(internal, int, bigint) IS
+    'internal: notes for a refresh which event is evaluated next, for error messages; true';
+
 
 CREATE FUNCTION streambatch._on_drop()
     RETURNS event_trigger AS 'MODULE_PATHNAME', 'streambatch_on_drop' LANGUAGE C;

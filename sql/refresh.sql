@@ -207,6 +207,12 @@ CALL streambatch.refresh('ratio', full => true);
 DELETE FROM failing_archive WHERE partition IS NULL;
 -- and what no row raises names none
 SELECT streambatch.create_view('never', 'SELECT sum(1 / 0) AS s FROM failing');
+-- the row at hand is marked for a refresh, and for nobody else
+DO $$ BEGIN
+    PERFORM streambatch._mark_row(NULL, 1, 1);
+    RAISE 'it can be called';
+EXCEPTION WHEN undefined_function OR feature_not_supported THEN -- which, depends on the server's version
+END $$;
 
 -- ---- no watermark yet: one partition of two is silent ----
 \! test/broker/broker-command create silent 2

@@ -6,10 +6,7 @@
 
 #include "batch/batch_statement.h"
 #include "catalog/pg_type.h"
-#include "nodes/params.h"
 #include "utils/timestamp.h"
-
-#define NPARAMETERS 7
 
 void
 batch_statement_begin(Guard *guard, const Computation *c)
@@ -25,11 +22,11 @@ batch_statement_end(const Guard *guard)
 	guard_leave(guard);
 }
 
-/* As constants, of which the planner makes use. */
-static ParamListInfo
-parameter_list(const Computation *c, const BatchParameters *p)
+ParamListInfo
+batch_statement_parameters(const Computation *c, const BatchParameters *p)
 {
-	const ParamExternData all[NPARAMETERS] = {
+	/* as constants, of which the planner makes use */
+	const ParamExternData all[] = {
 		{p->cut ? PointerGetDatum(cut_array(p->cut)) : 0, p->cut == NULL, PARAM_FLAG_CONST, INT8ARRAYOID},
 		{TimestampTzGetDatum(p->from), false, PARAM_FLAG_CONST, TIMESTAMPTZOID},
 		{TimestampTzGetDatum(p->to), false, PARAM_FLAG_CONST, TIMESTAMPTZOID},
@@ -38,7 +35,7 @@ parameter_list(const Computation *c, const BatchParameters *p)
 		{Int64GetDatum(p->epoch), false, PARAM_FLAG_CONST, INT8OID},
 		{p->later ? PointerGetDatum(cut_array(p->later)) : 0, p->later == NULL, PARAM_FLAG_CONST,
 		 INT8ARRAYOID}};
-	ParamListInfo list = makeParamList(NPARAMETERS);
+	ParamListInfo list = makeParamList(lengthof(all));
 
 	memcpy(list->params, all, sizeof(all));
 	return list;
@@ -46,11 +43,9 @@ parameter_list(const Computation *c, const BatchParameters *p)
 
 uint64
 batch_statement_execute(const Computation *c, const char *sql, const BatchParameters *parameters,
-						bool read_only, bool discard)
+						bool read_only)
 {
-	SPIExecuteOptions options = {.params = parameter_list(c, parameters),
-								 .read_only = read_only,
-								 .dest = discard ? None_Receiver : NULL};
+	SPIExecuteOptions options = {.params = batch_statement_parameters(c, parameters), .read_only = read_only};
 	int rc = SPI_execute_extended(sql, &options);
 
 	if (rc < 0)

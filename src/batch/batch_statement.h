@@ -11,6 +11,7 @@
 #include "batch/computation.h"
 #include "common/guard.h"
 #include "executor/spi.h"
+#include "nodes/params.h"
 
 /* Parameters of a statement, as far as it needs them; the dead letters are the computation's. */
 typedef struct BatchParameters
@@ -25,11 +26,15 @@ typedef struct BatchParameters
 extern void batch_statement_begin(Guard *guard, const Computation *c);
 
 /*
- * Run it, and return the number of its rows, which are in SPI_tuptable; or nowhere, where discard says so. A
- * statement that is not read_only sees what was done before it in the transaction.
+ * Run it, and return the number of its rows, which are in SPI_tuptable. A statement that is not read_only sees
+ * what was done before it in the transaction.
  */
 extern uint64 batch_statement_execute(const Computation *c, const char *sql,
-									  const BatchParameters *parameters, bool read_only, bool discard);
+									  const BatchParameters *parameters, bool read_only);
+
+/* What SPI wants of the parameters. */
+extern ParamListInfo batch_statement_parameters(const Computation *c, const BatchParameters *parameters);
+
 extern void batch_statement_end(const Guard *guard);
 
 #endif /* BATCH_STATEMENT_H */

@@ -33,7 +33,7 @@ extent(const Computation *c, const Cut *cut, const Coverage *range, TimestampTz 
 	int64 count;
 
 	batch_statement_begin(&guard, c);
-	(void) batch_statement_execute(c, sql_extent(c->def, &c->source), &parameters, true, false);
+	(void) batch_statement_execute(c, sql_extent(c->def, &c->source), &parameters, true);
 	*first = DatumGetTimestampTz(result_column(0, 1));
 	*last = DatumGetTimestampTz(result_column(0, 2));
 	count = DatumGetInt64(result_column(0, 3));
@@ -51,7 +51,7 @@ changed_panes(const Computation *c, int64 closed_epoch, TimestampTz before, int 
 	Guard guard;
 
 	batch_statement_begin(&guard, c);
-	*n = (int) batch_statement_execute(c, sql_changed_panes(c->def, c->view.id), &parameters, true, false);
+	*n = (int) batch_statement_execute(c, sql_changed_panes(c->def, c->view.id), &parameters, true);
 	panes = MemoryContextAllocHuge(caller, (*n + 1) * sizeof(TimestampTz));
 	for (int i = 0; i < *n; i++)
 		panes[i] = DatumGetTimestampTz(result_column(i, 1));

@@ -93,7 +93,7 @@ write_states(void *arg)
 
 	batch_statement_begin(&guard, c);
 	sql = sql_compute(c->def, c->view.id, &c->source, job->into_stream, job->cut, job->panes);
-	job->rows = (int64) batch_statement_execute(c, sql, job->parameters, false, false);
+	job->rows = (int64) batch_statement_execute(c, sql, job->parameters, false);
 	batch_statement_end(&guard);
 }
 
@@ -120,7 +120,7 @@ clear(const Computation *c, bool stream, const BatchParameters *parameters)
 	Guard guard;
 
 	batch_statement_begin(&guard, c);
-	(void) batch_statement_execute(c, sql_clear(c->def, c->view.id, stream), parameters, false, false);
+	(void) batch_statement_execute(c, sql_clear(c->def, c->view.id, stream), parameters, false);
 	batch_statement_end(&guard);
 }
 

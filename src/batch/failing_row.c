@@ -2,54 +2,136 @@
  * failing_row.c
  *		Which event of the archive makes a computation fail (see failing_row.h).
  *
- * The rows of the statement are read one by one, each announced before its expressions are evaluated. The one
- * at hand when an error is raised is the one.
+ * The rows of the statement are read one by one, and each is marked before its expressions are evaluated. The
+ * one that is marked when an error is raised is the one.
+ *
+ * streambatch._mark_row() is told by its argument where to. That is of type internal, so that nobody can call
+ * it in SQL; we cannot either, and give the parser the call itself where the text has $8.
  */
 #include "postgres.h"
 
 #include "batch/failing_row.h"
-#include "common/subtransaction.h"
+#include "catalog/pg_type.h"
 #include "common/export.h"
+#include "common/subtransaction.h"
 #include "fmgr.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_func.h"
+#include "parser/parse_node.h"
+#include "parser/parse_relation.h"
+#include "source/stream.h"
 
-static int32 at_partition;
-static int64 at_offset;
-static bool at_known; /* it has a position */
-static bool at_row;	  /* one is at hand */
+#define MARK_PARAMETER 8
 
-STREAMBATCH_FUNCTION(streambatch_at);
-
-/* streambatch._at(partition, offset): notes the row that is evaluated next */
-Datum
-streambatch_at(PG_FUNCTION_ARGS)
+/* The row that is evaluated next. */
+typedef struct Mark
 {
-	at_row = true;
-	at_known = !PG_ARGISNULL(0) && !PG_ARGISNULL(1);
-	if (at_known)
+	bool at_row;	/* there is one */
+	bool has_place; /* an archive may have rows without */
+	int32 partition;
+	int64 offset;
+} Mark;
+
+STREAMBATCH_FUNCTION(streambatch_mark_row);
+
+/* streambatch._mark_row(mark, partition, offset): true */
+Datum
+streambatch_mark_row(PG_FUNCTION_ARGS)
+{
+	Mark *mark;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	mark = (Mark *) PG_GETARG_POINTER(0);
+	mark->at_row = true;
+	mark->has_place = !PG_ARGISNULL(1) && !PG_ARGISNULL(2);
+	if (mark->has_place)
 	{
-		at_partition = PG_GETARG_INT32(0);
-		at_offset = PG_GETARG_INT64(1);
+		mark->partition = PG_GETARG_INT32(1);
+		mark->offset = PG_GETARG_INT64(2);
 	}
 	PG_RETURN_BOOL(true);
 }
 
+/* A reading of the rows: those of which statement, and the last that was evaluated. */
 typedef struct Reading
 {
 	const Computation *c;
 	const char *cut;
 	PaneRange panes;
 	const BatchParameters *parameters;
+	ParamListInfo list;
+	Mark mark;
 } Reading;
+
+static Node *
+position_column(ParseState *pstate, const char *name, Oid type)
+{
+	Node *column = colNameToVar(pstate, name, true, -1);
+
+	return coerce_to_target_type(pstate, column, exprType(column), type, -1, COERCION_IMPLICIT,
+								 COERCE_IMPLICIT_CAST, -1);
+}
+
+/* The condition that marks a row of the archive, from which the query at hand reads. */
+static Node *
+mark_call(ParseState *pstate, Reading *reading)
+{
+	Oid types[] = {INTERNALOID, INT4OID, INT8OID};
+	List *name = list_make2(makeString("streambatch"), makeString("_mark_row"));
+	Const *mark =
+		makeConst(INTERNALOID, -1, InvalidOid, sizeof(Datum), PointerGetDatum(&reading->mark), false, true);
+	const char *partition;
+	const char *offset;
+
+	stream_position_columns(stream_open(reading->c->view.stream), &partition, &offset);
+	return (Node *) makeFuncExpr(LookupFuncName(name, lengthof(types), types, false), BOOLOID,
+								 list_make3(mark, position_column(pstate, partition, types[1]),
+											position_column(pstate, offset, types[2])),
+								 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+static Node *
+resolve_parameter(ParseState *pstate, ParamRef *ref)
+{
+	Reading *reading = pstate->p_ref_hook_state;
+	Param *param;
+
+	if (ref->number == MARK_PARAMETER)
+		return mark_call(pstate, reading);
+	Assert(ref->number <= reading->list->numParams);
+	param = makeNode(Param);
+	param->paramkind = PARAM_EXTERN;
+	param->paramid = ref->number;
+	param->paramtype = reading->list->params[ref->number - 1].ptype;
+	param->paramtypmod = -1;
+	param->location = ref->location;
+	return (Node *) param;
+}
+
+static void
+setup_parser(ParseState *pstate, void *reading)
+{
+	pstate->p_paramref_hook = resolve_parameter;
+	pstate->p_ref_hook_state = reading;
+}
 
 static void
 read_rows(void *arg)
 {
-	const Reading *r = arg;
+	Reading *reading = arg;
+	const Computation *c = reading->c;
+	SPIExecuteOptions options = {.read_only = true, .dest = None_Receiver};
 	Guard guard;
 
-	batch_statement_begin(&guard, r->c);
-	(void) batch_statement_execute(r->c, sql_compute_rows(r->c->def, &r->c->source, r->cut, r->panes),
-								   r->parameters, true, true);
+	batch_statement_begin(&guard, c);
+	reading->list = batch_statement_parameters(c, reading->parameters);
+	reading->list->parserSetup = setup_parser;
+	reading->list->parserSetupArg = reading;
+	options.params = reading->list;
+	(void) SPI_execute_extended(sql_compute_rows(c->def, &c->source, reading->cut, reading->panes), &options);
 	batch_statement_end(&guard);
 }
 
@@ -58,14 +140,16 @@ failing_row_find(const Computation *c, const char *cut, PaneRange panes, const B
 				 ErrorData *error)
 {
 	Reading reading = {c, cut, panes, parameters};
+	const Mark *mark = &reading.mark;
+	ErrorData *found = subtransaction_run(read_rows, &reading, CurrentMemoryContext);
 
-	at_row = false;
-	/* where no row raises by itself, it is the aggregate that does */
-	if (subtransaction_run(read_rows, &reading, CurrentMemoryContext) == NULL || !at_row)
+	/* where no row raises by itself, it is the aggregate that does; and reading may fail for other reasons */
+	if (found == NULL || ERRCODE_TO_CATEGORY(found->sqlerrcode) != ERRCODE_DATA_EXCEPTION || !mark->at_row)
 		return;
 	error->detail =
-		at_known ? psprintf("The event at partition %d, offset %lld of the archive %s raises it.",
-							at_partition, (long long) at_offset, c->source.relation)
-				 : psprintf("An event without a position in the archive %s raises it.", c->source.relation);
+		mark->has_place
+			? psprintf("The event at partition %d, offset %lld of the archive %s raises it.", mark->partition,
+					   (long long) mark->offset, c->source.relation)
+			: psprintf("An event without a position in the archive %s raises it.", c->source.relation);
 	error->hint = "Guard the expression in the view's query, or delete the event from the archive.";
 }

@@ -265,11 +265,7 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 	run.asked.from = run.asked.has_from ? PG_GETARG_TIMESTAMPTZ(1) : 0;
 	run.asked.to = run.asked.has_to ? PG_GETARG_TIMESTAMPTZ(2) : 0;
 	run.asked.full = PG_GETARG_BOOL(3);
-	if (get_rel_name(run.view) == NULL || !catalog_view(run.view, &row))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a hybrid view", get_rel_name(run.view) ? get_rel_name(run.view) : "?"),
-				 errhint("SELECT view FROM streambatch.stat_view lists them.")));
+	catalog_require_view(run.view, &row);
 	if (!compat_class_ownercheck(run.view, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(run.view));
 	if (!lock_view(&row, true))

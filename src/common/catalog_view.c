@@ -8,6 +8,7 @@
 #include "common/catalog_statement.h"
 #include "common/catalog_view.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 int32
@@ -73,16 +74,19 @@ read_views(Statement *statement, Datum *values)
 	return result;
 }
 
-bool
-catalog_view(Oid view, ViewRow *row)
+void
+catalog_require_view(Oid view, ViewRow *row)
 {
 	static Statement s = {VIEW_COLUMNS "WHERE view = $1", 1, {REGCLASSOID}};
 	Datum values[1] = {ObjectIdGetDatum(view)};
-	List *found = read_views(&s, values);
+	const char *name = get_rel_name(view);
+	List *found = name != NULL ? read_views(&s, values) : NIL;
 
-	if (found != NIL)
-		*row = *(ViewRow *) linitial(found);
-	return found != NIL;
+	if (found == NIL)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("\"%s\" is not a hybrid view", name != NULL ? name : "?"),
+						errhint("SELECT view FROM streambatch.stat_view lists them.")));
+	*row = *(ViewRow *) linitial(found);
 }
 
 List *

@@ -24,7 +24,8 @@ typedef struct ViewRow
 
 extern int32 catalog_next_view_id(void);
 extern void catalog_insert_view(const ViewRow *row);
-extern bool catalog_view(Oid view, ViewRow *row);
+/* Of what a user has named: raises an error where it is no hybrid view. */
+extern void catalog_require_view(Oid view, ViewRow *row);
 extern List *catalog_views_of(Oid stream); /* of ViewRow *, in the order of their ids */
 
 extern int64 catalog_raise_epoch(Oid view); /* returns the epoch that it closed */

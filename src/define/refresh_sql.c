@@ -138,7 +138,7 @@ near_condition(const ViewDef *def, const char *time)
  */
 static void
 append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut, PaneRange panes,
-			  bool announce)
+			  bool mark)
 {
 	const char *first = NULL; /* of the panes, what cannot raise, */
 	const char *then = NULL;  /* and what may */
@@ -162,7 +162,7 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 		if (column && by_pane && panes == PANES_WITHIN)
 			first = near_condition(def, time);
 	}
-	inner = source->leave_out || announce || then != NULL;
+	inner = source->leave_out || mark || then != NULL;
 	appendStringInfoString(buf, "WITH " SOURCE " AS NOT MATERIALIZED (SELECT ");
 	foreach (lc, names)
 	{
@@ -181,8 +181,8 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 			" AND NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5)) AS d (p, o) "
 			"WHERE d.p = event.%s AND d.o = event.%s)",
 			source->partition, source->offset);
-	if (announce)
-		appendStringInfo(buf, " AND streambatch._at(event.%s, event.%s)", source->partition, source->offset);
+	if (mark)
+		appendStringInfoString(buf, " AND $8");
 	if (inner)
 		appendStringInfo(buf, " OFFSET 0) event WHERE %s", then != NULL ? then : "true");
 	appendStringInfoString(buf, ") ");

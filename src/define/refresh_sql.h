@@ -38,8 +38,8 @@ extern char *sql_compute(const ViewDef *def, int32 id, const BatchSource *source
 						 const char *cut, PaneRange panes);
 
 /*
- * The rows of the same computation one by one, each announced to streambatch._at() before its expressions are
- * evaluated.
+ * The rows of the same computation one by one. Of each, the condition $8 is evaluated before its expressions
+ * are, where the columns of the source are at hand.
  */
 extern char *sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut,
 							  PaneRange panes);

@@ -1,0 +1,87 @@
+/*
+ * explain.c
+ *		streambatch.explain(): the SQL of a hybrid view's layers, as it is run.
+ */
+#include "postgres.h"
+
+#include "batch/computation.h"
+#include "catalog/namespace.h"
+#include "common/catalog_stream.h"
+#include "common/catalog_view.h"
+#include "common/export.h"
+#include "common/guard.h"
+#include "define/fold_sql.h"
+#include "define/refresh_sql.h"
+#include "define/serving_sql.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "source/stream.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+STREAMBATCH_FUNCTION(streambatch_explain);
+
+static void
+put_lines(ReturnSetInfo *rsinfo, const char *title, const char *sql)
+{
+	char *copy = pstrdup(sql);
+	char *line;
+	char *rest = copy;
+	Datum value = CStringGetTextDatum(title);
+	bool null = false;
+
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &null);
+	while ((line = strsep(&rest, "\n")) != NULL)
+	{
+		value = CStringGetTextDatum(psprintf("    %s", line));
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &null);
+	}
+}
+
+static void
+explain_layers(ReturnSetInfo *rsinfo, const ViewRow *row)
+{
+	ViewDef *def = analyse_stored(row->id, guard_owner_of(row->view));
+	FoldState *states;
+	StreamRow stream;
+
+	put_lines(rsinfo, "stream layer, over each micro-batch:", sql_fold(def, &states));
+	if (catalog_stream(row->stream, &stream) && OidIsValid(stream.archive))
+	{
+		Computation *c = compute_open(row);
+
+		put_lines(rsinfo, "batch layer, for each chunk of a refresh:", sql_clear(def, row->id, false));
+		put_lines(rsinfo, "",
+				  sql_compute(def, row->id, &c->source, false, sql_below_cut(&c->source), PANES_WITHIN));
+		put_lines(rsinfo, "", sql_clear(def, row->id, true));
+	}
+	else
+		put_lines(rsinfo, "batch layer:", "none: the stream has no archive");
+	put_lines(rsinfo, "both layers merged:", sql_merged_view(def, row->id));
+	put_lines(rsinfo, "serving view:",
+			  sql_serving_view(def, row->id,
+							   quote_qualified_identifier(get_namespace_name(get_rel_namespace(row->view)),
+														  get_rel_name(row->view)),
+							   get_relname_relid(psprintf("merged_%d", row->id),
+												 get_namespace_oid("streambatch_state", false))));
+}
+
+Datum
+streambatch_explain(PG_FUNCTION_ARGS)
+{
+	Oid view = PG_GETARG_OID(0);
+	ViewRow row;
+	Guard guard;
+
+	catalog_require_view(view, &row);
+	if (pg_class_aclcheck(view, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(view));
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	(void) stream_open(row.stream); /* locked before the view's objects */
+	guard_enter(&guard, InvalidOid, row.settings);
+	explain_layers((ReturnSetInfo *) fcinfo->resultinfo, &row);
+	guard_leave(&guard);
+	return (Datum) 0;
+}

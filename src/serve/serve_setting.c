@@ -1,0 +1,25 @@
+/*
+ * serve_setting.c
+ *		Which layers a session is served, as the setting streambatch.serve says.
+ */
+#include "postgres.h"
+
+#include "common/export.h"
+#include "common/guc.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+STREAMBATCH_FUNCTION(streambatch_serves);
+
+/*
+ * streambatch._serves(layer): whether this session reads the layer; a condition that the planner evaluates
+ * once
+ */
+Datum
+streambatch_serves(PG_FUNCTION_ARGS)
+{
+	char *layer = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	bool batch = strcmp(layer, "batch") == 0;
+
+	PG_RETURN_BOOL(guc_serve == SERVE_MERGED || guc_serve == (batch ? SERVE_BATCH : SERVE_STREAM));
+}

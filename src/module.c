@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "common/guc.h"
+#include "common/settings.h"
 #include "common/slots.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -19,7 +19,7 @@ extern PGDLLEXPORT void _PG_init(void);
 void
 _PG_init(void)
 {
-	guc_define();
+	settings_define();
 	hooks_install();
 	narrow_install();
 	/*

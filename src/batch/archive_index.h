@@ -2,8 +2,8 @@
  * archive_index.h
  *		The archive's block range indexes.
  */
-#ifndef ARCHIVE_INDEX_H
-#define ARCHIVE_INDEX_H
+#ifndef STREAMBATCH_ARCHIVE_INDEX_H
+#define STREAMBATCH_ARCHIVE_INDEX_H
 
 /*
  * Bring them up to date, so that a chunk reads the blocks of its panes and not the whole table: pages that
@@ -12,4 +12,4 @@
  */
 extern void archive_index_summarise(Oid archive);
 
-#endif /* ARCHIVE_INDEX_H */
+#endif /* STREAMBATCH_ARCHIVE_INDEX_H */

@@ -5,8 +5,8 @@
  * It runs as the view's owner under the settings noted with the view, and its text must be generated there,
  * too: between batch_statement_begin() and batch_statement_end(), in which SPI's own context is current.
  */
-#ifndef BATCH_STATEMENT_H
-#define BATCH_STATEMENT_H
+#ifndef STREAMBATCH_BATCH_STATEMENT_H
+#define STREAMBATCH_BATCH_STATEMENT_H
 
 #include "batch/computation.h"
 #include "common/guard.h"
@@ -37,4 +37,4 @@ extern ParamListInfo batch_statement_parameters(const Computation *c, const Batc
 
 extern void batch_statement_end(const Guard *guard);
 
-#endif /* BATCH_STATEMENT_H */
+#endif /* STREAMBATCH_BATCH_STATEMENT_H */

@@ -6,7 +6,7 @@
 
 #include "batch/batch_statement.h"
 #include "batch/chunk_plan.h"
-#include "common/guc.h"
+#include "common/settings.h"
 #include "utils/timestamp.h"
 
 /*
@@ -125,7 +125,7 @@ chunk_plan_chunks(const Computation *c, const Cut *cut, TimeRanges ranges)
 		TimestampTz first = 0;
 		TimestampTz last = 0;
 		int64 count = c->def->has_window ? extent(c, cut, range, &first, &last) : 0;
-		int64 pieces = Max(1, (count + guc_refresh_chunk_rows - 1) / guc_refresh_chunk_rows);
+		int64 pieces = Max(1, (count + setting_refresh_chunk_rows - 1) / setting_refresh_chunk_rows);
 		TimestampTz from = range->from;
 
 		for (int64 p = 1; p <= pieces; p++)

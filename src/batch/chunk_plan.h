@@ -4,8 +4,8 @@
  *
  * A chunk is computed in one transaction and holds whole panes. Results are allocated in the current context.
  */
-#ifndef CHUNK_PLAN_H
-#define CHUNK_PLAN_H
+#ifndef STREAMBATCH_CHUNK_PLAN_H
+#define STREAMBATCH_CHUNK_PLAN_H
 
 #include "batch/computation.h"
 #include "batch/time_ranges.h"
@@ -31,4 +31,4 @@ extern TimeRanges chunk_plan_ranges(const Computation *c, RefreshRange asked, in
 /* Ranges cut into chunks that hold about refresh_chunk_rows events each. */
 extern TimeRanges chunk_plan_chunks(const Computation *c, const Cut *cut, TimeRanges ranges);
 
-#endif /* CHUNK_PLAN_H */
+#endif /* STREAMBATCH_CHUNK_PLAN_H */

@@ -2,8 +2,8 @@
  * computation.h
  *		Exact states of a hybrid view computed from its archive.
  */
-#ifndef COMPUTATION_H
-#define COMPUTATION_H
+#ifndef STREAMBATCH_COMPUTATION_H
+#define STREAMBATCH_COMPUTATION_H
 
 #include "batch/cut.h"
 #include "common/catalog_view.h"
@@ -49,4 +49,4 @@ extern int64 compute_history(const Computation *c, const Cut *cut, TimestampTz c
 /* Stream rows, of an epoch, of what the archive holds from one cut on below another. */
 extern int64 compute_between(const Computation *c, const Cut *from, const Cut *to, int64 epoch);
 
-#endif /* COMPUTATION_H */
+#endif /* STREAMBATCH_COMPUTATION_H */

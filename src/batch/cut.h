@@ -2,8 +2,8 @@
  * cut.h
  *		A cut through a stream: the positions below which its events are meant.
  */
-#ifndef CUT_H
-#define CUT_H
+#ifndef STREAMBATCH_CUT_H
+#define STREAMBATCH_CUT_H
 
 #include "utils/array.h"
 
@@ -23,4 +23,4 @@ extern Cut *cut_read(Oid stream);
 /* As bigint[], with a null where nothing has been read. Current context. */
 extern ArrayType *cut_array(const Cut *cut);
 
-#endif /* CUT_H */
+#endif /* STREAMBATCH_CUT_H */

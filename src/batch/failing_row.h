@@ -2,8 +2,8 @@
  * failing_row.h
  *		Which event of the archive makes a computation fail.
  */
-#ifndef FAILING_ROW_H
-#define FAILING_ROW_H
+#ifndef STREAMBATCH_FAILING_ROW_H
+#define STREAMBATCH_FAILING_ROW_H
 
 #include "batch/batch_statement.h"
 
@@ -14,4 +14,4 @@
 extern void failing_row_find(const Computation *c, const char *cut, PaneRange panes,
 							 const BatchParameters *parameters, ErrorData *error);
 
-#endif /* FAILING_ROW_H */
+#endif /* STREAMBATCH_FAILING_ROW_H */

@@ -2,8 +2,8 @@
  * time_ranges.h
  *		Sets of half-open time ranges, as sorted arrays of disjoint ones.
  */
-#ifndef TIME_RANGES_H
-#define TIME_RANGES_H
+#ifndef STREAMBATCH_TIME_RANGES_H
+#define STREAMBATCH_TIME_RANGES_H
 
 #include "common/catalog_batch.h"
 
@@ -20,4 +20,4 @@ extern TimeRanges time_ranges_uncovered(TimestampTz from, TimestampTz to, const 
 /* The same set with [from, to) in it. Current context. */
 extern TimeRanges time_ranges_add(TimeRanges ranges, TimestampTz from, TimestampTz to);
 
-#endif /* TIME_RANGES_H */
+#endif /* STREAMBATCH_TIME_RANGES_H */

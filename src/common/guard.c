@@ -41,7 +41,7 @@ void
 guard_enter(Guard *guard, Oid role, ArrayType *settings)
 {
 	GetUserIdAndSecContext(&guard->user, &guard->sec_context);
-	guard->guc_level = NewGUCNestLevel();
+	guard->setting_level = NewGUCNestLevel();
 	set_local("search_path", "pg_catalog, pg_temp");
 	/* floats must be printed so that they are read back the same */
 	set_local("extra_float_digits", "1");
@@ -62,7 +62,7 @@ guard_enter(Guard *guard, Oid role, ArrayType *settings)
 void
 guard_leave(const Guard *guard)
 {
-	AtEOXact_GUC(false, guard->guc_level);
+	AtEOXact_GUC(false, guard->setting_level);
 	SetUserIdAndSecContext(guard->user, guard->sec_context);
 }
 

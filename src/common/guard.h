@@ -16,7 +16,7 @@ typedef struct Guard
 {
 	Oid user;
 	int sec_context;
-	int guc_level;
+	int setting_level;
 } Guard;
 
 /*

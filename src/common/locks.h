@@ -2,8 +2,8 @@
  * locks.h
  *		Table locks that cannot be half of a deadlock.
  */
-#ifndef LOCKS_H
-#define LOCKS_H
+#ifndef STREAMBATCH_LOCKS_H
+#define STREAMBATCH_LOCKS_H
 
 #include "nodes/pg_list.h"
 
@@ -14,4 +14,4 @@
  */
 extern void locks_take(const List *read, const List *written);
 
-#endif /* LOCKS_H */
+#endif /* STREAMBATCH_LOCKS_H */

@@ -5,8 +5,8 @@
  * What a worker is doing is kept here and not in a table, so that it can be told when nothing can be written.
  * One LWLock guards all slots; it is held for copying only.
  */
-#ifndef SLOTS_H
-#define SLOTS_H
+#ifndef STREAMBATCH_SLOTS_H
+#define STREAMBATCH_SLOTS_H
 
 #include "datatype/timestamp.h"
 
@@ -84,4 +84,4 @@ extern void slots_set_error(int slot, const WorkerError *error); /* NULL: clear 
  */
 extern void slots_leave(int slot, WorkerState state, uint64 requests);
 
-#endif /* SLOTS_H */
+#endif /* STREAMBATCH_SLOTS_H */

@@ -2,8 +2,8 @@
  * analyse.h
  *		What a hybrid view is: its query taken apart into keys, window, states and results.
  */
-#ifndef ANALYSE_H
-#define ANALYSE_H
+#ifndef STREAMBATCH_ANALYSE_H
+#define STREAMBATCH_ANALYSE_H
 
 #include "define/rules.h"
 #include "define/window.h"
@@ -70,4 +70,4 @@ extern ViewDef *analyse_stored(int32 view_id, Oid owner);
 /* Parse and analyse SQL text, which must be one SELECT, in the caller's settings. */
 extern Query *analyse_parse(const char *sql);
 
-#endif /* ANALYSE_H */
+#endif /* STREAMBATCH_ANALYSE_H */

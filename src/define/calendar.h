@@ -5,8 +5,8 @@
  * Times are microseconds since 2000-01-01 00:00: of UTC for instants, of the zone's clock for readings. Nothing
  * here looks at the session's time zone. DT_NOBEGIN and DT_NOEND stand for what is out of range.
  */
-#ifndef CALENDAR_H
-#define CALENDAR_H
+#ifndef STREAMBATCH_CALENDAR_H
+#define STREAMBATCH_CALENDAR_H
 
 #include "datatype/timestamp.h"
 #include "pgtime.h"
@@ -82,4 +82,4 @@ floor_div(int64 dividend, int64 divisor)
 	return dividend / divisor - (dividend % divisor < 0);
 }
 
-#endif /* CALENDAR_H */
+#endif /* STREAMBATCH_CALENDAR_H */

@@ -2,8 +2,8 @@
  * fold_sql.h
  *		The SQL of the stream layer, generated from a view's definition; see print_sql.h.
  */
-#ifndef FOLD_SQL_H
-#define FOLD_SQL_H
+#ifndef STREAMBATCH_FOLD_SQL_H
+#define STREAMBATCH_FOLD_SQL_H
 
 #include "define/analyse.h"
 
@@ -28,4 +28,4 @@ extern char *sql_fold(const ViewDef *def, FoldState **states);
 /* Its columns, expressions over the stream: keys first, then each filter and argument once. */
 extern List *sql_fold_columns(const ViewDef *def, FoldState **states);
 
-#endif /* FOLD_SQL_H */
+#endif /* STREAMBATCH_FOLD_SQL_H */

@@ -2,8 +2,8 @@
  * law.h
  *		The law that an aggregate must keep for its partial results to be combined, tried on sample rows.
  */
-#ifndef LAW_H
-#define LAW_H
+#ifndef STREAMBATCH_LAW_H
+#define STREAMBATCH_LAW_H
 
 #include "define/rule_parts.h"
 #include "utils/array.h"
@@ -16,4 +16,4 @@
 extern void law_check(const ResultDef *results, int nresults, const StateDef *states, Oid owner,
 					  ArrayType *settings);
 
-#endif /* LAW_H */
+#endif /* STREAMBATCH_LAW_H */

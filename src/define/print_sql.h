@@ -5,8 +5,8 @@
  * Callers hold a guard (common/guard.h) while text is generated, here and in the other files *_sql.h, and while
  * it is run: names are printed for that search_path. All results are allocated in the current context.
  */
-#ifndef PRINT_SQL_H
-#define PRINT_SQL_H
+#ifndef STREAMBATCH_PRINT_SQL_H
+#define STREAMBATCH_PRINT_SQL_H
 
 #include "define/analyse.h"
 
@@ -16,4 +16,4 @@ extern char *sql_print(Query *query);
 /* SELECT of expressions, FROM and WHERE as in the view's query; from the stream itself, and not its children. */
 extern Query *sql_select(const ViewDef *def, List *exprs);
 
-#endif /* PRINT_SQL_H */
+#endif /* STREAMBATCH_PRINT_SQL_H */

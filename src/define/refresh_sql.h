@@ -6,8 +6,8 @@
  * timestamptz the range, $4 int[] and $5 bigint[] the positions of the view's dead letters, $6 bigint an epoch,
  * $7 bigint[] a later cut.
  */
-#ifndef REFRESH_SQL_H
-#define REFRESH_SQL_H
+#ifndef STREAMBATCH_REFRESH_SQL_H
+#define STREAMBATCH_REFRESH_SQL_H
 
 #include "define/analyse.h"
 
@@ -61,4 +61,4 @@ extern char *sql_clear(const ViewDef *def, int32 id, bool stream);
 extern char *sql_extent(const ViewDef *def, const BatchSource *source);
 extern char *sql_changed_panes(const ViewDef *def, int32 id);
 
-#endif /* REFRESH_SQL_H */
+#endif /* STREAMBATCH_REFRESH_SQL_H */

@@ -2,8 +2,8 @@
  * relations.h
  *		The relations that running a hybrid view's query locks.
  */
-#ifndef RELATIONS_H
-#define RELATIONS_H
+#ifndef STREAMBATCH_RELATIONS_H
+#define STREAMBATCH_RELATIONS_H
 
 #include "nodes/pg_list.h"
 
@@ -17,4 +17,4 @@ extern Oid relations_query(int32 view_id);
  */
 extern List *relations_read(int32 view_id);
 
-#endif /* RELATIONS_H */
+#endif /* STREAMBATCH_RELATIONS_H */

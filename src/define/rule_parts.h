@@ -6,8 +6,8 @@
  * an aggregate's transition state, before its final function. A state of the batch layer alone is NULL
  * in the stream layer.
  */
-#ifndef RULE_PARTS_H
-#define RULE_PARTS_H
+#ifndef STREAMBATCH_RULE_PARTS_H
+#define STREAMBATCH_RULE_PARTS_H
 
 #include "lib/stringinfo.h"
 #include "nodes/primnodes.h"
@@ -66,4 +66,4 @@ extern void rule_append_literally(StringInfo format, const char *text);
 /* A NULL of a type, in SQL, as part of a format; with a collation, if one is given. */
 extern void rule_append_null(StringInfo format, Oid type, Oid collation);
 
-#endif /* RULE_PARTS_H */
+#endif /* STREAMBATCH_RULE_PARTS_H */

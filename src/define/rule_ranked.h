@@ -2,8 +2,8 @@
  * rule_ranked.h
  *		The rule for streambatch.first(x ORDER BY key) and last(x ORDER BY key).
  */
-#ifndef RULE_RANKED_H
-#define RULE_RANKED_H
+#ifndef STREAMBATCH_RULE_RANKED_H
+#define STREAMBATCH_RULE_RANKED_H
 
 #include "define/rule_parts.h"
 
@@ -14,4 +14,4 @@
 extern bool rule_ranked(const Aggref *aggref, const RuleStream *stream, ResultDef *result, StateDef *parts,
 						int *nparts);
 
-#endif /* RULE_RANKED_H */
+#endif /* STREAMBATCH_RULE_RANKED_H */

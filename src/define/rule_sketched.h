@@ -2,8 +2,8 @@
  * rule_sketched.h
  *		The rules for count(DISTINCT x), percentile_cont and percentile_disc: exact in the batch layer, sketched in the stream layer.
  */
-#ifndef RULE_SKETCHED_H
-#define RULE_SKETCHED_H
+#ifndef STREAMBATCH_RULE_SKETCHED_H
+#define STREAMBATCH_RULE_SKETCHED_H
 
 #include "define/rule_parts.h"
 
@@ -13,4 +13,4 @@
  */
 extern bool rule_sketched(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts);
 
-#endif /* RULE_SKETCHED_H */
+#endif /* STREAMBATCH_RULE_SKETCHED_H */

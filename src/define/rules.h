@@ -2,8 +2,8 @@
  * rules.h
  *		One table of rules: for each aggregate, the states it is kept as, how two states combine and what value they give.
  */
-#ifndef RULES_H
-#define RULES_H
+#ifndef STREAMBATCH_RULES_H
+#define STREAMBATCH_RULES_H
 
 #include "define/rule_parts.h"
 
@@ -15,4 +15,4 @@
 extern void rule_apply(const Aggref *aggref, const RuleStream *stream, ResultDef *result, StateDef *parts,
 					   int *nparts);
 
-#endif /* RULES_H */
+#endif /* STREAMBATCH_RULES_H */

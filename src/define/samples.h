@@ -2,8 +2,8 @@
  * samples.h
  *		Sample values of any type.
  */
-#ifndef SAMPLES_H
-#define SAMPLES_H
+#ifndef STREAMBATCH_SAMPLES_H
+#define STREAMBATCH_SAMPLES_H
 
 #define SAMPLES_MAX 6
 
@@ -13,4 +13,4 @@ extern int samples_of(Oid type, Datum *values);
 /* Raise again an error that is nobody's data's: a cancelled query, a server that stops. */
 extern void samples_reject_error(ErrorData *error);
 
-#endif /* SAMPLES_H */
+#endif /* STREAMBATCH_SAMPLES_H */

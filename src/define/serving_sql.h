@@ -2,8 +2,8 @@
  * serving_sql.h
  *		DDL of the views that users read; see print_sql.h.
  */
-#ifndef SERVING_SQL_H
-#define SERVING_SQL_H
+#ifndef STREAMBATCH_SERVING_SQL_H
+#define STREAMBATCH_SERVING_SQL_H
 
 #include "define/analyse.h"
 
@@ -15,4 +15,4 @@ extern char *sql_serving_view(const ViewDef *def, int32 id, const char *name, Oi
 extern char *sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged,
 							 const char *lateness);
 
-#endif /* SERVING_SQL_H */
+#endif /* STREAMBATCH_SERVING_SQL_H */

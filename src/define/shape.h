@@ -2,8 +2,8 @@
  * shape.h
  *		Shapes of queries: what a hybrid view's query can be made of, and which stream it reads.
  */
-#ifndef SHAPE_H
-#define SHAPE_H
+#ifndef STREAMBATCH_SHAPE_H
+#define STREAMBATCH_SHAPE_H
 
 #include "nodes/parsenodes.h"
 
@@ -25,4 +25,4 @@ extern bool shape_is_joined(const Query *query);
 /* The ordinary relations that the query reads beside its stream. Current context. */
 extern List *shape_relations(const Query *query);
 
-#endif /* SHAPE_H */
+#endif /* STREAMBATCH_SHAPE_H */

@@ -2,16 +2,16 @@
  * sketch.h
  *		Sketches: what the extensions hll and tdigest keep of many values in little space.
  */
-#ifndef SKETCH_H
-#define SKETCH_H
+#ifndef STREAMBATCH_SKETCH_H
+#define STREAMBATCH_SKETCH_H
 
 /*
  * HyperLogLog: 2^12 registers of 5 bits, 2.5 kB at most; up to 320 different values are kept as they are (their hashes of 64
  * bits). t-digest: compression 200, 1.7 kB. Smaller states stay in the row of a state table; larger ones are
  * written anew out of line at every flush.
  */
-#define SKETCH_HLL_LOG2M 12
-#define SKETCH_HLL_REGWIDTH 5
+#define STREAMBATCH_SKETCH_HLL_LOG2M 12
+#define STREAMBATCH_SKETCH_HLL_REGWIDTH 5
 #define SKETCH_TDIGEST_COMPRESSION 200
 
 /*
@@ -23,4 +23,4 @@ extern Oid sketch_type(const char *name);
 /* The schema that the extension is in. */
 extern Oid sketch_namespace(Oid type);
 
-#endif /* SKETCH_H */
+#endif /* STREAMBATCH_SKETCH_H */

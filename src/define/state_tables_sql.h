@@ -2,12 +2,12 @@
  * state_tables_sql.h
  *		DDL of the tables that a view's states are stored in; see print_sql.h.
  */
-#ifndef STATE_TABLES_SQL_H
-#define STATE_TABLES_SQL_H
+#ifndef STREAMBATCH_STATE_TABLES_SQL_H
+#define STREAMBATCH_STATE_TABLES_SQL_H
 
 #include "define/analyse.h"
 
 /* The state tables of both layers and their indexes; a list of char *. */
 extern List *sql_state_tables(const ViewDef *def, int32 id);
 
-#endif /* STATE_TABLES_SQL_H */
+#endif /* STREAMBATCH_STATE_TABLES_SQL_H */

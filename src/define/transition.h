@@ -7,8 +7,8 @@
  * its argument types. Nobody but these functions can make a value of that type, so that deserialisation
  * functions, which believe what they read, see nothing else.
  */
-#ifndef TRANSITION_H
-#define TRANSITION_H
+#ifndef STREAMBATCH_TRANSITION_H
+#define STREAMBATCH_TRANSITION_H
 
 #include "executor/executor.h"
 #include "fmgr.h"
@@ -129,4 +129,4 @@ transition_advance(Transition *t, TransitionValue *state)
 		transition_keep(t, state, result, call->isnull);
 }
 
-#endif /* TRANSITION_H */
+#endif /* STREAMBATCH_TRANSITION_H */

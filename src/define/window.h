@@ -2,8 +2,8 @@
  * window.h
  *		Windows of a query: how they are recognised, the panes that they are made of, and the SQL of both.
  */
-#ifndef WINDOW_H
-#define WINDOW_H
+#ifndef STREAMBATCH_WINDOW_H
+#define STREAMBATCH_WINDOW_H
 
 #include "datatype/timestamp.h"
 #include "define/windowshape.h"
@@ -75,4 +75,4 @@ extern char *window_call_sql(const StreamWindow *window, WindowEdge edge, const 
 extern char *window_gap_sql(const StreamWindow *window);
 extern char *window_margin_sql(const StreamWindow *window);
 
-#endif /* WINDOW_H */
+#endif /* STREAMBATCH_WINDOW_H */

@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "common/export.h"
-#include "common/guc.h"
+#include "common/settings.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 
@@ -21,5 +21,5 @@ streambatch_serves(PG_FUNCTION_ARGS)
 	char *layer = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	bool batch = strcmp(layer, "batch") == 0;
 
-	PG_RETURN_BOOL(guc_serve == SERVE_MERGED || guc_serve == (batch ? SERVE_BATCH : SERVE_STREAM));
+	PG_RETURN_BOOL(setting_serve == SERVE_MERGED || setting_serve == (batch ? SERVE_BATCH : SERVE_STREAM));
 }

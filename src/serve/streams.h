@@ -2,8 +2,8 @@
  * streams.h
  *		A stream's start: its row, its archive, and the wish for its worker.
  */
-#ifndef STREAMS_H
-#define STREAMS_H
+#ifndef STREAMBATCH_STREAMS_H
+#define STREAMBATCH_STREAMS_H
 
 #include "common/catalog_stream.h"
 
@@ -25,4 +25,4 @@ extern void streams_retry_at_commit(Oid relid);
 /* Warn where no worker can run, or the broker does not know the topic. */
 extern void streams_warn(Oid relid);
 
-#endif /* STREAMS_H */
+#endif /* STREAMBATCH_STREAMS_H */

@@ -20,11 +20,11 @@
 #include "access/reloptions.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
-#include "common/guc.h"
+#include "common/settings.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
-#include "source/client_calls.h"
 #include "source/brokers.h"
+#include "source/client_calls.h"
 #include "source/connection.h"
 #include "source/option_rule.h"
 #include "source/properties.h"
@@ -131,7 +131,7 @@ connection_open(Connection *connection, Oid server_id, Oid role, ConnectionKind 
 	}
 	PG_END_TRY();
 
-	argument = client_argument(connection, guc_allowed_brokers != NULL ? guc_allowed_brokers : "");
+	argument = client_argument(connection, setting_allowed_brokers != NULL ? setting_allowed_brokers : "");
 	rd_kafka_conf_set_opaque(conf, argument);
 	rd_kafka_conf_set_log_cb(conf, NULL);
 	rd_kafka_conf_set_error_cb(conf, on_error);
@@ -255,7 +255,7 @@ static void
 set_queue(rd_kafka_conf_t *conf, ConnectionKind kind)
 {
 	bool backoff = knows_property("fetch.queue.backoff.ms");
-	int kb = guc_prefetch_kb;
+	int kb = setting_prefetch_kb;
 
 	if (backoff)
 	{

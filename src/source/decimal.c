@@ -10,8 +10,8 @@
 
 #include <float.h>
 
-#include "utils/numeric.h"
 #include "source/decimal.h"
+#include "utils/numeric.h"
 
 #define MAX_DIGITS 19 /* so that the mantissa fits in 64 bits */
 #define MAX_POWER 18

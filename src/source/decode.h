@@ -2,12 +2,12 @@
  * decode.h
  *		Messages into rows: payload fields and metadata as Datums of the stream's column types.
  */
-#ifndef DECODE_H
-#define DECODE_H
+#ifndef STREAMBATCH_DECODE_H
+#define STREAMBATCH_DECODE_H
 
 #include "nodes/bitmapset.h"
-#include "source/message.h"
 #include "source/layout.h"
+#include "source/message.h"
 
 typedef struct Decoder Decoder;
 
@@ -25,4 +25,4 @@ extern Decoder *decoder_create(const MessageLayout *layout, const Bitmapset *att
  */
 extern void decoder_decode(Decoder *decoder, const Message *message, Datum *values, bool *isnull);
 
-#endif /* DECODE_H */
+#endif /* STREAMBATCH_DECODE_H */

@@ -11,8 +11,8 @@
 #include <librdkafka/rdkafka.h>
 
 #include "mb/pg_wchar.h"
-#include "source/message.h"
 #include "source/headers.h"
+#include "source/message.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 

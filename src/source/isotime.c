@@ -11,9 +11,9 @@
 #include <math.h>
 
 #include "common/int.h"
+#include "source/isotime.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
-#include "source/isotime.h"
 
 /* A point of the calendar, and what the text says of its zone. */
 typedef struct IsoTime

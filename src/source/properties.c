@@ -18,7 +18,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "commands/defrem.h"
-#include "common/guc.h"
+#include "common/settings.h"
 #include "source/brokers.h"
 #include "source/properties.h"
 
@@ -189,7 +189,7 @@ properties_check_privileges(List *options, Oid role)
 void
 properties_check_brokers(const char *servers)
 {
-	char *address = brokers_refused(guc_allowed_brokers, servers);
+	char *address = brokers_refused(setting_allowed_brokers, servers);
 
 	if (address != NULL)
 		ereport(ERROR,

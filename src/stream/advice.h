@@ -2,8 +2,8 @@
  * advice.h
  *		What stands between a worker and its topic, in words for streambatch.stat_stream.
  */
-#ifndef ADVICE_H
-#define ADVICE_H
+#ifndef STREAMBATCH_ADVICE_H
+#define STREAMBATCH_ADVICE_H
 
 #include "common/slots.h"
 #include "source/consumer.h"
@@ -19,4 +19,4 @@ extern void advice_no_topic(const Stream *stream, WorkerError *error);
 extern void advice_gap(const Stream *stream, int32 partition, int64 offset, int64 low, int64 high,
 					   WorkerError *error);
 
-#endif /* ADVICE_H */
+#endif /* STREAMBATCH_ADVICE_H */

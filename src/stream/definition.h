@@ -2,8 +2,8 @@
  * definition.h
  *		What a stream's worker works by: everything that follows from the catalog and the foreign table.
  */
-#ifndef DEFINITION_H
-#define DEFINITION_H
+#ifndef STREAMBATCH_DEFINITION_H
+#define STREAMBATCH_DEFINITION_H
 
 #include "stream/intake.h"
 #include "stream/viewfold.h"
@@ -45,4 +45,4 @@ extern bool definition_changed(const Definition *d);
  */
 extern bool definition_current(const Definition *d, StreamRow *row);
 
-#endif /* DEFINITION_H */
+#endif /* STREAMBATCH_DEFINITION_H */

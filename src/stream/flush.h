@@ -2,8 +2,8 @@
  * flush.h
  *		The flush: what was folded becomes visible, in the transaction that moves the positions.
  */
-#ifndef FLUSH_H
-#define FLUSH_H
+#ifndef STREAMBATCH_FLUSH_H
+#define STREAMBATCH_FLUSH_H
 
 #include "stream/viewfold.h"
 
@@ -31,4 +31,4 @@ typedef enum FlushResult
  */
 extern FlushResult flush_write(const FlushJob *job);
 
-#endif /* FLUSH_H */
+#endif /* STREAMBATCH_FLUSH_H */

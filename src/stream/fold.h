@@ -2,8 +2,8 @@
  * fold.h
  *		The fold: aggregate states of the groups touched since the last flush, in memory.
  */
-#ifndef FOLD_H
-#define FOLD_H
+#ifndef STREAMBATCH_FOLD_H
+#define STREAMBATCH_FOLD_H
 
 #include "define/fold_sql.h"
 #include "executor/tuptable.h"
@@ -55,4 +55,4 @@ extern void fold_group(Fold *fold, int64 i, FoldGroup *group);
  */
 extern Datum fold_combine(Fold *fold, int state, Datum a, Datum b, bool *isnull);
 
-#endif /* FOLD_H */
+#endif /* STREAMBATCH_FOLD_H */

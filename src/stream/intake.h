@@ -2,11 +2,11 @@
  * intake.h
  *		Messages taken from the consumer, as a micro-batch of decoded rows.
  */
-#ifndef INTAKE_H
-#define INTAKE_H
+#ifndef STREAMBATCH_INTAKE_H
+#define STREAMBATCH_INTAKE_H
 
-#include "source/micro_batch.h"
 #include "source/decode.h"
+#include "source/micro_batch.h"
 #include "source/stream.h"
 #include "stream/letters.h"
 #include "stream/positions.h"
@@ -40,4 +40,4 @@ extern void intake_remove(Intake *intake, const bool *removed);
 
 extern void intake_clear(Intake *intake);
 
-#endif /* INTAKE_H */
+#endif /* STREAMBATCH_INTAKE_H */

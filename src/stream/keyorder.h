@@ -2,8 +2,8 @@
  * keyorder.h
  *		Groups in the order of the index over their keys, so that its pages are visited once.
  */
-#ifndef KEYORDER_H
-#define KEYORDER_H
+#ifndef STREAMBATCH_KEYORDER_H
+#define STREAMBATCH_KEYORDER_H
 
 #include "define/analyse.h"
 
@@ -26,4 +26,4 @@ extern void keyorder_prepare(KeyOrder *order, KeyedGroup *group);
 
 extern void keyorder_sort(KeyOrder *order, KeyedGroup *groups, int64 n);
 
-#endif /* KEYORDER_H */
+#endif /* STREAMBATCH_KEYORDER_H */

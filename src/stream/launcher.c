@@ -18,7 +18,7 @@
 #include "catalog/pg_database.h"
 #include "commands/extension.h"
 #include "common/catalog_stream.h"
-#include "common/guc.h"
+#include "common/settings.h"
 #include "common/slots.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -155,7 +155,7 @@ streambatch_launcher_main(Datum main_arg)
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	before_shmem_exit(forget_launcher, (Datum) 0);
 	slots_set_launcher(MyProcPid);
-	if (guc_autostart)
+	if (setting_autostart)
 		databases = list_databases(TopMemoryContext);
 	for (;;)
 	{

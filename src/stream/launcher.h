@@ -2,8 +2,8 @@
  * launcher.h
  *		The launcher: a background worker that starts the streams' workers.
  */
-#ifndef LAUNCHER_H
-#define LAUNCHER_H
+#ifndef STREAMBATCH_LAUNCHER_H
+#define STREAMBATCH_LAUNCHER_H
 
 #include "fmgr.h"
 
@@ -13,4 +13,4 @@ extern void launcher_register(void);
 extern PGDLLEXPORT void streambatch_launcher_main(Datum main_arg);
 extern PGDLLEXPORT void streambatch_scanner_main(Datum main_arg);
 
-#endif /* LAUNCHER_H */
+#endif /* STREAMBATCH_LAUNCHER_H */

@@ -2,8 +2,8 @@
  * letters.h
  *		Dead letters of the transaction at hand, until the flush writes them.
  */
-#ifndef LETTERS_H
-#define LETTERS_H
+#ifndef STREAMBATCH_LETTERS_H
+#define STREAMBATCH_LETTERS_H
 
 #include "common/catalog_stream.h"
 #include "source/message.h"
@@ -38,4 +38,4 @@ extern bool letters_nobodys(int sqlerrcode);
  */
 extern void letters_reject_error(ErrorData *error);
 
-#endif /* LETTERS_H */
+#endif /* STREAMBATCH_LETTERS_H */

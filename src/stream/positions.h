@@ -2,8 +2,8 @@
  * positions.h
  *		Where the worker stands in each partition: stored, and read ahead of what is stored.
  */
-#ifndef POSITIONS_H
-#define POSITIONS_H
+#ifndef STREAMBATCH_POSITIONS_H
+#define STREAMBATCH_POSITIONS_H
 
 #include "common/catalog_stream.h"
 #include "source/consumer.h"
@@ -68,4 +68,4 @@ extern void positions_write(const Positions *positions, Oid stream);
 
 extern bool positions_all_at_end(const Positions *positions);
 
-#endif /* POSITIONS_H */
+#endif /* STREAMBATCH_POSITIONS_H */

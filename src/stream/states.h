@@ -2,8 +2,8 @@
  * states.h
  *		Writing a fold into the stream layer's state table.
  */
-#ifndef STATES_H
-#define STATES_H
+#ifndef STREAMBATCH_STATES_H
+#define STREAMBATCH_STATES_H
 
 #include "stream/fold.h"
 #include "stream/written.h"
@@ -18,4 +18,4 @@
 extern int64 states_write(Relation rel, const ViewDef *def, Fold *fold, Written *written, int64 epoch,
 						  bool append);
 
-#endif /* STATES_H */
+#endif /* STREAMBATCH_STATES_H */

@@ -22,7 +22,7 @@
 
 #include "catalog/namespace.h"
 #include "common/guard.h"
-#include "common/guc.h"
+#include "common/settings.h"
 #include "common/subtransaction.h"
 #include "define/relations.h"
 #include "executor/spi.h"
@@ -108,7 +108,7 @@ viewfold_open(const ViewRow *row)
 	guard_enter(&guard, vf->owner, vf->row.settings);
 	vf->fold = fold_create(vf->def, vf->columns);
 	guard_leave(&guard);
-	vf->written = written_create((Size) guc_work_mem_kb * 1024 / WRITTEN_SHARE);
+	vf->written = written_create((Size) setting_work_mem_kb * 1024 / WRITTEN_SHARE);
 	MemoryContextSwitchTo(old);
 	return vf;
 }

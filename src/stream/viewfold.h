@@ -2,8 +2,8 @@
  * viewfold.h
  *		One hybrid view in the worker: its fold query run over micro-batches, and what it makes of failing rows.
  */
-#ifndef VIEWFOLD_H
-#define VIEWFOLD_H
+#ifndef STREAMBATCH_VIEWFOLD_H
+#define STREAMBATCH_VIEWFOLD_H
 
 #include "common/catalog_stream.h"
 #include "common/catalog_view.h"
@@ -80,4 +80,4 @@ extern const ErrorData *viewfold_failure(const ViewFold *vf);
 extern void viewfold_stored(ViewFold *vf);
 extern void viewfold_dropped(ViewFold *vf);
 
-#endif /* VIEWFOLD_H */
+#endif /* STREAMBATCH_VIEWFOLD_H */

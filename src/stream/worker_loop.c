@@ -15,7 +15,7 @@
  */
 #include "postgres.h"
 
-#include "common/guc.h"
+#include "common/settings.h"
 #include "miscadmin.h"
 #include "stream/flush_transaction.h"
 #include "stream/housekeeping.h"
@@ -48,7 +48,7 @@ flush_due(const Worker *w, bool queue_empty)
 	TimestampTz now = GetCurrentTimestamp();
 	int64 stretch = Min(10 * w->flush_cost, w->d.max_staleness);
 
-	if (w->careful > 0 || fold_size(w) > (Size) guc_work_mem_kb * 1024)
+	if (w->careful > 0 || fold_size(w) > (Size) setting_work_mem_kb * 1024)
 		return 0;
 	if (queue_empty)
 		return w->last_flush_end + stretch - now;

@@ -2,8 +2,8 @@
  * written.h
  *		Which groups a state table may have rows of under the present epoch: most need not be looked up.
  */
-#ifndef WRITTEN_H
-#define WRITTEN_H
+#ifndef STREAMBATCH_WRITTEN_H
+#define STREAMBATCH_WRITTEN_H
 
 typedef struct Written Written;
 
@@ -22,4 +22,4 @@ extern void written_begin(Written *written, int64 epoch, bool empty);
  */
 extern bool written_note(Written *written, uint32 hash);
 
-#endif /* WRITTEN_H */
+#endif /* STREAMBATCH_WRITTEN_H */

@@ -5,9 +5,9 @@
 #ifndef STREAMBATCH_DECODE_H
 #define STREAMBATCH_DECODE_H
 
+#include "kafka/message.h"
 #include "nodes/bitmapset.h"
 #include "source/layout.h"
-#include "source/message.h"
 
 typedef struct Decoder Decoder;
 

@@ -16,7 +16,7 @@
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "foreign/foreign.h"
-#include "source/option_rule.h"
+#include "kafka/option_rule.h"
 #include "source/options.h"
 #include "source/stream.h"
 #include "utils/builtins.h"

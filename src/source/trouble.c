@@ -9,7 +9,7 @@
  */
 #include "postgres.h"
 
-#include "source/consumer_state.h"
+#include "kafka/consumer_private.h"
 
 #define PARTITION_MEMBER "\"partition\":"
 

@@ -6,7 +6,7 @@
 #define STREAMBATCH_ADVICE_H
 
 #include "common/slots.h"
-#include "source/consumer.h"
+#include "kafka/consumer.h"
 #include "source/stream.h"
 
 /* Fill in error; false where nothing stands in the way. */

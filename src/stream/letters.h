@@ -6,7 +6,7 @@
 #define STREAMBATCH_LETTERS_H
 
 #include "common/catalog_stream.h"
-#include "source/message.h"
+#include "kafka/message.h"
 
 typedef struct Letters
 {

@@ -6,7 +6,7 @@
 #define STREAMBATCH_POSITIONS_H
 
 #include "common/catalog_stream.h"
-#include "source/consumer.h"
+#include "kafka/consumer.h"
 #include "source/stream.h"
 
 typedef struct Position

@@ -5,8 +5,8 @@
 #ifndef STREAMBATCH_PROPERTIES_H
 #define STREAMBATCH_PROPERTIES_H
 
+#include "kafka/option_rule.h"
 #include "nodes/pg_list.h"
-#include "source/option_rule.h"
 
 /* Which of librdkafka's clients take a property: OptionRule's clients. */
 #define PROPERTY_CONSUMER 0x01

@@ -13,9 +13,9 @@
 
 #include "catalog/pg_authid.h"
 #include "commands/defrem.h"
+#include "kafka/option_rule.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "source/option_rule.h"
 #include "utils/acl.h"
 
 static bool find_word(const char *values, const char *value, size_t *first);

@@ -1,12 +1,12 @@
 /*
- * consumer_state.h
- *		What consumer.c, consumer_query.c and trouble.c share of a consumer. Private to them.
+ * consumer_private.h
+ *		What consumer.c, consumer_offsets.c and trouble.c share of a consumer. Private to them.
  */
-#ifndef STREAMBATCH_CONSUMER_STATE_H
-#define STREAMBATCH_CONSUMER_STATE_H
+#ifndef STREAMBATCH_CONSUMER_PRIVATE_H
+#define STREAMBATCH_CONSUMER_PRIVATE_H
 
-#include "source/connection.h"
-#include "source/consumer.h"
+#include "kafka/connection.h"
+#include "kafka/consumer.h"
 #include "utils/timestamp.h"
 
 #define UNIX_TO_PG_USECS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
@@ -54,4 +54,4 @@ extern void trouble_refresh(Consumer *consumer);
 /* The reader of librdkafka's statistics; the argument is the consumer. */
 extern void trouble_on_stats(void *arg, const char *json);
 
-#endif /* STREAMBATCH_CONSUMER_STATE_H */
+#endif /* STREAMBATCH_CONSUMER_PRIVATE_H */

@@ -9,7 +9,7 @@
 #ifndef STREAMBATCH_CONSUMER_H
 #define STREAMBATCH_CONSUMER_H
 
-#include "source/message.h"
+#include "kafka/message.h"
 
 typedef struct Consumer Consumer;
 

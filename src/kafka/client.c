@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include "source/client.h"
+#include "kafka/client.h"
 
 ClientArgument *
 client_argument(void *owner, const char *allowed_brokers)

@@ -18,8 +18,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "kafka/client_calls.h"
 #include "miscadmin.h"
-#include "source/client_calls.h"
 #include "storage/latch.h"
 #include "utils/wait_event.h"
 

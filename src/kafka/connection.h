@@ -5,8 +5,8 @@
 #ifndef STREAMBATCH_CONNECTION_H
 #define STREAMBATCH_CONNECTION_H
 
+#include "kafka/client.h"
 #include "lib/ilist.h"
-#include "source/client.h"
 
 typedef enum ConnectionKind
 {

@@ -13,7 +13,7 @@
 
 #include <ctype.h>
 
-#include "source/brokers.h"
+#include "kafka/brokers.h"
 
 #define SEPARATORS ", \t\n"
 

@@ -23,8 +23,8 @@
 #include <unistd.h>
 
 #include "common/int.h"
+#include "kafka/consumer_private.h"
 #include "miscadmin.h"
-#include "source/consumer_state.h"
 
 static void close_callback(void *arg);
 static void open_wakeup(Consumer *consumer);

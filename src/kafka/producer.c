@@ -12,10 +12,10 @@
  */
 #include "postgres.h"
 
+#include "kafka/connection.h"
+#include "kafka/message_headers.h"
+#include "kafka/producer.h"
 #include "miscadmin.h"
-#include "source/connection.h"
-#include "source/headers.h"
-#include "source/producer.h"
 #include "utils/timestamp.h"
 
 #define POLL_EVERY 1000	 /* messages between looks at delivery reports */

@@ -1,5 +1,5 @@
 /*
- * headers.c
+ * message_headers.c
  *		A message's headers as jsonb: an array of {"key": …, "value": …}, in the order of the message.
  *
  * A value that is valid text becomes a string, one that is not (or that holds a zero byte) a string of "\x"
@@ -10,9 +10,9 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include "kafka/message.h"
+#include "kafka/message_headers.h"
 #include "mb/pg_wchar.h"
-#include "source/headers.h"
-#include "source/message.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 

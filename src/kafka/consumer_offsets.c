@@ -1,5 +1,5 @@
 /*
- * consumer_query.c
+ * consumer_offsets.c
  *		What a consumer asks its brokers: partitions, first and last offsets, offsets of times.
  *
  * Each question is a request and waits, behind pending fetches of the same broker: up to fetch.wait.max.ms.
@@ -10,9 +10,9 @@
 #include "postgres.h"
 
 #include "common/int.h"
+#include "kafka/client_calls.h"
+#include "kafka/consumer_private.h"
 #include "miscadmin.h"
-#include "source/client_calls.h"
-#include "source/consumer_state.h"
 
 int
 consumer_partition_count(Consumer *consumer, int timeout_ms)

@@ -5,7 +5,7 @@
 #ifndef STREAMBATCH_CLIENT_CALLS_H
 #define STREAMBATCH_CLIENT_CALLS_H
 
-#include "source/client.h"
+#include "kafka/client.h"
 
 /*
  * One request, and its answer; interrupts are heard meanwhile, and after it. The latch, where it was set, is set

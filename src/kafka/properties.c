@@ -19,8 +19,8 @@
 
 #include "commands/defrem.h"
 #include "common/settings.h"
-#include "source/brokers.h"
-#include "source/properties.h"
+#include "kafka/brokers.h"
+#include "kafka/properties.h"
 
 #define BOTH (PROPERTY_CONSUMER | PROPERTY_PRODUCER)
 #define MECHANISMS "PLAIN|SCRAM-SHA-256|SCRAM-SHA-512"

@@ -1,13 +1,13 @@
 /*
- * headers.h
+ * message_headers.h
  *		Headers of messages to be sent, as librdkafka has them. Private to source/.
  */
-#ifndef STREAMBATCH_HEADERS_H
-#define STREAMBATCH_HEADERS_H
+#ifndef STREAMBATCH_MESSAGE_HEADERS_H
+#define STREAMBATCH_MESSAGE_HEADERS_H
 
 #include <librdkafka/rdkafka.h>
 
-#include "source/producer.h"
+#include "kafka/producer.h"
 
 /* UTF-8; a value of NULL is none. */
 struct HeaderList
@@ -23,4 +23,4 @@ struct HeaderList
  */
 extern rd_kafka_headers_t *headers_make(const HeaderList *list);
 
-#endif /* STREAMBATCH_HEADERS_H */
+#endif /* STREAMBATCH_MESSAGE_HEADERS_H */

@@ -10,8 +10,8 @@
  * bits). t-digest: compression 200, 1.7 kB. Smaller states stay in the row of a state table; larger ones are
  * written anew out of line at every flush.
  */
-#define STREAMBATCH_SKETCH_HLL_LOG2M 12
-#define STREAMBATCH_SKETCH_HLL_REGWIDTH 5
+#define SKETCH_HLL_LOG2M 12
+#define SKETCH_HLL_REGWIDTH 5
 #define SKETCH_TDIGEST_COMPRESSION 200
 
 /*

@@ -64,7 +64,7 @@ static const Property consumer_fixed[] = {
 	{"allow.auto.create.topics", "false"},
 	{"enable.partition.eof", "true"},
 	{"topic.metadata.refresh.interval.ms", "10000"}, /* new partitions */
-	{"topic.metadata.propagation.max.ms", "3000"}, /* how long a topic may be unknown before it is trouble */
+	{"topic.metadata.propagation.max.ms", "3000"},	 /* how long a topic may be unknown before it is error */
 };
 
 static const Property producer_fixed[] = {

@@ -13,7 +13,7 @@
  * of what can be read; so the last stable offset comes from its statistics, once a second, and from EOF at
  * once. A partition is at its end when EOF said so, or when the position has reached the high watermark.
  *
- * Errors arrive in the same queue. Most are about fetching and become trouble (trouble.c); some are about
+ * Errors arrive in the same queue. Most are about fetching and become error (consumer_errors.c); some are about
  * bytes in the log, and become broken messages.
  */
 #include "postgres.h"
@@ -49,7 +49,7 @@ consumer_open(Oid server, const char *topic, Oid role, bool prefetch)
 	consumer->known_partitions = -1;
 	consumer->connection.arg = consumer;
 	consumer->connection.close = close_callback;
-	consumer->connection.on_stats = prefetch ? trouble_on_stats : NULL;
+	consumer->connection.on_stats = prefetch ? consumer_error_on_stats : NULL;
 	consumer->callback.func = close_callback;
 	consumer->callback.arg = consumer;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &consumer->callback);
@@ -100,8 +100,8 @@ consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n)
 			rd_kafka_consume_stop(consumer->topic, i);
 		consumer->partitions[i].assigned = false;
 	}
-	if (consumer->state.trouble == CONSUMER_OUT_OF_RANGE || consumer->state.trouble == CONSUMER_UNKNOWN_TOPIC)
-		trouble_set(consumer, CONSUMER_FINE, "");
+	if (consumer->state.error == CONSUMER_OUT_OF_RANGE || consumer->state.error == CONSUMER_UNKNOWN_TOPIC)
+		consumer_error_set(consumer, CONSUMER_OK, "");
 	consumer->connection.events.topic_unknown = false;
 	for (int i = 0; i < n; i++)
 	{
@@ -164,7 +164,7 @@ consumer_take(Consumer *consumer, Message *messages, int max, int timeout_ms)
 			elog(LOG, "could not write eventfd: %m");
 	}
 	connection_poll(&consumer->connection, 0);
-	trouble_refresh(consumer);
+	consumer_error_refresh(consumer);
 	return n;
 }
 
@@ -348,13 +348,13 @@ note_event(Consumer *consumer, const rd_kafka_message_t *event)
 			break;
 		case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
 		case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-			trouble_set(consumer, CONSUMER_OUT_OF_RANGE, words);
-			consumer->state.trouble_partition = event->partition;
-			consumer->state.trouble_offset = event->offset;
+			consumer_error_set(consumer, CONSUMER_OUT_OF_RANGE, words);
+			consumer->state.error_partition = event->partition;
+			consumer->state.error_offset = event->offset;
 			break;
 		default:
-			trouble_of_error(consumer, event->err);
-			if (consumer->state.trouble != CONSUMER_FINE && words != NULL)
+			consumer_error_of_error(consumer, event->err);
+			if (consumer->state.error != CONSUMER_OK && words != NULL)
 				strlcpy(consumer->state.message, words, sizeof(consumer->state.message));
 			break;
 	}

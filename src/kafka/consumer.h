@@ -3,7 +3,7 @@
  *		Reading a topic: partitions, positions, messages.
  *
  * A consumer is assigned, never subscribed; it commits nothing to the broker. It is freed with the memory
- * context that it was opened in (reset callback). Broker trouble is state, not an error: only what no retry
+ * context that it was opened in (reset callback). Broker error is state, not an error: only what no retry
  * can mend is raised.
  */
 #ifndef STREAMBATCH_CONSUMER_H
@@ -23,22 +23,22 @@ typedef struct PartitionPosition
 #define CONSUMER_END (-1)
 
 /* What stands in the way at the moment. */
-typedef enum ConsumerTrouble
+typedef enum ConsumerErrorKind
 {
-	CONSUMER_FINE,
+	CONSUMER_OK,
 	CONSUMER_RECONNECTING,	/* brokers away: librdkafka retries by itself */
 	CONSUMER_UNKNOWN_TOPIC, /* the topic is not there (any more) */
-	CONSUMER_OUT_OF_RANGE,	/* a position is outside the log: trouble_partition, trouble_offset say which */
+	CONSUMER_OUT_OF_RANGE,	/* a position is outside the log: error_partition, error_offset say which */
 	CONSUMER_AUTH,			/* authentication or authorization failed */
 	CONSUMER_FATAL
-} ConsumerTrouble;
+} ConsumerErrorKind;
 
 typedef struct ConsumerState
 {
-	ConsumerTrouble trouble;
+	ConsumerErrorKind error;
 	char message[256]; /* librdkafka's words, without secrets */
-	int32 trouble_partition;
-	int64 trouble_offset;
+	int32 error_partition;
+	int64 error_offset;
 } ConsumerState;
 
 /*
@@ -116,7 +116,7 @@ extern void consumer_position(Consumer *consumer, int32 partition, int64 *positi
  */
 extern int consumer_wakeup_fd(Consumer *consumer);
 
-/* The present trouble; refreshed by consumer_take. */
+/* The present error; refreshed by consumer_take. */
 extern const ConsumerState *consumer_state(Consumer *consumer);
 
 #endif /* STREAMBATCH_CONSUMER_H */

@@ -25,13 +25,13 @@ consumer_partition_count(Consumer *consumer, int timeout_ms)
 	count = connection_partition_count(&consumer->connection, consumer->topic, timeout_ms, &err);
 	if (count > 0)
 	{
-		trouble_clear_connection(consumer);
+		consumer_error_clear_connection(consumer);
 		consumer->known_partitions = count;
 		return count;
 	}
-	trouble_refresh(consumer);
-	trouble_of_error(consumer, err);
-	return consumer->state.trouble == CONSUMER_UNKNOWN_TOPIC ? 0 : -1;
+	consumer_error_refresh(consumer);
+	consumer_error_of_error(consumer, err);
+	return consumer->state.error == CONSUMER_UNKNOWN_TOPIC ? 0 : -1;
 }
 
 bool
@@ -68,7 +68,7 @@ consumer_query_offsets(Consumer *consumer, const int32 *partitions, int64 *offse
 		err =
 			client_offsets(&consumer->connection.client, consumer->topic_name, partitions, offsets, n, slice);
 		connection_poll(&consumer->connection, 0);
-		trouble_refresh(consumer);
+		consumer_error_refresh(consumer);
 		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
 			return true;
 		if (err != RD_KAFKA_RESP_ERR__TIMED_OUT && err != RD_KAFKA_RESP_ERR__TRANSPORT &&
@@ -76,7 +76,7 @@ consumer_query_offsets(Consumer *consumer, const int32 *partitions, int64 *offse
 			err != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION)
 			break;
 	}
-	trouble_of_error(consumer, err);
+	consumer_error_of_error(consumer, err);
 	return false;
 }
 

@@ -1,6 +1,6 @@
 /*
  * consumer_private.h
- *		What consumer.c, consumer_offsets.c and trouble.c share of a consumer. Private to them.
+ *		What consumer.c, consumer_offsets.c and consumer_errors.c share of a consumer. Private to them.
  */
 #ifndef STREAMBATCH_CONSUMER_PRIVATE_H
 #define STREAMBATCH_CONSUMER_PRIVATE_H
@@ -39,19 +39,19 @@ struct Consumer
 	MemoryContextCallback callback;
 };
 
-/* Put trouble in the place of what is there, with librdkafka's words. */
-extern void trouble_set(Consumer *consumer, ConsumerTrouble trouble, const char *words);
+/* Put error in the place of what is there, with librdkafka's words. */
+extern void consumer_error_set(Consumer *consumer, ConsumerErrorKind error, const char *words);
 
 /* What the error of a request or of a partition means; nothing where librdkafka gets over it by itself. */
-extern void trouble_of_error(Consumer *consumer, rd_kafka_resp_err_t err);
+extern void consumer_error_of_error(Consumer *consumer, rd_kafka_resp_err_t err);
 
 /* A broker has answered: brokers being away or refusing us is over. */
-extern void trouble_clear_connection(Consumer *consumer);
+extern void consumer_error_clear_connection(Consumer *consumer);
 
 /* Look at what the connection's callbacks have noted. */
-extern void trouble_refresh(Consumer *consumer);
+extern void consumer_error_refresh(Consumer *consumer);
 
 /* The reader of librdkafka's statistics; the argument is the consumer. */
-extern void trouble_on_stats(void *arg, const char *json);
+extern void consumer_error_on_stats(void *arg, const char *json);
 
 #endif /* STREAMBATCH_CONSUMER_PRIVATE_H */

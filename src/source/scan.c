@@ -59,7 +59,7 @@ struct LogScan
 
 static void plan_pass(LogScan *scan, const LogRange *range);
 static void query_offsets(LogScan *scan, const int32 *partitions, int64 *offsets, int n, int64 ask);
-static void raise_trouble(LogScan *scan) pg_attribute_noreturn();
+static void raise_consumer_error(LogScan *scan) pg_attribute_noreturn();
 static bool read_block(LogScan *scan);
 static void drop_finished(LogScan *scan);
 static void wait_for_messages(LogScan *scan);
@@ -149,7 +149,7 @@ plan_pass(LogScan *scan, const LogRange *range)
 	int n = 0;
 
 	if (count <= 0)
-		raise_trouble(scan);
+		raise_consumer_error(scan);
 	scan->npartitions = count;
 	scan->ends = palloc0(count * sizeof(int64));
 	scan->reading = palloc(count * sizeof(int32));
@@ -191,16 +191,16 @@ query_offsets(LogScan *scan, const int32 *partitions, int64 *offsets, int n, int
 	for (int i = 0; i < n; i++)
 		offsets[i] = ask;
 	if (n > 0 && !consumer_query_offsets(scan->consumer, partitions, offsets, n, PATIENCE_MS))
-		raise_trouble(scan);
+		raise_consumer_error(scan);
 }
 
 static void
-raise_trouble(LogScan *scan)
+raise_consumer_error(LogScan *scan)
 {
 	const ConsumerState *state = consumer_state(scan->consumer);
 	const char *topic = scan->stream->topic;
 
-	switch (state->trouble)
+	switch (state->error)
 	{
 		case CONSUMER_UNKNOWN_TOPIC:
 			ereport(
@@ -225,7 +225,7 @@ raise_trouble(LogScan *scan)
 				ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("offset " INT64_FORMAT " of partition %d of topic \"%s\" is not in the log any more",
-						state->trouble_offset, state->trouble_partition, topic),
+						state->error_offset, state->error_partition, topic),
 				 errdetail("librdkafka: %s", state->message),
 				 errhint("Retention has removed it while the query was reading: run the query again.")));
 			break;
@@ -282,11 +282,11 @@ read_block(LogScan *scan)
 			continue;
 		}
 		state = consumer_state(scan->consumer);
-		if (state->trouble != CONSUMER_FINE && state->trouble != CONSUMER_RECONNECTING)
-			raise_trouble(scan);
+		if (state->error != CONSUMER_OK && state->error != CONSUMER_RECONNECTING)
+			raise_consumer_error(scan);
 		if (TimestampDifferenceExceeds(scan->progress, GetCurrentTimestamp(),
-									   state->trouble != CONSUMER_FINE ? PATIENCE_MS : LONG_PATIENCE_MS))
-			raise_trouble(scan);
+									   state->error != CONSUMER_OK ? PATIENCE_MS : LONG_PATIENCE_MS))
+			raise_consumer_error(scan);
 		if (n == 0)
 			wait_for_messages(scan);
 	}

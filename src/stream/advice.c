@@ -26,9 +26,9 @@ advice_no_topic(const Stream *stream, WorkerError *error)
 bool
 advice_for(const ConsumerState *state, const Stream *stream, WorkerError *error)
 {
-	switch (state->trouble)
+	switch (state->error)
 	{
-		case CONSUMER_FINE:
+		case CONSUMER_OK:
 			return false;
 		case CONSUMER_UNKNOWN_TOPIC:
 			advice_no_topic(stream, error);

@@ -42,8 +42,8 @@ void
 offset_gap_handle(Worker *w)
 {
 	const ConsumerState *state = consumer_state(w->consumer);
-	int32 partition = state->trouble_partition;
-	int64 offset = state->trouble_offset;
+	int32 partition = state->error_partition;
+	int64 offset = state->error_offset;
 	int64 low;
 	int64 high;
 	WorkerError error;

@@ -114,7 +114,7 @@ report_state(Worker *w)
 {
 	bool at_end = positions_all_at_end(&w->positions);
 
-	if (consumer_state(w->consumer)->trouble == CONSUMER_OUT_OF_RANGE)
+	if (consumer_state(w->consumer)->error == CONSUMER_OUT_OF_RANGE)
 	{
 		offset_gap_handle(w);
 		return;

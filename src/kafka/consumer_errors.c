@@ -1,11 +1,11 @@
 /*
- * trouble.c
+ * consumer_errors.c
  *		What stands in a consumer's way, from three sources: errors of requests and partitions, the connection's callbacks, statistics.
  *
  * Brokers being away and refused authentication end by themselves, when a request is answered or the
  * statistics show a broker that is up: messages prove nothing, since they may have waited in the queue. An
  * offset out of range and an unknown topic end with the next assignment, for only the caller can know what to
- * do. Fatal trouble does not end.
+ * do. Fatal error does not end.
  */
 #include "postgres.h"
 
@@ -16,17 +16,17 @@
 static bool has_member(const char *text, const char *end, const char *member, int64 *number);
 
 void
-trouble_set(Consumer *consumer, ConsumerTrouble trouble, const char *words)
+consumer_error_set(Consumer *consumer, ConsumerErrorKind error, const char *words)
 {
-	consumer->state.trouble = trouble;
+	consumer->state.error = error;
 	strlcpy(consumer->state.message, words != NULL ? words : "", sizeof(consumer->state.message));
-	consumer->state.trouble_partition = -1;
-	consumer->state.trouble_offset = -1;
+	consumer->state.error_partition = -1;
+	consumer->state.error_offset = -1;
 }
 
 /* Where brokers are away, the connection's own words say more than the error. */
 void
-trouble_of_error(Consumer *consumer, rd_kafka_resp_err_t err)
+consumer_error_of_error(Consumer *consumer, rd_kafka_resp_err_t err)
 {
 	const char *words = rd_kafka_err2str(err);
 	const ConnectionEvents *events = &consumer->connection.events;
@@ -36,16 +36,16 @@ trouble_of_error(Consumer *consumer, rd_kafka_resp_err_t err)
 		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
 		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
 		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-			trouble_set(consumer, CONSUMER_UNKNOWN_TOPIC, words);
+			consumer_error_set(consumer, CONSUMER_UNKNOWN_TOPIC, words);
 			break;
 		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
 		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
 		case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
 		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-			trouble_set(consumer, CONSUMER_AUTH, words);
+			consumer_error_set(consumer, CONSUMER_AUTH, words);
 			break;
 		case RD_KAFKA_RESP_ERR__FATAL:
-			trouble_set(consumer, CONSUMER_FATAL, words);
+			consumer_error_set(consumer, CONSUMER_FATAL, words);
 			break;
 		case RD_KAFKA_RESP_ERR__TIMED_OUT:
 		case RD_KAFKA_RESP_ERR__TRANSPORT:
@@ -56,43 +56,43 @@ trouble_of_error(Consumer *consumer, rd_kafka_resp_err_t err)
 		case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
 		case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
 		case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
-			if (consumer->state.trouble != CONSUMER_AUTH)
-				trouble_set(consumer, CONSUMER_RECONNECTING,
-							events->message[0] != '\0' ? events->message : words);
+			if (consumer->state.error != CONSUMER_AUTH)
+				consumer_error_set(consumer, CONSUMER_RECONNECTING,
+								   events->message[0] != '\0' ? events->message : words);
 			break;
 		default:
-			/* passing trouble of one fetch: librdkafka tries again */
+			/* passing error of one fetch: librdkafka tries again */
 			break;
 	}
 }
 
 void
-trouble_clear_connection(Consumer *consumer)
+consumer_error_clear_connection(Consumer *consumer)
 {
 	consumer->connection.events.all_down = false;
 	consumer->connection.events.auth_failed = false;
 	if (!consumer->connection.events.topic_unknown && !consumer->connection.events.fatal)
 		consumer->connection.events.message[0] = '\0';
-	if (consumer->state.trouble == CONSUMER_RECONNECTING || consumer->state.trouble == CONSUMER_AUTH)
-		trouble_set(consumer, CONSUMER_FINE, "");
+	if (consumer->state.error == CONSUMER_RECONNECTING || consumer->state.error == CONSUMER_AUTH)
+		consumer_error_set(consumer, CONSUMER_OK, "");
 }
 
 void
-trouble_refresh(Consumer *consumer)
+consumer_error_refresh(Consumer *consumer)
 {
 	const ConnectionEvents *events = &consumer->connection.events;
 
 	if (events->fatal)
-		trouble_set(consumer, CONSUMER_FATAL, events->message);
-	else if (events->topic_unknown && consumer->state.trouble != CONSUMER_UNKNOWN_TOPIC)
-		trouble_set(consumer, CONSUMER_UNKNOWN_TOPIC, events->message);
-	else if (consumer->state.trouble == CONSUMER_OUT_OF_RANGE ||
-			 consumer->state.trouble == CONSUMER_UNKNOWN_TOPIC)
+		consumer_error_set(consumer, CONSUMER_FATAL, events->message);
+	else if (events->topic_unknown && consumer->state.error != CONSUMER_UNKNOWN_TOPIC)
+		consumer_error_set(consumer, CONSUMER_UNKNOWN_TOPIC, events->message);
+	else if (consumer->state.error == CONSUMER_OUT_OF_RANGE ||
+			 consumer->state.error == CONSUMER_UNKNOWN_TOPIC)
 		return;
 	else if (events->auth_failed)
-		trouble_set(consumer, CONSUMER_AUTH, events->message);
+		consumer_error_set(consumer, CONSUMER_AUTH, events->message);
 	else if (events->all_down)
-		trouble_set(consumer, CONSUMER_RECONNECTING, events->message);
+		consumer_error_set(consumer, CONSUMER_RECONNECTING, events->message);
 }
 
 /*
@@ -101,7 +101,7 @@ trouble_refresh(Consumer *consumer)
  * partition that begins with "partition":N.
  */
 void
-trouble_on_stats(void *arg, const char *json)
+consumer_error_on_stats(void *arg, const char *json)
 {
 	Consumer *consumer = arg;
 	const char *topics = strstr(json, "\"topics\":");
@@ -111,7 +111,7 @@ trouble_on_stats(void *arg, const char *json)
 	if (topics == NULL)
 		return;
 	if (up != NULL && up < topics)
-		trouble_clear_connection(consumer);
+		consumer_error_clear_connection(consumer);
 	for (const char *p = strstr(topics, PARTITION_MEMBER); p != NULL; p = strstr(p, PARTITION_MEMBER))
 	{
 		int partition = atoi(p + strlen(PARTITION_MEMBER));

@@ -3,7 +3,7 @@ EXTENSION = pg_streambatch
 DATA = pg_streambatch--0.1.0.sql
 MODULE_big = pg_streambatch
 SOURCES = $(sort $(wildcard src/*.c src/*/*.c))
-OBJS = $(SOURCES:.c=.o) src/source/json.o
+OBJS = $(SOURCES:.c=.o) src/message/json.o
 
 # nothing is exported but what PostgreSQL calls; up to version 15 its own mark for that is empty
 PG_CPPFLAGS = -Isrc '-DPGDLLEXPORT=__attribute__((visibility("default")))'

@@ -11,7 +11,7 @@
 #include "common/export.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "source/decode.h"
+#include "message/decode.h"
 #include "source/stream.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"

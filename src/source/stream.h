@@ -8,7 +8,7 @@
 #include "access/htup_details.h"
 #include "access/tupdesc.h"
 #include "datatype/timestamp.h"
-#include "source/layout.h"
+#include "message/layout.h"
 
 typedef enum StreamStart
 {

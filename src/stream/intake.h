@@ -5,7 +5,7 @@
 #ifndef STREAMBATCH_INTAKE_H
 #define STREAMBATCH_INTAKE_H
 
-#include "source/decode.h"
+#include "message/decode.h"
 #include "source/micro_batch.h"
 #include "source/stream.h"
 #include "stream/letters.h"

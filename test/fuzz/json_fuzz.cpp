@@ -23,7 +23,7 @@
 
 #include <simdjson.h>
 
-#include "source/json.h"
+#include "message/json.h"
 
 namespace
 {

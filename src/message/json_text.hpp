@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "source/json.h"
+#include "message/json.h"
 
 inline bool
 is_space(char c)

@@ -22,9 +22,9 @@
 
 #include <simdjson.h>
 
-#include "source/json.h"
-#include "source/json_text.hpp"
-#include "source/json_trie.hpp"
+#include "message/json.h"
+#include "message/json_text.hpp"
+#include "message/json_trie.hpp"
 
 namespace
 {

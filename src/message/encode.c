@@ -15,9 +15,9 @@
 
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
+#include "message/encode.h"
+#include "message/path.h"
 #include "miscadmin.h"
-#include "source/encode.h"
-#include "source/path.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/bytea.h"

@@ -10,7 +10,7 @@
 
 #include <float.h>
 
-#include "source/decimal.h"
+#include "message/decimal.h"
 #include "utils/numeric.h"
 
 #define MAX_DIGITS 19 /* so that the mantissa fits in 64 bits */

@@ -5,7 +5,7 @@
 #ifndef STREAMBATCH_PATH_H
 #define STREAMBATCH_PATH_H
 
-#include "source/json.h"
+#include "message/json.h"
 
 /*
  * The steps of an option path: dots separate keys and [n] indexes arrays ("geo.tags[0].name"), or, where it

@@ -1,6 +1,6 @@
 /*
- * input.c
- *		Calling input functions (see input.h).
+ * input_function.c
+ *		Calling input functions (see input_function.h).
  *
  * The settings are pinned by writing the variables behind them for the length of one call: a GUC nest level
  * costs more than most calls. Nothing but the input function runs meanwhile, and the variables are put back
@@ -9,8 +9,8 @@
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
+#include "message/input_function.h"
 #include "miscadmin.h"
-#include "source/input.h"
 #include "utils/lsyscache.h"
 
 #define EXCERPT 60	/* bytes of a payload in a message */

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/json.h"
+#include "message/json.h"
 
 constexpr int NONE = -1;
 

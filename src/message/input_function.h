@@ -1,9 +1,9 @@
 /*
- * input.h
+ * input_function.h
  *		Types' input functions, called so that a hostile text and the session's settings make no difference.
  */
-#ifndef STREAMBATCH_INPUT_H
-#define STREAMBATCH_INPUT_H
+#ifndef STREAMBATCH_INPUT_FUNCTION_H
+#define STREAMBATCH_INPUT_FUNCTION_H
 
 #include "fmgr.h"
 #include "pgtime.h"
@@ -32,4 +32,4 @@ extern Datum input_call(InputFunction *input, const char *text, size_t len);
  */
 extern char *input_excerpt(const char *text, size_t len);
 
-#endif /* STREAMBATCH_INPUT_H */
+#endif /* STREAMBATCH_INPUT_FUNCTION_H */

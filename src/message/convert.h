@@ -5,8 +5,8 @@
 #ifndef STREAMBATCH_CONVERT_H
 #define STREAMBATCH_CONVERT_H
 
-#include "source/json.h"
-#include "source/layout.h"
+#include "message/json.h"
+#include "message/layout.h"
 
 typedef struct Converter Converter;
 

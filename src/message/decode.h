@@ -6,8 +6,8 @@
 #define STREAMBATCH_DECODE_H
 
 #include "kafka/message.h"
+#include "message/layout.h"
 #include "nodes/bitmapset.h"
-#include "source/layout.h"
 
 typedef struct Decoder Decoder;
 

@@ -5,7 +5,7 @@
  * One table says, for each type, which kinds of JSON values it takes and what reads them. The rule behind it:
  * a JSON string means what it would mean as an SQL literal of the type; a number means its value; arrays and
  * objects fit only text, json and jsonb, which take anything, and array types. Plain spellings take the short
- * ways of decimal.c and isotime.c; everything else goes through the type's input function, and both give the
+ * ways of decimal.c and iso_timestamp.c; everything else goes through the type's input function, and both give the
  * same result.
  *
  * Numbers into whole-number types must be whole: 1.0 and 1e3 are, 1.5 is not. Numbers into timestamps count
@@ -19,11 +19,11 @@
 
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
+#include "message/convert.h"
+#include "message/decimal.h"
+#include "message/input_function.h"
+#include "message/iso_timestamp.h"
 #include "miscadmin.h"
-#include "source/convert.h"
-#include "source/decimal.h"
-#include "source/input.h"
-#include "source/isotime.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -319,7 +319,7 @@ as_date(Converter *converter, const JsonCell *cell)
 {
 	DateADT value;
 
-	if (isotime_date(cell->text, cell->len, &value))
+	if (iso_timestamp_date(cell->text, cell->len, &value))
 		return DateADTGetDatum(value);
 	return from_text(converter, cell);
 }
@@ -333,11 +333,11 @@ as_timestamp(Converter *converter, const JsonCell *cell)
 	if (cell->kind == JSON_NUMBER)
 	{
 		value = epoch(converter, cell);
-		if (!zoned && !isotime_local(value, converter->zone, &value))
+		if (!zoned && !iso_timestamp_local(value, converter->zone, &value))
 			out_of_range(converter, cell);
 	}
-	else if (!(zoned ? isotime_timestamptz(cell->text, cell->len, converter->zone, &value)
-					 : isotime_timestamp(cell->text, cell->len, &value)))
+	else if (!(zoned ? iso_timestamp_timestamptz(cell->text, cell->len, converter->zone, &value)
+					 : iso_timestamp_timestamp(cell->text, cell->len, &value)))
 		return from_text(converter, cell);
 
 	if (converter->typmod >= 0)
@@ -368,7 +368,7 @@ epoch(Converter *converter, const JsonCell *cell)
 				 layout->table)));
 	fits = decimal_parse(cell->text, cell->len, &decimal) ? decimal_scaled(&decimal, shift, &microseconds)
 														  : epoch_numeric(cell, shift, &microseconds);
-	if (!fits || !isotime_from_epoch(microseconds, &value))
+	if (!fits || !iso_timestamp_from_epoch(microseconds, &value))
 		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 						errmsg("timestamp out of range: \"%s\"", excerpt(cell->text, cell->len))));
 	return value;

@@ -7,7 +7,7 @@
 
 #include "executor/tuptable.h"
 #include "lib/stringinfo.h"
-#include "source/layout.h"
+#include "message/layout.h"
 
 typedef struct Encoder Encoder;
 

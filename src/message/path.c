@@ -9,7 +9,7 @@
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
-#include "source/path.h"
+#include "message/path.h"
 
 typedef struct PathReader
 {

@@ -17,9 +17,9 @@
 
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
-#include "source/convert.h"
-#include "source/decode.h"
-#include "source/path.h"
+#include "message/convert.h"
+#include "message/decode.h"
+#include "message/path.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 

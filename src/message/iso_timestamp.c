@@ -1,6 +1,6 @@
 /*
- * isotime.c
- *		ISO 8601 and epoch numbers (see isotime.h).
+ * iso_timestamp.c
+ *		ISO 8601 and epoch numbers (see iso_timestamp.h).
  *
  * Only spellings on which timestamptz_in has no choice are taken: four digits of the year first, so that
  * DateStyle has no say, and the zone as an offset or not at all. Leap seconds, 24:00:00, years beyond 9999,
@@ -11,7 +11,7 @@
 #include <math.h>
 
 #include "common/int.h"
-#include "source/isotime.h"
+#include "message/iso_timestamp.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
@@ -38,7 +38,7 @@ static Timestamp iso_local(const IsoTime *iso);
 #define EPOCH_MICROSECONDS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 bool
-isotime_timestamptz(const char *text, size_t len, pg_tz *zone, TimestampTz *value)
+iso_timestamp_timestamptz(const char *text, size_t len, pg_tz *zone, TimestampTz *value)
 {
 	IsoTime iso;
 	struct pg_tm tm;
@@ -64,7 +64,7 @@ isotime_timestamptz(const char *text, size_t len, pg_tz *zone, TimestampTz *valu
 }
 
 bool
-isotime_timestamp(const char *text, size_t len, Timestamp *value)
+iso_timestamp_timestamp(const char *text, size_t len, Timestamp *value)
 {
 	IsoTime iso;
 
@@ -75,7 +75,7 @@ isotime_timestamp(const char *text, size_t len, Timestamp *value)
 }
 
 bool
-isotime_date(const char *text, size_t len, DateADT *value)
+iso_timestamp_date(const char *text, size_t len, DateADT *value)
 {
 	IsoTime iso;
 
@@ -86,13 +86,13 @@ isotime_date(const char *text, size_t len, DateADT *value)
 }
 
 bool
-isotime_from_epoch(int64 microseconds, TimestampTz *value)
+iso_timestamp_from_epoch(int64 microseconds, TimestampTz *value)
 {
 	return !pg_sub_s64_overflow(microseconds, EPOCH_MICROSECONDS, value) && IS_VALID_TIMESTAMP(*value);
 }
 
 bool
-isotime_local(TimestampTz instant, pg_tz *zone, Timestamp *value)
+iso_timestamp_local(TimestampTz instant, pg_tz *zone, Timestamp *value)
 {
 	struct pg_tm tm;
 	fsec_t fsec;

@@ -21,7 +21,7 @@
 #include "parser/parse_func.h"
 #include "parser/parse_node.h"
 #include "parser/parse_relation.h"
-#include "source/stream.h"
+#include "stream_/stream.h"
 
 #define MARK_PARAMETER 8
 

@@ -6,10 +6,10 @@
 #define STREAMBATCH_INTAKE_H
 
 #include "message/decode.h"
-#include "source/micro_batch.h"
-#include "source/stream.h"
 #include "stream/letters.h"
 #include "stream/positions.h"
+#include "stream_/micro_batch.h"
+#include "stream_/stream.h"
 
 #define INTAKE_MAX 4096
 

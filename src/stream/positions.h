@@ -7,7 +7,7 @@
 
 #include "common/catalog_stream.h"
 #include "kafka/consumer.h"
-#include "source/stream.h"
+#include "stream_/stream.h"
 
 typedef struct Position
 {

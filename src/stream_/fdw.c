@@ -4,7 +4,7 @@
  *
  * A scan has one of two sources, chosen when it begins. If the query's environment has a micro-batch of the
  * stream (micro_batch.h), the worker is running a view's query: rows come from there, no connection is opened.
- * Otherwise the log is read ad hoc (scan.h), within the range that the query's conditions on partition,
+ * Otherwise the log is read ad hoc (log_scan.h), within the range that the query's conditions on partition,
  * offset and timestamp leave. Every condition is checked again by the executor.
  *
  * The plan carries the expressions that bound the range (fdw_exprs), how to combine them, and the columns to
@@ -25,10 +25,10 @@
 #include "optimizer/pathnode.h"
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
-#include "source/insert.h"
-#include "source/micro_batch.h"
-#include "source/range.h"
-#include "source/scan.h"
+#include "stream_/insert.h"
+#include "stream_/log_range.h"
+#include "stream_/log_scan.h"
+#include "stream_/micro_batch.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -40,7 +40,7 @@
 /* fdw_private of a scan */
 enum
 {
-	PRIVATE_CONDITIONS, /* list of integer lists, see range.h */
+	PRIVATE_CONDITIONS, /* list of integer lists, see log_range.h */
 	PRIVATE_COLUMNS		/* attribute numbers to decode */
 };
 
@@ -119,7 +119,7 @@ get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *best, List 
 	List *exprs;
 	List *conditions;
 
-	range_collect(stream, rel->relid, quals, &exprs, &conditions);
+	log_range_collect(stream, rel->relid, quals, &exprs, &conditions);
 	return make_foreignscan(tlist, quals, rel->relid, exprs,
 							list_make2(conditions, used_columns(rel, stream)), NIL, NIL, outer);
 }
@@ -194,7 +194,7 @@ iterate_scan(ForeignScanState *node)
 	}
 	if (state->scan == NULL)
 		start_pass(node);
-	(void) scan_next(state->scan, slot);
+	(void) log_scan_next(state->scan, slot);
 	return slot;
 }
 
@@ -224,8 +224,8 @@ start_pass(ForeignScanState *node)
 	StreamScan *state = node->fdw_state;
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 
-	state->range = range_evaluate(state->conditions, state->states, node->ss.ps.ps_ExprContext);
-	state->scan = scan_begin(state->stream, state->role, state->columns, state->range);
+	state->range = log_range_evaluate(state->conditions, state->states, node->ss.ps.ps_ExprContext);
+	state->scan = log_scan_begin(state->stream, state->role, state->columns, state->range);
 	MemoryContextSwitchTo(old);
 }
 
@@ -249,10 +249,10 @@ end_pass(StreamScan *state)
 
 	if (state->scan == NULL)
 		return;
-	scan_counts(state->scan, &messages, &undecodable);
+	log_scan_counts(state->scan, &messages, &undecodable);
 	state->messages += messages;
 	state->undecodable += undecodable;
-	scan_end(state->scan);
+	log_scan_end(state->scan);
 	state->scan = NULL;
 	state->range = NULL;
 	MemoryContextReset(state->context);
@@ -287,18 +287,18 @@ explain_scan(ForeignScanState *node, ExplainState *es)
 	else
 	{
 		if (range == NULL)
-			range = range_evaluate(state->conditions, state->states, node->ss.ps.ps_ExprContext);
-		if (range_partitions_text(range) != NULL)
-			ExplainPropertyText("Partitions", range_partitions_text(range), es);
-		if (range_offsets_text(range) != NULL)
-			ExplainPropertyText("Offsets", range_offsets_text(range), es);
-		if (range_time_text(range) != NULL)
-			ExplainPropertyText("Timestamps", range_time_text(range), es);
+			range = log_range_evaluate(state->conditions, state->states, node->ss.ps.ps_ExprContext);
+		if (log_range_partitions_text(range) != NULL)
+			ExplainPropertyText("Partitions", log_range_partitions_text(range), es);
+		if (log_range_offsets_text(range) != NULL)
+			ExplainPropertyText("Offsets", log_range_offsets_text(range), es);
+		if (log_range_time_text(range) != NULL)
+			ExplainPropertyText("Timestamps", log_range_time_text(range), es);
 	}
 	if (!es->analyze)
 		return;
 	if (state->scan != NULL)
-		scan_counts(state->scan, &messages, &undecodable);
+		log_scan_counts(state->scan, &messages, &undecodable);
 	ExplainPropertyInteger("Messages Read", NULL, state->messages + messages, es);
 	if (state->undecodable + undecodable > 0)
 		ExplainPropertyInteger("Messages Not Decoded", NULL, state->undecodable + undecodable, es);

@@ -1,5 +1,5 @@
 /*
- * scan.c
+ * log_scan.c
  *		One pass over a stream's log, for SELECT.
  *
  * The pass has a fixed end: each partition's last stable offset when it begins, cut by the range of the
@@ -20,8 +20,8 @@
 #include "message/decode.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "source/scan.h"
 #include "storage/latch.h"
+#include "stream_/log_scan.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
@@ -71,7 +71,7 @@ static void leave_out(void *arg, int i, ErrorData *error);
 static void note_undecodable(LogScan *scan, const Message *message, const char *words);
 
 LogScan *
-scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums, const LogRange *range)
+log_scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums, const LogRange *range)
 {
 	LogScan *scan = palloc0(sizeof(LogScan));
 	int natts = Max(1, stream->desc->natts);
@@ -93,7 +93,7 @@ scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums, const LogRa
 }
 
 bool
-scan_next(LogScan *scan, TupleTableSlot *slot)
+log_scan_next(LogScan *scan, TupleTableSlot *slot)
 {
 	int natts = scan->stream->desc->natts;
 	int row;
@@ -111,7 +111,7 @@ scan_next(LogScan *scan, TupleTableSlot *slot)
 }
 
 void
-scan_end(LogScan *scan)
+log_scan_end(LogScan *scan)
 {
 	if (scan->consumer != NULL)
 		consumer_close(scan->consumer);
@@ -131,7 +131,7 @@ scan_end(LogScan *scan)
 }
 
 void
-scan_counts(const LogScan *scan, int64 *messages, int64 *undecodable)
+log_scan_counts(const LogScan *scan, int64 *messages, int64 *undecodable)
 {
 	*messages = scan->taken;
 	*undecodable = scan->undecodable;
@@ -155,7 +155,7 @@ plan_pass(LogScan *scan, const LogRange *range)
 	scan->reading = palloc(count * sizeof(int32));
 	for (int p = 0; p < count; p++)
 	{
-		if (range_has_partition(range, p))
+		if (log_range_has_partition(range, p))
 			scan->reading[n++] = p;
 	}
 	positions = palloc(Max(1, n) * sizeof(PartitionPosition));

@@ -1,14 +1,14 @@
 /*
- * scan.h
+ * log_scan.h
  *		Reading a stream's log once, from and to fixed offsets, as rows.
  */
-#ifndef STREAMBATCH_SCAN_H
-#define STREAMBATCH_SCAN_H
+#ifndef STREAMBATCH_LOG_SCAN_H
+#define STREAMBATCH_LOG_SCAN_H
 
 #include "executor/tuptable.h"
 #include "nodes/bitmapset.h"
-#include "source/range.h"
-#include "source/stream.h"
+#include "stream_/log_range.h"
+#include "stream_/stream.h"
 
 typedef struct LogScan LogScan;
 
@@ -18,15 +18,16 @@ typedef struct LogScan LogScan;
  * connection too. Waits for the broker; raises when it does not answer within a few seconds, and when there
  * is no such topic.
  */
-extern LogScan *scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums, const LogRange *range);
+extern LogScan *log_scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums,
+							   const LogRange *range);
 
 /* Store the next row in the slot, as a virtual tuple valid until the next call; false at the end. */
-extern bool scan_next(LogScan *scan, TupleTableSlot *slot);
+extern bool log_scan_next(LogScan *scan, TupleTableSlot *slot);
 
 /* Close the connection and, if messages were left out, say so in a WARNING. */
-extern void scan_end(LogScan *scan);
+extern void log_scan_end(LogScan *scan);
 
 /* How many messages were taken so far, and how many left out because they did not decode. */
-extern void scan_counts(const LogScan *scan, int64 *messages, int64 *undecodable);
+extern void log_scan_counts(const LogScan *scan, int64 *messages, int64 *undecodable);
 
-#endif /* STREAMBATCH_SCAN_H */
+#endif /* STREAMBATCH_LOG_SCAN_H */

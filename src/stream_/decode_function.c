@@ -1,5 +1,5 @@
 /*
- * decode_sql.c
+ * decode_function.c
  *		streambatch.decode: one payload as a stream would read it.
  *
  * For users who check their payloads and repair dead letters: SELECT * FROM streambatch.decode(NULL::events,
@@ -12,7 +12,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "message/decode.h"
-#include "source/stream.h"
+#include "stream_/stream.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 

@@ -1,13 +1,13 @@
 /*
- * range.h
+ * log_range.h
  *		Conditions on a stream's partition, offset and timestamp columns as the part of the log to read.
  */
-#ifndef STREAMBATCH_RANGE_H
-#define STREAMBATCH_RANGE_H
+#ifndef STREAMBATCH_LOG_RANGE_H
+#define STREAMBATCH_LOG_RANGE_H
 
 #include "nodes/bitmapset.h"
 #include "nodes/execnodes.h"
-#include "source/stream.h"
+#include "stream_/stream.h"
 
 /* A part of the log: never smaller than what the conditions select. */
 typedef struct LogRange
@@ -28,19 +28,20 @@ typedef struct LogRange
  * to compare with (to become the plan's fdw_exprs) and a list of the same length of integer lists that says
  * how (to become its fdw_private).
  */
-extern void range_collect(const Stream *stream, Index relid, List *clauses, List **exprs, List **conditions);
+extern void log_range_collect(const Stream *stream, Index relid, List *clauses, List **exprs,
+							  List **conditions);
 
 /*
  * At execution: evaluate the expressions (ExprState) and combine. The range is allocated in the current
  * context.
  */
-extern LogRange *range_evaluate(List *conditions, List *states, ExprContext *econtext);
+extern LogRange *log_range_evaluate(List *conditions, List *states, ExprContext *econtext);
 
-extern bool range_has_partition(const LogRange *range, int32 partition);
+extern bool log_range_has_partition(const LogRange *range, int32 partition);
 
 /* Words for EXPLAIN, or NULL where there is no bound. */
-extern char *range_partitions_text(const LogRange *range);
-extern char *range_offsets_text(const LogRange *range);
-extern char *range_time_text(const LogRange *range);
+extern char *log_range_partitions_text(const LogRange *range);
+extern char *log_range_offsets_text(const LogRange *range);
+extern char *log_range_time_text(const LogRange *range);
 
-#endif /* STREAMBATCH_RANGE_H */
+#endif /* STREAMBATCH_LOG_RANGE_H */

@@ -1,5 +1,5 @@
 /*
- * range.c
+ * log_range.c
  *		From conditions to a range of the log.
  *
  * Only conditions "column operator expression" that are true at the top level of WHERE count, where the
@@ -22,7 +22,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
-#include "source/range.h"
+#include "stream_/log_range.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -56,7 +56,7 @@ static void apply_time(LogRange *range, const Condition *condition, Datum value)
 static int64 integer_of(Oid type, Datum value);
 
 void
-range_collect(const Stream *stream, Index relid, List *clauses, List **exprs, List **conditions)
+log_range_collect(const Stream *stream, Index relid, List *clauses, List **exprs, List **conditions)
 {
 	ListCell *lc;
 
@@ -75,7 +75,7 @@ range_collect(const Stream *stream, Index relid, List *clauses, List **exprs, Li
 }
 
 LogRange *
-range_evaluate(List *conditions, List *states, ExprContext *econtext)
+log_range_evaluate(List *conditions, List *states, ExprContext *econtext)
 {
 	LogRange *range = palloc0(sizeof(LogRange));
 	ListCell *lc;
@@ -107,14 +107,14 @@ range_evaluate(List *conditions, List *states, ExprContext *econtext)
 }
 
 bool
-range_has_partition(const LogRange *range, int32 partition)
+log_range_has_partition(const LogRange *range, int32 partition)
 {
 	return !range->empty && partition >= range->partition_low && partition <= range->partition_high &&
 		   (!range->has_partitions || bms_is_member(partition, range->partitions));
 }
 
 char *
-range_partitions_text(const LogRange *range)
+log_range_partitions_text(const LogRange *range)
 {
 	StringInfoData text;
 	int p = -1;
@@ -126,7 +126,7 @@ range_partitions_text(const LogRange *range)
 	{
 		while ((p = bms_next_member(range->partitions, p)) >= 0)
 		{
-			if (range_has_partition(range, p))
+			if (log_range_has_partition(range, p))
 				appendStringInfo(&text, "%s%d", text.len > 0 ? ", " : "", p);
 		}
 		return text.len > 0 ? text.data : pstrdup("none");
@@ -141,7 +141,7 @@ range_partitions_text(const LogRange *range)
 }
 
 char *
-range_offsets_text(const LogRange *range)
+log_range_offsets_text(const LogRange *range)
 {
 	if (range->empty)
 		return pstrdup("none");
@@ -155,7 +155,7 @@ range_offsets_text(const LogRange *range)
 }
 
 char *
-range_time_text(const LogRange *range)
+log_range_time_text(const LogRange *range)
 {
 	if (range->empty || !range->has_time)
 		return NULL;

@@ -10,7 +10,7 @@
 #include "miscadmin.h"
 #include "serve/hooks.h"
 #include "serve/narrow.h"
-#include "stream/launcher.h"
+#include "worker/launcher.h"
 
 PG_MODULE_MAGIC;
 

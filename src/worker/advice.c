@@ -1,0 +1,60 @@
+/*
+ * advice.c
+ *		What stands between a worker and its topic, and what to do (see advice.h).
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "worker/advice.h"
+
+static void
+fill(WorkerError *error, int sqlerrcode, const char *message, const char *hint)
+{
+	memset(error, 0, sizeof(*error));
+	error->sqlerrcode = sqlerrcode;
+	strlcpy(error->message, message, sizeof(error->message));
+	strlcpy(error->hint, hint, sizeof(error->hint));
+}
+
+void
+advice_no_topic(const Stream *stream, WorkerError *error)
+{
+	fill(error, ERRCODE_UNDEFINED_OBJECT, psprintf("topic \"%s\" does not exist", stream->topic),
+		 "Create the topic, or correct the option topic of the stream.");
+}
+
+bool
+advice_for(const ConsumerState *state, const Stream *stream, WorkerError *error)
+{
+	switch (state->error)
+	{
+		case CONSUMER_OK:
+			return false;
+		case CONSUMER_UNKNOWN_TOPIC:
+			advice_no_topic(stream, error);
+			break;
+		case CONSUMER_AUTH:
+			fill(error, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, state->message,
+				 "Correct the user mapping, or the rights of its Kafka user.");
+			break;
+		default:
+			fill(error, ERRCODE_CONNECTION_FAILURE, state->message,
+				 "The worker goes on by itself when a broker answers.");
+			break;
+	}
+	return true;
+}
+
+void
+advice_gap(const Stream *stream, int32 partition, int64 offset, int64 low, int64 high, WorkerError *error)
+{
+	const char *name = quote_qualified_identifier(stream->schema, stream->name);
+
+	fill(
+		error, ERRCODE_DATA_EXCEPTION,
+		psprintf("offset %lld of partition %d is gone: the log holds %lld to %lld", (long long) offset,
+				 partition, (long long) low, (long long) high),
+		offset > high
+			? "If the option topic is wrong, correct it. If the topic was truncated, or created anew, drop the stream and its hybrid views, and create them again."
+			: psprintf("ALTER FOREIGN TABLE %s OPTIONS (ADD on_gap 'skip') goes on behind the gap.", name));
+}

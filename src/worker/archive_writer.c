@@ -1,0 +1,410 @@
+/*
+ * archive_writer.c
+ *		Appending events to the archive (see archive_writer.h).
+ *
+ * Two ways. A plain table whose columns are the stream's and the position, without triggers, takes
+ * multi-inserts as COPY makes them. Anything else (partitioned, a partition, foreign, triggers, generated
+ * columns, columns of its own) takes INSERT … SELECT from the rows, which stand in the query's environment. Either way one subtransaction holds the batch. Where a row of a plain table is refused, those
+ * before it are written again without it and the rest goes on behind it, so that each refused row costs one
+ * more insert of the rows between it and the refused row before. In any other table the error may come after
+ * all rows, from a trigger: the batch is halved until the row is alone.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "common/compat.h"
+#include "common/guard.h"
+#include "common/subtransaction.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "worker/archive_writer.h"
+
+#define CHUNK 1000 /* rows of one multi-insert */
+
+struct ArchiveWriter
+{
+	const Stream *stream;
+	Relation rel;
+	MemoryContext context;
+	/* plain tables */
+	bool plain;
+	int *source; /* of each of its columns: index of the stream's column, or one of the two below */
+	EState *estate;
+	ResultRelInfo *result;
+	TupleTableSlot **slots;
+	/* others */
+	TupleDesc desc; /* of what is inserted: the stream's columns, and the position */
+	char *insert;
+};
+
+/* What the INSERT statement reads, given to it as PostgreSQL gives a trigger its transition tables. */
+#define ROWS "_event"
+
+#define FROM_PARTITION (-1)
+#define FROM_OFFSET (-2)
+
+/* One micro-batch on its way into the archive. */
+typedef struct WriteJob
+{
+	ArchiveWriter *w;
+	Intake *intake;
+	Letters *letters;
+	StreamCounts *counts;
+	bool *refused; /* rows that became dead letters; NULL: none */
+	/* the attempt at hand: rows [from, to) */
+	int from;
+	int to;
+	int cursor; /* plain tables: behind the row at hand, for the error path */
+} WriteJob;
+
+/* Where each column of the archive comes from; false where the plain way cannot serve. */
+static bool
+map_columns(ArchiveWriter *w, const char *partition, const char *offset)
+{
+	TupleDesc desc = RelationGetDescr(w->rel);
+
+	w->source = palloc(desc->natts * sizeof(int));
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		int c;
+
+		if (att->attisdropped || att->attgenerated || att->attidentity)
+			return false;
+		for (c = 0; c < w->stream->desc->natts; c++)
+		{
+			const MessageColumn *column = &w->stream->layout.columns[c];
+
+			if (!column->dropped && strcmp(column->name, NameStr(att->attname)) == 0)
+				break;
+		}
+		if (c < w->stream->desc->natts)
+		{
+			if (att->atttypid != w->stream->layout.columns[c].type ||
+				att->atttypmod != w->stream->layout.columns[c].typmod)
+				return false;
+			w->source[i] = c;
+		}
+		else if (strcmp(NameStr(att->attname), partition) == 0 && att->atttypid == INT4OID)
+			w->source[i] = FROM_PARTITION;
+		else if (strcmp(NameStr(att->attname), offset) == 0 && att->atttypid == INT8OID)
+			w->source[i] = FROM_OFFSET;
+		else
+			return false;
+	}
+	return true;
+}
+
+static char *
+qualified_name(Relation rel)
+{
+	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+									  RelationGetRelationName(rel));
+}
+
+/* Describe the rows to be inserted, by the names of the archive's columns. */
+static void
+describe_rows(ArchiveWriter *w, const char *partition, const char *offset)
+{
+	const Stream *stream = w->stream;
+	StringInfoData names;
+	AttrNumber n = 0;
+
+	w->desc = CreateTemplateTupleDesc(stream->desc->natts + 2);
+	w->source = palloc((stream->desc->natts + 2) * sizeof(int));
+	for (int i = 0; i < stream->desc->natts; i++)
+	{
+		const MessageColumn *column = &stream->layout.columns[i];
+
+		if (column->dropped)
+			continue;
+		w->source[n++] = i;
+		TupleDescInitEntry(w->desc, n, column->name, column->type, column->typmod, 0);
+		TupleDescInitEntryCollation(w->desc, n, column->collation);
+	}
+	if (stream_meta_column(stream, META_PARTITION) == 0)
+	{
+		w->source[n++] = FROM_PARTITION;
+		TupleDescInitEntry(w->desc, n, partition, INT4OID, -1, 0);
+	}
+	if (stream_meta_column(stream, META_OFFSET) == 0)
+	{
+		w->source[n++] = FROM_OFFSET;
+		TupleDescInitEntry(w->desc, n, offset, INT8OID, -1, 0);
+	}
+	w->desc->natts = n;
+	initStringInfo(&names);
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "",
+						 quote_identifier(NameStr(TupleDescAttr(w->desc, i)->attname)));
+	w->insert =
+		psprintf("INSERT INTO %s (%s) SELECT %s FROM " ROWS, qualified_name(w->rel), names.data, names.data);
+}
+
+/* Multi-inserts ask nobody. */
+static void
+check_privilege(const Stream *stream, Relation rel)
+{
+	if (pg_class_aclcheck(RelationGetRelid(rel), stream->owner, ACL_INSERT) == ACLCHECK_OK)
+		return;
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("permission denied for table %s", RelationGetRelationName(rel)),
+					errhint("The stream's owner writes its archive: GRANT INSERT ON %s TO %s.",
+							qualified_name(rel), quote_identifier(GetUserNameFromId(stream->owner, false)))));
+}
+
+static void
+open_plain(ArchiveWriter *w)
+{
+	Guard guard;
+
+	w->estate = CreateExecutorState();
+	w->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(w->result, w->rel, 0, NULL, 0);
+	/* constant folding may call what an index's expression or condition calls */
+	guard_enter(&guard, w->stream->owner, NULL);
+	ExecOpenIndices(w->result, false);
+	guard_leave(&guard);
+	w->slots = palloc(CHUNK * sizeof(TupleTableSlot *));
+	for (int i = 0; i < CHUNK; i++)
+		w->slots[i] = table_slot_create(w->rel, NULL);
+}
+
+ArchiveWriter *
+archive_writer_open(const Stream *stream, Oid archive)
+{
+	ArchiveWriter *w = palloc0(sizeof(ArchiveWriter));
+	const char *partition;
+	const char *offset;
+
+	stream_position_columns(stream, &partition, &offset);
+	w->stream = stream;
+	w->context = AllocSetContextCreate(CurrentMemoryContext, "streambatch archive", ALLOCSET_DEFAULT_SIZES);
+	w->rel = try_relation_open(archive, RowExclusiveLock);
+	if (w->rel == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("the archive of stream \"%s\" is gone", stream->name),
+						errhint("Drop the stream and its hybrid views, and create them again.")));
+	check_privilege(stream, w->rel);
+	stream_check_archive(stream, archive);
+	w->plain = w->rel->rd_rel->relkind == RELKIND_RELATION && !w->rel->rd_rel->relispartition &&
+			   w->rel->trigdesc == NULL && map_columns(w, partition, offset);
+	if (w->plain)
+		open_plain(w);
+	else
+		describe_rows(w, partition, offset);
+	return w;
+}
+
+void
+archive_writer_close(ArchiveWriter *w)
+{
+	if (w->plain)
+	{
+		for (int i = 0; i < CHUNK; i++)
+			ExecDropSingleTupleTableSlot(w->slots[i]);
+		ExecCloseIndices(w->result);
+		FreeExecutorState(w->estate);
+	}
+	relation_close(w->rel, NoLock);
+	MemoryContextDelete(w->context);
+}
+
+/* A row as its columns are to be written. */
+static void
+fill_row(const ArchiveWriter *w, const MicroBatch *batch, int row, int natts, Datum *to, bool *to_nulls)
+{
+	const Datum *values = batch->values + (Size) row * batch->natts;
+	const bool *nulls = batch->nulls + (Size) row * batch->natts;
+
+	for (int i = 0; i < natts; i++)
+	{
+		int source = w->source[i];
+
+		to_nulls[i] = source >= 0 && nulls[source];
+		to[i] = source >= 0				   ? values[source]
+				: source == FROM_PARTITION ? Int32GetDatum(batch->partitions[row])
+										   : Int64GetDatum(batch->offsets[row]);
+	}
+}
+
+static void
+write_plain(WriteJob *job)
+{
+	ArchiveWriter *w = job->w;
+	bool constrained = RelationGetDescr(w->rel)->constr != NULL;
+	CommandId cid = GetCurrentCommandId(true);
+
+	w->estate->es_output_cid = cid;
+	for (int start = job->from; start < job->to; start += CHUNK)
+	{
+		int n = Min(CHUNK, job->to - start);
+
+		for (int i = 0; i < n; i++)
+		{
+			job->cursor = start + i + 1;
+			ExecClearTuple(w->slots[i]);
+			fill_row(w, &job->intake->batch, start + i, w->slots[i]->tts_tupleDescriptor->natts,
+					 w->slots[i]->tts_values, w->slots[i]->tts_isnull);
+			ExecStoreVirtualTuple(w->slots[i]);
+			if (constrained)
+				ExecConstraints(w->result, w->slots[i], w->estate);
+		}
+		table_multi_insert(w->rel, w->slots, n, cid, 0, NULL);
+		for (int i = 0; i < n && w->result->ri_NumIndices > 0; i++)
+		{
+			job->cursor = start + i + 1;
+			list_free(compat_insert_index_tuples(w->result, w->slots[i], w->estate));
+		}
+		ResetPerTupleExprContext(w->estate);
+	}
+}
+
+static void
+write_any(WriteJob *job)
+{
+	ArchiveWriter *w = job->w;
+	Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
+	Datum *values = palloc(w->desc->natts * sizeof(Datum));
+	bool *nulls = palloc(w->desc->natts * sizeof(bool));
+	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
+	int rc;
+
+	for (int row = job->from; row < job->to; row++)
+	{
+		fill_row(w, &job->intake->batch, row, w->desc->natts, values, nulls);
+		tuplestore_putvalues(rows, w->desc, values, nulls);
+	}
+	relation->md.name = ROWS;
+	relation->md.tupdesc = w->desc;
+	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
+	relation->md.enrtuples = job->to - job->from;
+	relation->reldata = rows;
+	SPI_connect();
+	rc = SPI_register_relation(relation);
+	if (rc != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register the rows to archive: %s", SPI_result_code_string(rc));
+	rc = SPI_execute(w->insert, false, 0);
+	if (rc != SPI_OK_INSERT)
+		elog(ERROR, "could not write the archive: %s", SPI_result_code_string(rc));
+	SPI_finish();
+	tuplestore_end(rows);
+}
+
+static void
+write_rows(void *arg)
+{
+	WriteJob *job = arg;
+
+	MemoryContextSwitchTo(job->w->context);
+	if (job->w->plain)
+		write_plain(job);
+	else
+		write_any(job);
+}
+
+/* Write rows [from, to): NULL, or the error of one of them, with none of them written. */
+static ErrorData *
+try_write(WriteJob *job, int from, int to)
+{
+	ErrorData *error;
+
+	if (from >= to)
+		return NULL;
+	job->from = job->cursor = from;
+	job->to = to;
+	error = subtransaction_run(write_rows, job, CurrentMemoryContext);
+	if (error == NULL)
+		return NULL;
+	letters_reject_error(error);
+	/* an error of the table, not of a row: nothing can be archived */
+	if (job->w->plain ? job->cursor == from : !letters_is_data(error->sqlerrcode))
+		ReThrowError(error);
+	return error;
+}
+
+/* The row that the archive refused is a dead letter. */
+static void
+refuse(WriteJob *job, int row, ErrorData *error)
+{
+	Intake *intake = job->intake;
+
+	if (job->refused == NULL)
+		job->refused = palloc0(intake->batch.nrows * sizeof(bool));
+	job->refused[row] = true;
+	letters_add(job->letters, &intake->messages[intake->message_of[row]], InvalidOid, error);
+	job->counts->dead++;
+	FreeErrorData(error);
+}
+
+/* Each error is of the row at hand. */
+static void
+write_all_plain(WriteJob *job)
+{
+	int nrows = job->intake->batch.nrows;
+	int from = 0;
+	ErrorData *error;
+
+	while ((error = try_write(job, from, nrows)) != NULL)
+	{
+		int row = job->cursor - 1;
+
+		refuse(job, row, error);
+		/* those before it were good; they raise again only if something else is wrong */
+		error = try_write(job, from, row);
+		if (error != NULL)
+			ReThrowError(error);
+		from = row + 1;
+	}
+}
+
+/*
+ * What comes after the rows (a foreign key, an AFTER trigger) does not tell which one it is about: halve,
+ * until it is alone.
+ */
+static void
+write_all_any(WriteJob *job, int from, int to)
+{
+	ErrorData *error = try_write(job, from, to);
+	int middle = from + (to - from) / 2;
+
+	if (error == NULL)
+		return;
+	if (to - from == 1)
+	{
+		refuse(job, from, error);
+		return;
+	}
+	FreeErrorData(error);
+	CHECK_FOR_INTERRUPTS();
+	write_all_any(job, from, middle);
+	write_all_any(job, middle, to);
+}
+
+void
+archive_writer_write(ArchiveWriter *w, Intake *intake, Letters *letters, StreamCounts *counts)
+{
+	WriteJob job = {w, intake, letters, counts};
+
+	if (w->plain)
+		write_all_plain(&job);
+	else
+		write_all_any(&job, 0, intake->batch.nrows);
+	if (job.refused != NULL)
+	{
+		intake_remove(intake, job.refused);
+		pfree(job.refused);
+	}
+	MemoryContextReset(w->context);
+}

@@ -1,0 +1,265 @@
+/*
+ * definition.c
+ *		What a stream's worker works by (see definition.h).
+ *
+ * The generation (flush.c) is read before the views: where a view is created or dropped in between, the
+ * generation is the older one, and the first flush finds it so. A view whose query cannot be analysed any
+ * more is suspended; the others go on.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/extension.h"
+#include "common/guard.h"
+#include "common/locks.h"
+#include "common/subtransaction.h"
+#include "define/relations.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+#include "worker/definition.h"
+
+/*
+ * What the cache callbacks watch, and whether it was altered: the foreign table, its server, a user mapping.
+ * Callbacks cannot be unregistered, so it lives as long as the process.
+ */
+struct DefinitionWatch
+{
+	Oid relid;
+	uint32 table_hash; /* of their rows in the system caches */
+	uint32 server_hash;
+	bool changed;
+};
+
+static void
+on_relation_change(Datum arg, Oid relid)
+{
+	DefinitionWatch *watch = (DefinitionWatch *) DatumGetPointer(arg);
+
+	if (!OidIsValid(relid) || relid == watch->relid)
+		watch->changed = true;
+}
+
+/* A hash of 0 says that anything may have changed. */
+static void
+on_row_change(DefinitionWatch *watch, uint32 ours, uint32 hash)
+{
+	if (hash == 0 || hash == ours)
+		watch->changed = true;
+}
+
+static void
+on_table_change(Datum arg, int cache, uint32 hash)
+{
+	DefinitionWatch *watch = (DefinitionWatch *) DatumGetPointer(arg);
+
+	on_row_change(watch, watch->table_hash, hash);
+}
+
+static void
+on_server_change(Datum arg, int cache, uint32 hash)
+{
+	DefinitionWatch *watch = (DefinitionWatch *) DatumGetPointer(arg);
+
+	on_row_change(watch, watch->server_hash, hash);
+}
+
+/* Any mapping: one that comes to be, for the owner or for PUBLIC, has no row to know it by. */
+static void
+on_mapping_change(Datum arg, int cache, uint32 hash)
+{
+	DefinitionWatch *watch = (DefinitionWatch *) DatumGetPointer(arg);
+
+	watch->changed = true;
+}
+
+void
+definition_init(Definition *d, Oid relid)
+{
+	memset(d, 0, sizeof(*d));
+	d->relid = relid;
+	d->context =
+		AllocSetContextCreate(CurrentMemoryContext, "streambatch definition", ALLOCSET_DEFAULT_SIZES);
+	d->watch = MemoryContextAllocZero(TopMemoryContext, sizeof(DefinitionWatch));
+	d->watch->relid = relid;
+	CacheRegisterRelcacheCallback(on_relation_change, PointerGetDatum(d->watch));
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, on_mapping_change, PointerGetDatum(d->watch));
+}
+
+/* The rest needs the caches, and so a transaction. */
+static void
+watch_rows(DefinitionWatch *watch, const Stream *stream)
+{
+	watch->table_hash = GetSysCacheHashValue1(FOREIGNTABLEREL, ObjectIdGetDatum(stream->relid));
+	watch->server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(stream->serverid));
+	CacheRegisterSyscacheCallback(FOREIGNTABLEREL, on_table_change, PointerGetDatum(watch));
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_server_change, PointerGetDatum(watch));
+}
+
+bool
+definition_changed(const Definition *d)
+{
+	return d->watch->changed;
+}
+
+static int64
+interval_usec(const Interval *interval)
+{
+	return interval->time + (interval->day + interval->month * INT64CONST(30)) * USECS_PER_DAY;
+}
+
+typedef struct ViewJob
+{
+	Definition *d;
+	const ViewRow *row;
+	ViewFold *vf;
+} ViewJob;
+
+static void
+open_view(void *arg)
+{
+	ViewJob *job = arg;
+
+	MemoryContextSwitchTo(job->d->context);
+	job->vf = viewfold_open(job->row);
+}
+
+/* Open a view, or suspend it where its query cannot be analysed any more. */
+static void
+load_view(Definition *d, const ViewRow *row)
+{
+	ViewJob job = {d, row, NULL};
+	ErrorData *error = subtransaction_run(open_view, &job, d->context);
+	ListCell *lc;
+
+	if (error != NULL)
+	{
+		letters_reject_error(error);
+		if (get_rel_name(row->view) != NULL)
+			ereport(LOG,
+					(errmsg("hybrid view \"%s\" is suspended: %s", get_rel_name(row->view), error->message)));
+		catalog_suspend_view(row->view, error->sqlerrcode, error->message);
+		return;
+	}
+	/* one that is just being dropped has nothing to open */
+	if (job.vf != NULL)
+	{
+		foreach (lc, d->views)
+		{
+			if (viewfold_share(job.vf, lfirst(lc)))
+			{
+				ereport(DEBUG1, (errmsg_internal("hybrid view \"%s\" shares the fold of \"%s\"",
+												 get_rel_name(row->view),
+												 get_rel_name(((ViewFold *) lfirst(lc))->row.view))));
+				break;
+			}
+		}
+		d->views = lappend(d->views, job.vf);
+	}
+	d->max_staleness = Min(d->max_staleness, interval_usec(&row->max_staleness));
+}
+
+static void
+load_views(Definition *d)
+{
+	Guard guard;
+	List *rows;
+	ListCell *lc;
+	Bitmapset *columns = NULL;
+
+	d->views = NIL;
+	d->max_staleness = USECS_PER_SEC;
+	guard_enter(&guard, InvalidOid, d->row.settings);
+	rows = catalog_views_of(d->relid);
+	foreach (lc, rows)
+	{
+		const ViewRow *row = lfirst(lc);
+
+		if (lc == list_head(rows))
+			d->max_staleness = interval_usec(&row->max_staleness);
+		if (!row->suspended)
+			load_view(d, row);
+	}
+	if (d->stream->event_time != 0)
+		columns = bms_add_member(columns, d->stream->event_time);
+	foreach (lc, d->views)
+		columns = viewfold_columns(lfirst(lc), columns);
+	intake_init(&d->intake, d->stream, OidIsValid(d->row.archive) ? NULL : columns);
+	guard_leave(&guard);
+}
+
+/* The row, if there is still something to run for. */
+static DefinitionResult
+load_row(Oid relid, StreamRow *row)
+{
+	if (!OidIsValid(get_extension_oid("pg_streambatch", true)) ||
+		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) || !catalog_stream(relid, row))
+		return DEFINITION_GONE;
+	if (row->paused)
+		return DEFINITION_PAUSED;
+	return row->nviews > 0 || row->resumed ? DEFINITION_LOADED : DEFINITION_GONE;
+}
+
+/* The stream and what its views read, all at once: a DROP comes upon them in an order of its own. */
+static void
+lock_queries(Oid relid)
+{
+	List *relations = list_make1_oid(relid);
+	List *rows = catalog_views_of(relid);
+	ListCell *lc;
+
+	foreach (lc, rows)
+		relations = list_concat(relations, relations_read(((ViewRow *) lfirst(lc))->id));
+	locks_take(relations, NIL);
+}
+
+DefinitionResult
+definition_load(Definition *d)
+{
+	MemoryContext old;
+	ListCell *lc;
+	DefinitionResult result;
+	bool first = d->stream == NULL;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	foreach (lc, d->views)
+		viewfold_close(lfirst(lc));
+	d->views = NIL;
+	MemoryContextReset(d->context);
+	old = MemoryContextSwitchTo(d->context);
+	result = load_row(d->relid, &d->row);
+	if (result == DEFINITION_LOADED)
+	{
+		lock_queries(d->relid);
+		/* what was waited for may have been its end */
+		result = load_row(d->relid, &d->row);
+	}
+	if (result == DEFINITION_LOADED)
+	{
+		d->stream = stream_open(d->relid);
+		if (get_rel_name(d->row.archive) != NULL)
+			stream_check_archive(d->stream, d->row.archive);
+		if (first)
+			watch_rows(d->watch, d->stream);
+		letters_init(&d->letters, d->context);
+		load_views(d);
+	}
+	MemoryContextSwitchTo(old);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	/* what was altered before the process looked for the first time is what it looked at */
+	if (first)
+		d->watch->changed = false;
+	return result;
+}
+
+bool
+definition_current(const Definition *d, StreamRow *row)
+{
+	return load_row(d->relid, row) == DEFINITION_LOADED && row->generation == d->row.generation;
+}

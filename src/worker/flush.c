@@ -1,0 +1,214 @@
+/*
+ * flush.c
+ *		The flush (see flush.h), and the protocol by which worker and batch layer count each event exactly once.
+ *
+ * A view's answer is its batch rows merged with its stream rows. Which events are in which cannot be told by
+ * their times, because events come late; it is told by offsets. Three numbers hold the layers together:
+ *
+ *		positions	the next offset of each partition, a row for each: every event below is archived, if the
+ *					stream has an archive, and in the states of every view, or a dead letter
+ *		epoch		in the view's row, counts its cuts; a stream row keeps the epoch that it was written under
+ *		generation	in the stream's row, counts the changes to the set of its views
+ *
+ * States of an event, for one view. Each arrow is one commit; a reader's snapshot is before it or after it:
+ *
+ *		folded		in the worker's memory only, read ahead of the stored positions
+ *		-> flush	in a stream row of the view's epoch e, in the archive, below the positions
+ *		-> cut		the positions are noted as the cut C; e is closed: from now on flushes write e + 1
+ *		-> chunk	in a batch row, computed from the archive below C; stream rows of epochs up to e are gone
+ *
+ * Who writes what, under which lock. "The row" is the stream's row in the catalog, locked FOR NO KEY UPDATE
+ * until the commit, and after all table locks:
+ *
+ *		flush (here)			the row: archive, stream rows of the present epoch, dead letters, positions,
+ *								watermark, counts
+ *		cut (refresh.c)			the row: the epoch; the generation too, if the view was suspended
+ *		chunk (refresh.c)		the view's advisory lock, held by the refresh from its beginning to its end:
+ *								batch rows, stream rows of closed epochs (deleted), coverage
+ *		create_view.c			no lock: its rows of both layers, of events below positions that it has noted;
+ *								then the row: its stream rows from there to the present positions, generation
+ *		DROP, new owner			the row: generation (event triggers)
+ *		worker_start.c			the row: first positions
+ *		offset_gap.c			the row: a position that skips a gap
+ *		streams.c, first use	the foreign table: the row itself, the positions of an archive that it adopts
+ *
+ * A flush, step by step:
+ *
+ *		1. lock the row; a cut waits for us, or we for it, though not for long: we hold table locks, and a
+ *		   session that has the row (by pause(), say) may go on to wait for one of these tables
+ *		2. compare generation and positions with those that the fold began from: another set of views, or
+ *		   another owner of the positions, and nothing is written
+ *		3. only now read each view's epoch: a cut that has committed has raised it, and what we write is behind
+ *		   that cut
+ *		4. write states, dead letters, positions, counts and watermark; the archive's rows are in the same
+ *		   transaction already
+ *
+ * For example, count(*) with a cut after five events, and two more events while it is refreshed:
+ *
+ *		flush of offsets 0 to 4		stream rows: 5 of epoch 1							a reader sees 5
+ *		cut at offset 5				the view's epoch becomes 2							5
+ *		flush of offsets 5 and 6	stream rows: 5 of epoch 1, 2 of epoch 2				7
+ *		chunk						batch row: 5; stream rows: 2 of epoch 2				7
+ *
+ * What a crash leaves. Of a flush: nothing; states, archive and positions go back together, also where a
+ * standby takes over or a backup is restored, and the log is read again. Of a refresh before its cut: nothing;
+ * after its cut: a closed epoch, whose rows readers merge as before, and the chunks that have committed. The
+ * next refresh takes a cut of its own, which closes one epoch more; its chunks delete the rows of both.
+ *
+ * Seven rules, and what goes wrong without them:
+ *
+ *		1. The flush locks the row first, and only then reads the epochs. Otherwise it writes into an epoch that
+ *		   has just been closed, and the chunk deletes rows of events that no batch row holds.
+ *		2. The fold is made for one generation, and is dropped under another. Otherwise the positions move past
+ *		   events that a view created in between never gets.
+ *		3. The first position of a new partition is inserted under the same lock: locks on the positions of the
+ *		   partitions known so far would not stop it. Otherwise its events are written under an epoch that is
+ *		   being closed by a cut without them, and the chunk deletes them.
+ *		4. A chunk computes from archive rows below its cut, even where it sees more. Those above are in stream
+ *		   rows of the next epoch, and would count twice.
+ *		5. A chunk deletes stream rows up to the epoch that its cut closed, not all rows of its panes. Those of
+ *		   the next epoch are of events that no batch row holds.
+ *		6. A mark that a pane has changed is cleared before the pane is computed, never after. Otherwise a change
+ *		   in between is forgotten. (The stream rows of closed epochs, by which a refresh finds panes with late
+ *		   events, may go afterwards: nobody adds to them.)
+ *		7. A pane is never computed at an earlier cut than before. Otherwise the events between the two cuts,
+ *		   whose stream rows the later one's chunk has deleted, are in neither layer. So one refresh of a view
+ *		   runs at a time, and each takes a cut of its own, whatever an interrupted one has left.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "common/guard.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "worker/flush.h"
+#include "worker/states.h"
+#include "worker/watermark.h"
+
+#define REPORT_MS 10000
+#define PATIENCE_MS 200 /* less than a deadlock_timeout: nobody is told of a deadlock that we end ourselves */
+
+static int64
+epoch_of(List *rows, int32 view_id)
+{
+	ListCell *lc;
+
+	foreach (lc, rows)
+	{
+		const ViewRow *row = lfirst(lc);
+
+		if (row->id == view_id)
+			return row->epoch;
+	}
+	elog(ERROR, "hybrid view %d has no row in an unchanged generation", view_id);
+}
+
+/* One view's states. False where combining them with the stored ones raises. */
+static bool
+write_view(ViewFold *vf, int64 epoch)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool done = true;
+
+	PG_TRY();
+	{
+		Guard guard;
+		Relation rel = table_open(vf->state_table, RowExclusiveLock);
+
+		/* the table is the view owner's, and so is what hangs on it */
+		guard_enter(&guard, vf->owner, vf->row.settings);
+		PushActiveSnapshot(GetTransactionSnapshot());
+		states_write(rel, vf->def, vf->fold, vf->written, epoch, vf->append);
+		PopActiveSnapshot();
+		guard_leave(&guard);
+		table_close(rel, NoLock);
+	}
+	PG_CATCH();
+	{
+		/* no subtransaction: whoever gets false aborts the whole transaction */
+		if (vf->append || letters_nobodys(geterrcode()))
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		vf->append = true;
+		done = false;
+	}
+	PG_END_TRY();
+	return done;
+}
+
+/* One line each REPORT_MS at most, however many there are: they can be read in streambatch.dead_letter. */
+static void
+report_dead_letters(const FlushJob *job)
+{
+	static TimestampTz reported = 0;
+	static unsigned long unreported = 0;
+	const DeadLetter *first = &job->letters->items[0];
+	TimestampTz now = GetCurrentTimestamp();
+
+	unreported += job->letters->n;
+	if (job->letters->n == 0 || !TimestampDifferenceExceeds(reported, now, REPORT_MS))
+		return;
+	ereport(LOG, (errmsg_plural("stream \"%s\": %lu message became a dead letter",
+								"stream \"%s\": %lu messages became dead letters", unreported,
+								job->stream->name, unreported),
+				  errdetail("The latest, at partition %d offset %lld: %s", first->partition,
+							(long long) first->offset, first->message)));
+	reported = now;
+	unreported = 0;
+}
+
+/* Lock the stream's row, if it is to be had soon and is what the fold began from: FLUSH_DONE. */
+static FlushResult
+lock_stream(Oid stream, int64 generation)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	StreamRow row;
+
+	while (!catalog_try_lock_stream(stream))
+	{
+		if (!catalog_stream(stream, &row))
+			return FLUSH_STALE;
+		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), PATIENCE_MS))
+			return FLUSH_BUSY;
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(1000);
+	}
+	return catalog_stream(stream, &row) && row.generation == generation ? FLUSH_DONE : FLUSH_STALE;
+}
+
+FlushResult
+flush_write(const FlushJob *job)
+{
+	Oid stream = job->stream->relid;
+	FlushResult result = lock_stream(stream, job->generation);
+	List *views;
+	ListCell *lc;
+	TimestampTz watermark = 0;
+	bool has_watermark;
+
+	if (result != FLUSH_DONE)
+		return result;
+	positions_check(job->positions, stream);
+	views = catalog_views_of(stream);
+	foreach (lc, job->views)
+	{
+		ViewFold *vf = lfirst(lc);
+		const ErrorData *failure = viewfold_failure(vf);
+
+		if (failure != NULL)
+			catalog_suspend_view(vf->row.view, failure->sqlerrcode, failure->message);
+		else if (!write_view(vf, epoch_of(views, vf->row.id)))
+			return FLUSH_RETRY;
+	}
+	catalog_insert_dead_letters(stream, job->stream->topic, job->letters->items, job->letters->n);
+	positions_write(job->positions, stream);
+	has_watermark =
+		job->stream->event_time != 0 && watermark_compute(job->positions, job->stream, &watermark);
+	catalog_flushed(stream, job->counts, has_watermark, watermark);
+	report_dead_letters(job);
+	return FLUSH_DONE;
+}

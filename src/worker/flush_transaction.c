@@ -1,0 +1,159 @@
+/*
+ * flush_transaction.c
+ *		The transaction of a flush (see flush_transaction.h).
+ *
+ * It takes its table locks all at once and first, so that no lock is waited for while the stream's row is
+ * locked; receives the archive's rows micro-batch by micro-batch; and ends with flush_write(), which says what
+ * is written under which lock. What messages leave behind in memory goes with the transaction, save the folds,
+ * the dead letters and the positions, which go with its end.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "common/catalog_ddl.h"
+#include "common/guard.h"
+#include "common/locks.h"
+#include "pgstat.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "worker/flush.h"
+#include "worker/flush_transaction.h"
+
+static void
+take_locks(Worker *w)
+{
+	List *read = NIL;
+	List *written = list_make2_oid(w->d.relid, w->d.row.archive);
+	ListCell *lc;
+
+	foreach (lc, w->d.views)
+	{
+		const ViewFold *vf = lfirst(lc);
+
+		read = list_concat(read, vf->relations);
+		written = lappend_oid(written, vf->state_table);
+	}
+	locks_take(read, list_concat(written, catalog_written_tables()));
+}
+
+bool
+flush_transaction_begin(Worker *w)
+{
+	StreamRow row;
+	bool current;
+	MemoryContext old;
+
+	worker_begin_transaction();
+	take_locks(w);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	current = definition_current(&w->d, &row);
+	if (current && OidIsValid(w->d.row.archive))
+	{
+		old = MemoryContextSwitchTo(TopTransactionContext);
+		w->archive = archive_writer_open(w->d.stream, w->d.row.archive);
+		MemoryContextSwitchTo(old);
+	}
+	PopActiveSnapshot();
+	worker_check_definition(w);
+	MemoryContextSwitchTo(w->context);
+	w->in_transaction = true;
+	w->transaction_start = GetCurrentTimestamp();
+	if (!current)
+		worker_reload(w);
+	return current;
+}
+
+bool
+flush_transaction_fold(Worker *w)
+{
+	Guard guard;
+	ListCell *lc;
+	bool clean = true;
+
+	MemoryContextSwitchTo(TopTransactionContext);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	guard_enter(&guard, w->d.stream->owner, w->d.row.settings);
+	intake_decode(&w->d.intake, &w->positions, &w->d.letters, &w->counts);
+	if (w->archive != NULL)
+		archive_writer_write(w->archive, &w->d.intake, &w->d.letters, &w->counts);
+	guard_leave(&guard);
+	memset(w->taken, ROW_FILTERED, w->d.intake.batch.nrows);
+	foreach (lc, w->d.views)
+	{
+		if (clean && viewfold_run(lfirst(lc), &w->d.intake, w->taken, &w->d.letters) == VIEWFOLD_POISONED)
+			clean = false;
+	}
+	viewfold_count(w->taken, w->d.intake.batch.nrows, &w->counts);
+	PopActiveSnapshot();
+	MemoryContextSwitchTo(w->context);
+	return clean;
+}
+
+/* Wait until nobody keeps the stream's row, with no other lock. */
+static void
+await_stream(Worker *w)
+{
+	StreamRow row;
+
+	worker_begin_transaction();
+	(void) catalog_lock_stream(w->d.relid, &row);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(w->context);
+}
+
+/* Commit what flush_write() has written, and note it as stored. */
+static void
+commit(Worker *w, TimestampTz flush_start)
+{
+	ListCell *lc;
+	bool suspended = false;
+
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(w->context);
+	w->in_transaction = false;
+	positions_stored(&w->positions);
+	letters_clear(&w->d.letters);
+	memset(&w->counts, 0, sizeof(w->counts));
+	foreach (lc, w->d.views)
+	{
+		viewfold_stored(lfirst(lc));
+		suspended |= viewfold_failure(lfirst(lc)) != NULL;
+	}
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	w->last_flush_end = GetCurrentTimestamp();
+	w->flush_cost = w->last_flush_end - flush_start;
+	slots_note_success(w->slot);
+	if (suspended)
+		worker_load(w);
+}
+
+void
+flush_transaction_end(Worker *w)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	FlushJob job = {w->d.stream, w->d.row.generation, w->d.views, &w->positions, &w->d.letters, &w->counts};
+
+	pgstat_report_activity(STATE_RUNNING, "flush");
+	if (w->archive != NULL)
+		archive_writer_close(w->archive);
+	w->archive = NULL;
+	MemoryContextSwitchTo(TopTransactionContext);
+	switch (flush_write(&job))
+	{
+		case FLUSH_DONE:
+			commit(w, start);
+			break;
+		case FLUSH_STALE:
+			worker_reload(w);
+			break;
+		case FLUSH_RETRY:
+			worker_rewind(w);
+			break;
+		case FLUSH_BUSY:
+			worker_rewind(w);
+			await_stream(w);
+			break;
+	}
+}

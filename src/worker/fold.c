@@ -1,0 +1,444 @@
+/*
+ * fold.c
+ *		The fold: aggregate states in memory (see fold.h).
+ *
+ * A hash table of groups (PostgreSQL's own TupleHashTable) holds for each the transition values of every
+ * state that the worker computes, advanced by the aggregates' own transition functions (define/transition.h).
+ * Stored is the aggregate's value, or of a partial state the transition state itself.
+ *
+ * Groups are chained in the order of their coming, which is that of their memory. To be written they are sorted
+ * by copies of their keys, and finalised one by one as they are written, so that each is visited in memory
+ * twice and there is no second copy of them all.
+ *
+ * Memory: "table" holds groups and states and is reset as a whole; "row" is reset for each row; "combining"
+ * for each combination of two stored states.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "common/compat.h"
+#include "define/transition.h"
+#include "executor/executor.h"
+#include "nodes/makefuncs.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/typcache.h"
+#include "worker/fold.h"
+#include "worker/keyorder.h"
+
+/*
+ * A btree entry must fit a third of a page: a longer key cannot be looked up, so its rows are refused one by
+ * one.
+ */
+#define MAX_KEY_SIZE 2600
+
+/* How many groups ahead memory is asked for: for the group, then for what it points to. */
+#define PREFETCH_FAR 16
+#define PREFETCH_NEAR 8
+#define CACHE_LINE 64
+
+/* A state that the worker computes: all but those of the batch layer alone. */
+typedef struct Folding
+{
+	Transition transition; /* first, and used in place */
+	const FoldState *columns;
+	int state; /* index among the view's states */
+	bool partial;
+	FmgrInfo combine; /* of values, where it is not partial */
+} Folding;
+
+typedef struct Folded
+{
+	struct Folded *next;
+	MinimalTuple key;
+	uint32 hash;
+	TransitionValue values[FLEXIBLE_ARRAY_MEMBER];
+} Folded;
+
+struct Fold
+{
+	const ViewDef *def;
+	int nfoldings;
+	Folding *foldings;
+	Folding **folding_of;		 /* by state; NULL: of the batch layer alone */
+	ExprContext *table_econtext; /* its per-tuple memory is "table" */
+	ExprContext *row_econtext;	 /* … "row" */
+	ExprContext *combining;
+	MemoryContext table;
+	MemoryContext row;
+	TupleDesc key_desc;
+	TupleTableSlot *key_slot;
+	AttrNumber *key_columns;
+	Oid *equal_functions;
+	FmgrInfo *hash_functions;
+	Oid *collations;
+	bool by_image; /* a key is hashed by what it looks like */
+	TupleHashTable groups;
+	int64 ngroups;
+	Folded *oldest;		/* of a view without keys: the only one */
+	Folded **end;		/* of the chain */
+	KeyedGroup *sorted; /* NULL: not yet */
+};
+
+static void
+folding_init(Fold *fold, Folding *folding, const StateDef *state, const FoldState *columns)
+{
+	transition_check_execute(state->folded->aggfnoid);
+	transition_init(&folding->transition, state->folded, state->partial, fold->table_econtext,
+					fold->row_econtext);
+	folding->columns = columns;
+	folding->partial = state->partial;
+	if (state->partial)
+		return;
+	fmgr_info(state->combine, &folding->combine);
+	fmgr_info_set_expr((Node *) makeFuncExpr(state->combine, state->type,
+											 list_make2(makeNullConst(state->type, -1, InvalidOid),
+														makeNullConst(state->type, -1, InvalidOid)),
+											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
+					   &folding->combine);
+}
+
+/* A hash of what a value looks like: equal ones that look different are folded apart, and combined later. */
+static Datum
+hash_image(PG_FUNCTION_ARGS)
+{
+	int16 len;
+	bool byval;
+
+	get_typlenbyval(get_fn_expr_argtype(fcinfo->flinfo, 0), &len, &byval);
+	PG_RETURN_UINT32(datum_image_hash(PG_GETARG_DATUM(0), byval, len));
+}
+
+/* The hash function of a key; a type that has none is hashed by its image. */
+static void
+key_hash_init(Fold *fold, FmgrInfo *function, Oid type)
+{
+	Oid hash_proc = lookup_type_cache(type, TYPECACHE_HASH_PROC)->hash_proc;
+
+	if (OidIsValid(hash_proc))
+	{
+		fmgr_info(hash_proc, function);
+		return;
+	}
+	fold->by_image = true;
+	memset(function, 0, sizeof(*function));
+	function->fn_addr = hash_image;
+	function->fn_nargs = 1;
+	function->fn_strict = true;
+	function->fn_mcxt = CurrentMemoryContext;
+	fmgr_info_set_expr((Node *) makeFuncExpr(InvalidOid, INT4OID,
+											 list_make1(makeNullConst(type, -1, InvalidOid)), InvalidOid,
+											 InvalidOid, COERCE_EXPLICIT_CALL),
+					   function);
+}
+
+static void
+keys_init(Fold *fold)
+{
+	int n = fold->def->nkeys;
+
+	fold->key_desc = CreateTemplateTupleDesc(n);
+	fold->key_columns = palloc(n * sizeof(AttrNumber));
+	fold->equal_functions = palloc(n * sizeof(Oid));
+	fold->hash_functions = palloc(n * sizeof(FmgrInfo));
+	fold->collations = palloc(n * sizeof(Oid));
+	for (int i = 0; i < n; i++)
+	{
+		const KeyDef *key = &fold->def->keys[i];
+		TypeCacheEntry *type = lookup_type_cache(key->type, TYPECACHE_EQ_OPR);
+
+		TupleDescInitEntry(fold->key_desc, i + 1, key->column, key->type, key->typmod, 0);
+		TupleDescInitEntryCollation(fold->key_desc, i + 1, key->collation);
+		fold->key_columns[i] = i + 1;
+		fold->equal_functions[i] = get_opcode(type->eq_opr);
+		key_hash_init(fold, &fold->hash_functions[i], key->type);
+		fold->collations[i] = key->collation;
+	}
+	fold->key_slot = MakeSingleTupleTableSlot(fold->key_desc, &TTSOpsVirtual);
+}
+
+/* Made for the first row, and not when the fold is reset: it looks into the catalog, which a reset cannot. */
+static void
+build_table(Fold *fold)
+{
+	MemoryContext old = MemoryContextSwitchTo(fold->table);
+
+	fold->groups = compat_build_hash_table(fold->key_desc, &TTSOpsVirtual, fold->def->nkeys,
+										   fold->key_columns, fold->equal_functions, fold->hash_functions,
+										   fold->collations, 256, fold->table, fold->table, fold->row);
+	MemoryContextSwitchTo(old);
+}
+
+Fold *
+fold_create(const ViewDef *def, const FoldState *columns)
+{
+	Fold *fold = palloc0(sizeof(Fold));
+
+	fold->def = def;
+	fold->table_econtext = CreateStandaloneExprContext();
+	fold->row_econtext = CreateStandaloneExprContext();
+	fold->combining = CreateStandaloneExprContext();
+	fold->table = fold->table_econtext->ecxt_per_tuple_memory;
+	fold->row = fold->row_econtext->ecxt_per_tuple_memory;
+	fold->foldings = palloc0((def->nstates + 1) * sizeof(Folding));
+	fold->folding_of = palloc0((def->nstates + 1) * sizeof(Folding *));
+	for (int i = 0; i < def->nstates; i++)
+	{
+		Folding *folding = &fold->foldings[fold->nfoldings];
+
+		if (def->states[i].batch_only)
+			continue;
+		folding_init(fold, folding, &def->states[i], &columns[i]);
+		folding->state = i;
+		fold->folding_of[i] = folding;
+		fold->nfoldings++;
+	}
+	keys_init(fold);
+	fold->end = &fold->oldest;
+	return fold;
+}
+
+/* Where states live, whatever an error interrupted. */
+static void
+use_table(Fold *fold)
+{
+	for (int i = 0; i < fold->nfoldings; i++)
+		fold->foldings[i].transition.agg->curaggcontext = fold->table_econtext;
+}
+
+void
+fold_reset(Fold *fold)
+{
+	use_table(fold);
+	/* runs what the aggregates registered to be run at the end, and frees all groups */
+	ReScanExprContext(fold->table_econtext);
+	MemoryContextReset(fold->row);
+	fold->ngroups = 0;
+	fold->sorted = NULL;
+	fold->oldest = NULL;
+	fold->end = &fold->oldest;
+	fold->groups = NULL;
+}
+
+bool
+fold_hash_tells(const Fold *fold)
+{
+	return !fold->by_image;
+}
+
+Size
+fold_memory(const Fold *fold)
+{
+	return MemoryContextMemAllocated(fold->table, true);
+}
+
+static Size
+group_size(const Fold *fold)
+{
+	return offsetof(Folded, values) + fold->nfoldings * sizeof(TransitionValue);
+}
+
+static Folded *
+new_group(Fold *fold, MinimalTuple key, uint32 hash)
+{
+	Folded *group = MemoryContextAlloc(fold->table, group_size(fold));
+
+	for (int i = 0; i < fold->nfoldings; i++)
+		transition_start(&fold->foldings[i].transition, &group->values[i]);
+	group->next = NULL;
+	group->key = key;
+	group->hash = hash;
+	*fold->end = group;
+	fold->end = &group->next;
+	fold->ngroups++;
+	return group;
+}
+
+static Folded *
+find_group(Fold *fold, TupleTableSlot *row)
+{
+	TupleTableSlot *key = fold->key_slot;
+	TupleHashEntry entry;
+	bool isnew;
+	uint32 hash;
+
+	if (fold->def->nkeys == 0)
+		return fold->oldest != NULL ? fold->oldest : new_group(fold, NULL, 0);
+	if (fold->groups == NULL)
+		build_table(fold);
+	ExecClearTuple(key);
+	memcpy(key->tts_values, row->tts_values, fold->def->nkeys * sizeof(Datum));
+	memcpy(key->tts_isnull, row->tts_isnull, fold->def->nkeys * sizeof(bool));
+	ExecStoreVirtualTuple(key);
+	entry = LookupTupleHashEntry(fold->groups, key, &isnew, &hash);
+	if (isnew)
+	{
+		MinimalTuple tuple = compat_entry_tuple(entry);
+
+		if (tuple->t_len > MAX_KEY_SIZE)
+			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+							errmsg("grouping keys of %u bytes are longer than the maximum of %d",
+								   tuple->t_len, MAX_KEY_SIZE),
+							errhint("Group by a hash or a prefix of the value.")));
+		compat_entry_set_additional(fold->groups, entry, new_group(fold, tuple, hash));
+	}
+	return compat_entry_additional(fold->groups, entry);
+}
+
+static void
+advance(Folding *folding, TransitionValue *state, TupleTableSlot *row, const NullableDatum *position)
+{
+	Transition *t = &folding->transition;
+	const FoldState *columns = folding->columns;
+	NullableDatum *args = t->call->args;
+
+	if (columns->filter >= 0 &&
+		(row->tts_isnull[columns->filter] || !DatumGetBool(row->tts_values[columns->filter])))
+		return;
+	for (int i = 0; i < t->nargs; i++)
+	{
+		int column = columns->args[i];
+
+		if (column < 0)
+		{
+			args[i + 1] = position[-1 - column];
+			continue;
+		}
+		if (t->function.fn_strict && row->tts_isnull[column])
+			return;
+		args[i + 1].value = row->tts_values[column];
+		args[i + 1].isnull = row->tts_isnull[column];
+	}
+	transition_advance(t, state);
+}
+
+void
+fold_row(Fold *fold, TupleTableSlot *row, int32 partition, int64 offset)
+{
+	/* in the order of FOLD_PARTITION and FOLD_OFFSET */
+	const NullableDatum position[] = {{Int64GetDatum(partition), false}, {Int64GetDatum(offset), false}};
+	MemoryContext old;
+	Folded *group;
+
+	slot_getallattrs(row);
+	MemoryContextReset(fold->row);
+	old = MemoryContextSwitchTo(fold->row);
+	group = find_group(fold, row);
+	for (int i = 0; i < fold->nfoldings; i++)
+		advance(&fold->foldings[i], &group->values[i], row, position);
+	MemoryContextSwitchTo(old);
+}
+
+/* ---- groups, sorted and finalised ---- */
+
+/* The keys of a minimal tuple, where it lies. */
+static void
+read_keys(const Fold *fold, MinimalTuple key, Datum *keys, bool *nulls)
+{
+	HeapTupleData tuple;
+
+	tuple.t_len = key->t_len + MINIMAL_TUPLE_OFFSET;
+	tuple.t_data = (HeapTupleHeader) ((char *) key - MINIMAL_TUPLE_OFFSET);
+	heap_deform_tuple(&tuple, fold->key_desc, keys, nulls);
+}
+
+static void
+sort_by_keys(Fold *fold)
+{
+	KeyOrder *order = keyorder_create(fold->def);
+	Size size = MAXALIGN(fold->def->nkeys * (sizeof(Datum) + sizeof(bool)));
+	char *keys = MemoryContextAllocHuge(fold->table, fold->ngroups * size);
+	KeyedGroup *next = fold->sorted;
+
+	for (Folded *group = fold->oldest; group != NULL; group = group->next, next++, keys += size)
+	{
+		next->group = group;
+		next->keys = (Datum *) keys;
+		read_keys(fold, group->key, next->keys, (bool *) (next->keys + fold->def->nkeys));
+		keyorder_prepare(order, next);
+	}
+	keyorder_sort(order, fold->sorted, fold->ngroups);
+}
+
+int64
+fold_sort(Fold *fold)
+{
+	if (fold->sorted == NULL && fold->ngroups > 0)
+	{
+		fold->sorted = MemoryContextAllocHuge(fold->table, fold->ngroups * sizeof(KeyedGroup));
+		fold->sorted[0].group = fold->oldest;
+		if (fold->def->nkeys > 0)
+			sort_by_keys(fold);
+	}
+	return fold->ngroups;
+}
+
+/* Groups lie in memory as they came: in any other order it is worth asking for them early. */
+static void
+prefetch_group(const Fold *fold, int64 i)
+{
+	if (i + PREFETCH_FAR < fold->ngroups)
+	{
+		const KeyedGroup *far = &fold->sorted[i + PREFETCH_FAR];
+
+		__builtin_prefetch(far->keys);
+		for (Size at = 0; at < group_size(fold); at += CACHE_LINE)
+			__builtin_prefetch((const char *) far->group + at);
+	}
+	if (i + PREFETCH_NEAR < fold->ngroups)
+	{
+		const Folded *near = fold->sorted[i + PREFETCH_NEAR].group;
+
+		for (int s = 0; s < fold->nfoldings; s++)
+		{
+			if (!fold->foldings[s].transition.byval)
+				__builtin_prefetch(DatumGetPointer(near->values[s].value));
+		}
+	}
+}
+
+void
+fold_group(Fold *fold, int64 i, FoldGroup *result)
+{
+	const KeyedGroup *sorted = &fold->sorted[i];
+	const Folded *folded = sorted->group;
+	int nstates = fold->def->nstates;
+
+	prefetch_group(fold, i);
+	result->hash = folded->hash;
+	result->keys = sorted->keys;
+	result->key_nulls = (bool *) (sorted->keys + fold->def->nkeys);
+	result->states = palloc(nstates * (sizeof(Datum) + sizeof(bool)));
+	result->state_nulls = (bool *) (result->states + nstates);
+	memset(result->state_nulls, true, nstates * sizeof(bool));
+	use_table(fold);
+	for (int f = 0; f < fold->nfoldings; f++)
+	{
+		Folding *folding = &fold->foldings[f];
+		const TransitionValue *value = &folded->values[f];
+		bool *isnull = &result->state_nulls[folding->state];
+
+		result->states[folding->state] = folding->partial
+											 ? transition_store(&folding->transition, value, isnull)
+											 : transition_final(&folding->transition, value, isnull);
+	}
+}
+
+Datum
+fold_combine(Fold *fold, int state, Datum a, Datum b, bool *isnull)
+{
+	Folding *folding = fold->folding_of[state];
+	Transition *t = &folding->transition;
+	Datum result;
+
+	*isnull = false;
+	if (!folding->partial)
+		return FunctionCall2Coll(&folding->combine, t->collation, a, b);
+	/* an error leaves it so until the next group is asked for */
+	t->agg->curaggcontext = fold->combining;
+	result = transition_combine(t, a, b, isnull);
+	t->agg->curaggcontext = fold->table_econtext;
+	ReScanExprContext(fold->combining);
+	return result;
+}

@@ -1,0 +1,77 @@
+/*
+ * housekeeping.c
+ *		What a worker does once a second (see housekeeping.h).
+ *
+ * It looks at the catalog: a stream that is paused or dropped, or whose set of views has changed, is left or
+ * loaded anew. It flushes a watermark that moves without messages, because partitions become idle. It begins to
+ * read partitions that the topic has got since.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "worker/flush_transaction.h"
+#include "worker/housekeeping.h"
+#include "worker/watermark.h"
+
+#define PARTITIONS_MS 5000
+
+/* Read the stream's row; false: what was loaded is not what the catalog says any more. */
+static bool
+look_at_catalog(Worker *w, StreamRow *row)
+{
+	bool current;
+
+	worker_begin_transaction();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	current = definition_current(&w->d, row);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	worker_check_definition(w);
+	MemoryContextSwitchTo(w->context);
+	return current;
+}
+
+static void
+flush_watermark(Worker *w, const StreamRow *row)
+{
+	TimestampTz watermark;
+
+	if (w->d.stream->event_time != 0 && watermark_compute(&w->positions, w->d.stream, &watermark) &&
+		(!row->has_watermark || watermark > row->watermark) && flush_transaction_begin(w))
+		flush_transaction_end(w);
+}
+
+static void
+look_for_partitions(Worker *w)
+{
+	int count = consumer_partition_count(w->consumer, 0); /* as metadata told last: no waiting */
+
+	if (count <= w->positions.n)
+		return;
+	positions_grow(&w->positions, count);
+	positions_assign(&w->positions, w->consumer);
+}
+
+void
+housekeeping_run(Worker *w)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	StreamRow row;
+
+	if (now - w->last_housekeeping < HOUSEKEEPING_MS * 1000)
+		return;
+	w->last_housekeeping = now;
+	if (!look_at_catalog(w, &row))
+	{
+		worker_load(w);
+		return;
+	}
+	flush_watermark(w, &row);
+	if (now - w->last_partitions > PARTITIONS_MS * INT64CONST(1000))
+	{
+		w->last_partitions = now;
+		look_for_partitions(w);
+	}
+}

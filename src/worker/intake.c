@@ -1,0 +1,155 @@
+/*
+ * intake.c
+ *		Messages into a micro-batch of rows (see intake.h).
+ *
+ * One subtransaction covers a whole micro-batch as long as every message decodes. Where one raises, the
+ * subtransaction is rolled back (which takes nothing from the rows decoded before: their memory is ours), the
+ * message becomes a dead letter and a new subtransaction goes on behind it.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/subtransaction.h"
+#include "utils/date.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "worker/intake.h"
+
+void
+intake_init(Intake *intake, const Stream *stream, const Bitmapset *columns)
+{
+	int natts = stream->desc->natts;
+
+	memset(intake, 0, sizeof(*intake));
+	intake->stream = stream;
+	intake->decoder = decoder_create(&stream->layout, columns);
+	intake->context = AllocSetContextCreate(CurrentMemoryContext, "streambatch rows", 64 * 1024, 1024 * 1024,
+											ALLOCSET_DEFAULT_MAXSIZE);
+	intake->messages = palloc(INTAKE_MAX * sizeof(Message));
+	intake->message_of = palloc(INTAKE_MAX * sizeof(int));
+	intake->batch.natts = natts;
+	intake->batch.partitions = palloc(INTAKE_MAX * sizeof(int32));
+	intake->batch.offsets = palloc(INTAKE_MAX * sizeof(int64));
+	intake->batch.values = palloc((Size) INTAKE_MAX * natts * sizeof(Datum));
+	intake->batch.nulls = palloc((Size) INTAKE_MAX * natts * sizeof(bool));
+}
+
+void
+intake_clear(Intake *intake)
+{
+	MemoryContextReset(intake->context);
+	intake->batch.nrows = 0;
+	intake->nmessages = 0;
+}
+
+/* The event time of a decoded row as an instant. Raises where the stream's rules make it a dead letter. */
+static TimestampTz
+event_time(const Intake *intake, const Datum *values, const bool *nulls, TimestampTz now)
+{
+	const Stream *stream = intake->stream;
+	int i = stream->event_time - 1;
+	const char *name = stream->layout.columns[i].name;
+	TimestampTz time;
+
+	if (nulls[i])
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("event time \"%s\" is null", name)));
+	if (stream->layout.columns[i].type == DATEOID)
+		time = date2timestamp_opt_overflow(DatumGetDateADT(values[i]), NULL);
+	else
+		time = DatumGetTimestampTz(values[i]);
+	if (TIMESTAMP_NOT_FINITE(time))
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("event time \"%s\" is infinite", name)));
+	if (time > now && time - now > stream->max_future)
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("event time \"%s\" is further ahead than the stream's max_future", name)));
+	return time;
+}
+
+static void
+decode_one(Intake *intake, int m, Positions *positions, TimestampTz now)
+{
+	const Message *message = &intake->messages[m];
+	MicroBatch *batch = &intake->batch;
+	int row = batch->nrows;
+	Datum *values = batch->values + (Size) row * batch->natts;
+	bool *nulls = batch->nulls + (Size) row * batch->natts;
+
+	decoder_decode(intake->decoder, message, values, nulls);
+	if (intake->stream->event_time != 0)
+		positions_event_time(positions, message->partition, event_time(intake, values, nulls, now));
+	batch->partitions[row] = message->partition;
+	batch->offsets[row] = message->offset;
+	intake->message_of[row] = m;
+	batch->nrows++;
+}
+
+typedef struct DecodeJob
+{
+	Intake *intake;
+	Positions *positions;
+	Letters *letters;
+	StreamCounts *counts;
+	TimestampTz now;
+} DecodeJob;
+
+static void
+decode_message(void *arg, int m)
+{
+	DecodeJob *job = arg;
+	const Message *message = &job->intake->messages[m];
+
+	positions_took(job->positions, message);
+	job->counts->received++;
+	if (message->broken != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED), errmsg("message cannot be read: %s", message->broken)));
+	else if (message->payload == NULL)
+		job->counts->skipped++;
+	else
+		decode_one(job->intake, m, job->positions, job->now);
+}
+
+static void
+reject_message(void *arg, int m, ErrorData *error)
+{
+	DecodeJob *job = arg;
+
+	letters_reject_error(error);
+	letters_add(job->letters, &job->intake->messages[m], InvalidOid, error);
+	job->counts->dead++;
+}
+
+void
+intake_decode(Intake *intake, Positions *positions, Letters *letters, StreamCounts *counts)
+{
+	static const SubtransactionItems messages = {decode_message, reject_message};
+	DecodeJob job = {intake, positions, letters, counts, GetCurrentTimestamp()};
+
+	subtransaction_run_items(&messages, intake->nmessages, &job, intake->context);
+}
+
+void
+intake_remove(Intake *intake, const bool *removed)
+{
+	MicroBatch *batch = &intake->batch;
+	int to = 0;
+
+	for (int from = 0; from < batch->nrows; from++)
+	{
+		if (removed[from])
+			continue;
+		if (to != from)
+		{
+			batch->partitions[to] = batch->partitions[from];
+			batch->offsets[to] = batch->offsets[from];
+			intake->message_of[to] = intake->message_of[from];
+			memcpy(batch->values + (Size) to * batch->natts, batch->values + (Size) from * batch->natts,
+				   batch->natts * sizeof(Datum));
+			memcpy(batch->nulls + (Size) to * batch->natts, batch->nulls + (Size) from * batch->natts,
+				   batch->natts * sizeof(bool));
+		}
+		to++;
+	}
+	batch->nrows = to;
+}

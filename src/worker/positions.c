@@ -1,0 +1,217 @@
+/*
+ * positions.c
+ *		Where the worker stands in each partition (see positions.h).
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "worker/positions.h"
+
+void
+positions_grow(Positions *positions, int count)
+{
+	if (count > positions->allocated)
+	{
+		int allocated = Max(count, 16);
+
+		positions->items = positions->items ? repalloc(positions->items, allocated * sizeof(Position))
+											: palloc(allocated * sizeof(Position));
+		positions->allocated = allocated;
+	}
+	for (; positions->n < count; positions->n++)
+	{
+		Position *p = &positions->items[positions->n];
+
+		memset(p, 0, sizeof(*p));
+		p->partition = positions->n;
+		p->next_offset = -1;
+		p->log_end = -1;
+		p->last_message = GetCurrentTimestamp();
+	}
+}
+
+void
+positions_load(Positions *positions, Oid stream, int count)
+{
+	int n;
+	ProgressRow *rows = catalog_progress(stream, &n);
+
+	positions->n = 0;
+	positions_grow(positions, count);
+	for (int i = 0; i < n; i++)
+	{
+		Position *p;
+
+		/* a partition that the topic no longer shows: kept in the table, not read */
+		if (rows[i].partition >= count)
+			continue;
+		p = &positions->items[rows[i].partition];
+		p->stored = true;
+		p->stored_offset = p->next_offset = rows[i].next_offset;
+		p->log_end = rows[i].log_end;
+		p->stored_has_event_time = p->has_event_time = rows[i].has_event_time;
+		p->stored_event_time = p->max_event_time = rows[i].max_event_time;
+	}
+	pfree(rows);
+}
+
+void
+positions_store_ends(Positions *positions, Oid stream, int count, const int64 *ends)
+{
+	positions_load(positions, stream, count);
+	for (int i = 0; i < count; i++)
+		positions->items[i].next_offset = ends[i];
+	positions_write(positions, stream);
+}
+
+void
+positions_assign(const Positions *positions, Consumer *consumer)
+{
+	PartitionPosition *at = palloc((positions->n + 1) * sizeof(PartitionPosition));
+
+	for (int i = 0; i < positions->n; i++)
+	{
+		at[i].partition = positions->items[i].partition;
+		at[i].offset =
+			positions->items[i].next_offset >= 0 ? positions->items[i].next_offset : CONSUMER_BEGINNING;
+	}
+	consumer_assign(consumer, at, positions->n);
+	pfree(at);
+}
+
+void
+positions_took(Positions *positions, const Message *message)
+{
+	Position *p = &positions->items[message->partition];
+
+	Assert(message->offset >= p->next_offset);
+	p->next_offset = message->offset + 1;
+	p->at_end = false;
+}
+
+void
+positions_event_time(Positions *positions, int32 partition, TimestampTz time)
+{
+	Position *p = &positions->items[partition];
+
+	if (!p->has_event_time || time > p->max_event_time)
+	{
+		p->has_event_time = true;
+		p->max_event_time = time;
+	}
+}
+
+bool
+positions_poll(Positions *positions, Consumer *consumer)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool moved = false;
+
+	for (int i = 0; i < positions->n; i++)
+	{
+		Position *p = &positions->items[i];
+		int64 position;
+		int64 log_end;
+		bool at_end;
+
+		consumer_position(consumer, p->partition, &position, &log_end, &at_end);
+		if (p->next_offset != p->stored_offset || !at_end)
+			p->last_message = now;
+		p->log_end = Max(log_end, p->log_end);
+		p->at_end = at_end;
+		/* only an end tells that what lies between was control records, or compacted away */
+		if (at_end && position > p->next_offset)
+			p->next_offset = position;
+		if (at_end && (p->next_offset != p->stored_offset || !p->stored))
+			moved = true;
+	}
+	return moved;
+}
+
+void
+positions_rewind(Positions *positions)
+{
+	for (int i = 0; i < positions->n; i++)
+	{
+		Position *p = &positions->items[i];
+
+		p->next_offset = p->stored ? p->stored_offset : -1;
+		p->has_event_time = p->stored_has_event_time;
+		p->max_event_time = p->stored_event_time;
+		p->at_end = false;
+	}
+}
+
+void
+positions_stored(Positions *positions)
+{
+	for (int i = 0; i < positions->n; i++)
+	{
+		Position *p = &positions->items[i];
+
+		if (p->next_offset < 0)
+			continue;
+		p->stored = true;
+		p->stored_offset = p->next_offset;
+		p->stored_has_event_time = p->has_event_time;
+		p->stored_event_time = p->max_event_time;
+	}
+}
+
+void
+positions_check(const Positions *positions, Oid stream)
+{
+	int n;
+	ProgressRow *rows = catalog_progress(stream, &n);
+	int r = 0;
+
+	for (int i = 0; i < positions->n; i++)
+	{
+		const Position *p = &positions->items[i];
+		bool stored;
+
+		while (r < n && rows[r].partition < p->partition)
+			r++;
+		stored = r < n && rows[r].partition == p->partition;
+		if (stored != p->stored || (stored && rows[r].next_offset != p->stored_offset))
+			ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+							errmsg("partition %d has been moved by another process", p->partition)));
+	}
+	pfree(rows);
+}
+
+void
+positions_write(const Positions *positions, Oid stream)
+{
+	ProgressRow *rows = palloc((positions->n + 1) * sizeof(ProgressRow));
+	int n = 0;
+
+	for (int i = 0; i < positions->n; i++)
+	{
+		const Position *p = &positions->items[i];
+
+		if (p->next_offset < 0)
+			continue;
+		rows[n].partition = p->partition;
+		rows[n].next_offset = p->next_offset;
+		rows[n].log_end = Max(p->log_end, p->next_offset);
+		rows[n].has_event_time = p->has_event_time;
+		rows[n].max_event_time = p->max_event_time;
+		n++;
+	}
+	if (n > 0)
+		catalog_put_progress(stream, rows, n);
+	pfree(rows);
+}
+
+bool
+positions_all_at_end(const Positions *positions)
+{
+	for (int i = 0; i < positions->n; i++)
+	{
+		if (!positions->items[i].at_end)
+			return false;
+	}
+	return positions->n > 0;
+}

@@ -1,0 +1,21 @@
+/*
+ * states.h
+ *		Writing a fold into the stream layer's state table.
+ */
+#ifndef STREAMBATCH_STATES_H
+#define STREAMBATCH_STATES_H
+
+#include "utils/rel.h"
+#include "worker/fold.h"
+#include "worker/written.h"
+
+/*
+ * Write every group of the fold into the state table under an epoch: combined with the group's row of that
+ * epoch where there is one, as a new row otherwise; written tells which need not be looked up. append: always as new rows, for groups whose combination
+ * raised an error; readers merge them, and raise it. The caller holds RowExclusiveLock and the stream's row
+ * lock, and has an active snapshot taken after it. Returns the number of groups.
+ */
+extern int64 states_write(Relation rel, const ViewDef *def, Fold *fold, Written *written, int64 epoch,
+						  bool append);
+
+#endif /* STREAMBATCH_STATES_H */

@@ -1,0 +1,559 @@
+/*
+ * viewfold.c
+ *		One hybrid view in the worker (see viewfold.h).
+ *
+ * The executor runs the fold query, whose foreign scan returns the micro-batch row by row; each resulting row
+ * goes straight into the fold. So an error tells its row: the one that the scan returned last. Three kinds of
+ * error:
+ *
+ * - while the row was evaluated (WHERE, keys, arguments): the fold has not seen it. It is the view's dead
+ *   letter, and the query runs on from the next row.
+ * - inside a transition function: the group may be half-changed. The row is noted, the caller drops
+ *   everything since the last flush and reads the log again; when the row comes back it is left out, and
+ *   becomes the dead letter.
+ * - before any row: the query itself fails (a privilege is gone). The view is suspended; others go on. Unless
+ *   it only names things by names that they have no more: then it is printed anew.
+ *
+ * Behind a join rows come in any order, and many of one event. There the query is run to its end first, each
+ * row telling its event by ctid, and then its rows are folded; where it fails, the batch is halved until the
+ * event that it fails on is alone.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "common/guard.h"
+#include "common/settings.h"
+#include "common/subtransaction.h"
+#include "define/relations.h"
+#include "executor/spi.h"
+#include "executor/tstoreReceiver.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "tcop/dest.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/regproc.h"
+#include "worker/viewfold.h"
+
+/* What a view may remember of written groups, as a part of streambatch.work_mem. */
+#define WRITTEN_SHARE 8
+
+struct BadRow
+{
+	int32 partition;
+	int64 offset;
+	ErrorData *error;
+};
+
+typedef struct FoldReceiver
+{
+	DestReceiver pub;
+	ViewFold *vf;
+	const MicroBatchScan *scan;
+	char *taken;
+	bool folding;
+} FoldReceiver;
+
+/* An aggregate that was replaced since the view was made may keep states of another type. */
+static void
+check_states(const ViewFold *vf)
+{
+	for (int i = 0; i < vf->def->nstates; i++)
+	{
+		char *column = psprintf("s%d", i + 1);
+		const StateDef *state = &vf->def->states[i];
+		AttrNumber att = get_attnum(vf->state_table, column);
+
+		if (att == InvalidAttrNumber || get_atttype(vf->state_table, att) != state->type)
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+							errmsg("the states of %s are not what they were when the view was created",
+								   format_procedure(state->folded->aggfnoid)),
+							errhint("Drop and create the hybrid view again.")));
+	}
+}
+
+ViewFold *
+viewfold_open(const ViewRow *row)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "streambatch view", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	ViewFold *vf = palloc0(sizeof(ViewFold));
+	Oid nsp = get_namespace_oid("streambatch_state", false);
+	Guard guard;
+
+	vf->context = context;
+	vf->errors = AllocSetContextCreate(context, "streambatch view errors", ALLOCSET_SMALL_SIZES);
+	vf->row = *row;
+	vf->row.settings = DatumGetArrayTypePCopy(PointerGetDatum(row->settings));
+	vf->owner = guard_owner_of(row->view);
+	vf->state_table = get_relname_relid(psprintf("stream_%d", row->id), nsp);
+	if (!OidIsValid(vf->owner) || !OidIsValid(vf->state_table))
+	{
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(context);
+		return NULL;
+	}
+	/* under the settings that the query runs under: constants are printed as they are read back */
+	guard_enter(&guard, InvalidOid, vf->row.settings);
+	vf->relations = relations_read(row->id);
+	vf->def = analyse_stored(row->id, vf->owner);
+	if (vf->def->stream != row->stream)
+		elog(ERROR, "the query of hybrid view %d reads another stream", row->id);
+	check_states(vf);
+	vf->query = sql_fold(vf->def, &vf->columns);
+	guard_leave(&guard);
+	/* initial values are made by input functions, which may be somebody's */
+	guard_enter(&guard, vf->owner, vf->row.settings);
+	vf->fold = fold_create(vf->def, vf->columns);
+	guard_leave(&guard);
+	vf->written = written_create((Size) setting_work_mem_kb * 1024 / WRITTEN_SHARE);
+	MemoryContextSwitchTo(old);
+	return vf;
+}
+
+/* Whether two states are folded the same way from the same columns. */
+static bool
+same_state(const StateDef *a, const FoldState *of_a, const StateDef *b, const FoldState *of_b)
+{
+	return equal(a->folded, b->folded) && a->partial == b->partial && a->batch_only == b->batch_only &&
+		   a->type == b->type && a->combine == b->combine && of_a->filter == of_b->filter &&
+		   of_a->nargs == of_b->nargs &&
+		   (of_a->nargs == 0 || memcmp(of_a->args, of_b->args, of_a->nargs * sizeof(int)) == 0);
+}
+
+bool
+viewfold_share(ViewFold *vf, ViewFold *leader)
+{
+	const ViewDef *a = vf->def;
+	const ViewDef *b = leader->def;
+	MemoryContext old;
+
+	if (leader->leader != NULL || vf->owner != leader->owner || strcmp(vf->query, leader->query) != 0 ||
+		a->nkeys != b->nkeys || a->nstates != b->nstates ||
+		!datumIsEqual(PointerGetDatum(vf->row.settings), PointerGetDatum(leader->row.settings), false, -1))
+		return false;
+	for (int i = 0; i < a->nstates; i++)
+	{
+		if (!same_state(&a->states[i], &vf->columns[i], &b->states[i], &leader->columns[i]))
+			return false;
+	}
+	vf->leader = leader;
+	vf->fold = leader->fold;
+	old = MemoryContextSwitchTo(leader->context);
+	leader->followers = lappend_oid(leader->followers, vf->row.view);
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+void
+viewfold_close(ViewFold *vf)
+{
+	if (vf->plan != NULL)
+		SPI_freeplan(vf->plan);
+	vf->plan = NULL;
+}
+
+typedef struct ColumnsUsed
+{
+	int varno;
+	int level;
+	Bitmapset *attnums;
+} ColumnsUsed;
+
+static bool
+columns_walker(Node *node, ColumnsUsed *used)
+{
+	bool result;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var) && ((Var *) node)->varno == used->varno && ((Var *) node)->varlevelsup == used->level)
+		used->attnums = bms_add_member(used->attnums, ((Var *) node)->varattno);
+	if (!IsA(node, Query))
+		return expression_tree_walker(node, columns_walker, used);
+	used->level++;
+	result = query_tree_walker((Query *) node, columns_walker, used, 0);
+	used->level--;
+	return result;
+}
+
+Bitmapset *
+viewfold_columns(const ViewFold *vf, Bitmapset *attnums)
+{
+	ColumnsUsed used = {vf->def->varno, 0, attnums};
+
+	(void) query_tree_walker(vf->def->query, columns_walker, &used, 0);
+	return used.attnums;
+}
+
+static bool
+receive(TupleTableSlot *slot, DestReceiver *self)
+{
+	FoldReceiver *receiver = (FoldReceiver *) self;
+	const MicroBatch *batch = receiver->scan->batch;
+	int row = receiver->scan->next - 1;
+
+	receiver->folding = true;
+	fold_row(receiver->vf->fold, slot, batch->partitions[row], batch->offsets[row]);
+	receiver->folding = false;
+	receiver->taken[row] = ROW_FOLDED;
+	return true;
+}
+
+static void
+receiver_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
+{
+}
+
+static void
+receiver_nothing(DestReceiver *self)
+{
+}
+
+/* Print the query anew: true where something that it names has been renamed meanwhile. */
+static bool
+renamed(ViewFold *vf)
+{
+	MemoryContext old = MemoryContextSwitchTo(vf->context);
+	FoldState *columns;
+	Guard guard;
+	char *query;
+	bool result;
+
+	guard_enter(&guard, InvalidOid, vf->row.settings);
+	query = sql_fold(vf->def, &columns);
+	guard_leave(&guard);
+	MemoryContextSwitchTo(old);
+	result = strcmp(query, vf->query) != 0;
+	if (result)
+		viewfold_close(vf);
+	vf->query = query;
+	return result;
+}
+
+static SPIPlanPtr
+plan_of(ViewFold *vf)
+{
+	/* planned anew from the old text, it could find something else under an old name */
+	if (vf->plan != NULL && !SPI_plan_is_valid(vf->plan))
+		(void) renamed(vf);
+	if (vf->plan == NULL)
+	{
+		SPIPlanPtr plan = SPI_prepare(vf->query, 0, NULL);
+
+		if (plan == NULL)
+			elog(ERROR, "could not prepare \"%s\": %s", vf->query, SPI_result_code_string(SPI_result));
+		SPI_keepplan(plan);
+		vf->plan = plan;
+	}
+	return vf->plan;
+}
+
+typedef struct QueryJob
+{
+	ViewFold *vf;
+	MicroBatchScan *scan;
+	DestReceiver *receiver;
+} QueryJob;
+
+/* The query, over the rows that the scan has left. */
+static void
+run_query(void *arg)
+{
+	QueryJob *job = arg;
+	ViewFold *vf = job->vf;
+	SPIExecuteOptions options = {0};
+	Guard guard;
+	int rc;
+
+	guard_enter(&guard, vf->owner, vf->row.settings);
+	SPI_connect();
+	job->scan->begun = false;
+	micro_batch_register(job->scan);
+	options.read_only = true;
+	options.dest = job->receiver;
+	rc = SPI_execute_plan_extended(plan_of(vf), &options);
+	if (rc < 0)
+		elog(ERROR, "could not run \"%s\": %s", vf->query, SPI_result_code_string(rc));
+	SPI_finish();
+	guard_leave(&guard);
+}
+
+static void
+note_bad(ViewFold *vf, const MicroBatch *batch, int row, ErrorData *error)
+{
+	MemoryContext old = MemoryContextSwitchTo(vf->context);
+
+	vf->bad = vf->bad ? repalloc(vf->bad, (vf->nbad + 1) * sizeof(BadRow)) : palloc(sizeof(BadRow));
+	vf->bad[vf->nbad].partition = batch->partitions[row];
+	vf->bad[vf->nbad].offset = batch->offsets[row];
+	vf->bad[vf->nbad].error = error;
+	vf->nbad++;
+	MemoryContextSwitchTo(old);
+}
+
+/* A row becomes a dead letter of the view, and of those that share its fold. */
+static void
+row_is_dead(const ViewFold *vf, const Intake *intake, int row, char *taken, Letters *letters,
+			const ErrorData *error)
+{
+	const Message *message = &intake->messages[intake->message_of[row]];
+	ListCell *lc;
+
+	taken[row] = Max(taken[row], ROW_DEAD);
+	letters_add(letters, message, vf->row.view, error);
+	foreach (lc, vf->followers)
+		letters_add(letters, message, lfirst_oid(lc), error);
+}
+
+/* Rows that the fold failed on before: dead letters now. */
+static bool *
+leave_out_bad(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
+{
+	bool *skip = NULL;
+
+	for (int b = 0; b < vf->nbad; b++)
+	{
+		for (int row = 0; row < intake->batch.nrows; row++)
+		{
+			if (intake->batch.partitions[row] != vf->bad[b].partition ||
+				intake->batch.offsets[row] != vf->bad[b].offset)
+				continue;
+			if (skip == NULL)
+				skip = palloc0(intake->batch.nrows * sizeof(bool));
+			skip[row] = true;
+			row_is_dead(vf, intake, row, taken, letters, vf->bad[b].error);
+		}
+	}
+	return skip;
+}
+
+/* What one run over the micro-batch works with. */
+typedef struct FoldRun
+{
+	ViewFold *vf;
+	Intake *intake;
+	MicroBatchScan scan;
+	char *taken;
+	Letters *letters;
+} FoldRun;
+
+static void
+row_failed(FoldRun *run, int row, ErrorData *error)
+{
+	row_is_dead(run->vf, run->intake, row, run->taken, run->letters, error);
+	FreeErrorData(error);
+}
+
+/* The query failed before any row: true where it was only that something is called otherwise now. */
+static bool
+query_failed(FoldRun *run, ErrorData *error)
+{
+	if (renamed(run->vf))
+	{
+		FreeErrorData(error);
+		return true;
+	}
+	run->vf->failure = error;
+	return false;
+}
+
+/* Rows come as they are scanned: the one scanned last is the one at hand. */
+static ViewFoldResult
+run_plain(FoldRun *run)
+{
+	FoldReceiver receiver = {{receive, receiver_startup, receiver_nothing, receiver_nothing, DestNone},
+							 run->vf,
+							 &run->scan,
+							 run->taken,
+							 false};
+	QueryJob job = {run->vf, &run->scan, (DestReceiver *) &receiver};
+
+	while (run->scan.next < run->scan.end)
+	{
+		int start = run->scan.next;
+		ErrorData *error = subtransaction_run(run_query, &job, run->vf->errors);
+
+		if (error == NULL)
+			break;
+		letters_reject_error(error);
+		if (receiver.folding)
+		{
+			note_bad(run->vf, run->scan.batch, run->scan.next - 1, error);
+			return VIEWFOLD_POISONED;
+		}
+		if (run->scan.next > start)
+			row_failed(run, run->scan.next - 1, error);
+		else if (!query_failed(run, error))
+			break;
+	}
+	return VIEWFOLD_DONE;
+}
+
+/* ---- behind a join ---- */
+
+/* Keeps the rows, free of pointers into tables, and what they look like. */
+typedef struct StoreReceiver
+{
+	DestReceiver pub;
+	DestReceiver *store;
+	MemoryContext context;
+	TupleDesc desc;
+} StoreReceiver;
+
+static void
+store_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
+{
+	StoreReceiver *receiver = (StoreReceiver *) self;
+	MemoryContext old = MemoryContextSwitchTo(receiver->context);
+
+	receiver->desc = CreateTupleDescCopy(typeinfo);
+	MemoryContextSwitchTo(old);
+	receiver->store->rStartup(receiver->store, operation, typeinfo);
+}
+
+static bool
+store_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	DestReceiver *store = ((StoreReceiver *) self)->store;
+
+	return store->receiveSlot(slot, store);
+}
+
+static void
+store_shutdown(DestReceiver *self)
+{
+	DestReceiver *store = ((StoreReceiver *) self)->store;
+
+	store->rShutdown(store);
+}
+
+typedef struct StoreJob
+{
+	FoldRun *run;
+	Tuplestorestate *store;
+	TupleTableSlot *slot;
+	int row; /* at hand */
+} StoreJob;
+
+static void
+fold_store(void *arg)
+{
+	StoreJob *job = arg;
+	ViewFold *vf = job->run->vf;
+	const MicroBatch *batch = job->run->scan.batch;
+	int tid = job->slot->tts_tupleDescriptor->natts - 1;
+	Guard guard;
+
+	/* transition functions are somebody's */
+	guard_enter(&guard, vf->owner, vf->row.settings);
+	while (tuplestore_gettupleslot(job->store, true, false, job->slot))
+	{
+		slot_getallattrs(job->slot);
+		job->row = micro_batch_tid_row((ItemPointer) DatumGetPointer(job->slot->tts_values[tid]));
+		fold_row(vf->fold, job->slot, batch->partitions[job->row], batch->offsets[job->row]);
+		job->run->taken[job->row] = ROW_FOLDED;
+	}
+	guard_leave(&guard);
+}
+
+/*
+ * The rows of the batch from one on below another. Nothing is folded before the query has come to its end, so
+ * that where it fails the batch can be halved until the row that it fails on is alone.
+ */
+static ViewFoldResult
+run_joined(FoldRun *run, int from, int to)
+{
+	StoreReceiver receiver = {{store_row, store_startup, store_shutdown, receiver_nothing, DestNone},
+							  CreateDestReceiver(DestTuplestore),
+							  CurrentMemoryContext,
+							  NULL};
+	StoreJob store = {run, tuplestore_begin_heap(false, false, work_mem), NULL, 0};
+	QueryJob job = {run->vf, &run->scan, (DestReceiver *) &receiver};
+	ViewFoldResult result = VIEWFOLD_DONE;
+	ErrorData *error;
+
+	SetTuplestoreDestReceiverParams(receiver.store, store.store, CurrentMemoryContext, true, NULL, NULL);
+	do
+	{
+		run->scan.next = from;
+		run->scan.end = to;
+		error = subtransaction_run(run_query, &job, run->vf->errors);
+		if (error != NULL)
+			letters_reject_error(error);
+	} while (error != NULL && run->scan.next == from && query_failed(run, error));
+	receiver.store->rDestroy(receiver.store);
+	if (error == NULL)
+	{
+		store.slot = MakeSingleTupleTableSlot(receiver.desc, &TTSOpsMinimalTuple);
+		error = subtransaction_run(fold_store, &store, run->vf->errors);
+		ExecDropSingleTupleTableSlot(store.slot);
+		if (error != NULL)
+		{
+			letters_reject_error(error);
+			note_bad(run->vf, run->scan.batch, store.row, error);
+			result = VIEWFOLD_POISONED;
+		}
+	}
+	else if (run->vf->failure == NULL && to - from == 1)
+		row_failed(run, from, error);
+	else if (run->vf->failure == NULL)
+	{
+		/* the row that it fails on tells it again */
+		FreeErrorData(error);
+		result = run_joined(run, from, from + (to - from) / 2);
+		if (result == VIEWFOLD_DONE && run->vf->failure == NULL)
+			result = run_joined(run, from + (to - from) / 2, to);
+	}
+	tuplestore_end(store.store);
+	return result;
+}
+
+ViewFoldResult
+viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
+{
+	const MicroBatch *batch = &intake->batch;
+	FoldRun run = {vf, intake, {vf->def->stream, batch, NULL, 0, batch->nrows}, taken, letters};
+
+	if (vf->leader != NULL || vf->failure != NULL || batch->nrows == 0)
+		return VIEWFOLD_DONE;
+	run.scan.skip = leave_out_bad(vf, intake, taken, letters);
+	return vf->def->joined ? run_joined(&run, 0, batch->nrows) : run_plain(&run);
+}
+
+void
+viewfold_count(const char *taken, int nrows, StreamCounts *counts)
+{
+	for (int i = 0; i < nrows; i++)
+	{
+		counts->folded += taken[i] == ROW_FOLDED;
+		counts->dead += taken[i] == ROW_DEAD;
+		counts->filtered += taken[i] == ROW_FILTERED;
+	}
+}
+
+const ErrorData *
+viewfold_failure(const ViewFold *vf)
+{
+	return vf->leader != NULL ? vf->leader->failure : vf->failure;
+}
+
+void
+viewfold_stored(ViewFold *vf)
+{
+	viewfold_dropped(vf);
+	vf->nbad = 0;
+	/* FreeErrorData() leaves some of what CopyErrorData() copies */
+	if (vf->failure == NULL)
+		MemoryContextReset(vf->errors);
+	vf->append = false;
+}
+
+void
+viewfold_dropped(ViewFold *vf)
+{
+	if (vf->leader == NULL)
+		fold_reset(vf->fold);
+}

@@ -1,0 +1,119 @@
+/*
+ * worker.c
+ *		The background worker of one stream: how its process begins and ends.
+ *
+ * States (slots.h): starting, until partitions are known (worker_start.c); then (worker_loop.c) catching up,
+ * until every partition is read to its end; streaming; reconnecting, while the broker is away (librdkafka
+ * retries by itself). It leaves by itself when the stream is paused, dropped, or has neither views nor
+ * resume(); and stops in state error for what only a person can mend (offset_gap.c). Any other error ends the
+ * process; the launcher starts the next one after a back-off, which begins at the stored positions. A crash at
+ * any instant does the same. The protocol of positions, epochs and generations, by which nothing is lost or
+ * counted twice, is told in flush.c.
+ *
+ * Memory: "worker" for the process; the definition's for what follows from catalog and foreign table
+ * (definition.h); the intake's rows per batch.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "worker/worker.h"
+#include "worker/worker_loop.h"
+#include "worker/worker_start.h"
+
+static void
+record_error(const Worker *w)
+{
+	WorkerError error = {0};
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	ErrorData *data = CopyErrorData();
+
+	error.sqlerrcode = data->sqlerrcode;
+	strlcpy(error.message, data->message ? data->message : "unknown error", sizeof(error.message));
+	strlcpy(error.hint,
+			data->hint ? data->hint : "The worker starts again by itself; mend what the message names.",
+			sizeof(error.hint));
+	FreeErrorData(data);
+	MemoryContextSwitchTo(old);
+	slots_set_state(w->slot, WORKER_ERROR);
+	slots_set_error(w->slot, &error);
+}
+
+/* Settings of the database or of a role do not reach a worker's own work. */
+static void
+set_options(void)
+{
+	static const char *const options[][2] = {
+		/* positions go back together with what they stand for, so a commit need not wait for the disk */
+		{"synchronous_commit", "off"},
+		{"search_path", "pg_catalog, pg_temp"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"lock_timeout", "0"},
+		{"statement_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"}};
+
+	for (int i = 0; i < lengthof(options); i++)
+		SetConfigOption(options[i][0], options[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+static Worker *
+create_worker(int slot, Oid relid)
+{
+	Worker *w = MemoryContextAllocZero(TopMemoryContext, sizeof(Worker));
+
+	w->slot = slot;
+	w->context = AllocSetContextCreate(TopMemoryContext, "streambatch worker", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(w->context);
+	definition_init(&w->d, relid);
+	return w;
+}
+
+static void
+open_consumer(Worker *w)
+{
+	worker_begin_transaction();
+	MemoryContextSwitchTo(w->context);
+	w->consumer = consumer_open(w->d.stream->serverid, w->d.stream->topic, w->d.stream->owner, true);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(w->context);
+}
+
+void
+streambatch_worker_main(Datum main_arg)
+{
+	Oid database;
+	Oid relid;
+	int slot = DatumGetInt32(main_arg);
+	Worker *w;
+
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	if (!slots_attach(slot, &database, &relid))
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	w = create_worker(slot, relid);
+	set_options();
+	PG_TRY();
+	{
+		worker_load(w);
+		pgstat_report_appname(psprintf("pg_streambatch %s", w->d.stream->name));
+		open_consumer(w);
+		worker_start(w);
+		worker_loop(w);
+	}
+	PG_CATCH();
+	{
+		record_error(w);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}

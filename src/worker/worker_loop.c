@@ -1,0 +1,172 @@
+/*
+ * worker_loop.c
+ *		The loop of a worker (see worker_loop.h).
+ *
+ * One transaction per flush (flush_transaction.c): it begins with the first message after the last flush, and
+ * takes micro-batches until the flush is due. Without messages there is none, and once a second the worker
+ * keeps house (housekeeping.c).
+ *
+ * Cadence: a flush is due once ten times the last flush's duration have passed since it ended (so that
+ * flushing costs at most about a tenth), and the queue is empty or max_staleness is reached, or when the
+ * folds and dead letters outgrow streambatch.work_mem.
+ *
+ * A poisoned fold (viewfold.h) costs the transaction: its messages are read again, in small micro-batches of a
+ * flush each, so that a second one costs little.
+ */
+#include "postgres.h"
+
+#include "common/settings.h"
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+#include "worker/flush_transaction.h"
+#include "worker/housekeeping.h"
+#include "worker/offset_gap.h"
+#include "worker/worker_loop.h"
+
+#define CAREFUL_ROWS 64 /* batch after a poisoned fold: what a second bad row makes us read again */
+#define CAREFUL_BATCHES 64
+
+static Size
+fold_size(const Worker *w)
+{
+	Size size = letters_memory(&w->d.letters);
+	ListCell *lc;
+
+	foreach (lc, w->d.views)
+	{
+		const ViewFold *vf = lfirst(lc);
+
+		size += vf->leader == NULL ? fold_memory(vf->fold) : 0;
+	}
+	return size;
+}
+
+/* Microseconds until the open transaction is to be flushed; at most 0: now. */
+static int64
+flush_due(const Worker *w, bool queue_empty)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int64 stretch = Min(10 * w->flush_cost, w->d.max_staleness);
+
+	if (w->careful > 0 || fold_size(w) > (Size) setting_work_mem_kb * 1024)
+		return 0;
+	if (queue_empty)
+		return w->last_flush_end + stretch - now;
+	return w->transaction_start + w->d.max_staleness - now;
+}
+
+/*
+ * Fold the messages just taken, in a transaction that begins with them unless one is open. Clean: all of them
+ * are in the folds. False: all is loaded anew, and rewound; they come again, for the views of now.
+ */
+static bool
+fold_messages(Worker *w, bool *clean)
+{
+	int n = w->d.intake.nmessages;
+	bool alone = !w->in_transaction;
+
+	if (alone && !flush_transaction_begin(w))
+		return false;
+	*clean = flush_transaction_fold(w);
+	/* where nothing but a few messages is lost, they are at hand, and need not be read again */
+	while (!*clean && alone && w->careful > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		w->careful = CAREFUL_BATCHES;
+		worker_forget(w);
+		if (!flush_transaction_begin(w))
+			return false;
+		w->d.intake.nmessages = n;
+		*clean = flush_transaction_fold(w);
+	}
+	return true;
+}
+
+/* Take a batch, if there is one, through to the folds. False: there is none. */
+static bool
+take_batch(Worker *w)
+{
+	int max = w->careful > 0 ? CAREFUL_ROWS : INTAKE_MAX;
+	bool clean;
+	bool folded;
+
+	w->d.intake.nmessages = consumer_take(w->consumer, w->d.intake.messages, max, 0);
+	if (w->d.intake.nmessages == 0)
+		return false;
+	folded = fold_messages(w, &clean);
+	consumer_release(w->consumer);
+	if (!folded)
+		return true;
+	intake_clear(&w->d.intake);
+	if (w->careful > 0)
+		w->careful--;
+	if (!clean)
+	{
+		w->careful = CAREFUL_BATCHES;
+		worker_rewind(w);
+	}
+	return true;
+}
+
+/* Say in the slot how reading goes; go on behind offsets that are gone. */
+static void
+report_state(Worker *w)
+{
+	bool at_end = positions_all_at_end(&w->positions);
+
+	if (consumer_state(w->consumer)->error == CONSUMER_OUT_OF_RANGE)
+	{
+		offset_gap_handle(w);
+		return;
+	}
+	if (!worker_note_trouble(w))
+		return;
+	if (at_end)
+		slots_note_success(w->slot);
+	slots_set_state(w->slot, at_end ? WORKER_STREAMING : WORKER_CATCHING_UP);
+}
+
+/* A transaction is open: flush it when it is due, wait for that only where no message waits. */
+static void
+continue_transaction(Worker *w, bool queue_empty)
+{
+	int64 due = flush_due(w, queue_empty);
+
+	if (due <= 0)
+	{
+		(void) positions_poll(&w->positions, w->consumer);
+		flush_transaction_end(w);
+		report_state(w);
+	}
+	else if (queue_empty)
+		worker_idle(w, due / 1000 + 1);
+}
+
+/* No transaction is open, and no message waits. */
+static void
+between_transactions(Worker *w)
+{
+	/* what lies before the end may be control records alone */
+	if (positions_poll(&w->positions, w->consumer) && flush_transaction_begin(w))
+		flush_transaction_end(w);
+	/* first, for a state may need brokers to answer */
+	housekeeping_run(w);
+	report_state(w);
+	if (!w->in_transaction)
+		worker_idle(w, HOUSEKEEPING_MS);
+}
+
+void
+worker_loop(Worker *w)
+{
+	for (;;)
+	{
+		bool taken = take_batch(w);
+
+		CHECK_FOR_INTERRUPTS();
+		if (w->in_transaction)
+			continue_transaction(w, !taken);
+		else if (!taken)
+			between_transactions(w);
+	}
+}

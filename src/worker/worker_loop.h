@@ -1,0 +1,13 @@
+/*
+ * worker_loop.h
+ *		The loop of a worker: take, decode, archive, fold; flush; again.
+ */
+#ifndef STREAMBATCH_WORKER_LOOP_H
+#define STREAMBATCH_WORKER_LOOP_H
+
+#include "worker/worker_state.h"
+
+/* Run until the process ends. */
+extern void worker_loop(Worker *w) pg_attribute_noreturn();
+
+#endif /* STREAMBATCH_WORKER_LOOP_H */

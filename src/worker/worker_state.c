@@ -1,0 +1,138 @@
+/*
+ * worker_state.c
+ *		What all files of the worker do with it: load, go back to what is stored, wait, leave (see worker_state.h).
+ *
+ * Whatever goes wrong, the way back is the same: abort, drop what is in memory, read on from the stored
+ * positions. A crash does no more.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
+#include "worker/advice.h"
+#include "worker/worker_state.h"
+
+void
+worker_begin_transaction(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+}
+
+void
+worker_leave(Worker *w, WorkerState state)
+{
+	if (IsTransactionState())
+		AbortCurrentTransaction();
+	slots_leave(w->slot, state, w->requests);
+	proc_exit(0);
+}
+
+void
+worker_stop(Worker *w, const WorkerError *error)
+{
+	ereport(LOG, (errcode(error->sqlerrcode),
+				  errmsg("worker of stream \"%s\" stops: %s", w->d.stream->name, error->message),
+				  errhint("%s", error->hint)));
+	slots_set_error(w->slot, error);
+	worker_leave(w, WORKER_ERROR);
+}
+
+void
+worker_check_definition(Worker *w)
+{
+	if (!definition_changed(&w->d))
+		return;
+	if (IsTransactionState())
+		AbortCurrentTransaction();
+	proc_exit(0);
+}
+
+void
+worker_load(Worker *w)
+{
+	w->requests = slots_requests(w->slot);
+	switch (definition_load(&w->d))
+	{
+		case DEFINITION_LOADED:
+			break;
+		case DEFINITION_PAUSED:
+			worker_leave(w, WORKER_PAUSED);
+			break;
+		case DEFINITION_GONE:
+			worker_leave(w, WORKER_STOPPED);
+			break;
+	}
+	MemoryContextSwitchTo(w->context);
+}
+
+void
+worker_forget(Worker *w)
+{
+	ListCell *lc;
+
+	if (IsTransactionState())
+		AbortCurrentTransaction();
+	MemoryContextSwitchTo(w->context);
+	w->in_transaction = false;
+	w->archive = NULL;
+	memset(&w->counts, 0, sizeof(w->counts));
+	letters_clear(&w->d.letters);
+	intake_clear(&w->d.intake);
+	foreach (lc, w->d.views)
+		viewfold_dropped(lfirst(lc));
+	positions_rewind(&w->positions);
+}
+
+void
+worker_rewind(Worker *w)
+{
+	worker_forget(w);
+	positions_assign(&w->positions, w->consumer);
+}
+
+void
+worker_reload(Worker *w)
+{
+	worker_rewind(w);
+	worker_load(w);
+}
+
+bool
+worker_note_trouble(Worker *w)
+{
+	WorkerError error;
+
+	if (!advice_for(consumer_state(w->consumer), w->d.stream, &error))
+		return true;
+	slots_set_state(w->slot, WORKER_RECONNECTING);
+	slots_set_error(w->slot, &error);
+	return false;
+}
+
+void
+worker_idle(Worker *w, int timeout_ms)
+{
+	int fd = consumer_wakeup_fd(w->consumer);
+	int events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH | (fd >= 0 ? WL_SOCKET_READABLE : 0);
+	int rc;
+
+	rc = WaitLatchOrSocket(MyLatch, events, fd >= 0 ? fd : PGINVALID_SOCKET, timeout_ms, PG_WAIT_EXTENSION);
+	if (rc & WL_LATCH_SET)
+	{
+		ResetLatch(MyLatch);
+		/* whoever set it may have changed the catalog */
+		w->last_housekeeping = 0;
+	}
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}

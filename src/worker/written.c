@@ -1,0 +1,115 @@
+/*
+ * written.c
+ *		Which groups may have rows (see written.h).
+ *
+ * Nobody but the owner of a stream's positions writes rows of the present epoch, save create_view before
+ * there is a flush. So all of them are known to a process that has written from the epoch's beginning: because
+ * the table was empty at its first flush, or because the epoch was raised between two of its flushes, in which
+ * it found the positions to be its own. One that took over in the midst of an epoch knows nothing until the
+ * next.
+ *
+ * They are remembered in Bloom filters whose bits for one hash lie in one word, so that a question costs one
+ * look into memory for each filter. A full one is followed by another of twice its size; the last that memory
+ * allows goes on filling, and tells less and less.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+#include "worker/written.h"
+
+#define FIRST_BITS 12 /* of the first filter: its words are counted in as many bits */
+#define BITS_PER_HASH 4
+#define MAX_FILTERS 20
+#define GROUPS_PER_WORD 5 /* in a full filter: of those that are not in it, 1 in 30 then seems to be */
+
+typedef struct Filter
+{
+	uint64 *words;
+	int bits; /* binary logarithm of their number */
+	int64 ngroups;
+} Filter;
+
+struct Written
+{
+	int64 epoch; /* 0: there was no flush yet */
+	bool known;	 /* all that was written under it is in the filters */
+	Filter filters[MAX_FILTERS];
+	int n;
+	Size memory;
+	Size left;
+	MemoryContext context;
+};
+
+Written *
+written_create(Size memory)
+{
+	Written *written = palloc0(sizeof(Written));
+
+	written->context =
+		AllocSetContextCreate(CurrentMemoryContext, "streambatch written groups", ALLOCSET_SMALL_SIZES);
+	written->memory = memory;
+	return written;
+}
+
+void
+written_begin(Written *written, int64 epoch, bool empty)
+{
+	if (written->epoch == epoch)
+		return;
+	written->known = empty || written->epoch != 0;
+	written->epoch = epoch;
+	written->n = 0;
+	written->left = written->memory;
+	MemoryContextReset(written->context);
+}
+
+/* The filter to note a group in. NULL: there is no memory for even one. */
+static Filter *
+filter_with_room(Written *written)
+{
+	Filter *last = written->n > 0 ? &written->filters[written->n - 1] : NULL;
+	Filter *next = &written->filters[written->n];
+	Size size;
+
+	if (last != NULL && (last->ngroups < (GROUPS_PER_WORD << last->bits) || written->n == MAX_FILTERS))
+		return last;
+	next->bits = last != NULL ? last->bits + 1 : FIRST_BITS;
+	size = sizeof(uint64) << next->bits;
+	if (size > written->left)
+		return last;
+	next->words = MemoryContextAllocExtended(written->context, size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	next->ngroups = 0;
+	written->left -= size;
+	written->n++;
+	return next;
+}
+
+bool
+written_note(Written *written, uint32 hash)
+{
+	/* the highest bits choose the word, the others the bits in it */
+	uint64 mixed = hash * UINT64CONST(0x9E3779B97F4A7C15);
+	uint64 mask = 0;
+	Filter *filter;
+
+	if (!written->known)
+		return true;
+	for (int shift = 0; shift < BITS_PER_HASH * 6; shift += 6)
+		mask |= UINT64CONST(1) << (mixed >> shift & 63);
+	for (int i = 0; i < written->n; i++)
+	{
+		const Filter *f = &written->filters[i];
+
+		if ((f->words[mixed >> (64 - f->bits)] & mask) == mask)
+			return true;
+	}
+	filter = filter_with_room(written);
+	if (filter == NULL)
+	{
+		written->known = false;
+		return true;
+	}
+	filter->words[mixed >> (64 - filter->bits)] |= mask;
+	filter->ngroups++;
+	return false;
+}

@@ -10,7 +10,7 @@
 #include "common/catalog_stream.h"
 #include "common/subtransaction.h"
 #include "miscadmin.h"
-#include "stream_/stream.h"
+#include "stream/stream.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"

@@ -21,7 +21,7 @@
 #include "parser/parse_func.h"
 #include "parser/parse_node.h"
 #include "parser/parse_relation.h"
-#include "stream_/stream.h"
+#include "stream/stream.h"
 
 #define MARK_PARAMETER 8
 

@@ -15,7 +15,7 @@
 #include "define/print_sql.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "stream_/stream.h"
+#include "stream/stream.h"
 
 /* Find an expression among the columns, or add it. */
 static int

@@ -15,7 +15,7 @@
 #include "define/window.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
-#include "stream_/stream.h"
+#include "stream/stream.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 

@@ -19,7 +19,7 @@
 #include "pgstat.h"
 #include "serve/streams.h"
 #include "storage/latch.h"
-#include "stream_/stream.h"
+#include "stream/stream.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"

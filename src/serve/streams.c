@@ -18,7 +18,7 @@
 #include "miscadmin.h"
 #include "serve/streams.h"
 #include "storage/lmgr.h"
-#include "stream_/stream.h"
+#include "stream/stream.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"

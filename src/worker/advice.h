@@ -7,7 +7,7 @@
 
 #include "common/slots.h"
 #include "kafka/consumer.h"
-#include "stream_/stream.h"
+#include "stream/stream.h"
 
 /* Fill in error; false where nothing stands in the way. */
 extern bool advice_for(const ConsumerState *state, const Stream *stream, WorkerError *error);

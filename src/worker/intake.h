@@ -6,8 +6,8 @@
 #define STREAMBATCH_INTAKE_H
 
 #include "message/decode.h"
-#include "stream_/micro_batch.h"
-#include "stream_/stream.h"
+#include "stream/micro_batch.h"
+#include "stream/stream.h"
 #include "worker/letters.h"
 #include "worker/positions.h"
 

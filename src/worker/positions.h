@@ -7,7 +7,7 @@
 
 #include "common/catalog_stream.h"
 #include "kafka/consumer.h"
-#include "stream_/stream.h"
+#include "stream/stream.h"
 
 typedef struct Position
 {

@@ -7,8 +7,8 @@
 
 #include "executor/tuptable.h"
 #include "nodes/bitmapset.h"
-#include "stream_/log_range.h"
-#include "stream_/stream.h"
+#include "stream/log_range.h"
+#include "stream/stream.h"
 
 typedef struct LogScan LogScan;
 

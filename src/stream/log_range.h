@@ -7,7 +7,7 @@
 
 #include "nodes/bitmapset.h"
 #include "nodes/execnodes.h"
-#include "stream_/stream.h"
+#include "stream/stream.h"
 
 /* A part of the log: never smaller than what the conditions select. */
 typedef struct LogRange

@@ -22,7 +22,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
-#include "stream_/log_range.h"
+#include "stream/log_range.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"

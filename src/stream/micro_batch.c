@@ -9,7 +9,7 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
-#include "stream_/micro_batch.h"
+#include "stream/micro_batch.h"
 
 #define RELATION_NAME "streambatch micro-batch"
 

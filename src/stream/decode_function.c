@@ -12,7 +12,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "message/decode.h"
-#include "stream_/stream.h"
+#include "stream/stream.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 

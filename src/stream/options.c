@@ -28,7 +28,7 @@
 #include "message/path.h"
 #include "miscadmin.h"
 #include "pgtime.h"
-#include "stream_/options.h"
+#include "stream/options.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/timestamp.h"

@@ -6,8 +6,8 @@
 #define STREAMBATCH_ANALYSE_H
 
 #include "define/rules.h"
-#include "define/window.h"
 #include "nodes/parsenodes.h"
+#include "window/query_window.h"
 
 /* As many keys as an index has columns, with the epoch and the pane beside them; the others are compared. */
 #define ANALYSE_INDEXED_KEYS (INDEX_MAX_KEYS - 2)

@@ -12,12 +12,12 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "define/shape.h"
-#include "define/window.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
 #include "stream/stream.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "window/query_window.h"
 
 static void
 refuse(const char *message, const char *hint)

@@ -21,7 +21,6 @@
 #include "access/stratnum.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "define/window.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
@@ -34,6 +33,7 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
+#include "window/query_window.h"
 
 /* The last and first days of timestamps; dates go on for longer, and no window is there. */
 #define DATETIME_MAX_DAY (TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE - 1)

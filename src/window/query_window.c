@@ -1,6 +1,6 @@
 /*
- * window.c
- *		Windows of a query (see window.h); windowshape.c has their arithmetic, windowfunc.c the SQL functions.
+ * query_window.c
+ *		Windows of a query (see query_window.h); window_shape.c has their arithmetic, window_functions.c the SQL functions.
  *
  * A tumbling window is one pane, and the pane is what the query groups by. hop(), cumulate() and session() are
  * kept as panes too, and assembled when the view is read: each pane of a hop or cumulate belongs to the windows
@@ -15,7 +15,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
-#include "define/window.h"
 #include "fmgr.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -28,6 +27,7 @@
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
+#include "window/query_window.h"
 
 #define MAX_WINDOWS_OF_EVENT 100000
 

@@ -1,13 +1,13 @@
 /*
- * window.h
+ * query_window.h
  *		Windows of a query: how they are recognised, the panes that they are made of, and the SQL of both.
  */
-#ifndef STREAMBATCH_WINDOW_H
-#define STREAMBATCH_WINDOW_H
+#ifndef STREAMBATCH_QUERY_WINDOW_H
+#define STREAMBATCH_QUERY_WINDOW_H
 
 #include "datatype/timestamp.h"
-#include "define/windowshape.h"
 #include "nodes/primnodes.h"
+#include "window/window_shape.h"
 
 typedef struct StreamWindow
 {
@@ -75,4 +75,4 @@ extern char *window_call_sql(const StreamWindow *window, WindowEdge edge, const 
 extern char *window_gap_sql(const StreamWindow *window);
 extern char *window_margin_sql(const StreamWindow *window);
 
-#endif /* STREAMBATCH_WINDOW_H */
+#endif /* STREAMBATCH_QUERY_WINDOW_H */

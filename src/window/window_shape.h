@@ -1,15 +1,15 @@
 /*
- * windowshape.h
+ * window_shape.h
  *		The shape of a window: where windows begin and end, and which panes they are made of.
  *
  * Times are microseconds since 2000-01-01 00:00, of the shape's type: instants for timestamptz, what the
  * clock shows for timestamp, midnights for date. Edges beyond the type's range are DT_NOBEGIN and DT_NOEND.
  */
-#ifndef STREAMBATCH_WINDOWSHAPE_H
-#define STREAMBATCH_WINDOWSHAPE_H
+#ifndef STREAMBATCH_WINDOW_SHAPE_H
+#define STREAMBATCH_WINDOW_SHAPE_H
 
 #include "datatype/timestamp.h"
-#include "define/calendar.h"
+#include "window/calendar.h"
 
 typedef enum WindowKind
 {
@@ -87,4 +87,4 @@ extern bool window_walk_next(WindowWalk *walk, TimeSlice *window);
 extern int64 window_time(Oid type, Datum value);
 extern Datum window_datum(Oid type, int64 time);
 
-#endif /* STREAMBATCH_WINDOWSHAPE_H */
+#endif /* STREAMBATCH_WINDOW_SHAPE_H */

@@ -1,5 +1,5 @@
 /*
- * windowfunc.c
+ * window_functions.c
  *		The window functions of SQL: tumble, hop, cumulate, their ends, and the panes of each kind.
  *
  * Each C function serves the SQL functions of all types: what a call returns is the type of its times. The shape
@@ -13,7 +13,6 @@
 
 #include "catalog/pg_type.h"
 #include "common/export.h"
-#include "define/windowshape.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "nodes/execnodes.h"
@@ -25,6 +24,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "window/window_shape.h"
 
 STREAMBATCH_FUNCTION(streambatch_tumble);
 STREAMBATCH_FUNCTION(streambatch_tumble_end);

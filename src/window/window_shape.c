@@ -1,6 +1,6 @@
 /*
- * windowshape.c
- *		Shapes of windows (see windowshape.h).
+ * window_shape.c
+ *		Shapes of windows (see window_shape.h).
  *
  * A shape's windows and panes lie on one grid, so that all arithmetic is on whole units: the windows of hop
  * begin at multiples of the slide and end size later, panes lie between multiples of gcd(slide, size). What the
@@ -24,9 +24,9 @@
 
 #include "catalog/pg_type.h"
 #include "common/int.h"
-#include "define/windowshape.h"
 #include "utils/date.h"
 #include "utils/timestamp.h"
+#include "window/window_shape.h"
 
 /* Monday 2000-01-03 00:00, and 2000-01-01 00:00 for months */
 #define DEFAULT_ORIGIN (2 * USECS_PER_DAY)

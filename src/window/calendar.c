@@ -12,9 +12,9 @@
 #include "postgres.h"
 
 #include "common/int.h"
-#include "define/calendar.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
+#include "window/calendar.h"
 
 /* An offset is less than a week, even in a POSIX specification. */
 #define MAX_OFFSET (7 * USECS_PER_DAY)

@@ -5,7 +5,7 @@
 #ifndef STREAMBATCH_ANALYSE_H
 #define STREAMBATCH_ANALYSE_H
 
-#include "define/rules.h"
+#include "aggregate/rules.h"
 #include "nodes/parsenodes.h"
 #include "window/query_window.h"
 

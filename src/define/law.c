@@ -12,12 +12,12 @@
 #include "postgres.h"
 
 #include "access/transam.h"
+#include "aggregate/transition.h"
 #include "catalog/pg_type.h"
 #include "common/guard.h"
 #include "common/subtransaction.h"
 #include "define/law.h"
 #include "define/samples.h"
-#include "define/transition.h"
 #include "lib/stringinfo.h"
 #include "parser/parse_agg.h"
 #include "utils/datum.h"

@@ -5,7 +5,7 @@
 #ifndef STREAMBATCH_LAW_H
 #define STREAMBATCH_LAW_H
 
-#include "define/rule_parts.h"
+#include "aggregate/rule_parts.h"
 #include "utils/array.h"
 
 /*

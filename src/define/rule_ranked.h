@@ -5,7 +5,7 @@
 #ifndef STREAMBATCH_RULE_RANKED_H
 #define STREAMBATCH_RULE_RANKED_H
 
-#include "define/rule_parts.h"
+#include "aggregate/rule_parts.h"
 
 /*
  * As rule_apply(); false for any other aggregate. Raises for an order that states cannot keep, and for values

@@ -3,7 +3,7 @@
  *		The fold: aggregate states in memory (see fold.h).
  *
  * A hash table of groups (PostgreSQL's own TupleHashTable) holds for each the transition values of every
- * state that the worker computes, advanced by the aggregates' own transition functions (define/transition.h).
+ * state that the worker computes, advanced by the aggregates' own transition functions (aggregate/transition.h).
  * Stored is the aggregate's value, or of a partial state the transition state itself.
  *
  * Groups are chained in the order of their coming, which is that of their memory. To be written they are sorted
@@ -16,8 +16,8 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "aggregate/transition.h"
 #include "common/compat.h"
-#include "define/transition.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
 #include "utils/datum.h"

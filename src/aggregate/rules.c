@@ -12,21 +12,21 @@
  * serialisation functions where the state is internal.
  *
  * Two kinds have rules of their own: first and last (rule_ranked.c); count(DISTINCT) and percentiles
- * (rule_sketched.c).
+ * (rule_sketch.c).
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "access/transam.h"
+#include "aggregate/rule_sketch.h"
+#include "aggregate/rules.h"
+#include "aggregate/transition.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "define/rule_ranked.h"
-#include "define/rule_sketched.h"
-#include "define/rules.h"
-#include "define/transition.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_coerce.h"
@@ -308,7 +308,7 @@ rule_apply(const Aggref *aggref, const RuleStream *stream, ResultDef *result, St
 	result->value = "%s";
 	result->exact = NULL;
 	transition_check_execute(aggref->aggfnoid);
-	if (rule_ranked(aggref, stream, result, parts, nparts) || rule_sketched(aggref, result, parts, nparts))
+	if (rule_ranked(aggref, stream, result, parts, nparts) || rule_sketch(aggref, result, parts, nparts))
 		return;
 	refuse_form(aggref, what);
 	rule = find_rule(aggref);

@@ -1,5 +1,5 @@
 /*
- * partial.c
+ * state_functions.c
  *		The SQL aggregates over transition states: streambatch._partial(), streambatch._merge(); the type streambatch._state.
  *
  *		_partial('stddev(double precision)', NULL::_state, x)						the state of stddev(x)
@@ -16,12 +16,12 @@
  */
 #include "postgres.h"
 
+#include "aggregate/transition.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "common/compat.h"
 #include "common/export.h"
-#include "define/transition.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"

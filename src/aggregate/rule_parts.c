@@ -5,8 +5,8 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "aggregate/rule_parts.h"
 #include "catalog/pg_collation.h"
-#include "define/rule_parts.h"
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"

@@ -1,6 +1,6 @@
 /*
- * rule_sketched.c
- *		The rules for count(DISTINCT x) and percentiles (see rule_sketched.h; sketch.c has the sketches).
+ * rule_sketch.c
+ *		The rules for count(DISTINCT x) and percentiles (see rule_sketch.h; sketch.c has the sketches).
  *
  * Two states: the exact value, which only the batch layer computes and nothing can combine, and a sketch in
  * both layers. A group that is one row of the batch layer has the exact value; any other the sketch's:
@@ -13,12 +13,12 @@
  */
 #include "postgres.h"
 
+#include "aggregate/rule_sketch.h"
+#include "aggregate/sketch.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_type.h"
 #include "common/compat.h"
 #include "common/shortest_dec.h"
-#include "define/rule_sketched.h"
-#include "define/sketch.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -252,7 +252,7 @@ apply_percentile(const Aggref *aggref, ResultDef *result, StateDef *parts, int *
 }
 
 bool
-rule_sketched(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts)
+rule_sketch(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts)
 {
 	switch (aggref->aggfnoid)
 	{

@@ -19,12 +19,12 @@
 
 #include <float.h>
 
+#include "aggregate/sketch.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "common/export.h"
 #include "common/hashfn.h"
-#include "define/sketch.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "parser/parse_func.h"

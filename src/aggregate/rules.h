@@ -5,7 +5,7 @@
 #ifndef STREAMBATCH_RULES_H
 #define STREAMBATCH_RULES_H
 
-#include "define/rule_parts.h"
+#include "aggregate/rule_parts.h"
 
 /*
  * The rule for an aggregate of a query: fills the result's value and exact, and nparts states (which the

@@ -1,16 +1,16 @@
 /*
- * rule_sketched.h
+ * rule_sketch.h
  *		The rules for count(DISTINCT x), percentile_cont and percentile_disc: exact in the batch layer, sketched in the stream layer.
  */
-#ifndef STREAMBATCH_RULE_SKETCHED_H
-#define STREAMBATCH_RULE_SKETCHED_H
+#ifndef STREAMBATCH_RULE_SKETCH_H
+#define STREAMBATCH_RULE_SKETCH_H
 
-#include "define/rule_parts.h"
+#include "aggregate/rule_parts.h"
 
 /*
  * As rule_apply(); false for any other aggregate. Raises where the extension is missing, and for types and
  * fractions that a sketch cannot take.
  */
-extern bool rule_sketched(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts);
+extern bool rule_sketch(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts);
 
-#endif /* STREAMBATCH_RULE_SKETCHED_H */
+#endif /* STREAMBATCH_RULE_SKETCH_H */

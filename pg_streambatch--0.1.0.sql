@@ -318,7 +318,7 @@ COMMENT ON FUNCTION streambatch._pane_known(anyelement) IS
     'internal: whether the same call was made with this pane lately; true for NULL';
 
 -- ------------------------------------------------------------------------------------------------------------------
--- First and last values, sketches (src/define/take.c, rank.c, sketch.c)
+-- First and last values, sketches (src/define/take.c, first_last_state.c, sketch.c)
 -- ------------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION streambatch._take_first(internal, anyelement)

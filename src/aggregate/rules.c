@@ -11,13 +11,14 @@
  * Any other aggregate is kept as its transition state, if the catalog has a combine function for it, and
  * serialisation functions where the state is internal.
  *
- * Two kinds have rules of their own: first and last (rule_ranked.c); count(DISTINCT) and percentiles
+ * Two kinds have rules of their own: first and last (rule_first_last.c); count(DISTINCT) and percentiles
  * (rule_sketch.c).
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "access/transam.h"
+#include "aggregate/rule_first_last.h"
 #include "aggregate/rule_sketch.h"
 #include "aggregate/rules.h"
 #include "aggregate/transition.h"
@@ -26,7 +27,6 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
-#include "define/rule_ranked.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_coerce.h"
@@ -308,7 +308,7 @@ rule_apply(const Aggref *aggref, const RuleStream *stream, ResultDef *result, St
 	result->value = "%s";
 	result->exact = NULL;
 	transition_check_execute(aggref->aggfnoid);
-	if (rule_ranked(aggref, stream, result, parts, nparts) || rule_sketch(aggref, result, parts, nparts))
+	if (rule_first_last(aggref, stream, result, parts, nparts) || rule_sketch(aggref, result, parts, nparts))
 		return;
 	refuse_form(aggref, what);
 	rule = find_rule(aggref);

@@ -1,5 +1,5 @@
 /*
- * rank.c
+ * first_last_state.c
  *		The states of first(x ORDER BY key) and last(x ORDER BY key) in a hybrid view: streambatch._first_state() and its kin.
  *
  * A state is a bytea whose order as bytes is the order of the events:

@@ -1,6 +1,6 @@
 /*
- * rule_ranked.c
- *		The rule for streambatch.first(x ORDER BY key) and last(x ORDER BY key) (see rule_ranked.h; rank.c has the states).
+ * rule_first_last.c
+ *		The rule for streambatch.first(x ORDER BY key) and last(x ORDER BY key) (see rule_first_last.h; first_last_state.c has the states).
  *
  * One order there is: by the key, ascending and NULLS LAST, then by the message's partition and offset. A
  * descending order is the same read backwards, so that first is last. The position comes from functions that
@@ -9,9 +9,9 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "aggregate/rule_first_last.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "define/rule_ranked.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -165,7 +165,8 @@ merge_call(const Aggref *aggref, bool last)
 }
 
 bool
-rule_ranked(const Aggref *aggref, const RuleStream *stream, ResultDef *result, StateDef *parts, int *nparts)
+rule_first_last(const Aggref *aggref, const RuleStream *stream, ResultDef *result, StateDef *parts,
+				int *nparts)
 {
 	char *name = get_func_name(aggref->aggfnoid);
 	Oid states[2] = {BYTEAOID, BYTEAOID};

@@ -1,9 +1,9 @@
 /*
- * take.c
+ * first_last.c
  *		The SQL aggregates that take one value of their input: streambatch.first(), last(), and _only() of the merge.
  *
  * For use by hand over any table: which row is first or last is said by an ORDER BY inside the call. A NULL is
- * a value like any other. What hybrid views keep of first and last is in rank.c.
+ * a value like any other. What hybrid views keep of first and last is in first_last_state.c.
  */
 #include "postgres.h"
 

@@ -21,6 +21,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "aggregate/combinability_check.h"
 #include "batch/computation.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
@@ -32,7 +33,6 @@
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/guard.h"
-#include "define/law.h"
 #include "define/serving_sql.h"
 #include "define/shape.h"
 #include "define/state_tables_sql.h"
@@ -210,7 +210,7 @@ analyse(Creation *c, text *sql)
 	check_duplicate_columns(c->query);
 	c->def = analyse_query(c->query);
 	check_layers_columns(c);
-	law_check(c->def->results, c->def->nresults, c->def->states, c->owner, c->row.settings);
+	combinability_check(c->def->results, c->def->nresults, c->def->states, c->owner, c->row.settings);
 	/* a window stays what it is, whatever becomes of the functions that computed its size */
 	c->query->targetList = (List *) window_normalise((Node *) c->query->targetList);
 	c->query->havingQual = window_normalise(c->query->havingQual);

@@ -1,9 +1,9 @@
 /*
- * samples.h
+ * sample_values.h
  *		Sample values of any type.
  */
-#ifndef STREAMBATCH_SAMPLES_H
-#define STREAMBATCH_SAMPLES_H
+#ifndef STREAMBATCH_SAMPLE_VALUES_H
+#define STREAMBATCH_SAMPLE_VALUES_H
 
 #define SAMPLES_MAX 6
 
@@ -13,4 +13,4 @@ extern int samples_of(Oid type, Datum *values);
 /* Raise again an error that is nobody's data's: a cancelled query, a server that stops. */
 extern void samples_reject_error(ErrorData *error);
 
-#endif /* STREAMBATCH_SAMPLES_H */
+#endif /* STREAMBATCH_SAMPLE_VALUES_H */

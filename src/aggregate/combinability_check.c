@@ -1,6 +1,6 @@
 /*
- * law.c
- *		The law that an aggregate must keep, tried on sample rows (see law.h).
+ * combinability_check.c
+ *		The check that an aggregate must keep, tried on sample rows (see combinability_check.h).
  *
  * The rows have samples of the argument types, and NULLs. Rows on which the aggregate itself raises are left out. Of
  * the rest, and of each run of them (a zero among the factors of a product would hide what goes wrong), its value
@@ -12,12 +12,12 @@
 #include "postgres.h"
 
 #include "access/transam.h"
+#include "aggregate/combinability_check.h"
+#include "aggregate/sample_values.h"
 #include "aggregate/transition.h"
 #include "catalog/pg_type.h"
 #include "common/guard.h"
 #include "common/subtransaction.h"
-#include "define/law.h"
-#include "define/samples.h"
 #include "lib/stringinfo.h"
 #include "parser/parse_agg.h"
 #include "utils/datum.h"
@@ -45,7 +45,7 @@ typedef struct Part
 	bool isnull;
 } Part;
 
-typedef struct Law
+typedef struct Check
 {
 	const Aggref *aggref;
 	Transition t;
@@ -62,7 +62,7 @@ typedef struct Law
 	char *at_once;
 	char *in_parts;
 	char *parts;
-} Law;
+} Check;
 
 static char *
 print_value(Oid type, Datum value, bool isnull)
@@ -77,13 +77,13 @@ print_value(Oid type, Datum value, bool isnull)
 }
 
 static void
-advance(Law *law, TransitionValue *state, const Row *row)
+advance(Check *check, TransitionValue *state, const Row *row)
 {
-	MemoryContext old = MemoryContextSwitchTo(law->row_context->ecxt_per_tuple_memory);
-	Transition *t = &law->t;
+	MemoryContext old = MemoryContextSwitchTo(check->row_context->ecxt_per_tuple_memory);
+	Transition *t = &check->t;
 	bool skip = false;
 
-	for (int i = 0; i < law->nargs; i++)
+	for (int i = 0; i < check->nargs; i++)
 	{
 		skip |= t->function.fn_strict && row->nulls[i];
 		t->call->args[i + 1].value = row->values[i];
@@ -92,82 +92,82 @@ advance(Law *law, TransitionValue *state, const Row *row)
 	if (!skip)
 		transition_advance(t, state);
 	MemoryContextSwitchTo(old);
-	ResetExprContext(law->row_context);
+	ResetExprContext(check->row_context);
 }
 
 /* The final value as text; the state is done with. */
 static char *
-finish(Law *law, TransitionValue *state)
+finish(Check *check, TransitionValue *state)
 {
 	bool isnull;
-	Datum value = transition_final(&law->t, state, &isnull);
-	char *result = print_value(law->aggref->aggtype, value, isnull);
+	Datum value = transition_final(&check->t, state, &isnull);
+	char *result = print_value(check->aggref->aggtype, value, isnull);
 
-	ReScanExprContext(law->states);
+	ReScanExprContext(check->states);
 	return result;
 }
 
 static char *
-at_once(Law *law, int from, int to)
+at_once(Check *check, int from, int to)
 {
 	TransitionValue state;
 
-	transition_start(&law->t, &state);
+	transition_start(&check->t, &state);
 	for (int i = from; i < to; i++)
-		advance(law, &state, &law->rows[i]);
-	return finish(law, &state);
+		advance(check, &state, &check->rows[i]);
+	return finish(check, &state);
 }
 
 /* The stored state of some of the rows. */
 static Part
-part(Law *law, int from, int to)
+part(Check *check, int from, int to)
 {
 	TransitionValue state;
 	Part result;
 
-	transition_start(&law->t, &state);
+	transition_start(&check->t, &state);
 	for (int i = from; i < to; i++)
-		advance(law, &state, &law->rows[i]);
-	result.state = transition_store(&law->t, &state, &result.isnull);
-	if (!result.isnull && !law->t.sealed)
-		result.state = datumCopy(result.state, law->t.byval, law->t.len);
-	ReScanExprContext(law->states);
+		advance(check, &state, &check->rows[i]);
+	result.state = transition_store(&check->t, &state, &result.isnull);
+	if (!result.isnull && !check->t.sealed)
+		result.state = datumCopy(result.state, check->t.byval, check->t.len);
+	ReScanExprContext(check->states);
 	return result;
 }
 
 /* Two stored states made one, as the worker does it. */
 static Part
-join(Law *law, Part a, Part b)
+join(Check *check, Part a, Part b)
 {
 	Part result = {(Datum) 0, true};
 
 	if (a.isnull || b.isnull)
 		return a.isnull ? b : a;
-	result.state = transition_combine(&law->t, a.state, b.state, &result.isnull);
-	ReScanExprContext(law->states);
+	result.state = transition_combine(&check->t, a.state, b.state, &result.isnull);
+	ReScanExprContext(check->states);
 	return result;
 }
 
 static char *
-merge(Law *law, const Part *parts, int n)
+merge(Check *check, const Part *parts, int n)
 {
 	TransitionValue state;
 
-	transition_start(&law->t, &state);
+	transition_start(&check->t, &state);
 	for (int i = 0; i < n; i++)
-		transition_absorb(&law->t, &state, parts[i].state, parts[i].isnull);
-	return finish(law, &state);
+		transition_absorb(&check->t, &state, parts[i].state, parts[i].isnull);
+	return finish(check, &state);
 }
 
 /* Whether two values are one; numbers may differ by what floats do. */
 static bool
-same(const Law *law, const char *a, const char *b)
+same(const Check *check, const char *a, const char *b)
 {
 	char *a_end;
 	char *b_end;
 	double x = strtod(a, &a_end);
 	double y = strtod(b, &b_end);
-	double tolerance = law->aggref->aggtype == FLOAT4OID ? TOLERANCE_FLOAT4 : TOLERANCE;
+	double tolerance = check->aggref->aggtype == FLOAT4OID ? TOLERANCE_FLOAT4 : TOLERANCE;
 
 	if (strcmp(a, b) == 0)
 		return true;
@@ -177,107 +177,107 @@ same(const Law *law, const char *a, const char *b)
 
 /* Compare; true where the parts contradict, which is noted. */
 static bool
-contradicts(Law *law, const char *expected, const Part *parts, int n, char *how)
+contradicts(Check *check, const char *expected, const Part *parts, int n, char *how)
 {
-	char *value = merge(law, parts, n);
+	char *value = merge(check, parts, n);
 
-	if (same(law, expected, value))
+	if (same(check, expected, value))
 		return false;
-	law->at_once = pstrdup(expected);
-	law->in_parts = value;
-	law->parts = how;
+	check->at_once = pstrdup(expected);
+	check->in_parts = value;
+	check->parts = how;
 	return true;
 }
 
 static void
 try_parts(void *arg)
 {
-	Law *law = arg;
-	int from = law->from;
-	int to = law->to;
+	Check *check = arg;
+	int from = check->from;
+	int to = check->to;
 	int n = to - from;
-	char *expected = at_once(law, from, to);
+	char *expected = at_once(check, from, to);
 	Part each[MAX_ROWS];
 	Part reverse[MAX_ROWS];
 	Part joined;
 
 	for (int i = 0; i < n; i++)
-		reverse[n - 1 - i] = each[i] = part(law, from + i, from + i + 1);
-	if (contradicts(law, expected, each, n, "the states of each row"))
+		reverse[n - 1 - i] = each[i] = part(check, from + i, from + i + 1);
+	if (contradicts(check, expected, each, n, "the states of each row"))
 		return;
-	if (contradicts(law, expected, reverse, n, "the states of each row, the last one first"))
+	if (contradicts(check, expected, reverse, n, "the states of each row, the last one first"))
 		return;
 	for (int cut = 0; cut <= n; cut++)
 	{
-		Part two[2] = {part(law, from, from + cut), part(law, from + cut, to)};
+		Part two[2] = {part(check, from, from + cut), part(check, from + cut, to)};
 
-		if (contradicts(law, expected, two, 2,
+		if (contradicts(check, expected, two, 2,
 						psprintf("the states of the first %d rows and of the other %d", cut, n - cut)))
 			return;
 	}
-	joined = part(law, from, from);
+	joined = part(check, from, from);
 	for (int i = 0; i < n; i++)
-		joined = join(law, joined, each[i]);
-	if (contradicts(law, expected, &joined, 1,
+		joined = join(check, joined, each[i]);
+	if (contradicts(check, expected, &joined, 1,
 					"the states of each row, one after the other, and stored again"))
 		return;
-	joined = part(law, to, to);
+	joined = part(check, to, to);
 	for (int i = n - 1; i >= 0; i--)
-		joined = join(law, each[i], joined);
-	(void) contradicts(law, expected, &joined, 1,
+		joined = join(check, each[i], joined);
+	(void) contradicts(check, expected, &joined, 1,
 					   "the states of each row, from the last on, and stored again");
 }
 
 static void
 try_last_row(void *arg)
 {
-	Law *law = arg;
+	Check *check = arg;
 
-	(void) at_once(law, law->nrows - 1, law->nrows);
+	(void) at_once(check, check->nrows - 1, check->nrows);
 }
 
 /* Do something that may raise; true where it did not. */
 static bool
-attempted(void (*body)(void *arg), Law *law)
+attempted(void (*body)(void *arg), Check *check)
 {
-	ErrorData *error = subtransaction_run(body, law, CurrentMemoryContext);
+	ErrorData *error = subtransaction_run(body, check, CurrentMemoryContext);
 
 	samples_reject_error(error);
-	ReScanExprContext(law->states);
-	ResetExprContext(law->row_context);
+	ReScanExprContext(check->states);
+	ResetExprContext(check->row_context);
 	return error == NULL;
 }
 
 /* Keep a row that the aggregate takes. */
 static void
-add_row(Law *law, Datum *values, bool *nulls)
+add_row(Check *check, Datum *values, bool *nulls)
 {
-	law->rows[law->nrows].values = values;
-	law->rows[law->nrows].nulls = nulls;
-	law->nrows++;
-	if (!attempted(try_last_row, law))
-		law->nrows--;
+	check->rows[check->nrows].values = values;
+	check->rows[check->nrows].nulls = nulls;
+	check->nrows++;
+	if (!attempted(try_last_row, check))
+		check->nrows--;
 }
 
 /* False where an argument's type has no samples. */
 static bool
-make_rows(Law *law)
+make_rows(Check *check)
 {
-	Datum(*samples)[SAMPLES_MAX] = palloc0((law->nargs + 1) * sizeof(*samples));
-	int *counts = palloc0((law->nargs + 1) * sizeof(int));
+	Datum(*samples)[SAMPLES_MAX] = palloc0((check->nargs + 1) * sizeof(*samples));
+	int *counts = palloc0((check->nargs + 1) * sizeof(int));
 
-	for (int i = 0; i < law->nargs; i++)
+	for (int i = 0; i < check->nargs; i++)
 	{
-		counts[i] = samples_of(law->types[i], samples[i]);
+		counts[i] = samples_of(check->types[i], samples[i]);
 		if (counts[i] == 0)
 			return false;
 	}
 	for (int row = 0; row < MAX_ROWS; row++)
 	{
-		Datum *values = palloc0((law->nargs + 1) * sizeof(Datum));
-		bool *nulls = palloc0((law->nargs + 1) * sizeof(bool));
+		Datum *values = palloc0((check->nargs + 1) * sizeof(Datum));
+		bool *nulls = palloc0((check->nargs + 1) * sizeof(bool));
 
-		for (int i = 0; i < law->nargs; i++)
+		for (int i = 0; i < check->nargs; i++)
 		{
 			int number = row > 2 ? row - 1 : row;
 
@@ -286,26 +286,27 @@ make_rows(Law *law)
 			/* the third row is of NULLs, the last one has one first */
 			nulls[i] = row == 2 || (row == MAX_ROWS - 1 && i == 0);
 		}
-		add_row(law, values, nulls);
+		add_row(check, values, nulls);
 	}
-	return law->nrows > 1;
+	return check->nrows > 1;
 }
 
 static char *
-print_rows(const Law *law)
+print_rows(const Check *check)
 {
 	StringInfoData buf;
 
-	if (law->from == law->to)
+	if (check->from == check->to)
 		return "no rows";
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, "the rows ");
-	for (int row = law->from; row < law->to; row++)
+	for (int row = check->from; row < check->to; row++)
 	{
-		appendStringInfoString(&buf, row > law->from ? ", (" : "(");
-		for (int i = 0; i < law->nargs; i++)
-			appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "",
-							 print_value(law->types[i], law->rows[row].values[i], law->rows[row].nulls[i]));
+		appendStringInfoString(&buf, row > check->from ? ", (" : "(");
+		for (int i = 0; i < check->nargs; i++)
+			appendStringInfo(
+				&buf, "%s%s", i > 0 ? ", " : "",
+				print_value(check->types[i], check->rows[row].values[i], check->rows[row].nulls[i]));
 		appendStringInfoChar(&buf, ')');
 	}
 	return buf.data;
@@ -313,48 +314,49 @@ print_rows(const Law *law)
 
 /* Whether a run of the rows contradicts, the longest first of those that begin with the same row. */
 static bool
-any_contradicts(Law *law)
+any_contradicts(Check *check)
 {
-	for (law->from = 0; law->from < law->nrows; law->from++)
+	for (check->from = 0; check->from < check->nrows; check->from++)
 	{
-		for (law->to = law->nrows; law->to > law->from; law->to--)
+		for (check->to = check->nrows; check->to > check->from; check->to--)
 		{
-			if (attempted(try_parts, law) && law->parts != NULL)
+			if (attempted(try_parts, check) && check->parts != NULL)
 				return true;
 		}
 	}
-	law->from = law->to = 0;
-	return law->aggref->aggfilter != NULL && attempted(try_parts, law) && law->parts != NULL;
+	check->from = check->to = 0;
+	return check->aggref->aggfilter != NULL && attempted(try_parts, check) && check->parts != NULL;
 }
 
 static void
 check_aggregate(const Aggref *aggref)
 {
-	Law *law = palloc0(sizeof(Law));
+	Check *check = palloc0(sizeof(Check));
 
-	law->aggref = aggref;
-	law->nargs = get_aggregate_argtypes(unconstify(Aggref *, aggref), law->types);
-	law->states = CreateStandaloneExprContext();
-	law->row_context = CreateStandaloneExprContext();
-	transition_init(&law->t, aggref, true, law->states, law->row_context);
-	if (make_rows(law) && any_contradicts(law))
+	check->aggref = aggref;
+	check->nargs = get_aggregate_argtypes(unconstify(Aggref *, aggref), check->types);
+	check->states = CreateStandaloneExprContext();
+	check->row_context = CreateStandaloneExprContext();
+	transition_init(&check->t, aggref, true, check->states, check->row_context);
+	if (make_rows(check) && any_contradicts(check))
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("aggregate %s cannot be used in a hybrid view", format_procedure(aggref->aggfnoid)),
-			 errdetail("Of %s its value is %s, but combined of %s it is %s.", print_rows(law), law->at_once,
-					   law->parts, law->in_parts),
+			 errdetail("Of %s its value is %s, but combined of %s it is %s.", print_rows(check),
+					   check->at_once, check->parts, check->in_parts),
 			 errhint(
 				 "Its combine function must make of the states of any parts of the rows, in any order and some of them empty, the state of all the rows.")));
-	FreeExprContext(law->states, true);
-	FreeExprContext(law->row_context, true);
+	FreeExprContext(check->states, true);
+	FreeExprContext(check->row_context, true);
 }
 
 void
-law_check(const ResultDef *results, int nresults, const StateDef *states, Oid owner, ArrayType *settings)
+combinability_check(const ResultDef *results, int nresults, const StateDef *states, Oid owner,
+					ArrayType *settings)
 {
 	MemoryContext context =
-		AllocSetContextCreate(CurrentMemoryContext, "streambatch law", ALLOCSET_DEFAULT_SIZES);
+		AllocSetContextCreate(CurrentMemoryContext, "streambatch check", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Guard guard;
 

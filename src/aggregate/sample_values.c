@@ -1,6 +1,6 @@
 /*
- * samples.c
- *		Sample values of any type (see samples.h).
+ * sample_values.c
+ *		Sample values of any type (see sample_values.h).
  *
  * Of an enum its labels; of an array and a composite type what samples of their parts make; of any other type
  * those of a list of texts that its input function accepts.
@@ -8,10 +8,10 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "aggregate/sample_values.h"
 #include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
 #include "common/subtransaction.h"
-#include "define/samples.h"
 #include "fmgr.h"
 #include "utils/array.h"
 #include "utils/catcache.h"

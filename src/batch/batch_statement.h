@@ -1,6 +1,6 @@
 /*
  * batch_statement.h
- *		Running a statement of the batch layer (define/refresh_sql.h).
+ *		Running a statement of the batch layer (query/refresh_sql.h).
  *
  * It runs as the view's owner under the settings noted with the view, and its text must be generated there,
  * too: between batch_statement_begin() and batch_statement_end(), in which SPI's own context is current.

@@ -7,7 +7,7 @@
 
 #include "batch/cut.h"
 #include "common/catalog_view.h"
-#include "define/refresh_sql.h"
+#include "query/refresh_sql.h"
 
 typedef struct Computation
 {

@@ -31,11 +31,11 @@
 #include "common/export.h"
 #include "common/locks.h"
 #include "common/subtransaction.h"
-#include "define/relations.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "query/view_relations.h"
 #include "storage/lock.h"
 #include "stream/stream.h"
 #include "tcop/pquery.h"
@@ -100,8 +100,9 @@ check_exists(const Run *run)
 static void
 hold_view(const Run *run, const ViewRow *row)
 {
-	locks_take(list_concat(list_make3_oid(row->stream, run->view, run->archive), relations_read(row->id)),
-			   catalog_written_tables());
+	locks_take(
+		list_concat(list_make3_oid(row->stream, run->view, run->archive), view_relations_read(row->id)),
+		catalog_written_tables());
 	check_exists(run);
 }
 

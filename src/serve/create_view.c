@@ -33,13 +33,13 @@
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/guard.h"
-#include "define/serving_sql.h"
-#include "define/shape.h"
-#include "define/state_tables_sql.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "optimizer/clauses.h"
+#include "query/query_check.h"
+#include "query/serving_sql.h"
+#include "query/state_tables_sql.h"
 #include "serve/streams.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -164,7 +164,7 @@ check_layers_columns(const Creation *c)
 static void
 check_tables(const Creation *c)
 {
-	List *relations = shape_relations(c->query);
+	List *relations = query_relations(c->query);
 	ListCell *lc;
 
 	foreach (lc, relations)

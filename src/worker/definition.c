@@ -13,7 +13,7 @@
 #include "common/guard.h"
 #include "common/locks.h"
 #include "common/subtransaction.h"
-#include "define/relations.h"
+#include "query/view_relations.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -212,7 +212,7 @@ lock_queries(Oid relid)
 	ListCell *lc;
 
 	foreach (lc, rows)
-		relations = list_concat(relations, relations_read(((ViewRow *) lfirst(lc))->id));
+		relations = list_concat(relations, view_relations_read(((ViewRow *) lfirst(lc))->id));
 	locks_take(relations, NIL);
 }
 

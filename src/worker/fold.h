@@ -5,8 +5,8 @@
 #ifndef STREAMBATCH_FOLD_H
 #define STREAMBATCH_FOLD_H
 
-#include "define/fold_sql.h"
 #include "executor/tuptable.h"
+#include "query/fold_sql.h"
 
 typedef struct Fold Fold;
 

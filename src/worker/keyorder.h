@@ -5,7 +5,7 @@
 #ifndef STREAMBATCH_KEYORDER_H
 #define STREAMBATCH_KEYORDER_H
 
-#include "define/analyse.h"
+#include "query/analyse.h"
 
 /* A group to be sorted. */
 typedef struct KeyedGroup

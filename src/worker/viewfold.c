@@ -24,11 +24,11 @@
 #include "common/guard.h"
 #include "common/settings.h"
 #include "common/subtransaction.h"
-#include "define/relations.h"
 #include "executor/spi.h"
 #include "executor/tstoreReceiver.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "query/view_relations.h"
 #include "tcop/dest.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -97,7 +97,7 @@ viewfold_open(const ViewRow *row)
 	}
 	/* under the settings that the query runs under: constants are printed as they are read back */
 	guard_enter(&guard, InvalidOid, vf->row.settings);
-	vf->relations = relations_read(row->id);
+	vf->relations = view_relations_read(row->id);
 	vf->def = analyse_stored(row->id, vf->owner);
 	if (vf->def->stream != row->stream)
 		elog(ERROR, "the query of hybrid view %d reads another stream", row->id);

@@ -4,9 +4,9 @@
  */
 #include "postgres.h"
 
-#include "define/print_sql.h"
 #include "nodes/makefuncs.h"
 #include "parser/parsetree.h"
+#include "query/print_sql.h"
 #include "utils/ruleutils.h"
 
 char *

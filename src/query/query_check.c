@@ -1,6 +1,6 @@
 /*
- * shape.c
- *		Shapes of queries (see shape.h).
+ * query_check.c
+ *		Shapes of queries (see query_check.h).
  *
  * A hybrid view aggregates one stream. Ordinary tables may be joined to it, looked into by EXISTS and IN, and
  * functions called in FROM: each event is looked up as it arrives, and again at a refresh. The stream leads: it
@@ -11,9 +11,9 @@
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
-#include "define/shape.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
+#include "query/query_check.h"
 #include "stream/stream.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -202,7 +202,7 @@ check_windows(const Query *query)
 }
 
 void
-shape_check(const Query *query)
+query_check(const Query *query)
 {
 	check_windows(query);
 	if (query->setOperations != NULL)
@@ -287,7 +287,7 @@ relation_walker(Node *node, List **relations)
 }
 
 List *
-shape_relations(const Query *query)
+query_relations(const Query *query)
 {
 	List *relations = NIL;
 
@@ -298,7 +298,7 @@ shape_relations(const Query *query)
 static void
 check_relations(const Query *query)
 {
-	List *relations = shape_relations(query);
+	List *relations = query_relations(query);
 	ListCell *lc;
 
 	foreach (lc, relations)
@@ -380,7 +380,7 @@ refuse_streamless(const RangeTblEntry *rte)
 }
 
 Oid
-shape_find_stream(const Query *query, int *varno)
+query_find_stream(const Query *query, int *varno)
 {
 	Found found = {query, 0, 0};
 	ListCell *lc;
@@ -401,7 +401,7 @@ shape_find_stream(const Query *query, int *varno)
 }
 
 bool
-shape_is_joined(const Query *query)
+query_is_joined(const Query *query)
 {
 	return query->hasSubLinks || list_length(query->rtable) > 1;
 }

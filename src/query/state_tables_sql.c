@@ -4,8 +4,8 @@
  */
 #include "postgres.h"
 
-#include "define/state_tables_sql.h"
 #include "lib/stringinfo.h"
+#include "query/state_tables_sql.h"
 #include "utils/builtins.h"
 #include "utils/ruleutils.h"
 

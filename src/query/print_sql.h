@@ -8,7 +8,7 @@
 #ifndef STREAMBATCH_PRINT_SQL_H
 #define STREAMBATCH_PRINT_SQL_H
 
-#include "define/analyse.h"
+#include "query/analyse.h"
 
 /* A query as text; it may be changed by it. */
 extern char *sql_print(Query *query);

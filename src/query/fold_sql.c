@@ -11,10 +11,10 @@
 
 #include "access/sysattr.h"
 #include "catalog/pg_type.h"
-#include "define/fold_sql.h"
-#include "define/print_sql.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "query/fold_sql.h"
+#include "query/print_sql.h"
 #include "stream/stream.h"
 
 /* Find an expression among the columns, or add it. */

@@ -5,7 +5,7 @@
 #ifndef STREAMBATCH_STATE_TABLES_SQL_H
 #define STREAMBATCH_STATE_TABLES_SQL_H
 
-#include "define/analyse.h"
+#include "query/analyse.h"
 
 /* The state tables of both layers and their indexes; a list of char *. */
 extern List *sql_state_tables(const ViewDef *def, int32 id);

@@ -12,11 +12,11 @@
  */
 #include "postgres.h"
 
-#include "define/print_sql.h"
-#include "define/serving_sql.h"
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "query/print_sql.h"
+#include "query/serving_sql.h"
 #include "utils/builtins.h"
 #include "utils/ruleutils.h"
 

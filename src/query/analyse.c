@@ -2,7 +2,7 @@
  * analyse.c
  *		A hybrid view's query taken apart (see analyse.h).
  *
- * Its shape is checked first (shape.h). Then the grouping keys, among them the window; then every aggregate, as
+ * Its shape is checked first (query_check.h). Then the grouping keys, among them the window; then every aggregate, as
  * the rules say. For
  *
  *		SELECT user_id, streambatch.tumble(ts, '10 s'), avg(amount) FROM events GROUP BY 1, 2
@@ -18,9 +18,6 @@
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_type.h"
 #include "common/compat.h"
-#include "define/analyse.h"
-#include "define/relations.h"
-#include "define/shape.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -28,6 +25,9 @@
 #include "optimizer/tlist.h"
 #include "parser/analyze.h"
 #include "parser/parse_func.h"
+#include "query/analyse.h"
+#include "query/query_check.h"
+#include "query/view_relations.h"
 #include "rewrite/rewriteHandler.h"
 #include "rewrite/rewriteManip.h"
 #include "rewrite/rewriteSupport.h"
@@ -447,12 +447,12 @@ analyse_query(const Query *original)
 	ListCell *lc;
 
 	def->query = copyObject(unconstify(Query *, original));
-	shape_check(def->query);
+	query_check(def->query);
 	/* after the shape: an ORDER BY or the clauses above are named before the stream is looked at */
 	if (def->query->sortClause != NIL)
 		refuse("ORDER BY is not supported in a hybrid view", "Use it in a query on the hybrid view.");
-	def->stream = shape_find_stream(def->query, &def->varno);
-	def->joined = shape_is_joined(def->query);
+	def->stream = query_find_stream(def->query, &def->varno);
+	def->joined = query_is_joined(def->query);
 	normalise(def->query);
 	if (system_column_walker((Node *) def->query->targetList, NULL) ||
 		system_column_walker((Node *) def->query->jointree, NULL) ||
@@ -493,7 +493,7 @@ drop_own_entries(Query *query, Oid view)
 ViewDef *
 analyse_stored(int32 view_id, Oid owner)
 {
-	Oid relid = relations_query(view_id);
+	Oid relid = view_relations_query(view_id);
 	Relation rel;
 	Query *query;
 	ViewDef *def;

@@ -9,7 +9,7 @@
 #ifndef STREAMBATCH_REFRESH_SQL_H
 #define STREAMBATCH_REFRESH_SQL_H
 
-#include "define/analyse.h"
+#include "query/analyse.h"
 
 /* Where batch computation reads events from. */
 typedef struct BatchSource

@@ -62,7 +62,7 @@ extern ViewDef *analyse_query(const Query *query);
 
 /*
  * The same for the query kept as the view streambatch_state.query_<id>, as the hybrid view's owner, whom it
- * may call functions as. Raises undefined_table where it is gone. It locks what relations_read() lists, which
+ * may call functions as. Raises undefined_table where it is gone. It locks what view_relations_read() lists, which
  * whoever holds other locks has taken with them before.
  */
 extern ViewDef *analyse_stored(int32 view_id, Oid owner);

@@ -5,7 +5,7 @@
 #ifndef STREAMBATCH_FOLD_SQL_H
 #define STREAMBATCH_FOLD_SQL_H
 
-#include "define/analyse.h"
+#include "query/analyse.h"
 
 /* What is in place of a column: the event's position, which is no column of the query. */
 #define FOLD_PARTITION (-1)

@@ -5,7 +5,7 @@
 #ifndef STREAMBATCH_SERVING_SQL_H
 #define STREAMBATCH_SERVING_SQL_H
 
-#include "define/analyse.h"
+#include "query/analyse.h"
 
 /* Groups merged of both layers, named streambatch_state.merged_<id>. */
 extern char *sql_merged_view(const ViewDef *def, int32 id);

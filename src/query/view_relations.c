@@ -1,6 +1,6 @@
 /*
- * relations.c
- *		The relations that running a hybrid view's query locks (see relations.h).
+ * view_relations.c
+ *		The relations that running a hybrid view's query locks (see view_relations.h).
  *
  * They are found by what the query's rule depends on: columns and whole relations, and more of them than the
  * query's range table names, which does no harm.
@@ -16,19 +16,19 @@
 #include "catalog/pg_depend.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_rewrite.h"
-#include "define/relations.h"
+#include "query/view_relations.h"
 #include "rewrite/rewriteSupport.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 Oid
-relations_query(int32 view_id)
+view_relations_query(int32 view_id)
 {
 	return get_relname_relid(psprintf("query_%d", view_id), get_namespace_oid("streambatch_state", false));
 }
 
-/* What the rule of a view depends on: no other view, for those cannot be joined (shape.h). */
+/* What the rule of a view depends on: no other view, for those cannot be joined (query_check.h). */
 static List *
 read_by_rule(Oid view)
 {
@@ -57,9 +57,9 @@ read_by_rule(Oid view)
 }
 
 List *
-relations_read(int32 view_id)
+view_relations_read(int32 view_id)
 {
-	Oid query = relations_query(view_id);
+	Oid query = view_relations_query(view_id);
 	List *relations = NIL;
 	ListCell *lc;
 

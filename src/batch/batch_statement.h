@@ -13,7 +13,7 @@
 #include "executor/spi.h"
 #include "nodes/params.h"
 
-/* Parameters of a statement, as far as it needs them; the dead letters are the computation's. */
+/* Parameters of a statement, as far as it needs them; the dead dead_letters are the computation's. */
 typedef struct BatchParameters
 {
 	const Cut *cut;	  /* $1 */

@@ -16,7 +16,7 @@ typedef struct Computation
 	Oid owner; /* the view's: everything here runs as them */
 	Oid archive;
 	BatchSource source;
-	Datum dead_partitions; /* positions of the view's dead letters: int[], bigint[] */
+	Datum dead_partitions; /* positions of the view's dead dead_letters: int[], bigint[] */
 	Datum dead_offsets;
 } Computation;
 
@@ -27,7 +27,7 @@ typedef struct Computation
 extern Computation *compute_open(const ViewRow *view);
 
 /*
- * Note the view's dead letters of now, which are left out; compute_open() did it too. After a cut, for those
+ * Note the view's dead dead_letters of now, which are left out; compute_open() did it too. After a cut, for those
  * that the worker's last flush before it has added. Current context.
  */
 extern void compute_leave_out(Computation *c);

@@ -235,7 +235,7 @@ catalog_insert_gap(Oid stream, int32 partition, int64 from, int64 to, const char
 }
 
 void
-catalog_insert_dead_letters(Oid stream, const char *topic, const DeadLetter *letters, int n)
+catalog_insert_dead_letters(Oid stream, const char *topic, const DeadLetter *dead_letters, int n)
 {
 	static Statement s = {
 		"INSERT INTO streambatch._dead_letter (stream, view, topic, kafka_partition, kafka_offset, kafka_timestamp, key, payload, "
@@ -246,7 +246,7 @@ catalog_insert_dead_letters(Oid stream, const char *topic, const DeadLetter *let
 
 	for (int i = 0; i < n; i++)
 	{
-		const DeadLetter *l = &letters[i];
+		const DeadLetter *l = &dead_letters[i];
 		char nulls[12] = "           ";
 		Datum values[11] = {ObjectIdGetDatum(stream),
 							ObjectIdGetDatum(l->view),

@@ -79,6 +79,6 @@ extern List *catalog_runnable_streams(void); /* of Oids */
 extern ProgressRow *catalog_progress(Oid stream, int *n);
 extern void catalog_put_progress(Oid stream, const ProgressRow *rows, int n);
 extern void catalog_insert_gap(Oid stream, int32 partition, int64 from, int64 to, const char *action);
-extern void catalog_insert_dead_letters(Oid stream, const char *topic, const DeadLetter *letters, int n);
+extern void catalog_insert_dead_letters(Oid stream, const char *topic, const DeadLetter *dead_letters, int n);
 
 #endif /* STREAMBATCH_CATALOG_STREAM_H */

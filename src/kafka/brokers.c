@@ -148,7 +148,7 @@ pattern_match(const char *pattern, const char *end, const char *host, const char
 	return glob_match(pattern, colon != NULL ? colon : end, host);
 }
 
-/* * matches any run of characters; the case of letters does not count. */
+/* * matches any run of characters; the case of dead_letters does not count. */
 static bool
 glob_match(const char *pattern, const char *end, const char *text)
 {

@@ -3,7 +3,7 @@
  *		The SQL of the batch layer, generated from a view's definition; see print_sql.h.
  *
  * All statements take the same parameters, each as far as it needs them: $1 bigint[] the cut, $2 and $3
- * timestamptz the range, $4 int[] and $5 bigint[] the positions of the view's dead letters, $6 bigint an epoch,
+ * timestamptz the range, $4 int[] and $5 bigint[] the positions of the view's dead dead_letters, $6 bigint an epoch,
  * $7 bigint[] a later cut.
  */
 #ifndef STREAMBATCH_REFRESH_SQL_H

@@ -2,7 +2,7 @@
  * decode_function.c
  *		streambatch.decode: one payload as a stream would read it.
  *
- * For users who check their payloads and repair dead letters: SELECT * FROM streambatch.decode(NULL::events,
+ * For users who check their payloads and repair dead dead_letters: SELECT * FROM streambatch.decode(NULL::events,
  * payload). The decoder is made at a query's first call and kept for the others.
  */
 #include "postgres.h"

@@ -188,7 +188,7 @@ raise_unaccepted(const char *name, OptionPlace place, bool anywhere)
 			 : errhint("Valid options for %s are: %s.", place_names[place], list_of_options(place))));
 }
 
-/* The nearest known name: at this place, and of at most three changes, fewer than half of the letters. */
+/* The nearest known name: at this place, and of at most three changes, fewer than half of the dead_letters. */
 static const char *
 near_match(const char *name, OptionPlace place, bool anywhere)
 {
@@ -269,7 +269,8 @@ check_topic(const OptionRule *rule, const char *value)
 			ERROR,
 			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 			 errmsg("invalid value for option \"%s\": \"%s\"", rule->name, value),
-			 errhint("A topic's name has up to 249 ASCII letters, digits, dots, underscores and hyphens.")));
+			 errhint(
+				 "A topic's name has up to 249 ASCII dead_letters, digits, dots, underscores and hyphens.")));
 }
 
 static void

@@ -59,9 +59,9 @@ typedef struct WriteJob
 {
 	ArchiveWriter *w;
 	Intake *intake;
-	Letters *letters;
+	DeadLetters *dead_letters;
 	StreamCounts *counts;
-	bool *refused; /* rows that became dead letters; NULL: none */
+	bool *refused; /* rows that became dead dead_letters; NULL: none */
 	/* the attempt at hand: rows [from, to) */
 	int from;
 	int to;
@@ -327,9 +327,9 @@ try_write(WriteJob *job, int from, int to)
 	error = subtransaction_run(write_rows, job, CurrentMemoryContext);
 	if (error == NULL)
 		return NULL;
-	letters_reject_error(error);
+	dead_letters_reject_error(error);
 	/* an error of the table, not of a row: nothing can be archived */
-	if (job->w->plain ? job->cursor == from : !letters_is_data(error->sqlerrcode))
+	if (job->w->plain ? job->cursor == from : !dead_letters_is_data(error->sqlerrcode))
 		ReThrowError(error);
 	return error;
 }
@@ -343,7 +343,7 @@ refuse(WriteJob *job, int row, ErrorData *error)
 	if (job->refused == NULL)
 		job->refused = palloc0(intake->batch.nrows * sizeof(bool));
 	job->refused[row] = true;
-	letters_add(job->letters, &intake->messages[intake->message_of[row]], InvalidOid, error);
+	dead_letters_add(job->dead_letters, &intake->messages[intake->message_of[row]], InvalidOid, error);
 	job->counts->dead++;
 	FreeErrorData(error);
 }
@@ -393,9 +393,9 @@ write_all_any(WriteJob *job, int from, int to)
 }
 
 void
-archive_writer_write(ArchiveWriter *w, Intake *intake, Letters *letters, StreamCounts *counts)
+archive_writer_write(ArchiveWriter *w, Intake *intake, DeadLetters *dead_letters, StreamCounts *counts)
 {
-	WriteJob job = {w, intake, letters, counts};
+	WriteJob job = {w, intake, dead_letters, counts};
 
 	if (w->plain)
 		write_all_plain(&job);

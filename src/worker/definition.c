@@ -137,7 +137,7 @@ load_view(Definition *d, const ViewRow *row)
 
 	if (error != NULL)
 	{
-		letters_reject_error(error);
+		dead_letters_reject_error(error);
 		if (get_rel_name(row->view) != NULL)
 			ereport(LOG,
 					(errmsg("hybrid view \"%s\" is suspended: %s", get_rel_name(row->view), error->message)));
@@ -246,7 +246,7 @@ definition_load(Definition *d)
 			stream_check_archive(d->stream, d->row.archive);
 		if (first)
 			watch_rows(d->watch, d->stream);
-		letters_init(&d->letters, d->context);
+		dead_letters_init(&d->dead_letters, d->context);
 		load_views(d);
 	}
 	MemoryContextSwitchTo(old);

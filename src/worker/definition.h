@@ -20,7 +20,7 @@ typedef struct Definition
 	List *views;		 /* of ViewFold *, those that are not suspended */
 	int64 max_staleness; /* microseconds; the least of the views' */
 	Intake intake;
-	Letters letters;
+	DeadLetters dead_letters;
 } Definition;
 
 typedef enum DefinitionResult

@@ -13,7 +13,7 @@ typedef struct FlushJob
 	int64 generation; /* of the set of views that the fold was made for */
 	List *views;	  /* of ViewFold * */
 	Positions *positions;
-	Letters *letters;
+	DeadLetters *dead_letters;
 	StreamCounts *counts;
 } FlushJob;
 

@@ -5,7 +5,7 @@
  * It takes its table locks all at once and first, so that no lock is waited for while the stream's row is
  * locked; receives the archive's rows micro-batch by micro-batch; and ends with flush_write(), which says what
  * is written under which lock. What messages leave behind in memory goes with the transaction, save the folds,
- * the dead letters and the positions, which go with its end.
+ * the dead dead_letters and the positions, which go with its end.
  */
 #include "postgres.h"
 
@@ -74,14 +74,15 @@ flush_transaction_fold(Worker *w)
 	MemoryContextSwitchTo(TopTransactionContext);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	guard_enter(&guard, w->d.stream->owner, w->d.row.settings);
-	intake_decode(&w->d.intake, &w->positions, &w->d.letters, &w->counts);
+	intake_decode(&w->d.intake, &w->positions, &w->d.dead_letters, &w->counts);
 	if (w->archive != NULL)
-		archive_writer_write(w->archive, &w->d.intake, &w->d.letters, &w->counts);
+		archive_writer_write(w->archive, &w->d.intake, &w->d.dead_letters, &w->counts);
 	guard_leave(&guard);
 	memset(w->taken, ROW_FILTERED, w->d.intake.batch.nrows);
 	foreach (lc, w->d.views)
 	{
-		if (clean && viewfold_run(lfirst(lc), &w->d.intake, w->taken, &w->d.letters) == VIEWFOLD_POISONED)
+		if (clean &&
+			viewfold_run(lfirst(lc), &w->d.intake, w->taken, &w->d.dead_letters) == VIEWFOLD_POISONED)
 			clean = false;
 	}
 	viewfold_count(w->taken, w->d.intake.batch.nrows, &w->counts);
@@ -113,7 +114,7 @@ commit(Worker *w, TimestampTz flush_start)
 	MemoryContextSwitchTo(w->context);
 	w->in_transaction = false;
 	positions_stored(&w->positions);
-	letters_clear(&w->d.letters);
+	dead_letters_clear(&w->d.dead_letters);
 	memset(&w->counts, 0, sizeof(w->counts));
 	foreach (lc, w->d.views)
 	{
@@ -133,7 +134,8 @@ void
 flush_transaction_end(Worker *w)
 {
 	TimestampTz start = GetCurrentTimestamp();
-	FlushJob job = {w->d.stream, w->d.row.generation, w->d.views, &w->positions, &w->d.letters, &w->counts};
+	FlushJob job = {w->d.stream,   w->d.row.generation, w->d.views,
+					&w->positions, &w->d.dead_letters,	&w->counts};
 
 	pgstat_report_activity(STATE_RUNNING, "flush");
 	if (w->archive != NULL)

@@ -88,7 +88,7 @@ typedef struct DecodeJob
 {
 	Intake *intake;
 	Positions *positions;
-	Letters *letters;
+	DeadLetters *dead_letters;
 	StreamCounts *counts;
 	TimestampTz now;
 } DecodeJob;
@@ -115,16 +115,16 @@ reject_message(void *arg, int m, ErrorData *error)
 {
 	DecodeJob *job = arg;
 
-	letters_reject_error(error);
-	letters_add(job->letters, &job->intake->messages[m], InvalidOid, error);
+	dead_letters_reject_error(error);
+	dead_letters_add(job->dead_letters, &job->intake->messages[m], InvalidOid, error);
 	job->counts->dead++;
 }
 
 void
-intake_decode(Intake *intake, Positions *positions, Letters *letters, StreamCounts *counts)
+intake_decode(Intake *intake, Positions *positions, DeadLetters *dead_letters, StreamCounts *counts)
 {
 	static const SubtransactionItems messages = {decode_message, reject_message};
-	DecodeJob job = {intake, positions, letters, counts, GetCurrentTimestamp()};
+	DecodeJob job = {intake, positions, dead_letters, counts, GetCurrentTimestamp()};
 
 	subtransaction_run_items(&messages, intake->nmessages, &job, intake->context);
 }

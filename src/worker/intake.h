@@ -8,7 +8,7 @@
 #include "message/decode.h"
 #include "stream/micro_batch.h"
 #include "stream/stream.h"
-#include "worker/letters.h"
+#include "worker/dead_letters.h"
 #include "worker/positions.h"
 
 #define INTAKE_MAX 4096
@@ -29,11 +29,12 @@ extern void intake_init(Intake *intake, const Stream *stream, const Bitmapset *c
 
 /*
  * Decode the messages just taken (intake->messages, nmessages): rows into intake->batch, what does not decode
- * or has no proper event time into letters. Tombstones are counted and skipped. Notes event times in
+ * or has no proper event time into dead_letters. Tombstones are counted and skipped. Notes event times in
  * positions. Runs in subtransactions of the caller's transaction, as the role and under the settings that the
  * caller's guard set.
  */
-extern void intake_decode(Intake *intake, Positions *positions, Letters *letters, StreamCounts *counts);
+extern void intake_decode(Intake *intake, Positions *positions, DeadLetters *dead_letters,
+						  StreamCounts *counts);
 
 /* Take a row out: the archive refused it. */
 extern void intake_remove(Intake *intake, const bool *removed);

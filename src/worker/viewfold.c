@@ -296,21 +296,21 @@ note_bad(ViewFold *vf, const MicroBatch *batch, int row, ErrorData *error)
 
 /* A row becomes a dead letter of the view, and of those that share its fold. */
 static void
-row_is_dead(const ViewFold *vf, const Intake *intake, int row, char *taken, Letters *letters,
+row_is_dead(const ViewFold *vf, const Intake *intake, int row, char *taken, DeadLetters *dead_letters,
 			const ErrorData *error)
 {
 	const Message *message = &intake->messages[intake->message_of[row]];
 	ListCell *lc;
 
 	taken[row] = Max(taken[row], ROW_DEAD);
-	letters_add(letters, message, vf->row.view, error);
+	dead_letters_add(dead_letters, message, vf->row.view, error);
 	foreach (lc, vf->followers)
-		letters_add(letters, message, lfirst_oid(lc), error);
+		dead_letters_add(dead_letters, message, lfirst_oid(lc), error);
 }
 
-/* Rows that the fold failed on before: dead letters now. */
+/* Rows that the fold failed on before: dead dead_letters now. */
 static bool *
-leave_out_bad(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
+leave_out_bad(ViewFold *vf, Intake *intake, char *taken, DeadLetters *dead_letters)
 {
 	bool *skip = NULL;
 
@@ -324,7 +324,7 @@ leave_out_bad(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
 			if (skip == NULL)
 				skip = palloc0(intake->batch.nrows * sizeof(bool));
 			skip[row] = true;
-			row_is_dead(vf, intake, row, taken, letters, vf->bad[b].error);
+			row_is_dead(vf, intake, row, taken, dead_letters, vf->bad[b].error);
 		}
 	}
 	return skip;
@@ -337,13 +337,13 @@ typedef struct FoldRun
 	Intake *intake;
 	MicroBatchScan scan;
 	char *taken;
-	Letters *letters;
+	DeadLetters *dead_letters;
 } FoldRun;
 
 static void
 row_failed(FoldRun *run, int row, ErrorData *error)
 {
-	row_is_dead(run->vf, run->intake, row, run->taken, run->letters, error);
+	row_is_dead(run->vf, run->intake, row, run->taken, run->dead_letters, error);
 	FreeErrorData(error);
 }
 
@@ -378,7 +378,7 @@ run_plain(FoldRun *run)
 
 		if (error == NULL)
 			break;
-		letters_reject_error(error);
+		dead_letters_reject_error(error);
 		if (receiver.folding)
 		{
 			note_bad(run->vf, run->scan.batch, run->scan.next - 1, error);
@@ -482,7 +482,7 @@ run_joined(FoldRun *run, int from, int to)
 		run->scan.end = to;
 		error = subtransaction_run(run_query, &job, run->vf->errors);
 		if (error != NULL)
-			letters_reject_error(error);
+			dead_letters_reject_error(error);
 	} while (error != NULL && run->scan.next == from && query_failed(run, error));
 	receiver.store->rDestroy(receiver.store);
 	if (error == NULL)
@@ -492,7 +492,7 @@ run_joined(FoldRun *run, int from, int to)
 		ExecDropSingleTupleTableSlot(store.slot);
 		if (error != NULL)
 		{
-			letters_reject_error(error);
+			dead_letters_reject_error(error);
 			note_bad(run->vf, run->scan.batch, store.row, error);
 			result = VIEWFOLD_POISONED;
 		}
@@ -512,14 +512,14 @@ run_joined(FoldRun *run, int from, int to)
 }
 
 ViewFoldResult
-viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters)
+viewfold_run(ViewFold *vf, Intake *intake, char *taken, DeadLetters *dead_letters)
 {
 	const MicroBatch *batch = &intake->batch;
-	FoldRun run = {vf, intake, {vf->def->stream, batch, NULL, 0, batch->nrows}, taken, letters};
+	FoldRun run = {vf, intake, {vf->def->stream, batch, NULL, 0, batch->nrows}, taken, dead_letters};
 
 	if (vf->leader != NULL || vf->failure != NULL || batch->nrows == 0)
 		return VIEWFOLD_DONE;
-	run.scan.skip = leave_out_bad(vf, intake, taken, letters);
+	run.scan.skip = leave_out_bad(vf, intake, taken, dead_letters);
 	return vf->def->joined ? run_joined(&run, 0, batch->nrows) : run_plain(&run);
 }
 

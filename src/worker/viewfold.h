@@ -66,9 +66,9 @@ extern Bitmapset *viewfold_columns(const ViewFold *vf, Bitmapset *attnums);
 
 /*
  * Run the fold query over the intake's micro-batch; taken[row] is raised to what became of each row. Rows on
- * which the view's expressions fail become its dead letters. Needs an active snapshot.
+ * which the view's expressions fail become its dead dead_letters. Needs an active snapshot.
  */
-extern ViewFoldResult viewfold_run(ViewFold *vf, Intake *intake, char *taken, Letters *letters);
+extern ViewFoldResult viewfold_run(ViewFold *vf, Intake *intake, char *taken, DeadLetters *dead_letters);
 
 /* Add what became of the rows, once all views have had them. */
 extern void viewfold_count(const char *taken, int nrows, StreamCounts *counts);

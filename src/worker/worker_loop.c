@@ -8,7 +8,7 @@
  *
  * Cadence: a flush is due once ten times the last flush's duration have passed since it ended (so that
  * flushing costs at most about a tenth), and the queue is empty or max_staleness is reached, or when the
- * folds and dead letters outgrow streambatch.work_mem.
+ * folds and dead dead_letters outgrow streambatch.work_mem.
  *
  * A poisoned fold (viewfold.h) costs the transaction: its messages are read again, in small micro-batches of a
  * flush each, so that a second one costs little.
@@ -29,7 +29,7 @@
 static Size
 fold_size(const Worker *w)
 {
-	Size size = letters_memory(&w->d.letters);
+	Size size = dead_letters_memory(&w->d.dead_letters);
 	ListCell *lc;
 
 	foreach (lc, w->d.views)

@@ -82,7 +82,7 @@ worker_forget(Worker *w)
 	w->in_transaction = false;
 	w->archive = NULL;
 	memset(&w->counts, 0, sizeof(w->counts));
-	letters_clear(&w->d.letters);
+	dead_letters_clear(&w->d.dead_letters);
 	intake_clear(&w->d.intake);
 	foreach (lc, w->d.views)
 		viewfold_dropped(lfirst(lc));

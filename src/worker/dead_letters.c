@@ -1,31 +1,32 @@
 /*
- * letters.c
- *		Dead letters of the transaction at hand (see letters.h).
+ * dead_letters.c
+ *		Dead dead_letters of the transaction at hand (see dead_letters.h).
  */
 #include "postgres.h"
 
 #include "utils/memutils.h"
-#include "worker/letters.h"
+#include "worker/dead_letters.h"
 
 void
-letters_init(Letters *letters, MemoryContext parent)
+dead_letters_init(DeadLetters *dead_letters, MemoryContext parent)
 {
-	memset(letters, 0, sizeof(*letters));
-	letters->context = AllocSetContextCreate(parent, "streambatch dead letters", ALLOCSET_DEFAULT_SIZES);
+	memset(dead_letters, 0, sizeof(*dead_letters));
+	dead_letters->context =
+		AllocSetContextCreate(parent, "streambatch dead dead_letters", ALLOCSET_DEFAULT_SIZES);
 }
 
 void
-letters_clear(Letters *letters)
+dead_letters_clear(DeadLetters *dead_letters)
 {
-	MemoryContextReset(letters->context);
-	letters->items = NULL;
-	letters->n = letters->allocated = 0;
+	MemoryContextReset(dead_letters->context);
+	dead_letters->items = NULL;
+	dead_letters->n = dead_letters->allocated = 0;
 }
 
 Size
-letters_memory(const Letters *letters)
+dead_letters_memory(const DeadLetters *dead_letters)
 {
-	return MemoryContextMemAllocated(letters->context, true);
+	return MemoryContextMemAllocated(dead_letters->context, true);
 }
 
 static bytea *
@@ -43,19 +44,20 @@ copy_bytes(const char *data, size_t len)
 }
 
 void
-letters_add(Letters *letters, const Message *message, Oid view, const ErrorData *error)
+dead_letters_add(DeadLetters *dead_letters, const Message *message, Oid view, const ErrorData *error)
 {
-	MemoryContext old = MemoryContextSwitchTo(letters->context);
+	MemoryContext old = MemoryContextSwitchTo(dead_letters->context);
 	DeadLetter *letter;
 
-	if (letters->n == letters->allocated)
+	if (dead_letters->n == dead_letters->allocated)
 	{
-		letters->allocated = Max(16, letters->allocated * 2);
-		letters->items = letters->items
-							 ? repalloc_huge(letters->items, letters->allocated * sizeof(DeadLetter))
-							 : palloc(letters->allocated * sizeof(DeadLetter));
+		dead_letters->allocated = Max(16, dead_letters->allocated * 2);
+		dead_letters->items =
+			dead_letters->items
+				? repalloc_huge(dead_letters->items, dead_letters->allocated * sizeof(DeadLetter))
+				: palloc(dead_letters->allocated * sizeof(DeadLetter));
 	}
-	letter = &letters->items[letters->n++];
+	letter = &dead_letters->items[dead_letters->n++];
 	letter->view = view;
 	letter->partition = message->partition;
 	letter->offset = message->offset;
@@ -70,7 +72,7 @@ letters_add(Letters *letters, const Message *message, Oid view, const ErrorData 
 }
 
 bool
-letters_is_data(int sqlerrcode)
+dead_letters_is_data(int sqlerrcode)
 {
 	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
 	{
@@ -83,7 +85,7 @@ letters_is_data(int sqlerrcode)
 }
 
 bool
-letters_nobodys(int sqlerrcode)
+dead_letters_nobodys(int sqlerrcode)
 {
 	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
 	{
@@ -98,8 +100,8 @@ letters_nobodys(int sqlerrcode)
 }
 
 void
-letters_reject_error(ErrorData *error)
+dead_letters_reject_error(ErrorData *error)
 {
-	if (letters_nobodys(error->sqlerrcode))
+	if (dead_letters_nobodys(error->sqlerrcode))
 		ReThrowError(error);
 }

@@ -16,7 +16,7 @@ typedef enum ConnectionKind
 } ConnectionKind;
 
 /*
- * What librdkafka reported last. Written by its callbacks, which run in the backend's own thread, inside
+ * What librdkafka reported last. EpochFilter by its callbacks, which run in the backend's own thread, inside
  * connection_poll().
  */
 typedef struct ConnectionEvents

@@ -2,7 +2,7 @@
  * states.c
  *		Writing a fold into the stream layer's state table (see states.h).
  *
- * Groups come sorted by their keys; each that may have been written before (written.h) is looked up in the index
+ * Groups come sorted by their keys; each that may have been written before (epoch_filter.h) is looked up in the index
  * over keys, pane and epoch, and inserted or updated as logical replication's apply worker does it. New groups are put
  * aside and inserted many at once: no look-up of the same fold asks for them, since a fold has each group once.
  * State columns are in no index, so that updates stay on their page (HOT). Nobody else writes rows of the present
@@ -33,7 +33,7 @@
 typedef struct Writer
 {
 	const ViewDef *def;
-	Written *written; /* NULL: it cannot tell */
+	EpochFilter *written; /* NULL: it cannot tell */
 	Relation rel;
 	EState *estate;
 	ResultRelInfo *result;
@@ -196,7 +196,7 @@ look_up(Writer *w, const FoldGroup *group, int64 epoch)
 	MemoryContext old;
 	bool found;
 
-	if ((w->written != NULL && !written_note(w->written, group->hash)) || w->scan == NULL)
+	if ((w->written != NULL && !epoch_filter_note(w->written, group->hash)) || w->scan == NULL)
 		return false;
 	for (int i = 0; i < w->nscan; i++)
 	{
@@ -325,7 +325,7 @@ write_chunk(Writer *w, Fold *fold, int64 from, int64 ngroups, int64 epoch)
 }
 
 int64
-states_write(Relation rel, const ViewDef *def, Fold *fold, Written *written, int64 epoch, bool append)
+states_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *written, int64 epoch, bool append)
 {
 	MemoryContext work =
 		AllocSetContextCreate(CurrentMemoryContext, "streambatch states", ALLOCSET_DEFAULT_SIZES);
@@ -339,7 +339,7 @@ states_write(Relation rel, const ViewDef *def, Fold *fold, Written *written, int
 	if (fold_hash_tells(fold))
 	{
 		w.written = written;
-		written_begin(written, epoch, RelationGetNumberOfBlocks(rel) == 0);
+		epoch_filter_begin(written, epoch, RelationGetNumberOfBlocks(rel) == 0);
 	}
 	while (done < ngroups)
 	{

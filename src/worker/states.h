@@ -6,8 +6,8 @@
 #define STREAMBATCH_STATES_H
 
 #include "utils/rel.h"
+#include "worker/epoch_filter.h"
 #include "worker/fold.h"
-#include "worker/written.h"
 
 /*
  * Write every group of the fold into the state table under an epoch: combined with the group's row of that
@@ -15,7 +15,7 @@
  * raised an error; readers merge them, and raise it. The caller holds RowExclusiveLock and the stream's row
  * lock, and has an active snapshot taken after it. Returns the number of groups.
  */
-extern int64 states_write(Relation rel, const ViewDef *def, Fold *fold, Written *written, int64 epoch,
+extern int64 states_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *written, int64 epoch,
 						  bool append);
 
 #endif /* STREAMBATCH_STATES_H */

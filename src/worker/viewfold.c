@@ -37,7 +37,7 @@
 #include "worker/viewfold.h"
 
 /* What a view may remember of written groups, as a part of streambatch.work_mem. */
-#define WRITTEN_SHARE 8
+#define EPOCH_FILTER_SHARE 8
 
 struct BadRow
 {
@@ -108,7 +108,7 @@ viewfold_open(const ViewRow *row)
 	guard_enter(&guard, vf->owner, vf->row.settings);
 	vf->fold = fold_create(vf->def, vf->columns);
 	guard_leave(&guard);
-	vf->written = written_create((Size) setting_work_mem_kb * 1024 / WRITTEN_SHARE);
+	vf->written = epoch_filter_create((Size) setting_work_mem_kb * 1024 / EPOCH_FILTER_SHARE);
 	MemoryContextSwitchTo(old);
 	return vf;
 }

@@ -7,9 +7,9 @@
 
 #include "common/catalog_stream.h"
 #include "common/catalog_view.h"
+#include "worker/epoch_filter.h"
 #include "worker/fold.h"
 #include "worker/intake.h"
-#include "worker/written.h"
 
 typedef struct BadRow BadRow;
 
@@ -26,7 +26,7 @@ typedef struct ViewFold
 	List *followers;		 /* views that share this one's */
 	Fold *fold;
 	FoldState *columns;
-	Written *written; /* what its state table may hold */
+	EpochFilter *written; /* what its state table may hold */
 	char *query;
 	void *plan;	 /* SPIPlanPtr */
 	BadRow *bad; /* rows on which the fold itself failed: left out when they come again */

@@ -9,7 +9,7 @@ use StreamBatch::Broker;
 use StreamBatch::Node;
 use Test::More;
 
-# more than fill the first filters of written.c, in many flushes
+# more than fill the first filters of epoch_filter.c, in many flushes
 my $groups = 60_000;
 my $broker = StreamBatch::Broker->embedded;
 $broker->create_topic('events', 1);

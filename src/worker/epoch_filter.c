@@ -1,6 +1,6 @@
 /*
- * written.c
- *		Which groups may have rows (see written.h).
+ * epoch_filter.c
+ *		Which groups may have rows (see epoch_filter.h).
  *
  * Nobody but the owner of a stream's positions writes rows of the present epoch, save create_view before
  * there is a flush. So all of them are known to a process that has written from the epoch's beginning: because
@@ -15,7 +15,7 @@
 #include "postgres.h"
 
 #include "utils/memutils.h"
-#include "worker/written.h"
+#include "worker/epoch_filter.h"
 
 #define FIRST_BITS 12 /* of the first filter: its words are counted in as many bits */
 #define BITS_PER_HASH 4
@@ -29,7 +29,7 @@ typedef struct Filter
 	int64 ngroups;
 } Filter;
 
-struct Written
+struct EpochFilter
 {
 	int64 epoch; /* 0: there was no flush yet */
 	bool known;	 /* all that was written under it is in the filters */
@@ -40,10 +40,10 @@ struct Written
 	MemoryContext context;
 };
 
-Written *
-written_create(Size memory)
+EpochFilter *
+epoch_filter_create(Size memory)
 {
-	Written *written = palloc0(sizeof(Written));
+	EpochFilter *written = palloc0(sizeof(EpochFilter));
 
 	written->context =
 		AllocSetContextCreate(CurrentMemoryContext, "streambatch written groups", ALLOCSET_SMALL_SIZES);
@@ -52,7 +52,7 @@ written_create(Size memory)
 }
 
 void
-written_begin(Written *written, int64 epoch, bool empty)
+epoch_filter_begin(EpochFilter *written, int64 epoch, bool empty)
 {
 	if (written->epoch == epoch)
 		return;
@@ -65,7 +65,7 @@ written_begin(Written *written, int64 epoch, bool empty)
 
 /* The filter to note a group in. NULL: there is no memory for even one. */
 static Filter *
-filter_with_room(Written *written)
+filter_with_room(EpochFilter *written)
 {
 	Filter *last = written->n > 0 ? &written->filters[written->n - 1] : NULL;
 	Filter *next = &written->filters[written->n];
@@ -85,7 +85,7 @@ filter_with_room(Written *written)
 }
 
 bool
-written_note(Written *written, uint32 hash)
+epoch_filter_note(EpochFilter *written, uint32 hash)
 {
 	/* the highest bits choose the word, the others the bits in it */
 	uint64 mixed = hash * UINT64CONST(0x9E3779B97F4A7C15);

@@ -25,7 +25,7 @@
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 #include "worker/fold.h"
-#include "worker/keyorder.h"
+#include "worker/group_order.h"
 
 /*
  * A btree entry must fit a third of a page: a longer key cannot be looked up, so its rows are refused one by
@@ -346,7 +346,7 @@ read_keys(const Fold *fold, MinimalTuple key, Datum *keys, bool *nulls)
 static void
 sort_by_keys(Fold *fold)
 {
-	KeyOrder *order = keyorder_create(fold->def);
+	GroupOrder *order = group_order_create(fold->def);
 	Size size = MAXALIGN(fold->def->nkeys * (sizeof(Datum) + sizeof(bool)));
 	char *keys = MemoryContextAllocHuge(fold->table, fold->ngroups * size);
 	KeyedGroup *next = fold->sorted;
@@ -356,9 +356,9 @@ sort_by_keys(Fold *fold)
 		next->group = group;
 		next->keys = (Datum *) keys;
 		read_keys(fold, group->key, next->keys, (bool *) (next->keys + fold->def->nkeys));
-		keyorder_prepare(order, next);
+		group_order_prepare(order, next);
 	}
-	keyorder_sort(order, fold->sorted, fold->ngroups);
+	group_order_sort(order, fold->sorted, fold->ngroups);
 }
 
 int64

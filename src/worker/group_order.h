@@ -1,9 +1,9 @@
 /*
- * keyorder.h
+ * group_order.h
  *		Groups in the order of the index over their keys, so that its pages are visited once.
  */
-#ifndef STREAMBATCH_KEYORDER_H
-#define STREAMBATCH_KEYORDER_H
+#ifndef STREAMBATCH_GROUP_ORDER_H
+#define STREAMBATCH_GROUP_ORDER_H
 
 #include "query/analyse.h"
 
@@ -16,14 +16,14 @@ typedef struct KeyedGroup
 	void *group;
 } KeyedGroup;
 
-typedef struct KeyOrder KeyOrder;
+typedef struct GroupOrder GroupOrder;
 
 /* The order of a definition's groups, for one sort. In the current context, as what it allocates in sorting. */
-extern KeyOrder *keyorder_create(const ViewDef *def);
+extern GroupOrder *group_order_create(const ViewDef *def);
 
 /* Fill in what a group with these keys is compared by. */
-extern void keyorder_prepare(KeyOrder *order, KeyedGroup *group);
+extern void group_order_prepare(GroupOrder *order, KeyedGroup *group);
 
-extern void keyorder_sort(KeyOrder *order, KeyedGroup *groups, int64 n);
+extern void group_order_sort(GroupOrder *order, KeyedGroup *groups, int64 n);
 
-#endif /* STREAMBATCH_KEYORDER_H */
+#endif /* STREAMBATCH_GROUP_ORDER_H */

@@ -1,6 +1,6 @@
 /*
- * keyorder.c
- *		Sorting groups by their keys (see keyorder.h).
+ * group_order.c
+ *		Sorting groups by their keys (see group_order.h).
  *
  * The order is that of the index: its keys, then the pane. It is for speed alone: keys that are not in the index are
  * not compared.
@@ -9,9 +9,9 @@
 
 #include "utils/sortsupport.h"
 #include "utils/typcache.h"
-#include "worker/keyorder.h"
+#include "worker/group_order.h"
 
-struct KeyOrder
+struct GroupOrder
 {
 	int nkeys; /* of a group */
 	int n;	   /* of the order */
@@ -20,7 +20,7 @@ struct KeyOrder
 };
 
 static void
-append_key(KeyOrder *order, const ViewDef *def, int k)
+append_key(GroupOrder *order, const ViewDef *def, int k)
 {
 	SortSupport sort = &order->sort[order->n];
 
@@ -31,10 +31,10 @@ append_key(KeyOrder *order, const ViewDef *def, int k)
 	order->keys[order->n++] = k;
 }
 
-KeyOrder *
-keyorder_create(const ViewDef *def)
+GroupOrder *
+group_order_create(const ViewDef *def)
 {
-	KeyOrder *order = palloc0(sizeof(KeyOrder));
+	GroupOrder *order = palloc0(sizeof(GroupOrder));
 
 	order->nkeys = def->nkeys;
 	order->keys = palloc0((def->nkeys + 1) * sizeof(int));
@@ -50,13 +50,13 @@ keyorder_create(const ViewDef *def)
 }
 
 static const bool *
-nulls_of(const KeyOrder *order, const KeyedGroup *group)
+nulls_of(const GroupOrder *order, const KeyedGroup *group)
 {
 	return (const bool *) (group->keys + order->nkeys);
 }
 
 void
-keyorder_prepare(KeyOrder *order, KeyedGroup *group)
+group_order_prepare(GroupOrder *order, KeyedGroup *group)
 {
 	int k = order->keys[0];
 
@@ -70,7 +70,7 @@ keyorder_prepare(KeyOrder *order, KeyedGroup *group)
 
 /* The first is the same, or its abbreviation is. */
 static int
-compare_all(const KeyedGroup *x, const KeyedGroup *y, const KeyOrder *order)
+compare_all(const KeyedGroup *x, const KeyedGroup *y, const GroupOrder *order)
 {
 	const bool *x_nulls = nulls_of(order, x);
 	const bool *y_nulls = nulls_of(order, y);
@@ -89,7 +89,7 @@ compare_all(const KeyedGroup *x, const KeyedGroup *y, const KeyOrder *order)
 }
 
 static inline int
-compare(const KeyedGroup *x, const KeyedGroup *y, const KeyOrder *order)
+compare(const KeyedGroup *x, const KeyedGroup *y, const GroupOrder *order)
 {
 	int c = ApplySortComparator(x->first, x->first_null, y->first, y->first_null, &order->sort[0]);
 
@@ -99,13 +99,13 @@ compare(const KeyedGroup *x, const KeyedGroup *y, const KeyOrder *order)
 #define ST_SORT sort_groups
 #define ST_ELEMENT_TYPE KeyedGroup
 #define ST_COMPARE(a, b, order) compare(a, b, order)
-#define ST_COMPARE_ARG_TYPE KeyOrder
+#define ST_COMPARE_ARG_TYPE GroupOrder
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
 void
-keyorder_sort(KeyOrder *order, KeyedGroup *groups, int64 n)
+group_order_sort(GroupOrder *order, KeyedGroup *groups, int64 n)
 {
 	if (order->n > 0)
 		sort_groups(groups, n, order);

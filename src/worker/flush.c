@@ -85,7 +85,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "worker/flush.h"
-#include "worker/states.h"
+#include "worker/state_table.h"
 #include "worker/watermark.h"
 
 #define REPORT_MS 10000
@@ -121,7 +121,7 @@ write_view(ViewFold *vf, int64 epoch)
 		/* the table is the view owner's, and so is what hangs on it */
 		guard_enter(&guard, vf->owner, vf->row.settings);
 		PushActiveSnapshot(GetTransactionSnapshot());
-		states_write(rel, vf->def, vf->fold, vf->written, epoch, vf->append);
+		state_table_write(rel, vf->def, vf->fold, vf->written, epoch, vf->append);
 		PopActiveSnapshot();
 		guard_leave(&guard);
 		table_close(rel, NoLock);

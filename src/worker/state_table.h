@@ -1,9 +1,9 @@
 /*
- * states.h
+ * state_table.h
  *		Writing a fold into the stream layer's state table.
  */
-#ifndef STREAMBATCH_STATES_H
-#define STREAMBATCH_STATES_H
+#ifndef STREAMBATCH_STATE_TABLE_H
+#define STREAMBATCH_STATE_TABLE_H
 
 #include "utils/rel.h"
 #include "worker/epoch_filter.h"
@@ -15,7 +15,7 @@
  * raised an error; readers merge them, and raise it. The caller holds RowExclusiveLock and the stream's row
  * lock, and has an active snapshot taken after it. Returns the number of groups.
  */
-extern int64 states_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *written, int64 epoch,
-						  bool append);
+extern int64 state_table_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *written,
+							   int64 epoch, bool append);
 
-#endif /* STREAMBATCH_STATES_H */
+#endif /* STREAMBATCH_STATE_TABLE_H */

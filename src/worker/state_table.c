@@ -1,6 +1,6 @@
 /*
- * states.c
- *		Writing a fold into the stream layer's state table (see states.h).
+ * state_table.c
+ *		Writing a fold into the stream layer's state table (see state_table.h).
  *
  * Groups come sorted by their keys; each that may have been written before (epoch_filter.h) is looked up in the index
  * over keys, pane and epoch, and inserted or updated as logical replication's apply worker does it. New groups are put
@@ -25,7 +25,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
-#include "worker/states.h"
+#include "worker/state_table.h"
 
 #define CHUNK 500 /* groups finalised, then written, at a time: rows of one multi-insert at most */
 #define CHUNK_MEMORY (1024 * 1024) /* for them; fewer where states are large */
@@ -325,7 +325,8 @@ write_chunk(Writer *w, Fold *fold, int64 from, int64 ngroups, int64 epoch)
 }
 
 int64
-states_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *written, int64 epoch, bool append)
+state_table_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *written, int64 epoch,
+				  bool append)
 {
 	MemoryContext work =
 		AllocSetContextCreate(CurrentMemoryContext, "streambatch states", ALLOCSET_DEFAULT_SIZES);

@@ -14,8 +14,8 @@
 
 #include "access/xact.h"
 #include "utils/snapmgr.h"
-#include "worker/advice.h"
 #include "worker/offset_gap.h"
+#include "worker/stream_errors.h"
 
 /* Go on at low. Another owner of the positions is found out here, as in a flush. */
 static void
@@ -52,7 +52,7 @@ offset_gap_handle(Worker *w)
 		return;
 	if (!w->d.stream->on_gap_skip || offset > high)
 	{
-		advice_gap(w->d.stream, partition, offset, low, high, &error);
+		stream_error_gap(w->d.stream, partition, offset, low, high, &error);
 		worker_stop(w, &error);
 	}
 	worker_rewind(w);

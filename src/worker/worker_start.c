@@ -11,7 +11,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
-#include "worker/advice.h"
+#include "worker/stream_errors.h"
 #include "worker/worker_start.h"
 
 /* The number of partitions; 0, and noted why, when no broker tells in time. */
@@ -29,7 +29,7 @@ ask_partitions(Worker *w)
 		return count;
 	if (worker_note_trouble(w))
 	{
-		advice_no_topic(w->d.stream, &error);
+		stream_error_no_topic(w->d.stream, &error);
 		slots_set_state(w->slot, WORKER_RECONNECTING);
 		slots_set_error(w->slot, &error);
 	}

@@ -14,7 +14,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/guc.h"
-#include "worker/advice.h"
+#include "worker/stream_errors.h"
 #include "worker/worker_state.h"
 
 void
@@ -108,7 +108,7 @@ worker_note_trouble(Worker *w)
 {
 	WorkerError error;
 
-	if (!advice_for(consumer_state(w->consumer), w->d.stream, &error))
+	if (!stream_error_of_consumer(consumer_state(w->consumer), w->d.stream, &error))
 		return true;
 	slots_set_state(w->slot, WORKER_RECONNECTING);
 	slots_set_error(w->slot, &error);

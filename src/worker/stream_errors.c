@@ -1,11 +1,11 @@
 /*
- * advice.c
- *		What stands between a worker and its topic, and what to do (see advice.h).
+ * stream_errors.c
+ *		What stands between a worker and its topic, and what to do (see stream_errors.h).
  */
 #include "postgres.h"
 
 #include "utils/builtins.h"
-#include "worker/advice.h"
+#include "worker/stream_errors.h"
 
 static void
 fill(WorkerError *error, int sqlerrcode, const char *message, const char *hint)
@@ -17,21 +17,21 @@ fill(WorkerError *error, int sqlerrcode, const char *message, const char *hint)
 }
 
 void
-advice_no_topic(const Stream *stream, WorkerError *error)
+stream_error_no_topic(const Stream *stream, WorkerError *error)
 {
 	fill(error, ERRCODE_UNDEFINED_OBJECT, psprintf("topic \"%s\" does not exist", stream->topic),
 		 "Create the topic, or correct the option topic of the stream.");
 }
 
 bool
-advice_for(const ConsumerState *state, const Stream *stream, WorkerError *error)
+stream_error_of_consumer(const ConsumerState *state, const Stream *stream, WorkerError *error)
 {
 	switch (state->error)
 	{
 		case CONSUMER_OK:
 			return false;
 		case CONSUMER_UNKNOWN_TOPIC:
-			advice_no_topic(stream, error);
+			stream_error_no_topic(stream, error);
 			break;
 		case CONSUMER_AUTH:
 			fill(error, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, state->message,
@@ -46,7 +46,8 @@ advice_for(const ConsumerState *state, const Stream *stream, WorkerError *error)
 }
 
 void
-advice_gap(const Stream *stream, int32 partition, int64 offset, int64 low, int64 high, WorkerError *error)
+stream_error_gap(const Stream *stream, int32 partition, int64 offset, int64 low, int64 high,
+				 WorkerError *error)
 {
 	const char *name = quote_qualified_identifier(stream->schema, stream->name);
 

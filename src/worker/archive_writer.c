@@ -58,7 +58,7 @@ struct ArchiveWriter
 typedef struct WriteJob
 {
 	ArchiveWriter *w;
-	Intake *intake;
+	DecodedBatch *decoded;
 	DeadLetters *dead_letters;
 	StreamCounts *counts;
 	bool *refused; /* rows that became dead dead_letters; NULL: none */
@@ -255,7 +255,7 @@ write_plain(WriteJob *job)
 		{
 			job->cursor = start + i + 1;
 			ExecClearTuple(w->slots[i]);
-			fill_row(w, &job->intake->batch, start + i, w->slots[i]->tts_tupleDescriptor->natts,
+			fill_row(w, &job->decoded->batch, start + i, w->slots[i]->tts_tupleDescriptor->natts,
 					 w->slots[i]->tts_values, w->slots[i]->tts_isnull);
 			ExecStoreVirtualTuple(w->slots[i]);
 			if (constrained)
@@ -283,7 +283,7 @@ write_any(WriteJob *job)
 
 	for (int row = job->from; row < job->to; row++)
 	{
-		fill_row(w, &job->intake->batch, row, w->desc->natts, values, nulls);
+		fill_row(w, &job->decoded->batch, row, w->desc->natts, values, nulls);
 		tuplestore_putvalues(rows, w->desc, values, nulls);
 	}
 	relation->md.name = ROWS;
@@ -338,12 +338,12 @@ try_write(WriteJob *job, int from, int to)
 static void
 refuse(WriteJob *job, int row, ErrorData *error)
 {
-	Intake *intake = job->intake;
+	DecodedBatch *decoded = job->decoded;
 
 	if (job->refused == NULL)
-		job->refused = palloc0(intake->batch.nrows * sizeof(bool));
+		job->refused = palloc0(decoded->batch.nrows * sizeof(bool));
 	job->refused[row] = true;
-	dead_letters_add(job->dead_letters, &intake->messages[intake->message_of[row]], InvalidOid, error);
+	dead_letters_add(job->dead_letters, &decoded->messages[decoded->message_of[row]], InvalidOid, error);
 	job->counts->dead++;
 	FreeErrorData(error);
 }
@@ -352,7 +352,7 @@ refuse(WriteJob *job, int row, ErrorData *error)
 static void
 write_all_plain(WriteJob *job)
 {
-	int nrows = job->intake->batch.nrows;
+	int nrows = job->decoded->batch.nrows;
 	int from = 0;
 	ErrorData *error;
 
@@ -393,17 +393,17 @@ write_all_any(WriteJob *job, int from, int to)
 }
 
 void
-archive_writer_write(ArchiveWriter *w, Intake *intake, DeadLetters *dead_letters, StreamCounts *counts)
+archive_writer_write(ArchiveWriter *w, DecodedBatch *decoded, DeadLetters *dead_letters, StreamCounts *counts)
 {
-	WriteJob job = {w, intake, dead_letters, counts};
+	WriteJob job = {w, decoded, dead_letters, counts};
 
 	if (w->plain)
 		write_all_plain(&job);
 	else
-		write_all_any(&job, 0, intake->batch.nrows);
+		write_all_any(&job, 0, decoded->batch.nrows);
 	if (job.refused != NULL)
 	{
-		intake_remove(intake, job.refused);
+		decoded_batch_remove(decoded, job.refused);
 		pfree(job.refused);
 	}
 	MemoryContextReset(w->context);

@@ -5,7 +5,7 @@
 #ifndef STREAMBATCH_ARCHIVE_WRITER_H
 #define STREAMBATCH_ARCHIVE_WRITER_H
 
-#include "worker/intake.h"
+#include "worker/decoded_batch.h"
 
 typedef struct ArchiveWriter ArchiveWriter;
 
@@ -20,7 +20,7 @@ extern void archive_writer_close(ArchiveWriter *writer);
  * Append the micro-batch's rows. Rows that the archive's own rules refuse become dead dead_letters of the stream
  * and leave the batch. As the stream's owner; in subtransactions. Needs an active snapshot.
  */
-extern void archive_writer_write(ArchiveWriter *writer, Intake *intake, DeadLetters *dead_letters,
+extern void archive_writer_write(ArchiveWriter *writer, DecodedBatch *decoded, DeadLetters *dead_letters,
 								 StreamCounts *counts);
 
 #endif /* STREAMBATCH_ARCHIVE_WRITER_H */

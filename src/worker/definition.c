@@ -187,7 +187,7 @@ load_views(Definition *d)
 		columns = bms_add_member(columns, d->stream->event_time);
 	foreach (lc, d->views)
 		columns = viewfold_columns(lfirst(lc), columns);
-	intake_init(&d->intake, d->stream, OidIsValid(d->row.archive) ? NULL : columns);
+	decoded_batch_init(&d->decoded, d->stream, OidIsValid(d->row.archive) ? NULL : columns);
 	guard_leave(&guard);
 }
 

@@ -5,7 +5,7 @@
 #ifndef STREAMBATCH_DEFINITION_H
 #define STREAMBATCH_DEFINITION_H
 
-#include "worker/intake.h"
+#include "worker/decoded_batch.h"
 #include "worker/viewfold.h"
 
 typedef struct DefinitionWatch DefinitionWatch;
@@ -19,7 +19,7 @@ typedef struct Definition
 	StreamRow row;		 /* with the generation that the views were loaded at */
 	List *views;		 /* of ViewFold *, those that are not suspended */
 	int64 max_staleness; /* microseconds; the least of the views' */
-	Intake intake;
+	DecodedBatch decoded;
 	DeadLetters dead_letters;
 } Definition;
 

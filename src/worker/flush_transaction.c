@@ -74,18 +74,18 @@ flush_transaction_fold(Worker *w)
 	MemoryContextSwitchTo(TopTransactionContext);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	guard_enter(&guard, w->d.stream->owner, w->d.row.settings);
-	intake_decode(&w->d.intake, &w->positions, &w->d.dead_letters, &w->counts);
+	decoded_batch_decode(&w->d.decoded, &w->positions, &w->d.dead_letters, &w->counts);
 	if (w->archive != NULL)
-		archive_writer_write(w->archive, &w->d.intake, &w->d.dead_letters, &w->counts);
+		archive_writer_write(w->archive, &w->d.decoded, &w->d.dead_letters, &w->counts);
 	guard_leave(&guard);
-	memset(w->taken, ROW_FILTERED, w->d.intake.batch.nrows);
+	memset(w->taken, ROW_FILTERED, w->d.decoded.batch.nrows);
 	foreach (lc, w->d.views)
 	{
 		if (clean &&
-			viewfold_run(lfirst(lc), &w->d.intake, w->taken, &w->d.dead_letters) == VIEWFOLD_POISONED)
+			viewfold_run(lfirst(lc), &w->d.decoded, w->taken, &w->d.dead_letters) == VIEWFOLD_POISONED)
 			clean = false;
 	}
-	viewfold_count(w->taken, w->d.intake.batch.nrows, &w->counts);
+	viewfold_count(w->taken, w->d.decoded.batch.nrows, &w->counts);
 	PopActiveSnapshot();
 	MemoryContextSwitchTo(w->context);
 	return clean;

@@ -296,10 +296,10 @@ note_bad(ViewFold *vf, const MicroBatch *batch, int row, ErrorData *error)
 
 /* A row becomes a dead letter of the view, and of those that share its fold. */
 static void
-row_is_dead(const ViewFold *vf, const Intake *intake, int row, char *taken, DeadLetters *dead_letters,
+row_is_dead(const ViewFold *vf, const DecodedBatch *decoded, int row, char *taken, DeadLetters *dead_letters,
 			const ErrorData *error)
 {
-	const Message *message = &intake->messages[intake->message_of[row]];
+	const Message *message = &decoded->messages[decoded->message_of[row]];
 	ListCell *lc;
 
 	taken[row] = Max(taken[row], ROW_DEAD);
@@ -310,21 +310,21 @@ row_is_dead(const ViewFold *vf, const Intake *intake, int row, char *taken, Dead
 
 /* Rows that the fold failed on before: dead dead_letters now. */
 static bool *
-leave_out_bad(ViewFold *vf, Intake *intake, char *taken, DeadLetters *dead_letters)
+leave_out_bad(ViewFold *vf, DecodedBatch *decoded, char *taken, DeadLetters *dead_letters)
 {
 	bool *skip = NULL;
 
 	for (int b = 0; b < vf->nbad; b++)
 	{
-		for (int row = 0; row < intake->batch.nrows; row++)
+		for (int row = 0; row < decoded->batch.nrows; row++)
 		{
-			if (intake->batch.partitions[row] != vf->bad[b].partition ||
-				intake->batch.offsets[row] != vf->bad[b].offset)
+			if (decoded->batch.partitions[row] != vf->bad[b].partition ||
+				decoded->batch.offsets[row] != vf->bad[b].offset)
 				continue;
 			if (skip == NULL)
-				skip = palloc0(intake->batch.nrows * sizeof(bool));
+				skip = palloc0(decoded->batch.nrows * sizeof(bool));
 			skip[row] = true;
-			row_is_dead(vf, intake, row, taken, dead_letters, vf->bad[b].error);
+			row_is_dead(vf, decoded, row, taken, dead_letters, vf->bad[b].error);
 		}
 	}
 	return skip;
@@ -334,7 +334,7 @@ leave_out_bad(ViewFold *vf, Intake *intake, char *taken, DeadLetters *dead_lette
 typedef struct FoldRun
 {
 	ViewFold *vf;
-	Intake *intake;
+	DecodedBatch *decoded;
 	MicroBatchScan scan;
 	char *taken;
 	DeadLetters *dead_letters;
@@ -343,7 +343,7 @@ typedef struct FoldRun
 static void
 row_failed(FoldRun *run, int row, ErrorData *error)
 {
-	row_is_dead(run->vf, run->intake, row, run->taken, run->dead_letters, error);
+	row_is_dead(run->vf, run->decoded, row, run->taken, run->dead_letters, error);
 	FreeErrorData(error);
 }
 
@@ -512,14 +512,14 @@ run_joined(FoldRun *run, int from, int to)
 }
 
 ViewFoldResult
-viewfold_run(ViewFold *vf, Intake *intake, char *taken, DeadLetters *dead_letters)
+viewfold_run(ViewFold *vf, DecodedBatch *decoded, char *taken, DeadLetters *dead_letters)
 {
-	const MicroBatch *batch = &intake->batch;
-	FoldRun run = {vf, intake, {vf->def->stream, batch, NULL, 0, batch->nrows}, taken, dead_letters};
+	const MicroBatch *batch = &decoded->batch;
+	FoldRun run = {vf, decoded, {vf->def->stream, batch, NULL, 0, batch->nrows}, taken, dead_letters};
 
 	if (vf->leader != NULL || vf->failure != NULL || batch->nrows == 0)
 		return VIEWFOLD_DONE;
-	run.scan.skip = leave_out_bad(vf, intake, taken, dead_letters);
+	run.scan.skip = leave_out_bad(vf, decoded, taken, dead_letters);
 	return vf->def->joined ? run_joined(&run, 0, batch->nrows) : run_plain(&run);
 }
 

@@ -7,9 +7,9 @@
 
 #include "common/catalog_stream.h"
 #include "common/catalog_view.h"
+#include "worker/decoded_batch.h"
 #include "worker/epoch_filter.h"
 #include "worker/fold.h"
-#include "worker/intake.h"
 
 typedef struct BadRow BadRow;
 
@@ -65,10 +65,11 @@ extern Bitmapset *viewfold_columns(const ViewFold *vf, Bitmapset *attnums);
 #define ROW_FOLDED 2
 
 /*
- * Run the fold query over the intake's micro-batch; taken[row] is raised to what became of each row. Rows on
+ * Run the fold query over the decoded's micro-batch; taken[row] is raised to what became of each row. Rows on
  * which the view's expressions fail become its dead dead_letters. Needs an active snapshot.
  */
-extern ViewFoldResult viewfold_run(ViewFold *vf, Intake *intake, char *taken, DeadLetters *dead_letters);
+extern ViewFoldResult viewfold_run(ViewFold *vf, DecodedBatch *decoded, char *taken,
+								   DeadLetters *dead_letters);
 
 /* Add what became of the rows, once all views have had them. */
 extern void viewfold_count(const char *taken, int nrows, StreamCounts *counts);

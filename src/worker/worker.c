@@ -11,7 +11,7 @@
  * counted twice, is told in flush.c.
  *
  * Memory: "worker" for the process; the definition's for what follows from catalog and foreign table
- * (definition.h); the intake's rows per batch.
+ * (definition.h); the decoded's rows per batch.
  */
 #include "postgres.h"
 

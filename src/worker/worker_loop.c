@@ -62,7 +62,7 @@ flush_due(const Worker *w, bool queue_empty)
 static bool
 fold_messages(Worker *w, bool *clean)
 {
-	int n = w->d.intake.nmessages;
+	int n = w->d.decoded.nmessages;
 	bool alone = !w->in_transaction;
 
 	if (alone && !flush_transaction_begin(w))
@@ -76,7 +76,7 @@ fold_messages(Worker *w, bool *clean)
 		worker_forget(w);
 		if (!flush_transaction_begin(w))
 			return false;
-		w->d.intake.nmessages = n;
+		w->d.decoded.nmessages = n;
 		*clean = flush_transaction_fold(w);
 	}
 	return true;
@@ -86,18 +86,18 @@ fold_messages(Worker *w, bool *clean)
 static bool
 take_batch(Worker *w)
 {
-	int max = w->careful > 0 ? CAREFUL_ROWS : INTAKE_MAX;
+	int max = w->careful > 0 ? CAREFUL_ROWS : DECODED_BATCH_MAX;
 	bool clean;
 	bool folded;
 
-	w->d.intake.nmessages = consumer_take(w->consumer, w->d.intake.messages, max, 0);
-	if (w->d.intake.nmessages == 0)
+	w->d.decoded.nmessages = consumer_take(w->consumer, w->d.decoded.messages, max, 0);
+	if (w->d.decoded.nmessages == 0)
 		return false;
 	folded = fold_messages(w, &clean);
 	consumer_release(w->consumer);
 	if (!folded)
 		return true;
-	intake_clear(&w->d.intake);
+	decoded_batch_clear(&w->d.decoded);
 	if (w->careful > 0)
 		w->careful--;
 	if (!clean)

@@ -83,7 +83,7 @@ worker_forget(Worker *w)
 	w->archive = NULL;
 	memset(&w->counts, 0, sizeof(w->counts));
 	dead_letters_clear(&w->d.dead_letters);
-	intake_clear(&w->d.intake);
+	decoded_batch_clear(&w->d.decoded);
 	foreach (lc, w->d.views)
 		viewfold_dropped(lfirst(lc));
 	positions_rewind(&w->positions);

@@ -28,9 +28,9 @@ typedef struct Worker
 	int64 flush_cost; /* microseconds that the last flush took */
 	int careful;	  /* batches left to be small and flushed one by one */
 	TimestampTz last_housekeeping;
-	TimestampTz last_partitions; /* when their number was last looked at */
-	uint64 requests;			 /* of the slot, as of the last load */
-	char taken[INTAKE_MAX];		 /* of each row of the micro-batch: what became of it */
+	TimestampTz last_partitions;   /* when their number was last looked at */
+	uint64 requests;			   /* of the slot, as of the last load */
+	char taken[DECODED_BATCH_MAX]; /* of each row of the micro-batch: what became of it */
 } Worker;
 
 /* Begin a transaction; leaves its memory context current. */

@@ -1,6 +1,6 @@
 /*
- * intake.c
- *		Messages into a micro-batch of rows (see intake.h).
+ * decoded_batch.c
+ *		Messages into a micro-batch of rows (see decoded_batch.h).
  *
  * One subtransaction covers a whole micro-batch as long as every message decodes. Where one raises, the
  * subtransaction is rolled back (which takes nothing from the rows decoded before: their memory is ours), the
@@ -13,40 +13,40 @@
 #include "utils/date.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "worker/intake.h"
+#include "worker/decoded_batch.h"
 
 void
-intake_init(Intake *intake, const Stream *stream, const Bitmapset *columns)
+decoded_batch_init(DecodedBatch *decoded, const Stream *stream, const Bitmapset *columns)
 {
 	int natts = stream->desc->natts;
 
-	memset(intake, 0, sizeof(*intake));
-	intake->stream = stream;
-	intake->decoder = decoder_create(&stream->layout, columns);
-	intake->context = AllocSetContextCreate(CurrentMemoryContext, "streambatch rows", 64 * 1024, 1024 * 1024,
-											ALLOCSET_DEFAULT_MAXSIZE);
-	intake->messages = palloc(INTAKE_MAX * sizeof(Message));
-	intake->message_of = palloc(INTAKE_MAX * sizeof(int));
-	intake->batch.natts = natts;
-	intake->batch.partitions = palloc(INTAKE_MAX * sizeof(int32));
-	intake->batch.offsets = palloc(INTAKE_MAX * sizeof(int64));
-	intake->batch.values = palloc((Size) INTAKE_MAX * natts * sizeof(Datum));
-	intake->batch.nulls = palloc((Size) INTAKE_MAX * natts * sizeof(bool));
+	memset(decoded, 0, sizeof(*decoded));
+	decoded->stream = stream;
+	decoded->decoder = decoder_create(&stream->layout, columns);
+	decoded->context = AllocSetContextCreate(CurrentMemoryContext, "streambatch rows", 64 * 1024, 1024 * 1024,
+											 ALLOCSET_DEFAULT_MAXSIZE);
+	decoded->messages = palloc(DECODED_BATCH_MAX * sizeof(Message));
+	decoded->message_of = palloc(DECODED_BATCH_MAX * sizeof(int));
+	decoded->batch.natts = natts;
+	decoded->batch.partitions = palloc(DECODED_BATCH_MAX * sizeof(int32));
+	decoded->batch.offsets = palloc(DECODED_BATCH_MAX * sizeof(int64));
+	decoded->batch.values = palloc((Size) DECODED_BATCH_MAX * natts * sizeof(Datum));
+	decoded->batch.nulls = palloc((Size) DECODED_BATCH_MAX * natts * sizeof(bool));
 }
 
 void
-intake_clear(Intake *intake)
+decoded_batch_clear(DecodedBatch *decoded)
 {
-	MemoryContextReset(intake->context);
-	intake->batch.nrows = 0;
-	intake->nmessages = 0;
+	MemoryContextReset(decoded->context);
+	decoded->batch.nrows = 0;
+	decoded->nmessages = 0;
 }
 
 /* The event time of a decoded row as an instant. Raises where the stream's rules make it a dead letter. */
 static TimestampTz
-event_time(const Intake *intake, const Datum *values, const bool *nulls, TimestampTz now)
+event_time(const DecodedBatch *decoded, const Datum *values, const bool *nulls, TimestampTz now)
 {
-	const Stream *stream = intake->stream;
+	const Stream *stream = decoded->stream;
 	int i = stream->event_time - 1;
 	const char *name = stream->layout.columns[i].name;
 	TimestampTz time;
@@ -67,26 +67,26 @@ event_time(const Intake *intake, const Datum *values, const bool *nulls, Timesta
 }
 
 static void
-decode_one(Intake *intake, int m, Positions *positions, TimestampTz now)
+decode_one(DecodedBatch *decoded, int m, Positions *positions, TimestampTz now)
 {
-	const Message *message = &intake->messages[m];
-	MicroBatch *batch = &intake->batch;
+	const Message *message = &decoded->messages[m];
+	MicroBatch *batch = &decoded->batch;
 	int row = batch->nrows;
 	Datum *values = batch->values + (Size) row * batch->natts;
 	bool *nulls = batch->nulls + (Size) row * batch->natts;
 
-	decoder_decode(intake->decoder, message, values, nulls);
-	if (intake->stream->event_time != 0)
-		positions_event_time(positions, message->partition, event_time(intake, values, nulls, now));
+	decoder_decode(decoded->decoder, message, values, nulls);
+	if (decoded->stream->event_time != 0)
+		positions_event_time(positions, message->partition, event_time(decoded, values, nulls, now));
 	batch->partitions[row] = message->partition;
 	batch->offsets[row] = message->offset;
-	intake->message_of[row] = m;
+	decoded->message_of[row] = m;
 	batch->nrows++;
 }
 
 typedef struct DecodeJob
 {
-	Intake *intake;
+	DecodedBatch *decoded;
 	Positions *positions;
 	DeadLetters *dead_letters;
 	StreamCounts *counts;
@@ -97,7 +97,7 @@ static void
 decode_message(void *arg, int m)
 {
 	DecodeJob *job = arg;
-	const Message *message = &job->intake->messages[m];
+	const Message *message = &job->decoded->messages[m];
 
 	positions_took(job->positions, message);
 	job->counts->received++;
@@ -107,7 +107,7 @@ decode_message(void *arg, int m)
 	else if (message->payload == NULL)
 		job->counts->skipped++;
 	else
-		decode_one(job->intake, m, job->positions, job->now);
+		decode_one(job->decoded, m, job->positions, job->now);
 }
 
 static void
@@ -116,23 +116,24 @@ reject_message(void *arg, int m, ErrorData *error)
 	DecodeJob *job = arg;
 
 	dead_letters_reject_error(error);
-	dead_letters_add(job->dead_letters, &job->intake->messages[m], InvalidOid, error);
+	dead_letters_add(job->dead_letters, &job->decoded->messages[m], InvalidOid, error);
 	job->counts->dead++;
 }
 
 void
-intake_decode(Intake *intake, Positions *positions, DeadLetters *dead_letters, StreamCounts *counts)
+decoded_batch_decode(DecodedBatch *decoded, Positions *positions, DeadLetters *dead_letters,
+					 StreamCounts *counts)
 {
 	static const SubtransactionItems messages = {decode_message, reject_message};
-	DecodeJob job = {intake, positions, dead_letters, counts, GetCurrentTimestamp()};
+	DecodeJob job = {decoded, positions, dead_letters, counts, GetCurrentTimestamp()};
 
-	subtransaction_run_items(&messages, intake->nmessages, &job, intake->context);
+	subtransaction_run_items(&messages, decoded->nmessages, &job, decoded->context);
 }
 
 void
-intake_remove(Intake *intake, const bool *removed)
+decoded_batch_remove(DecodedBatch *decoded, const bool *removed)
 {
-	MicroBatch *batch = &intake->batch;
+	MicroBatch *batch = &decoded->batch;
 	int to = 0;
 
 	for (int from = 0; from < batch->nrows; from++)
@@ -143,7 +144,7 @@ intake_remove(Intake *intake, const bool *removed)
 		{
 			batch->partitions[to] = batch->partitions[from];
 			batch->offsets[to] = batch->offsets[from];
-			intake->message_of[to] = intake->message_of[from];
+			decoded->message_of[to] = decoded->message_of[from];
 			memcpy(batch->values + (Size) to * batch->natts, batch->values + (Size) from * batch->natts,
 				   batch->natts * sizeof(Datum));
 			memcpy(batch->nulls + (Size) to * batch->natts, batch->nulls + (Size) from * batch->natts,

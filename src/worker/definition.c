@@ -115,7 +115,7 @@ typedef struct ViewJob
 {
 	Definition *d;
 	const ViewRow *row;
-	ViewFold *vf;
+	WorkerView *vf;
 } ViewJob;
 
 static void
@@ -124,7 +124,7 @@ open_view(void *arg)
 	ViewJob *job = arg;
 
 	MemoryContextSwitchTo(job->d->context);
-	job->vf = viewfold_open(job->row);
+	job->vf = worker_view_open(job->row);
 }
 
 /* Open a view, or suspend it where its query cannot be analysed any more. */
@@ -149,11 +149,11 @@ load_view(Definition *d, const ViewRow *row)
 	{
 		foreach (lc, d->views)
 		{
-			if (viewfold_share(job.vf, lfirst(lc)))
+			if (worker_view_share(job.vf, lfirst(lc)))
 			{
 				ereport(DEBUG1, (errmsg_internal("hybrid view \"%s\" shares the fold of \"%s\"",
 												 get_rel_name(row->view),
-												 get_rel_name(((ViewFold *) lfirst(lc))->row.view))));
+												 get_rel_name(((WorkerView *) lfirst(lc))->row.view))));
 				break;
 			}
 		}
@@ -186,7 +186,7 @@ load_views(Definition *d)
 	if (d->stream->event_time != 0)
 		columns = bms_add_member(columns, d->stream->event_time);
 	foreach (lc, d->views)
-		columns = viewfold_columns(lfirst(lc), columns);
+		columns = worker_view_columns(lfirst(lc), columns);
 	decoded_batch_init(&d->decoded, d->stream, OidIsValid(d->row.archive) ? NULL : columns);
 	guard_leave(&guard);
 }
@@ -228,7 +228,7 @@ definition_load(Definition *d)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	foreach (lc, d->views)
-		viewfold_close(lfirst(lc));
+		worker_view_close(lfirst(lc));
 	d->views = NIL;
 	MemoryContextReset(d->context);
 	old = MemoryContextSwitchTo(d->context);

@@ -6,7 +6,7 @@
 #define STREAMBATCH_DEFINITION_H
 
 #include "worker/decoded_batch.h"
-#include "worker/viewfold.h"
+#include "worker/worker_view.h"
 
 typedef struct DefinitionWatch DefinitionWatch;
 
@@ -17,7 +17,7 @@ typedef struct Definition
 	MemoryContext context;	/* owns all below; reset at each load */
 	Stream *stream;
 	StreamRow row;		 /* with the generation that the views were loaded at */
-	List *views;		 /* of ViewFold *, those that are not suspended */
+	List *views;		 /* of WorkerView *, those that are not suspended */
 	int64 max_staleness; /* microseconds; the least of the views' */
 	DecodedBatch decoded;
 	DeadLetters dead_letters;

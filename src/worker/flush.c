@@ -108,7 +108,7 @@ epoch_of(List *rows, int32 view_id)
 
 /* One view's states. False where combining them with the stored ones raises. */
 static bool
-write_view(ViewFold *vf, int64 epoch)
+write_view(WorkerView *vf, int64 epoch)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool done = true;
@@ -196,8 +196,8 @@ flush_write(const FlushJob *job)
 	views = catalog_views_of(stream);
 	foreach (lc, job->views)
 	{
-		ViewFold *vf = lfirst(lc);
-		const ErrorData *failure = viewfold_failure(vf);
+		WorkerView *vf = lfirst(lc);
+		const ErrorData *failure = worker_view_failure(vf);
 
 		if (failure != NULL)
 			catalog_suspend_view(vf->row.view, failure->sqlerrcode, failure->message);

@@ -5,13 +5,13 @@
 #ifndef STREAMBATCH_FLUSH_H
 #define STREAMBATCH_FLUSH_H
 
-#include "worker/viewfold.h"
+#include "worker/worker_view.h"
 
 typedef struct FlushJob
 {
 	const Stream *stream;
 	int64 generation; /* of the set of views that the fold was made for */
-	List *views;	  /* of ViewFold * */
+	List *views;	  /* of WorkerView * */
 	Positions *positions;
 	DeadLetters *dead_letters;
 	StreamCounts *counts;

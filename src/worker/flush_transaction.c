@@ -29,7 +29,7 @@ take_locks(Worker *w)
 
 	foreach (lc, w->d.views)
 	{
-		const ViewFold *vf = lfirst(lc);
+		const WorkerView *vf = lfirst(lc);
 
 		read = list_concat(read, vf->relations);
 		written = lappend_oid(written, vf->state_table);
@@ -82,10 +82,10 @@ flush_transaction_fold(Worker *w)
 	foreach (lc, w->d.views)
 	{
 		if (clean &&
-			viewfold_run(lfirst(lc), &w->d.decoded, w->taken, &w->d.dead_letters) == VIEWFOLD_POISONED)
+			worker_view_run(lfirst(lc), &w->d.decoded, w->taken, &w->d.dead_letters) == WORKER_VIEW_POISONED)
 			clean = false;
 	}
-	viewfold_count(w->taken, w->d.decoded.batch.nrows, &w->counts);
+	worker_view_count(w->taken, w->d.decoded.batch.nrows, &w->counts);
 	PopActiveSnapshot();
 	MemoryContextSwitchTo(w->context);
 	return clean;
@@ -118,8 +118,8 @@ commit(Worker *w, TimestampTz flush_start)
 	memset(&w->counts, 0, sizeof(w->counts));
 	foreach (lc, w->d.views)
 	{
-		viewfold_stored(lfirst(lc));
-		suspended |= viewfold_failure(lfirst(lc)) != NULL;
+		worker_view_stored(lfirst(lc));
+		suspended |= worker_view_failure(lfirst(lc)) != NULL;
 	}
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);

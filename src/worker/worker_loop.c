@@ -10,7 +10,7 @@
  * flushing costs at most about a tenth), and the queue is empty or max_staleness is reached, or when the
  * folds and dead dead_letters outgrow streambatch.work_mem.
  *
- * A poisoned fold (viewfold.h) costs the transaction: its messages are read again, in small micro-batches of a
+ * A poisoned fold (worker_view.h) costs the transaction: its messages are read again, in small micro-batches of a
  * flush each, so that a second one costs little.
  */
 #include "postgres.h"
@@ -34,7 +34,7 @@ fold_size(const Worker *w)
 
 	foreach (lc, w->d.views)
 	{
-		const ViewFold *vf = lfirst(lc);
+		const WorkerView *vf = lfirst(lc);
 
 		size += vf->leader == NULL ? fold_memory(vf->fold) : 0;
 	}

@@ -85,7 +85,7 @@ worker_forget(Worker *w)
 	dead_letters_clear(&w->d.dead_letters);
 	decoded_batch_clear(&w->d.decoded);
 	foreach (lc, w->d.views)
-		viewfold_dropped(lfirst(lc));
+		worker_view_dropped(lfirst(lc));
 	positions_rewind(&w->positions);
 }
 

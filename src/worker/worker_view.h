@@ -1,9 +1,9 @@
 /*
- * viewfold.h
+ * worker_view.h
  *		One hybrid view in the worker: its fold query run over micro-batches, and what it makes of failing rows.
  */
-#ifndef STREAMBATCH_VIEWFOLD_H
-#define STREAMBATCH_VIEWFOLD_H
+#ifndef STREAMBATCH_WORKER_VIEW_H
+#define STREAMBATCH_WORKER_VIEW_H
 
 #include "common/catalog_stream.h"
 #include "common/catalog_view.h"
@@ -13,7 +13,7 @@
 
 typedef struct BadRow BadRow;
 
-typedef struct ViewFold
+typedef struct WorkerView
 {
 	ViewRow row;
 	Oid owner;
@@ -22,8 +22,8 @@ typedef struct ViewFold
 	MemoryContext context; /* owns everything here */
 	MemoryContext errors;  /* its child; reset when what was folded is stored */
 	ViewDef *def;
-	struct ViewFold *leader; /* the view whose fold this one shares; NULL: it has its own */
-	List *followers;		 /* views that share this one's */
+	struct WorkerView *leader; /* the view whose fold this one shares; NULL: it has its own */
+	List *followers;		   /* views that share this one's */
 	Fold *fold;
 	FoldState *columns;
 	EpochFilter *written; /* what its state table may hold */
@@ -33,31 +33,31 @@ typedef struct ViewFold
 	int nbad;
 	bool append;		/* the next flush appends, because combining with stored states failed */
 	ErrorData *failure; /* the query itself fails: the view is to be suspended */
-} ViewFold;
+} WorkerView;
 
-typedef enum ViewFoldResult
+typedef enum WorkerViewResult
 {
-	VIEWFOLD_DONE,
-	VIEWFOLD_POISONED /* the fold is half-changed: drop it all, read again (the row is noted in bad) */
-} ViewFoldResult;
+	WORKER_VIEW_DONE,
+	WORKER_VIEW_POISONED /* the fold is half-changed: drop it all, read again (the row is noted in bad) */
+} WorkerViewResult;
 
 /*
  * In a context of its own under the current one. NULL where the view is being dropped. Raises what analysing
  * its query raises.
  */
-extern ViewFold *viewfold_open(const ViewRow *row);
+extern WorkerView *worker_view_open(const ViewRow *row);
 
 /*
  * Let a view share the fold of another, if theirs are one: the same rows with the same states for the same
  * owner, such as a tumbling and a hopping window of the same panes. False: they are not.
  */
-extern bool viewfold_share(ViewFold *vf, ViewFold *leader);
+extern bool worker_view_share(WorkerView *vf, WorkerView *leader);
 
 /* Give back what does not live in its context, which the caller resets. */
-extern void viewfold_close(ViewFold *vf);
+extern void worker_view_close(WorkerView *vf);
 
 /* Columns of the stream that the fold query reads, added to attnums. */
-extern Bitmapset *viewfold_columns(const ViewFold *vf, Bitmapset *attnums);
+extern Bitmapset *worker_view_columns(const WorkerView *vf, Bitmapset *attnums);
 
 /* What became of a row: the best of what its views made of it. */
 #define ROW_FILTERED 0
@@ -68,17 +68,17 @@ extern Bitmapset *viewfold_columns(const ViewFold *vf, Bitmapset *attnums);
  * Run the fold query over the decoded's micro-batch; taken[row] is raised to what became of each row. Rows on
  * which the view's expressions fail become its dead dead_letters. Needs an active snapshot.
  */
-extern ViewFoldResult viewfold_run(ViewFold *vf, DecodedBatch *decoded, char *taken,
-								   DeadLetters *dead_letters);
+extern WorkerViewResult worker_view_run(WorkerView *vf, DecodedBatch *decoded, char *taken,
+										DeadLetters *dead_letters);
 
 /* Add what became of the rows, once all views have had them. */
-extern void viewfold_count(const char *taken, int nrows, StreamCounts *counts);
+extern void worker_view_count(const char *taken, int nrows, StreamCounts *counts);
 
 /* Why the view's query fails; NULL: it does not. */
-extern const ErrorData *viewfold_failure(const ViewFold *vf);
+extern const ErrorData *worker_view_failure(const WorkerView *vf);
 
 /* What was folded is stored, or dropped to be read again. */
-extern void viewfold_stored(ViewFold *vf);
-extern void viewfold_dropped(ViewFold *vf);
+extern void worker_view_stored(WorkerView *vf);
+extern void worker_view_dropped(WorkerView *vf);
 
-#endif /* STREAMBATCH_VIEWFOLD_H */
+#endif /* STREAMBATCH_WORKER_VIEW_H */

@@ -1,6 +1,6 @@
 /*
- * viewfold.c
- *		One hybrid view in the worker (see viewfold.h).
+ * worker_view.c
+ *		One hybrid view in the worker (see worker_view.h).
  *
  * The executor runs the fold query, whose foreign scan returns the micro-batch row by row; each resulting row
  * goes straight into the fold. So an error tells its row: the one that the scan returned last. Three kinds of
@@ -34,7 +34,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/regproc.h"
-#include "worker/viewfold.h"
+#include "worker/worker_view.h"
 
 /* What a view may remember of written groups, as a part of streambatch.work_mem. */
 #define EPOCH_FILTER_SHARE 8
@@ -49,7 +49,7 @@ struct BadRow
 typedef struct FoldReceiver
 {
 	DestReceiver pub;
-	ViewFold *vf;
+	WorkerView *vf;
 	const MicroBatchScan *scan;
 	char *taken;
 	bool folding;
@@ -57,7 +57,7 @@ typedef struct FoldReceiver
 
 /* An aggregate that was replaced since the view was made may keep states of another type. */
 static void
-check_states(const ViewFold *vf)
+check_states(const WorkerView *vf)
 {
 	for (int i = 0; i < vf->def->nstates; i++)
 	{
@@ -73,13 +73,13 @@ check_states(const ViewFold *vf)
 	}
 }
 
-ViewFold *
-viewfold_open(const ViewRow *row)
+WorkerView *
+worker_view_open(const ViewRow *row)
 {
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "streambatch view", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	ViewFold *vf = palloc0(sizeof(ViewFold));
+	WorkerView *vf = palloc0(sizeof(WorkerView));
 	Oid nsp = get_namespace_oid("streambatch_state", false);
 	Guard guard;
 
@@ -124,7 +124,7 @@ same_state(const StateDef *a, const FoldState *of_a, const StateDef *b, const Fo
 }
 
 bool
-viewfold_share(ViewFold *vf, ViewFold *leader)
+worker_view_share(WorkerView *vf, WorkerView *leader)
 {
 	const ViewDef *a = vf->def;
 	const ViewDef *b = leader->def;
@@ -148,7 +148,7 @@ viewfold_share(ViewFold *vf, ViewFold *leader)
 }
 
 void
-viewfold_close(ViewFold *vf)
+worker_view_close(WorkerView *vf)
 {
 	if (vf->plan != NULL)
 		SPI_freeplan(vf->plan);
@@ -180,7 +180,7 @@ columns_walker(Node *node, ColumnsUsed *used)
 }
 
 Bitmapset *
-viewfold_columns(const ViewFold *vf, Bitmapset *attnums)
+worker_view_columns(const WorkerView *vf, Bitmapset *attnums)
 {
 	ColumnsUsed used = {vf->def->varno, 0, attnums};
 
@@ -214,7 +214,7 @@ receiver_nothing(DestReceiver *self)
 
 /* Print the query anew: true where something that it names has been renamed meanwhile. */
 static bool
-renamed(ViewFold *vf)
+renamed(WorkerView *vf)
 {
 	MemoryContext old = MemoryContextSwitchTo(vf->context);
 	FoldState *columns;
@@ -228,13 +228,13 @@ renamed(ViewFold *vf)
 	MemoryContextSwitchTo(old);
 	result = strcmp(query, vf->query) != 0;
 	if (result)
-		viewfold_close(vf);
+		worker_view_close(vf);
 	vf->query = query;
 	return result;
 }
 
 static SPIPlanPtr
-plan_of(ViewFold *vf)
+plan_of(WorkerView *vf)
 {
 	/* planned anew from the old text, it could find something else under an old name */
 	if (vf->plan != NULL && !SPI_plan_is_valid(vf->plan))
@@ -253,7 +253,7 @@ plan_of(ViewFold *vf)
 
 typedef struct QueryJob
 {
-	ViewFold *vf;
+	WorkerView *vf;
 	MicroBatchScan *scan;
 	DestReceiver *receiver;
 } QueryJob;
@@ -263,7 +263,7 @@ static void
 run_query(void *arg)
 {
 	QueryJob *job = arg;
-	ViewFold *vf = job->vf;
+	WorkerView *vf = job->vf;
 	SPIExecuteOptions options = {0};
 	Guard guard;
 	int rc;
@@ -282,7 +282,7 @@ run_query(void *arg)
 }
 
 static void
-note_bad(ViewFold *vf, const MicroBatch *batch, int row, ErrorData *error)
+note_bad(WorkerView *vf, const MicroBatch *batch, int row, ErrorData *error)
 {
 	MemoryContext old = MemoryContextSwitchTo(vf->context);
 
@@ -296,8 +296,8 @@ note_bad(ViewFold *vf, const MicroBatch *batch, int row, ErrorData *error)
 
 /* A row becomes a dead letter of the view, and of those that share its fold. */
 static void
-row_is_dead(const ViewFold *vf, const DecodedBatch *decoded, int row, char *taken, DeadLetters *dead_letters,
-			const ErrorData *error)
+row_is_dead(const WorkerView *vf, const DecodedBatch *decoded, int row, char *taken,
+			DeadLetters *dead_letters, const ErrorData *error)
 {
 	const Message *message = &decoded->messages[decoded->message_of[row]];
 	ListCell *lc;
@@ -310,7 +310,7 @@ row_is_dead(const ViewFold *vf, const DecodedBatch *decoded, int row, char *take
 
 /* Rows that the fold failed on before: dead dead_letters now. */
 static bool *
-leave_out_bad(ViewFold *vf, DecodedBatch *decoded, char *taken, DeadLetters *dead_letters)
+leave_out_bad(WorkerView *vf, DecodedBatch *decoded, char *taken, DeadLetters *dead_letters)
 {
 	bool *skip = NULL;
 
@@ -333,7 +333,7 @@ leave_out_bad(ViewFold *vf, DecodedBatch *decoded, char *taken, DeadLetters *dea
 /* What one run over the micro-batch works with. */
 typedef struct FoldRun
 {
-	ViewFold *vf;
+	WorkerView *vf;
 	DecodedBatch *decoded;
 	MicroBatchScan scan;
 	char *taken;
@@ -361,7 +361,7 @@ query_failed(FoldRun *run, ErrorData *error)
 }
 
 /* Rows come as they are scanned: the one scanned last is the one at hand. */
-static ViewFoldResult
+static WorkerViewResult
 run_plain(FoldRun *run)
 {
 	FoldReceiver receiver = {{receive, receiver_startup, receiver_nothing, receiver_nothing, DestNone},
@@ -382,14 +382,14 @@ run_plain(FoldRun *run)
 		if (receiver.folding)
 		{
 			note_bad(run->vf, run->scan.batch, run->scan.next - 1, error);
-			return VIEWFOLD_POISONED;
+			return WORKER_VIEW_POISONED;
 		}
 		if (run->scan.next > start)
 			row_failed(run, run->scan.next - 1, error);
 		else if (!query_failed(run, error))
 			break;
 	}
-	return VIEWFOLD_DONE;
+	return WORKER_VIEW_DONE;
 }
 
 /* ---- behind a join ---- */
@@ -442,7 +442,7 @@ static void
 fold_store(void *arg)
 {
 	StoreJob *job = arg;
-	ViewFold *vf = job->run->vf;
+	WorkerView *vf = job->run->vf;
 	const MicroBatch *batch = job->run->scan.batch;
 	int tid = job->slot->tts_tupleDescriptor->natts - 1;
 	Guard guard;
@@ -463,7 +463,7 @@ fold_store(void *arg)
  * The rows of the batch from one on below another. Nothing is folded before the query has come to its end, so
  * that where it fails the batch can be halved until the row that it fails on is alone.
  */
-static ViewFoldResult
+static WorkerViewResult
 run_joined(FoldRun *run, int from, int to)
 {
 	StoreReceiver receiver = {{store_row, store_startup, store_shutdown, receiver_nothing, DestNone},
@@ -472,7 +472,7 @@ run_joined(FoldRun *run, int from, int to)
 							  NULL};
 	StoreJob store = {run, tuplestore_begin_heap(false, false, work_mem), NULL, 0};
 	QueryJob job = {run->vf, &run->scan, (DestReceiver *) &receiver};
-	ViewFoldResult result = VIEWFOLD_DONE;
+	WorkerViewResult result = WORKER_VIEW_DONE;
 	ErrorData *error;
 
 	SetTuplestoreDestReceiverParams(receiver.store, store.store, CurrentMemoryContext, true, NULL, NULL);
@@ -494,7 +494,7 @@ run_joined(FoldRun *run, int from, int to)
 		{
 			dead_letters_reject_error(error);
 			note_bad(run->vf, run->scan.batch, store.row, error);
-			result = VIEWFOLD_POISONED;
+			result = WORKER_VIEW_POISONED;
 		}
 	}
 	else if (run->vf->failure == NULL && to - from == 1)
@@ -504,27 +504,27 @@ run_joined(FoldRun *run, int from, int to)
 		/* the row that it fails on tells it again */
 		FreeErrorData(error);
 		result = run_joined(run, from, from + (to - from) / 2);
-		if (result == VIEWFOLD_DONE && run->vf->failure == NULL)
+		if (result == WORKER_VIEW_DONE && run->vf->failure == NULL)
 			result = run_joined(run, from + (to - from) / 2, to);
 	}
 	tuplestore_end(store.store);
 	return result;
 }
 
-ViewFoldResult
-viewfold_run(ViewFold *vf, DecodedBatch *decoded, char *taken, DeadLetters *dead_letters)
+WorkerViewResult
+worker_view_run(WorkerView *vf, DecodedBatch *decoded, char *taken, DeadLetters *dead_letters)
 {
 	const MicroBatch *batch = &decoded->batch;
 	FoldRun run = {vf, decoded, {vf->def->stream, batch, NULL, 0, batch->nrows}, taken, dead_letters};
 
 	if (vf->leader != NULL || vf->failure != NULL || batch->nrows == 0)
-		return VIEWFOLD_DONE;
+		return WORKER_VIEW_DONE;
 	run.scan.skip = leave_out_bad(vf, decoded, taken, dead_letters);
 	return vf->def->joined ? run_joined(&run, 0, batch->nrows) : run_plain(&run);
 }
 
 void
-viewfold_count(const char *taken, int nrows, StreamCounts *counts)
+worker_view_count(const char *taken, int nrows, StreamCounts *counts)
 {
 	for (int i = 0; i < nrows; i++)
 	{
@@ -535,15 +535,15 @@ viewfold_count(const char *taken, int nrows, StreamCounts *counts)
 }
 
 const ErrorData *
-viewfold_failure(const ViewFold *vf)
+worker_view_failure(const WorkerView *vf)
 {
 	return vf->leader != NULL ? vf->leader->failure : vf->failure;
 }
 
 void
-viewfold_stored(ViewFold *vf)
+worker_view_stored(WorkerView *vf)
 {
-	viewfold_dropped(vf);
+	worker_view_dropped(vf);
 	vf->nbad = 0;
 	/* FreeErrorData() leaves some of what CopyErrorData() copies */
 	if (vf->failure == NULL)
@@ -552,7 +552,7 @@ viewfold_stored(ViewFold *vf)
 }
 
 void
-viewfold_dropped(ViewFold *vf)
+worker_view_dropped(WorkerView *vf)
 {
 	if (vf->leader == NULL)
 		fold_reset(vf->fold);

@@ -17,7 +17,7 @@
 #include "kafka/consumer.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "serve/streams.h"
+#include "serve/stream_setup.h"
 #include "storage/latch.h"
 #include "stream/stream.h"
 #include "utils/acl.h"
@@ -48,11 +48,11 @@ streambatch_pause(PG_FUNCTION_ARGS)
 	StreamRow row;
 
 	check_owner(relid);
-	streams_ensure(relid, &row);
+	stream_setup(relid, &row);
 	if (row.paused)
 		ereport(NOTICE, (errmsg("stream \"%s\" is paused already", get_rel_name(relid))));
 	catalog_set_paused(relid, true, false);
-	streams_nudge_at_commit(relid);
+	stream_nudge_at_commit(relid);
 	PG_RETURN_VOID();
 }
 
@@ -65,7 +65,7 @@ streambatch_resume(PG_FUNCTION_ARGS)
 	bool archive_alone;
 
 	check_owner(relid);
-	streams_ensure(relid, &row);
+	stream_setup(relid, &row);
 	archive_alone = row.nviews == 0;
 	if (archive_alone && !OidIsValid(row.archive))
 		ereport(
@@ -76,8 +76,8 @@ streambatch_resume(PG_FUNCTION_ARGS)
 	if (!row.paused && slots_get(MyDatabaseId, relid, &slot) && slot.pid != 0 && slot.state != WORKER_ERROR)
 		ereport(NOTICE, (errmsg("stream \"%s\" is running already", get_rel_name(relid))));
 	catalog_set_paused(relid, false, archive_alone);
-	streams_want_at_commit(relid);
-	streams_warn(relid);
+	stream_want_at_commit(relid);
+	stream_setup_warn(relid);
 	PG_RETURN_VOID();
 }
 

@@ -40,7 +40,7 @@
 #include "query/query_check.h"
 #include "query/serving_sql.h"
 #include "query/state_tables_sql.h"
-#include "serve/streams.h"
+#include "serve/stream_setup.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -398,9 +398,9 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	analyse(&c, PG_GETARG_TEXT_PP(1));
 	check_privileges(&c, NULL, false);
 	fresh = !catalog_stream(c.def->stream, &stream);
-	streams_ensure(c.def->stream, &stream);
+	stream_setup(c.def->stream, &stream);
 	check_privileges(&c, &stream, fresh);
-	streams_warn(c.def->stream);
+	stream_setup_warn(c.def->stream);
 
 	c.row.id = catalog_next_view_id();
 	c.row.stream = c.def->stream;
@@ -417,6 +417,6 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 		compute_past(&c, &stream, before);
 	catalog_raise_generation(c.def->stream);
 	if (!stream.paused)
-		streams_want_at_commit(c.def->stream);
+		stream_want_at_commit(c.def->stream);
 	PG_RETURN_OID(c.row.view);
 }

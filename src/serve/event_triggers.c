@@ -14,7 +14,7 @@
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "nodes/parsenodes.h"
-#include "serve/streams.h"
+#include "serve/stream_setup.h"
 #include "utils/lsyscache.h"
 
 STREAMBATCH_FUNCTION(streambatch_on_drop);
@@ -68,7 +68,7 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 	drop_internal(catalog_dropped_views());
 	streams = catalog_forget_dropped();
 	foreach (lc, streams)
-		streams_nudge_at_commit(lfirst_oid(lc));
+		stream_nudge_at_commit(lfirst_oid(lc));
 	PG_RETURN_NULL();
 }
 
@@ -97,6 +97,6 @@ streambatch_on_define(PG_FUNCTION_ARGS)
 		server = get_foreign_server_oid(((DropUserMappingStmt *) command)->servername, true);
 	streams = catalog_altered_streams(server);
 	foreach (lc, streams)
-		streams_retry_at_commit(lfirst_oid(lc));
+		stream_retry_at_commit(lfirst_oid(lc));
 	PG_RETURN_NULL();
 }

@@ -30,7 +30,7 @@
  *		DROP, new owner			the row: generation (event triggers)
  *		worker_start.c			the row: first positions
  *		offset_gap.c			the row: a position that skips a gap
- *		streams.c, first use	the foreign table: the row itself, the positions of an archive that it adopts
+ *		stream_setup.c, first use	the foreign table: the row itself, the positions of an archive that it adopts
  *
  * A flush, step by step:
  *

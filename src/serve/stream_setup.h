@@ -1,9 +1,9 @@
 /*
- * streams.h
+ * stream_setup.h
  *		A stream's start: its row, its archive, and the wish for its worker.
  */
-#ifndef STREAMBATCH_STREAMS_H
-#define STREAMBATCH_STREAMS_H
+#ifndef STREAMBATCH_STREAM_SETUP_H
+#define STREAMBATCH_STREAM_SETUP_H
 
 #include "common/catalog_stream.h"
 
@@ -12,17 +12,17 @@
  * Of several sessions one does, and the others wait for the end of its transaction.
  * Raises where the archive's name is taken by something that does not fit.
  */
-extern void streams_ensure(Oid relid, StreamRow *row);
+extern void stream_setup(Oid relid, StreamRow *row);
 
 /*
  * When this transaction commits: a worker is wanted / the worker should look at its catalog row / one that has
  * stopped with an error is tried again.
  */
-extern void streams_want_at_commit(Oid relid);
-extern void streams_nudge_at_commit(Oid relid);
-extern void streams_retry_at_commit(Oid relid);
+extern void stream_want_at_commit(Oid relid);
+extern void stream_nudge_at_commit(Oid relid);
+extern void stream_retry_at_commit(Oid relid);
 
 /* Warn where no worker can run, or the broker does not know the topic. */
-extern void streams_warn(Oid relid);
+extern void stream_setup_warn(Oid relid);
 
-#endif /* STREAMBATCH_STREAMS_H */
+#endif /* STREAMBATCH_STREAM_SETUP_H */

@@ -1,6 +1,6 @@
 /*
- * streams.c
- *		A stream's start (see streams.h).
+ * stream_setup.c
+ *		A stream's start (see stream_setup.h).
  */
 #include "postgres.h"
 
@@ -16,7 +16,7 @@
 #include "kafka/consumer.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "serve/streams.h"
+#include "serve/stream_setup.h"
 #include "storage/lmgr.h"
 #include "stream/stream.h"
 #include "utils/acl.h"
@@ -73,19 +73,19 @@ wish_at_commit(Oid relid, void (*tell)(Oid database, Oid stream))
 }
 
 void
-streams_want_at_commit(Oid relid)
+stream_want_at_commit(Oid relid)
 {
 	wish_at_commit(relid, slots_want);
 }
 
 void
-streams_nudge_at_commit(Oid relid)
+stream_nudge_at_commit(Oid relid)
 {
 	wish_at_commit(relid, slots_nudge);
 }
 
 void
-streams_retry_at_commit(Oid relid)
+stream_retry_at_commit(Oid relid)
 {
 	wish_at_commit(relid, slots_retry);
 }
@@ -254,7 +254,7 @@ find_row(Oid relid, StreamRow *row)
 }
 
 void
-streams_ensure(Oid relid, StreamRow *row)
+stream_setup(Oid relid, StreamRow *row)
 {
 	Stream *stream;
 	Oid archive = InvalidOid;
@@ -302,7 +302,7 @@ streams_ensure(Oid relid, StreamRow *row)
 }
 
 void
-streams_warn(Oid relid)
+stream_setup_warn(Oid relid)
 {
 	Stream *stream = stream_open(relid);
 	Slot slot;

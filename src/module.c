@@ -9,7 +9,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "serve/hooks.h"
-#include "serve/narrow.h"
+#include "serve/pane_pruning.h"
 #include "worker/launcher.h"
 
 PG_MODULE_MAGIC;
@@ -21,7 +21,7 @@ _PG_init(void)
 {
 	settings_define();
 	hooks_install();
-	narrow_install();
+	pane_pruning_install();
 	/*
 	 * without preload there is no shared memory and no worker: streams can be read, views can be defined and
 	 * refreshed

@@ -1,6 +1,6 @@
 /*
- * narrow.c
- *		Conditions on assembled windows narrow down the panes that are read (see narrow.h).
+ * pane_pruning.c
+ *		Conditions on assembled windows narrow down the panes that are read (see pane_pruning.h).
  *
  * In the merged view of a hop or cumulate every pane is expanded into its windows:
  *
@@ -27,7 +27,7 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/plancat.h"
 #include "parser/parsetree.h"
-#include "serve/narrow.h"
+#include "serve/pane_pruning.h"
 #include "utils/date.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -260,8 +260,8 @@ add_bound(PlannerInfo *root, Var *pane, StrategyNumber strategy, Node *value)
 
 /* What the conditions on one edge of the windows say of the pane. */
 static void
-narrow_by(PlannerInfo *root, Var *pane, const RelOptInfo *windows, AttrNumber attno, const FuncExpr *call,
-		  WindowEdge edge)
+pane_pruning_by(PlannerInfo *root, Var *pane, const RelOptInfo *windows, AttrNumber attno,
+				const FuncExpr *call, WindowEdge edge)
 {
 	ListCell *lc;
 
@@ -312,14 +312,14 @@ narrow(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
 				const FuncExpr *call = edge_column(rte->subquery, lfirst(lc), relid, &edge);
 
 				if (call != NULL)
-					narrow_by(root, pane, windows, foreach_current_index(lc) + 1, call, edge);
+					pane_pruning_by(root, pane, windows, foreach_current_index(lc) + 1, call, edge);
 			}
 		}
 	}
 }
 
 void
-narrow_install(void)
+pane_pruning_install(void)
 {
 	next_hook = get_relation_info_hook;
 	get_relation_info_hook = narrow;

@@ -8,8 +8,8 @@
 #include "common/slots.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "serve/hooks.h"
 #include "serve/pane_pruning.h"
+#include "serve/utility_hook.h"
 #include "worker/launcher.h"
 
 PG_MODULE_MAGIC;
@@ -20,7 +20,7 @@ void
 _PG_init(void)
 {
 	settings_define();
-	hooks_install();
+	utility_hook_install();
 	pane_pruning_install();
 	/*
 	 * without preload there is no shared memory and no worker: streams can be read, views can be defined and

@@ -1,6 +1,6 @@
 /*
- * hooks.c
- *		What utility commands need of us (see hooks.h).
+ * utility_hook.c
+ *		What utility commands need of us (see utility_hook.h).
  *
  * PostgreSQL refuses to drop, move or rename a database, or to copy it as a template, while somebody is
  * connected to it. Workers are nobody's sessions: they are stopped for the time of the command, and come back
@@ -19,7 +19,7 @@
 #include "common/slots.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "serve/hooks.h"
+#include "serve/utility_hook.h"
 #include "storage/ipc.h"
 #include "tcop/utility.h"
 
@@ -102,7 +102,7 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, Proc
 }
 
 void
-hooks_install(void)
+utility_hook_install(void)
 {
 	previous = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;

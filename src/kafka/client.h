@@ -1,6 +1,6 @@
 /*
  * client.h
- *		The handle of a librdkafka client: made, and destroyed when nobody uses it any more. Private to source/.
+ *		The handle of a librdkafka client: made, and destroyed when nobody uses it any more. Private to kafka/.
  */
 #ifndef STREAMBATCH_CLIENT_H
 #define STREAMBATCH_CLIENT_H

@@ -1,6 +1,6 @@
 /*
  * client_calls.h
- *		Requests to brokers that can be interrupted. Private to source/.
+ *		Requests to brokers that can be interrupted. Private to kafka/.
  */
 #ifndef STREAMBATCH_CLIENT_CALLS_H
 #define STREAMBATCH_CLIENT_CALLS_H

@@ -1,6 +1,6 @@
 /*
  * connection.h
- *		A client of librdkafka for a server: its configuration, its errors, its end. Private to source/.
+ *		A client of librdkafka for a server: its configuration, its errors, its end. Private to kafka/.
  */
 #ifndef STREAMBATCH_CONNECTION_H
 #define STREAMBATCH_CONNECTION_H

@@ -1,6 +1,6 @@
 /*
  * message_headers.h
- *		Headers of messages to be sent, as librdkafka has them. Private to source/.
+ *		Headers of messages to be sent, as librdkafka has them. Private to kafka/.
  */
 #ifndef STREAMBATCH_MESSAGE_HEADERS_H
 #define STREAMBATCH_MESSAGE_HEADERS_H

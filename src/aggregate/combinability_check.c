@@ -64,16 +64,143 @@ typedef struct Check
 	char *parts;
 } Check;
 
-static char *
-print_value(Oid type, Datum value, bool isnull)
-{
-	Oid output;
-	bool varlena;
+static void check_aggregate(const Aggref *aggref);
+static bool make_rows(Check *check);
+static void add_row(Check *check, Datum *values, bool *nulls);
+static bool attempted(void (*body)(void *arg), Check *check);
+static void try_last_row(void *arg);
+static char *at_once(Check *check, int from, int to);
+static void advance(Check *check, TransitionValue *state, const Row *row);
+static char *finish(Check *check, TransitionValue *state);
+static char *print_value(Oid type, Datum value, bool isnull);
+static bool any_contradicts(Check *check);
+static void try_parts(void *arg);
+static Part part(Check *check, int from, int to);
+static bool contradicts(Check *check, const char *expected, const Part *parts, int n, char *how);
+static char *merge(Check *check, const Part *parts, int n);
+static bool same(const Check *check, const char *a, const char *b);
+static Part join(Check *check, Part a, Part b);
+static char *print_rows(const Check *check);
 
-	if (isnull)
-		return "NULL";
-	getTypeOutputInfo(type, &output, &varlena);
-	return OidOutputFunctionCall(output, value);
+void
+combinability_check(const ResultDef *results, int nresults, const StateDef *states, Oid owner,
+					ArrayType *settings)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "streambatch check", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Guard guard;
+
+	guard_enter(&guard, owner, settings);
+	for (int i = 0; i < nresults; i++)
+	{
+		const ResultDef *result = &results[i];
+		const StateDef *state = &states[result->states[0]];
+
+		/* one that does not claim to be exact has other laws */
+		if (result->exact == NULL && state->partial && state->folded->aggfnoid >= FirstNormalObjectId)
+			check_aggregate(state->folded);
+	}
+	guard_leave(&guard);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+static void
+check_aggregate(const Aggref *aggref)
+{
+	Check *check = palloc0(sizeof(Check));
+
+	check->aggref = aggref;
+	check->nargs = get_aggregate_argtypes(unconstify(Aggref *, aggref), check->types);
+	check->states = CreateStandaloneExprContext();
+	check->row_context = CreateStandaloneExprContext();
+	transition_init(&check->t, aggref, true, check->states, check->row_context);
+	if (make_rows(check) && any_contradicts(check))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("aggregate %s cannot be used in a hybrid view", format_procedure(aggref->aggfnoid)),
+			 errdetail("Of %s its value is %s, but combined of %s it is %s.", print_rows(check),
+					   check->at_once, check->parts, check->in_parts),
+			 errhint(
+				 "Its combine function must make of the states of any parts of the rows, in any order and some of them empty, the state of all the rows.")));
+	FreeExprContext(check->states, true);
+	FreeExprContext(check->row_context, true);
+}
+
+/* False where an argument's type has no samples. */
+static bool
+make_rows(Check *check)
+{
+	Datum(*samples)[SAMPLES_MAX] = palloc0((check->nargs + 1) * sizeof(*samples));
+	int *counts = palloc0((check->nargs + 1) * sizeof(int));
+
+	for (int i = 0; i < check->nargs; i++)
+	{
+		counts[i] = samples_of(check->types[i], samples[i]);
+		if (counts[i] == 0)
+			return false;
+	}
+	for (int row = 0; row < MAX_ROWS; row++)
+	{
+		Datum *values = palloc0((check->nargs + 1) * sizeof(Datum));
+		bool *nulls = palloc0((check->nargs + 1) * sizeof(bool));
+
+		for (int i = 0; i < check->nargs; i++)
+		{
+			int number = row > 2 ? row - 1 : row;
+
+			/* in another order for each argument */
+			values[i] = samples[i][(number * (2 * i + 1) + i) % counts[i]];
+			/* the third row is of NULLs, the last one has one first */
+			nulls[i] = row == 2 || (row == MAX_ROWS - 1 && i == 0);
+		}
+		add_row(check, values, nulls);
+	}
+	return check->nrows > 1;
+}
+
+/* Keep a row that the aggregate takes. */
+static void
+add_row(Check *check, Datum *values, bool *nulls)
+{
+	check->rows[check->nrows].values = values;
+	check->rows[check->nrows].nulls = nulls;
+	check->nrows++;
+	if (!attempted(try_last_row, check))
+		check->nrows--;
+}
+
+/* Do something that may raise; true where it did not. */
+static bool
+attempted(void (*body)(void *arg), Check *check)
+{
+	ErrorData *error = subtransaction_run(body, check, CurrentMemoryContext);
+
+	samples_reject_error(error);
+	ReScanExprContext(check->states);
+	ResetExprContext(check->row_context);
+	return error == NULL;
+}
+
+static void
+try_last_row(void *arg)
+{
+	Check *check = arg;
+
+	(void) at_once(check, check->nrows - 1, check->nrows);
+}
+
+static char *
+at_once(Check *check, int from, int to)
+{
+	TransitionValue state;
+
+	transition_start(&check->t, &state);
+	for (int i = from; i < to; i++)
+		advance(check, &state, &check->rows[i]);
+	return finish(check, &state);
 }
 
 static void
@@ -108,85 +235,31 @@ finish(Check *check, TransitionValue *state)
 }
 
 static char *
-at_once(Check *check, int from, int to)
+print_value(Oid type, Datum value, bool isnull)
 {
-	TransitionValue state;
+	Oid output;
+	bool varlena;
 
-	transition_start(&check->t, &state);
-	for (int i = from; i < to; i++)
-		advance(check, &state, &check->rows[i]);
-	return finish(check, &state);
+	if (isnull)
+		return "NULL";
+	getTypeOutputInfo(type, &output, &varlena);
+	return OidOutputFunctionCall(output, value);
 }
 
-/* The stored state of some of the rows. */
-static Part
-part(Check *check, int from, int to)
-{
-	TransitionValue state;
-	Part result;
-
-	transition_start(&check->t, &state);
-	for (int i = from; i < to; i++)
-		advance(check, &state, &check->rows[i]);
-	result.state = transition_store(&check->t, &state, &result.isnull);
-	if (!result.isnull && !check->t.sealed)
-		result.state = datumCopy(result.state, check->t.byval, check->t.len);
-	ReScanExprContext(check->states);
-	return result;
-}
-
-/* Two stored states made one, as the worker does it. */
-static Part
-join(Check *check, Part a, Part b)
-{
-	Part result = {(Datum) 0, true};
-
-	if (a.isnull || b.isnull)
-		return a.isnull ? b : a;
-	result.state = transition_combine(&check->t, a.state, b.state, &result.isnull);
-	ReScanExprContext(check->states);
-	return result;
-}
-
-static char *
-merge(Check *check, const Part *parts, int n)
-{
-	TransitionValue state;
-
-	transition_start(&check->t, &state);
-	for (int i = 0; i < n; i++)
-		transition_absorb(&check->t, &state, parts[i].state, parts[i].isnull);
-	return finish(check, &state);
-}
-
-/* Whether two values are one; numbers may differ by what floats do. */
+/* Whether a run of the rows contradicts, the longest first of those that begin with the same row. */
 static bool
-same(const Check *check, const char *a, const char *b)
+any_contradicts(Check *check)
 {
-	char *a_end;
-	char *b_end;
-	double x = strtod(a, &a_end);
-	double y = strtod(b, &b_end);
-	double tolerance = check->aggref->aggtype == FLOAT4OID ? TOLERANCE_FLOAT4 : TOLERANCE;
-
-	if (strcmp(a, b) == 0)
-		return true;
-	return *a != '\0' && *b != '\0' && *a_end == '\0' && *b_end == '\0' &&
-		   fabs(x - y) <= tolerance * Max(Max(fabs(x), fabs(y)), 1);
-}
-
-/* Compare; true where the parts contradict, which is noted. */
-static bool
-contradicts(Check *check, const char *expected, const Part *parts, int n, char *how)
-{
-	char *value = merge(check, parts, n);
-
-	if (same(check, expected, value))
-		return false;
-	check->at_once = pstrdup(expected);
-	check->in_parts = value;
-	check->parts = how;
-	return true;
+	for (check->from = 0; check->from < check->nrows; check->from++)
+	{
+		for (check->to = check->nrows; check->to > check->from; check->to--)
+		{
+			if (attempted(try_parts, check) && check->parts != NULL)
+				return true;
+		}
+	}
+	check->from = check->to = 0;
+	return check->aggref->aggfilter != NULL && attempted(try_parts, check) && check->parts != NULL;
 }
 
 static void
@@ -228,67 +301,75 @@ try_parts(void *arg)
 					   "the states of each row, from the last on, and stored again");
 }
 
-static void
-try_last_row(void *arg)
+/* The stored state of some of the rows. */
+static Part
+part(Check *check, int from, int to)
 {
-	Check *check = arg;
+	TransitionValue state;
+	Part result;
 
-	(void) at_once(check, check->nrows - 1, check->nrows);
-}
-
-/* Do something that may raise; true where it did not. */
-static bool
-attempted(void (*body)(void *arg), Check *check)
-{
-	ErrorData *error = subtransaction_run(body, check, CurrentMemoryContext);
-
-	samples_reject_error(error);
+	transition_start(&check->t, &state);
+	for (int i = from; i < to; i++)
+		advance(check, &state, &check->rows[i]);
+	result.state = transition_store(&check->t, &state, &result.isnull);
+	if (!result.isnull && !check->t.sealed)
+		result.state = datumCopy(result.state, check->t.byval, check->t.len);
 	ReScanExprContext(check->states);
-	ResetExprContext(check->row_context);
-	return error == NULL;
+	return result;
 }
 
-/* Keep a row that the aggregate takes. */
-static void
-add_row(Check *check, Datum *values, bool *nulls)
-{
-	check->rows[check->nrows].values = values;
-	check->rows[check->nrows].nulls = nulls;
-	check->nrows++;
-	if (!attempted(try_last_row, check))
-		check->nrows--;
-}
-
-/* False where an argument's type has no samples. */
+/* Compare; true where the parts contradict, which is noted. */
 static bool
-make_rows(Check *check)
+contradicts(Check *check, const char *expected, const Part *parts, int n, char *how)
 {
-	Datum(*samples)[SAMPLES_MAX] = palloc0((check->nargs + 1) * sizeof(*samples));
-	int *counts = palloc0((check->nargs + 1) * sizeof(int));
+	char *value = merge(check, parts, n);
 
-	for (int i = 0; i < check->nargs; i++)
-	{
-		counts[i] = samples_of(check->types[i], samples[i]);
-		if (counts[i] == 0)
-			return false;
-	}
-	for (int row = 0; row < MAX_ROWS; row++)
-	{
-		Datum *values = palloc0((check->nargs + 1) * sizeof(Datum));
-		bool *nulls = palloc0((check->nargs + 1) * sizeof(bool));
+	if (same(check, expected, value))
+		return false;
+	check->at_once = pstrdup(expected);
+	check->in_parts = value;
+	check->parts = how;
+	return true;
+}
 
-		for (int i = 0; i < check->nargs; i++)
-		{
-			int number = row > 2 ? row - 1 : row;
+static char *
+merge(Check *check, const Part *parts, int n)
+{
+	TransitionValue state;
 
-			/* in another order for each argument */
-			values[i] = samples[i][(number * (2 * i + 1) + i) % counts[i]];
-			/* the third row is of NULLs, the last one has one first */
-			nulls[i] = row == 2 || (row == MAX_ROWS - 1 && i == 0);
-		}
-		add_row(check, values, nulls);
-	}
-	return check->nrows > 1;
+	transition_start(&check->t, &state);
+	for (int i = 0; i < n; i++)
+		transition_absorb(&check->t, &state, parts[i].state, parts[i].isnull);
+	return finish(check, &state);
+}
+
+/* Whether two values are one; numbers may differ by what floats do. */
+static bool
+same(const Check *check, const char *a, const char *b)
+{
+	char *a_end;
+	char *b_end;
+	double x = strtod(a, &a_end);
+	double y = strtod(b, &b_end);
+	double tolerance = check->aggref->aggtype == FLOAT4OID ? TOLERANCE_FLOAT4 : TOLERANCE;
+
+	if (strcmp(a, b) == 0)
+		return true;
+	return *a != '\0' && *b != '\0' && *a_end == '\0' && *b_end == '\0' &&
+		   fabs(x - y) <= tolerance * Max(Max(fabs(x), fabs(y)), 1);
+}
+
+/* Two stored states made one, as the worker does it. */
+static Part
+join(Check *check, Part a, Part b)
+{
+	Part result = {(Datum) 0, true};
+
+	if (a.isnull || b.isnull)
+		return a.isnull ? b : a;
+	result.state = transition_combine(&check->t, a.state, b.state, &result.isnull);
+	ReScanExprContext(check->states);
+	return result;
 }
 
 static char *
@@ -310,67 +391,4 @@ print_rows(const Check *check)
 		appendStringInfoChar(&buf, ')');
 	}
 	return buf.data;
-}
-
-/* Whether a run of the rows contradicts, the longest first of those that begin with the same row. */
-static bool
-any_contradicts(Check *check)
-{
-	for (check->from = 0; check->from < check->nrows; check->from++)
-	{
-		for (check->to = check->nrows; check->to > check->from; check->to--)
-		{
-			if (attempted(try_parts, check) && check->parts != NULL)
-				return true;
-		}
-	}
-	check->from = check->to = 0;
-	return check->aggref->aggfilter != NULL && attempted(try_parts, check) && check->parts != NULL;
-}
-
-static void
-check_aggregate(const Aggref *aggref)
-{
-	Check *check = palloc0(sizeof(Check));
-
-	check->aggref = aggref;
-	check->nargs = get_aggregate_argtypes(unconstify(Aggref *, aggref), check->types);
-	check->states = CreateStandaloneExprContext();
-	check->row_context = CreateStandaloneExprContext();
-	transition_init(&check->t, aggref, true, check->states, check->row_context);
-	if (make_rows(check) && any_contradicts(check))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("aggregate %s cannot be used in a hybrid view", format_procedure(aggref->aggfnoid)),
-			 errdetail("Of %s its value is %s, but combined of %s it is %s.", print_rows(check),
-					   check->at_once, check->parts, check->in_parts),
-			 errhint(
-				 "Its combine function must make of the states of any parts of the rows, in any order and some of them empty, the state of all the rows.")));
-	FreeExprContext(check->states, true);
-	FreeExprContext(check->row_context, true);
-}
-
-void
-combinability_check(const ResultDef *results, int nresults, const StateDef *states, Oid owner,
-					ArrayType *settings)
-{
-	MemoryContext context =
-		AllocSetContextCreate(CurrentMemoryContext, "streambatch check", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	Guard guard;
-
-	guard_enter(&guard, owner, settings);
-	for (int i = 0; i < nresults; i++)
-	{
-		const ResultDef *result = &results[i];
-		const StateDef *state = &states[result->states[0]];
-
-		/* one that does not claim to be exact has other laws */
-		if (result->exact == NULL && state->partial && state->folded->aggfnoid >= FirstNormalObjectId)
-			check_aggregate(state->folded);
-	}
-	guard_leave(&guard);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
 }

@@ -21,16 +21,46 @@ typedef struct Taken
 	int16 len;
 } Taken;
 
+static Taken *take(FunctionCallInfo fcinfo, bool last);
+static void copy_in(Taken *taken, FunctionCallInfo fcinfo);
+
 STREAMBATCH_FUNCTION(streambatch_take_first);
 STREAMBATCH_FUNCTION(streambatch_take_last);
 STREAMBATCH_FUNCTION(streambatch_taken);
 STREAMBATCH_FUNCTION(streambatch_taken_only);
 
-static void
-copy_in(Taken *taken, FunctionCallInfo fcinfo)
+/* Transition functions, of first() and _only(), and of last(). */
+Datum
+streambatch_take_first(PG_FUNCTION_ARGS)
 {
-	taken->isnull = PG_ARGISNULL(1);
-	taken->value = taken->isnull ? (Datum) 0 : datumCopy(PG_GETARG_DATUM(1), taken->byval, taken->len);
+	PG_RETURN_POINTER(take(fcinfo, false));
+}
+
+Datum
+streambatch_take_last(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(take(fcinfo, true));
+}
+
+/* Final functions, of first() and last(), and of _only(). */
+Datum
+streambatch_taken(PG_FUNCTION_ARGS)
+{
+	const Taken *taken = PG_ARGISNULL(0) ? NULL : (Taken *) PG_GETARG_POINTER(0);
+
+	if (taken == NULL || taken->isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(taken->value);
+}
+
+Datum
+streambatch_taken_only(PG_FUNCTION_ARGS)
+{
+	const Taken *taken = PG_ARGISNULL(0) ? NULL : (Taken *) PG_GETARG_POINTER(0);
+
+	if (taken == NULL || taken->isnull || taken->many)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(taken->value);
 }
 
 /* The state, with the value of the first row or of this one. */
@@ -65,36 +95,9 @@ take(FunctionCallInfo fcinfo, bool last)
 	return taken;
 }
 
-/* Transition functions, of first() and _only(), and of last(). */
-Datum
-streambatch_take_first(PG_FUNCTION_ARGS)
+static void
+copy_in(Taken *taken, FunctionCallInfo fcinfo)
 {
-	PG_RETURN_POINTER(take(fcinfo, false));
-}
-
-Datum
-streambatch_take_last(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_POINTER(take(fcinfo, true));
-}
-
-/* Final functions, of first() and last(), and of _only(). */
-Datum
-streambatch_taken(PG_FUNCTION_ARGS)
-{
-	const Taken *taken = PG_ARGISNULL(0) ? NULL : (Taken *) PG_GETARG_POINTER(0);
-
-	if (taken == NULL || taken->isnull)
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(taken->value);
-}
-
-Datum
-streambatch_taken_only(PG_FUNCTION_ARGS)
-{
-	const Taken *taken = PG_ARGISNULL(0) ? NULL : (Taken *) PG_GETARG_POINTER(0);
-
-	if (taken == NULL || taken->isnull || taken->many)
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(taken->value);
+	taken->isnull = PG_ARGISNULL(1);
+	taken->value = taken->isnull ? (Datum) 0 : datumCopy(PG_GETARG_DATUM(1), taken->byval, taken->len);
 }

@@ -35,14 +35,6 @@
 #define RANK_SIZE 27
 #define STATE_MIN (RANK_SIZE + 1)
 
-STREAMBATCH_FUNCTION(streambatch_first_add);
-STREAMBATCH_FUNCTION(streambatch_last_add);
-STREAMBATCH_FUNCTION(streambatch_first_combine);
-STREAMBATCH_FUNCTION(streambatch_last_combine);
-STREAMBATCH_FUNCTION(streambatch_first_merge);
-STREAMBATCH_FUNCTION(streambatch_last_merge);
-STREAMBATCH_FUNCTION(streambatch_rank_value);
-
 /* The send or receive function of the value's type; kept with the calling function. */
 typedef struct ValueIO
 {
@@ -51,184 +43,27 @@ typedef struct ValueIO
 	Oid ioparam;
 } ValueIO;
 
-static const ValueIO *
-value_io(FmgrInfo *caller, int argument, bool send)
-{
-	ValueIO *io = caller->fn_extra;
-	Oid type = get_fn_expr_argtype(caller, argument);
-	Oid function;
-	bool varlena;
+static Datum add(FunctionCallInfo fcinfo, bool last);
+static void make_rank(FunctionCallInfo fcinfo, char *rank);
+static int64 key_number(Oid type, Datum key);
+static char *put_number(char *to, int64 number, bool isnull);
+static bytea *make_state(FunctionCallInfo fcinfo, const char *rank);
+static bytea *send_value(const ValueIO *io, Datum value);
+static void use_client_encoding(int encoding);
+static const ValueIO *value_io(FmgrInfo *caller, int argument, bool send);
+static bytea *state_argument(Datum argument);
+static int compare(const bytea *a, const bytea *b);
+static Datum combine(Datum a, Datum b, bool last);
+static Datum merge(FunctionCallInfo fcinfo, bool last);
+static Datum receive_value(const ValueIO *io, StringInfo bytes);
 
-	if (io != NULL && io->type == type)
-		return io;
-	if (!OidIsValid(type))
-		elog(ERROR, "could not determine input data type");
-	io = MemoryContextAllocZero(caller->fn_mcxt, sizeof(ValueIO));
-	if (send)
-		getTypeBinaryOutputInfo(type, &function, &varlena);
-	else
-		getTypeBinaryInputInfo(type, &function, &io->ioparam);
-	fmgr_info_cxt(function, &io->function, caller->fn_mcxt);
-	io->type = type;
-	caller->fn_extra = io;
-	return io;
-}
-
-static void
-use_client_encoding(int encoding)
-{
-	/* either the server's, or one that was in use: nothing is looked up */
-	if (SetClientEncoding(encoding) < 0)
-		elog(ERROR, "could not set the client encoding");
-}
-
-static bytea *
-send_value(const ValueIO *io, Datum value)
-{
-	FmgrInfo *function = unconstify(FmgrInfo *, &io->function);
-	int client = pg_get_client_encoding();
-	bytea *result;
-
-	if (client == GetDatabaseEncoding())
-		return SendFunctionCall(function, value);
-	use_client_encoding(GetDatabaseEncoding());
-	PG_TRY();
-	{
-		result = SendFunctionCall(function, value);
-	}
-	PG_FINALLY();
-	{
-		use_client_encoding(client);
-	}
-	PG_END_TRY();
-	return result;
-}
-
-static Datum
-receive_value(const ValueIO *io, StringInfo bytes)
-{
-	FmgrInfo *function = unconstify(FmgrInfo *, &io->function);
-	int client = pg_get_client_encoding();
-	Datum result;
-
-	if (client == GetDatabaseEncoding())
-		return ReceiveFunctionCall(function, bytes, io->ioparam, -1);
-	use_client_encoding(GetDatabaseEncoding());
-	PG_TRY();
-	{
-		result = ReceiveFunctionCall(function, bytes, io->ioparam, -1);
-	}
-	PG_FINALLY();
-	{
-		use_client_encoding(client);
-	}
-	PG_END_TRY();
-	return result;
-}
-
-/* The key as a whole number. */
-static int64
-key_number(Oid type, Datum key)
-{
-	switch (getBaseType(type))
-	{
-		case INT2OID:
-			return DatumGetInt16(key);
-		case INT4OID:
-		case DATEOID:
-			return DatumGetInt32(key);
-		case INT8OID:
-		case TIMESTAMPOID:
-		case TIMESTAMPTZOID:
-			return DatumGetInt64(key);
-		default:
-			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-							errmsg("values of type %s have no rank", format_type_be(type))));
-	}
-}
-
-/* A number so that bytes order as numbers do; NULL behind all. */
-static char *
-put_number(char *to, int64 number, bool isnull)
-{
-	uint64 bits = isnull ? 0 : pg_hton64((uint64) number ^ (UINT64CONST(1) << 63));
-
-	*to++ = isnull ? 1 : 0;
-	memcpy(to, &bits, sizeof(bits));
-	return to + sizeof(bits);
-}
-
-/* The rank of a row, from the arguments (state, value, key, partition, offset). */
-static void
-make_rank(FunctionCallInfo fcinfo, char *rank)
-{
-	int64 key = PG_ARGISNULL(2) ? 0 : key_number(get_fn_expr_argtype(fcinfo->flinfo, 2), PG_GETARG_DATUM(2));
-
-	rank = put_number(rank, key, PG_ARGISNULL(2));
-	rank = put_number(rank, PG_ARGISNULL(3) ? 0 : PG_GETARG_INT64(3), PG_ARGISNULL(3));
-	(void) put_number(rank, PG_ARGISNULL(4) ? 0 : PG_GETARG_INT64(4), PG_ARGISNULL(4));
-}
-
-static bytea *
-make_state(FunctionCallInfo fcinfo, const char *rank)
-{
-	bytea *value = PG_ARGISNULL(1) ? NULL : send_value(value_io(fcinfo->flinfo, 1, true), PG_GETARG_DATUM(1));
-	Size size = VARHDRSZ + STATE_MIN + (value ? VARSIZE(value) - VARHDRSZ : 0);
-	bytea *state = palloc(size);
-
-	SET_VARSIZE(state, size);
-	memcpy(VARDATA(state), rank, RANK_SIZE);
-	VARDATA(state)[RANK_SIZE] = value ? 1 : 0;
-	if (value)
-		memcpy(VARDATA(state) + STATE_MIN, VARDATA(value), VARSIZE(value) - VARHDRSZ);
-	return state;
-}
-
-/* A state that is an argument, detoasted. */
-static bytea *
-state_argument(Datum argument)
-{
-	bytea *state = DatumGetByteaPP(argument);
-
-	if (VARSIZE_ANY_EXHDR(state) < STATE_MIN)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-						errmsg("%zu bytes are too few for a state of first or last",
-							   (Size) VARSIZE_ANY_EXHDR(state))));
-	return state;
-}
-
-static int
-compare(const bytea *a, const bytea *b)
-{
-	Size alen = VARSIZE_ANY_EXHDR(a);
-	Size blen = VARSIZE_ANY_EXHDR(b);
-	int c = memcmp(VARDATA_ANY(a), VARDATA_ANY(b), Min(alen, blen));
-
-	return c != 0 ? c : (alen > blen) - (alen < blen);
-}
-
-/* Transition: keep the state, or take the row. Most rows of last, and few of first, are taken. */
-static Datum
-add(FunctionCallInfo fcinfo, bool last)
-{
-	char rank[RANK_SIZE];
-	const bytea *state;
-	bytea *taken;
-	int c;
-
-	make_rank(fcinfo, rank);
-	if (PG_ARGISNULL(0))
-		PG_RETURN_BYTEA_P(make_state(fcinfo, rank));
-	state = state_argument(PG_GETARG_DATUM(0));
-	c = memcmp(rank, VARDATA_ANY(state), RANK_SIZE);
-	if (last ? c < 0 : c > 0)
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	taken = make_state(fcinfo, rank);
-	c = compare(taken, state);
-	if (last ? c <= 0 : c >= 0)
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	PG_RETURN_BYTEA_P(taken);
-}
+STREAMBATCH_FUNCTION(streambatch_first_add);
+STREAMBATCH_FUNCTION(streambatch_last_add);
+STREAMBATCH_FUNCTION(streambatch_first_combine);
+STREAMBATCH_FUNCTION(streambatch_last_combine);
+STREAMBATCH_FUNCTION(streambatch_first_merge);
+STREAMBATCH_FUNCTION(streambatch_last_merge);
+STREAMBATCH_FUNCTION(streambatch_rank_value);
 
 Datum
 streambatch_first_add(PG_FUNCTION_ARGS)
@@ -242,14 +77,6 @@ streambatch_last_add(PG_FUNCTION_ARGS)
 	return add(fcinfo, true);
 }
 
-static Datum
-combine(Datum a, Datum b, bool last)
-{
-	int c = compare(state_argument(a), state_argument(b));
-
-	return (last ? c >= 0 : c <= 0) ? a : b;
-}
-
 Datum
 streambatch_first_combine(PG_FUNCTION_ARGS)
 {
@@ -260,21 +87,6 @@ Datum
 streambatch_last_combine(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_DATUM(combine(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), true));
-}
-
-/* Transition of the merge: (state, another, NULL of the value's type). */
-static Datum
-merge(FunctionCallInfo fcinfo, bool last)
-{
-	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
-	if (PG_ARGISNULL(0))
-		PG_RETURN_BYTEA_P(state_argument(PG_GETARG_DATUM(1)));
-	PG_RETURN_DATUM(combine(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), last));
 }
 
 Datum
@@ -311,4 +123,206 @@ streambatch_rank_value(PG_FUNCTION_ARGS)
 						errmsg("a state of first or last holds no value of type %s",
 							   format_type_be(get_fn_expr_argtype(fcinfo->flinfo, 2)))));
 	PG_RETURN_DATUM(value);
+}
+
+/* Transition: keep the state, or take the row. Most rows of last, and few of first, are taken. */
+static Datum
+add(FunctionCallInfo fcinfo, bool last)
+{
+	char rank[RANK_SIZE];
+	const bytea *state;
+	bytea *taken;
+	int c;
+
+	make_rank(fcinfo, rank);
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BYTEA_P(make_state(fcinfo, rank));
+	state = state_argument(PG_GETARG_DATUM(0));
+	c = memcmp(rank, VARDATA_ANY(state), RANK_SIZE);
+	if (last ? c < 0 : c > 0)
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	taken = make_state(fcinfo, rank);
+	c = compare(taken, state);
+	if (last ? c <= 0 : c >= 0)
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	PG_RETURN_BYTEA_P(taken);
+}
+
+/* The rank of a row, from the arguments (state, value, key, partition, offset). */
+static void
+make_rank(FunctionCallInfo fcinfo, char *rank)
+{
+	int64 key = PG_ARGISNULL(2) ? 0 : key_number(get_fn_expr_argtype(fcinfo->flinfo, 2), PG_GETARG_DATUM(2));
+
+	rank = put_number(rank, key, PG_ARGISNULL(2));
+	rank = put_number(rank, PG_ARGISNULL(3) ? 0 : PG_GETARG_INT64(3), PG_ARGISNULL(3));
+	(void) put_number(rank, PG_ARGISNULL(4) ? 0 : PG_GETARG_INT64(4), PG_ARGISNULL(4));
+}
+
+/* The key as a whole number. */
+static int64
+key_number(Oid type, Datum key)
+{
+	switch (getBaseType(type))
+	{
+		case INT2OID:
+			return DatumGetInt16(key);
+		case INT4OID:
+		case DATEOID:
+			return DatumGetInt32(key);
+		case INT8OID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			return DatumGetInt64(key);
+		default:
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+							errmsg("values of type %s have no rank", format_type_be(type))));
+	}
+}
+
+/* A number so that bytes order as numbers do; NULL behind all. */
+static char *
+put_number(char *to, int64 number, bool isnull)
+{
+	uint64 bits = isnull ? 0 : pg_hton64((uint64) number ^ (UINT64CONST(1) << 63));
+
+	*to++ = isnull ? 1 : 0;
+	memcpy(to, &bits, sizeof(bits));
+	return to + sizeof(bits);
+}
+
+static bytea *
+make_state(FunctionCallInfo fcinfo, const char *rank)
+{
+	bytea *value = PG_ARGISNULL(1) ? NULL : send_value(value_io(fcinfo->flinfo, 1, true), PG_GETARG_DATUM(1));
+	Size size = VARHDRSZ + STATE_MIN + (value ? VARSIZE(value) - VARHDRSZ : 0);
+	bytea *state = palloc(size);
+
+	SET_VARSIZE(state, size);
+	memcpy(VARDATA(state), rank, RANK_SIZE);
+	VARDATA(state)[RANK_SIZE] = value ? 1 : 0;
+	if (value)
+		memcpy(VARDATA(state) + STATE_MIN, VARDATA(value), VARSIZE(value) - VARHDRSZ);
+	return state;
+}
+
+static bytea *
+send_value(const ValueIO *io, Datum value)
+{
+	FmgrInfo *function = unconstify(FmgrInfo *, &io->function);
+	int client = pg_get_client_encoding();
+	bytea *result;
+
+	if (client == GetDatabaseEncoding())
+		return SendFunctionCall(function, value);
+	use_client_encoding(GetDatabaseEncoding());
+	PG_TRY();
+	{
+		result = SendFunctionCall(function, value);
+	}
+	PG_FINALLY();
+	{
+		use_client_encoding(client);
+	}
+	PG_END_TRY();
+	return result;
+}
+
+static void
+use_client_encoding(int encoding)
+{
+	/* either the server's, or one that was in use: nothing is looked up */
+	if (SetClientEncoding(encoding) < 0)
+		elog(ERROR, "could not set the client encoding");
+}
+
+static const ValueIO *
+value_io(FmgrInfo *caller, int argument, bool send)
+{
+	ValueIO *io = caller->fn_extra;
+	Oid type = get_fn_expr_argtype(caller, argument);
+	Oid function;
+	bool varlena;
+
+	if (io != NULL && io->type == type)
+		return io;
+	if (!OidIsValid(type))
+		elog(ERROR, "could not determine input data type");
+	io = MemoryContextAllocZero(caller->fn_mcxt, sizeof(ValueIO));
+	if (send)
+		getTypeBinaryOutputInfo(type, &function, &varlena);
+	else
+		getTypeBinaryInputInfo(type, &function, &io->ioparam);
+	fmgr_info_cxt(function, &io->function, caller->fn_mcxt);
+	io->type = type;
+	caller->fn_extra = io;
+	return io;
+}
+
+/* A state that is an argument, detoasted. */
+static bytea *
+state_argument(Datum argument)
+{
+	bytea *state = DatumGetByteaPP(argument);
+
+	if (VARSIZE_ANY_EXHDR(state) < STATE_MIN)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+						errmsg("%zu bytes are too few for a state of first or last",
+							   (Size) VARSIZE_ANY_EXHDR(state))));
+	return state;
+}
+
+static int
+compare(const bytea *a, const bytea *b)
+{
+	Size alen = VARSIZE_ANY_EXHDR(a);
+	Size blen = VARSIZE_ANY_EXHDR(b);
+	int c = memcmp(VARDATA_ANY(a), VARDATA_ANY(b), Min(alen, blen));
+
+	return c != 0 ? c : (alen > blen) - (alen < blen);
+}
+
+static Datum
+combine(Datum a, Datum b, bool last)
+{
+	int c = compare(state_argument(a), state_argument(b));
+
+	return (last ? c >= 0 : c <= 0) ? a : b;
+}
+
+/* Transition of the merge: (state, another, NULL of the value's type). */
+static Datum
+merge(FunctionCallInfo fcinfo, bool last)
+{
+	if (PG_ARGISNULL(1))
+	{
+		if (PG_ARGISNULL(0))
+			PG_RETURN_NULL();
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	}
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BYTEA_P(state_argument(PG_GETARG_DATUM(1)));
+	PG_RETURN_DATUM(combine(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), last));
+}
+
+static Datum
+receive_value(const ValueIO *io, StringInfo bytes)
+{
+	FmgrInfo *function = unconstify(FmgrInfo *, &io->function);
+	int client = pg_get_client_encoding();
+	Datum result;
+
+	if (client == GetDatabaseEncoding())
+		return ReceiveFunctionCall(function, bytes, io->ioparam, -1);
+	use_client_encoding(GetDatabaseEncoding());
+	PG_TRY();
+	{
+		result = ReceiveFunctionCall(function, bytes, io->ioparam, -1);
+	}
+	PG_FINALLY();
+	{
+		use_client_encoding(client);
+	}
+	PG_END_TRY();
+	return result;
 }

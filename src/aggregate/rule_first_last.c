@@ -25,46 +25,47 @@
 #define HINT_ORDER                                                                                           \
 	"Write last(x ORDER BY ts), with one column or expression of type timestamptz, timestamp, date, smallint, integer or bigint; DESC takes the first."
 
-static bool
-is_rank_type(Oid type)
+static Expr *order_key(const Aggref *aggref, const RuleStream *of, const char *what, bool *descending);
+static bool descends(const SortGroupClause *item, const Node *expr, const char *what);
+static MessageMeta meta_of(const Node *expr, const RuleStream *of, const Stream *stream);
+static bool is_rank_type(Oid type);
+static void check_value(Oid type, const char *what);
+static Aggref *state_call(const Aggref *aggref, const RuleStream *of, bool last, Expr *key);
+static Expr *position(const RuleStream *of, AttrNumber attnum);
+static const char *merge_call(const Aggref *aggref, bool last);
+
+bool
+rule_first_last(const Aggref *aggref, const RuleStream *stream, ResultDef *result, StateDef *parts,
+				int *nparts)
 {
-	switch (getBaseType(type))
-	{
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case DATEOID:
-		case TIMESTAMPOID:
-		case TIMESTAMPTZOID:
-			return true;
-		default:
-			return false;
-	}
-}
+	char *name = get_func_name(aggref->aggfnoid);
+	Oid states[2] = {BYTEAOID, BYTEAOID};
+	StateDef *state = &parts[*nparts];
+	char *what;
+	Expr *key;
+	bool last;
+	bool descending = false;
 
-/* Whether an item of the order descends. Raises for the order of an operator class of one's own. */
-static bool
-descends(const SortGroupClause *item, const Node *expr, const char *what)
-{
-	TypeCacheEntry *type = lookup_type_cache(exprType(expr), TYPECACHE_LT_OPR | TYPECACHE_GT_OPR);
-	bool result = item->sortop == type->gt_opr;
-
-	if (!result && item->sortop != type->lt_opr)
-		rule_refuse(what, "Its order is another one than that of the type.", HINT_ORDER);
-	if (item->nulls_first != result)
-		rule_refuse(what, "Events without a key come last in ascending order, and first in descending order.",
-					"Leave out NULLS FIRST and NULLS LAST, or leave those events out with FILTER.");
-	return result;
-}
-
-static MessageMeta
-meta_of(const Node *expr, const RuleStream *of, const Stream *stream)
-{
-	const Var *var = (const Var *) expr;
-
-	if (!IsA(expr, Var) || var->varno != of->varno || var->varattno <= 0)
-		return META_NONE;
-	return stream->layout.columns[var->varattno - 1].meta;
+	if (get_func_namespace(aggref->aggfnoid) != get_namespace_oid("streambatch", false) ||
+		(strcmp(name, "first") != 0 && strcmp(name, "last") != 0))
+		return false;
+	what = psprintf("aggregate streambatch.%s", name);
+	if (aggref->aggdistinct != NIL)
+		rule_refuse(psprintf("%s with DISTINCT", what), "It takes one value, whatever the others are.",
+					"Leave out DISTINCT.");
+	key = order_key(aggref, stream, what, &descending);
+	check_value(aggref->aggtype, what);
+	last = (strcmp(name, "last") == 0) != descending;
+	memset(state, 0, sizeof(*state));
+	state->aggref = state->folded = state_call(aggref, stream, last, key);
+	state->type = BYTEAOID;
+	state->combine = LookupFuncName(
+		list_make2(makeString("streambatch"), makeString(last ? "_last_combine" : "_first_combine")), 2,
+		states, false);
+	state->merge = merge_call(aggref, last);
+	result->value = "%s";
+	(*nparts)++;
+	return true;
 }
 
 /*
@@ -107,6 +108,48 @@ order_key(const Aggref *aggref, const RuleStream *of, const char *what, bool *de
 	return (Expr *) key;
 }
 
+/* Whether an item of the order descends. Raises for the order of an operator class of one's own. */
+static bool
+descends(const SortGroupClause *item, const Node *expr, const char *what)
+{
+	TypeCacheEntry *type = lookup_type_cache(exprType(expr), TYPECACHE_LT_OPR | TYPECACHE_GT_OPR);
+	bool result = item->sortop == type->gt_opr;
+
+	if (!result && item->sortop != type->lt_opr)
+		rule_refuse(what, "Its order is another one than that of the type.", HINT_ORDER);
+	if (item->nulls_first != result)
+		rule_refuse(what, "Events without a key come last in ascending order, and first in descending order.",
+					"Leave out NULLS FIRST and NULLS LAST, or leave those events out with FILTER.");
+	return result;
+}
+
+static MessageMeta
+meta_of(const Node *expr, const RuleStream *of, const Stream *stream)
+{
+	const Var *var = (const Var *) expr;
+
+	if (!IsA(expr, Var) || var->varno != of->varno || var->varattno <= 0)
+		return META_NONE;
+	return stream->layout.columns[var->varattno - 1].meta;
+}
+
+static bool
+is_rank_type(Oid type)
+{
+	switch (getBaseType(type))
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case DATEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			return true;
+		default:
+			return false;
+	}
+}
+
 /* Values are stored as bytes that their type sends and receives. */
 static void
 check_value(Oid type, const char *what)
@@ -123,12 +166,6 @@ check_value(Oid type, const char *what)
 	if (!fits)
 		rule_refuse(what, psprintf("Values of type %s cannot be stored as bytes.", format_type_be(type)),
 					"Cast the value to another type, for example text or jsonb.");
-}
-
-static Expr *
-position(const RuleStream *of, AttrNumber attnum)
-{
-	return (Expr *) makeVar(of->varno, attnum, INT8OID, -1, InvalidOid, 0);
 }
 
 static Aggref *
@@ -151,6 +188,12 @@ state_call(const Aggref *aggref, const RuleStream *of, bool last, Expr *key)
 	return call;
 }
 
+static Expr *
+position(const RuleStream *of, AttrNumber attnum)
+{
+	return (Expr *) makeVar(of->varno, attnum, INT8OID, -1, InvalidOid, 0);
+}
+
 static const char *
 merge_call(const Aggref *aggref, bool last)
 {
@@ -162,38 +205,4 @@ merge_call(const Aggref *aggref, bool last)
 	rule_append_null(&format, getBaseType(aggref->aggtype), aggref->aggcollid);
 	appendStringInfoChar(&format, ')');
 	return format.data;
-}
-
-bool
-rule_first_last(const Aggref *aggref, const RuleStream *stream, ResultDef *result, StateDef *parts,
-				int *nparts)
-{
-	char *name = get_func_name(aggref->aggfnoid);
-	Oid states[2] = {BYTEAOID, BYTEAOID};
-	StateDef *state = &parts[*nparts];
-	char *what;
-	Expr *key;
-	bool last;
-	bool descending = false;
-
-	if (get_func_namespace(aggref->aggfnoid) != get_namespace_oid("streambatch", false) ||
-		(strcmp(name, "first") != 0 && strcmp(name, "last") != 0))
-		return false;
-	what = psprintf("aggregate streambatch.%s", name);
-	if (aggref->aggdistinct != NIL)
-		rule_refuse(psprintf("%s with DISTINCT", what), "It takes one value, whatever the others are.",
-					"Leave out DISTINCT.");
-	key = order_key(aggref, stream, what, &descending);
-	check_value(aggref->aggtype, what);
-	last = (strcmp(name, "last") == 0) != descending;
-	memset(state, 0, sizeof(*state));
-	state->aggref = state->folded = state_call(aggref, stream, last, key);
-	state->type = BYTEAOID;
-	state->combine = LookupFuncName(
-		list_make2(makeString("streambatch"), makeString(last ? "_last_combine" : "_first_combine")), 2,
-		states, false);
-	state->merge = merge_call(aggref, last);
-	result->value = "%s";
-	(*nparts)++;
-	return true;
 }

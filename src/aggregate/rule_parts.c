@@ -12,6 +12,8 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+static char *collation_name(Oid collation);
+
 void
 rule_refuse(const char *what, const char *reason, const char *hint)
 {
@@ -73,6 +75,19 @@ rule_append_literally(StringInfo format, const char *text)
 	}
 }
 
+void
+rule_append_null(StringInfo format, Oid type, Oid collation)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "NULL::%s",
+					 format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+	if (OidIsValid(collation))
+		appendStringInfo(&buf, " COLLATE %s", collation_name(collation));
+	rule_append_literally(format, buf.data);
+}
+
 static char *
 collation_name(Oid collation)
 {
@@ -86,17 +101,4 @@ collation_name(Oid collation)
 	result = quote_qualified_identifier(get_namespace_name(form->collnamespace), NameStr(form->collname));
 	ReleaseSysCache(tuple);
 	return result;
-}
-
-void
-rule_append_null(StringInfo format, Oid type, Oid collation)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "NULL::%s",
-					 format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
-	if (OidIsValid(collation))
-		appendStringInfo(&buf, " COLLATE %s", collation_name(collation));
-	rule_append_literally(format, buf.data);
 }

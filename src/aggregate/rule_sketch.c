@@ -36,6 +36,67 @@
 
 #define PERCENTILE "a percentile"
 
+static void apply_distinct(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts);
+static Oid require_sketch(const char *extension, const char *what, const char *does);
+static void fill_exact(StateDef *state, const Aggref *aggref);
+static void fill_sketch(StateDef *state, const Aggref *aggref, Expr *value, Oid sketch);
+static void apply_percentile(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts);
+static bool is_number(Oid type);
+static Expr *digest_value(const Aggref *aggref, const Expr *value);
+static char *print_fractions(const Aggref *aggref, bool descending);
+static void append_fraction(StringInfo buf, float8 fraction, bool descending);
+static bool order_descends(const Aggref *aggref, const TargetEntry *arg);
+
+bool
+rule_sketch(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts)
+{
+	switch (aggref->aggfnoid)
+	{
+		case F_COUNT_ANY:
+			if (aggref->aggdistinct == NIL)
+				return false;
+			apply_distinct(aggref, result, parts, nparts);
+			return true;
+		case F_PERCENTILE_CONT_FLOAT8_FLOAT8:
+		case F_PERCENTILE_CONT__FLOAT8_FLOAT8:
+		case F_PERCENTILE_CONT_FLOAT8_INTERVAL:
+		case F_PERCENTILE_CONT__FLOAT8_INTERVAL:
+		case F_PERCENTILE_DISC_FLOAT8_ANYELEMENT:
+		case F_PERCENTILE_DISC__FLOAT8_ANYELEMENT:
+			apply_percentile(aggref, result, parts, nparts);
+			return true;
+		default:
+			return false;
+	}
+}
+
+static void
+apply_distinct(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts)
+{
+	Oid sketch = require_sketch("hll", "count(DISTINCT)", "counts");
+	Expr *value = rule_show_casts(linitial_node(TargetEntry, aggref->args)->expr);
+	Oid type = exprType((Node *) value);
+	StringInfoData format;
+
+	if (!OidIsValid(lookup_type_cache(type, TYPECACHE_HASH_EXTENDED_PROC)->hash_extended_proc))
+		rule_refuse(psprintf("count(DISTINCT) of type %s", format_type_be(type)),
+					"The stream layer counts by a hash, which the type does not have.",
+					"Cast the value to another type, for example text or numeric.");
+	/* an enum's hash is that of a number which a dump does not keep */
+	if (type_is_enum(getBaseType(type)))
+		value = (Expr *) coerce_to_target_type(NULL, (Node *) value, type, TEXTOID, -1, COERCION_EXPLICIT,
+											   COERCE_EXPLICIT_CAST, -1);
+	assign_expr_collations(NULL, (Node *) value);
+	fill_exact(&parts[(*nparts)++], aggref);
+	fill_sketch(&parts[(*nparts)++], aggref, value, sketch);
+	initStringInfo(&format);
+	appendStringInfoString(&format, "coalesce(%s, pg_catalog.round(");
+	rule_append_literally(&format, quote_identifier(get_namespace_name(sketch_namespace(sketch))));
+	appendStringInfoString(&format, ".hll_cardinality(%s))::pg_catalog.int8, 0)");
+	result->value = format.data;
+	result->exact = "streambatch._exact(%s, %s)";
+}
+
 /* The type of a sketch; the hint names the command where there is none. */
 static Oid
 require_sketch(const char *extension, const char *what, const char *does)
@@ -93,79 +154,29 @@ fill_sketch(StateDef *state, const Aggref *aggref, Expr *value, Oid sketch)
 }
 
 static void
-apply_distinct(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts)
+apply_percentile(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts)
 {
-	Oid sketch = require_sketch("hll", "count(DISTINCT)", "counts");
-	Expr *value = rule_show_casts(linitial_node(TargetEntry, aggref->args)->expr);
-	Oid type = exprType((Node *) value);
+	const TargetEntry *arg = linitial_node(TargetEntry, aggref->args);
+	Oid type = exprType((Node *) arg->expr);
+	Oid element = get_element_type(aggref->aggtype);
 	StringInfoData format;
+	Oid sketch;
 
-	if (!OidIsValid(lookup_type_cache(type, TYPECACHE_HASH_EXTENDED_PROC)->hash_extended_proc))
-		rule_refuse(psprintf("count(DISTINCT) of type %s", format_type_be(type)),
-					"The stream layer counts by a hash, which the type does not have.",
-					"Cast the value to another type, for example text or numeric.");
-	/* an enum's hash is that of a number which a dump does not keep */
-	if (type_is_enum(getBaseType(type)))
-		value = (Expr *) coerce_to_target_type(NULL, (Node *) value, type, TEXTOID, -1, COERCION_EXPLICIT,
-											   COERCE_EXPLICIT_CAST, -1);
-	assign_expr_collations(NULL, (Node *) value);
+	if (!is_number(type))
+		rule_refuse(psprintf(PERCENTILE " of type %s", format_type_be(type)),
+					"The stream layer keeps it as a t-digest, which is of numbers.",
+					"Take the percentile of a number, for example of extract(epoch FROM …).");
+	sketch = require_sketch("tdigest", PERCENTILE, "keeps it");
 	fill_exact(&parts[(*nparts)++], aggref);
-	fill_sketch(&parts[(*nparts)++], aggref, value, sketch);
+	fill_sketch(&parts[(*nparts)++], aggref, digest_value(aggref, arg->expr), sketch);
 	initStringInfo(&format);
-	appendStringInfoString(&format, "coalesce(%s, pg_catalog.round(");
-	rule_append_literally(&format, quote_identifier(get_namespace_name(sketch_namespace(sketch))));
-	appendStringInfoString(&format, ".hll_cardinality(%s))::pg_catalog.int8, 0)");
+	appendStringInfo(&format, "coalesce(%%s, streambatch.%s(%%s, '%s'::pg_catalog.float8%s, ",
+					 OidIsValid(element) ? "_percentiles" : "_percentile",
+					 print_fractions(aggref, order_descends(aggref, arg)), OidIsValid(element) ? "[]" : "");
+	rule_append_null(&format, getBaseType(OidIsValid(element) ? element : aggref->aggtype), InvalidOid);
+	appendStringInfoString(&format, "))");
 	result->value = format.data;
 	result->exact = "streambatch._exact(%s, %s)";
-}
-
-static void
-append_fraction(StringInfo buf, float8 fraction, bool descending)
-{
-	char digits[DOUBLE_SHORTEST_DECIMAL_LEN];
-
-	if (!(fraction >= 0 && fraction <= 1))
-		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-						errmsg("percentile value %g is not between 0 and 1", fraction),
-						errhint("The median is 0.5, the 99th percentile 0.99.")));
-	double_to_shortest_decimal_buf(descending ? 1 - fraction : fraction, digits);
-	appendStringInfoString(buf, digits);
-}
-
-/* The fraction, or fractions, as an SQL literal without its type. */
-static char *
-print_fractions(const Aggref *aggref, bool descending)
-{
-	Const *given = (Const *) eval_const_expressions(NULL, linitial(aggref->aggdirectargs));
-	StringInfoData buf;
-	Datum *elems;
-	bool *nulls;
-	int n;
-
-	if (!IsA(given, Const) || given->constisnull)
-		rule_refuse(PERCENTILE, "Its fraction is not a constant.",
-					"Write a number between 0 and 1, or an array of them.");
-	initStringInfo(&buf);
-	if (given->consttype == FLOAT8OID)
-	{
-		append_fraction(&buf, DatumGetFloat8(given->constvalue), descending);
-		return buf.data;
-	}
-	if (ARR_NDIM(DatumGetArrayTypeP(given->constvalue)) > 1)
-		rule_refuse(PERCENTILE, "Its fractions are an array of several dimensions.",
-					"Write an array of one dimension.");
-	deconstruct_array(DatumGetArrayTypeP(given->constvalue), FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL,
-					  TYPALIGN_DOUBLE, &elems, &nulls, &n);
-	appendStringInfoChar(&buf, '{');
-	for (int i = 0; i < n; i++)
-	{
-		if (nulls[i])
-			rule_refuse(PERCENTILE, "One of its fractions is NULL.", "Leave out that fraction.");
-		appendStringInfoString(&buf, i > 0 ? "," : "");
-		append_fraction(&buf, DatumGetFloat8(elems[i]), descending);
-	}
-	appendStringInfoChar(&buf, '}');
-	return buf.data;
 }
 
 static bool
@@ -213,6 +224,55 @@ digest_value(const Aggref *aggref, const Expr *value)
 	return (Expr *) result;
 }
 
+/* The fraction, or fractions, as an SQL literal without its type. */
+static char *
+print_fractions(const Aggref *aggref, bool descending)
+{
+	Const *given = (Const *) eval_const_expressions(NULL, linitial(aggref->aggdirectargs));
+	StringInfoData buf;
+	Datum *elems;
+	bool *nulls;
+	int n;
+
+	if (!IsA(given, Const) || given->constisnull)
+		rule_refuse(PERCENTILE, "Its fraction is not a constant.",
+					"Write a number between 0 and 1, or an array of them.");
+	initStringInfo(&buf);
+	if (given->consttype == FLOAT8OID)
+	{
+		append_fraction(&buf, DatumGetFloat8(given->constvalue), descending);
+		return buf.data;
+	}
+	if (ARR_NDIM(DatumGetArrayTypeP(given->constvalue)) > 1)
+		rule_refuse(PERCENTILE, "Its fractions are an array of several dimensions.",
+					"Write an array of one dimension.");
+	deconstruct_array(DatumGetArrayTypeP(given->constvalue), FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, &elems, &nulls, &n);
+	appendStringInfoChar(&buf, '{');
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			rule_refuse(PERCENTILE, "One of its fractions is NULL.", "Leave out that fraction.");
+		appendStringInfoString(&buf, i > 0 ? "," : "");
+		append_fraction(&buf, DatumGetFloat8(elems[i]), descending);
+	}
+	appendStringInfoChar(&buf, '}');
+	return buf.data;
+}
+
+static void
+append_fraction(StringInfo buf, float8 fraction, bool descending)
+{
+	char digits[DOUBLE_SHORTEST_DECIMAL_LEN];
+
+	if (!(fraction >= 0 && fraction <= 1))
+		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						errmsg("percentile value %g is not between 0 and 1", fraction),
+						errhint("The median is 0.5, the 99th percentile 0.99.")));
+	double_to_shortest_decimal_buf(descending ? 1 - fraction : fraction, digits);
+	appendStringInfoString(buf, digits);
+}
+
 static bool
 order_descends(const Aggref *aggref, const TargetEntry *arg)
 {
@@ -223,53 +283,4 @@ order_descends(const Aggref *aggref, const TargetEntry *arg)
 	if (order->sortop != type->lt_opr && order->sortop != type->gt_opr)
 		rule_refuse(PERCENTILE, "Its order is another one than that of the type.", "Leave out USING.");
 	return order->sortop == type->gt_opr;
-}
-
-static void
-apply_percentile(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts)
-{
-	const TargetEntry *arg = linitial_node(TargetEntry, aggref->args);
-	Oid type = exprType((Node *) arg->expr);
-	Oid element = get_element_type(aggref->aggtype);
-	StringInfoData format;
-	Oid sketch;
-
-	if (!is_number(type))
-		rule_refuse(psprintf(PERCENTILE " of type %s", format_type_be(type)),
-					"The stream layer keeps it as a t-digest, which is of numbers.",
-					"Take the percentile of a number, for example of extract(epoch FROM …).");
-	sketch = require_sketch("tdigest", PERCENTILE, "keeps it");
-	fill_exact(&parts[(*nparts)++], aggref);
-	fill_sketch(&parts[(*nparts)++], aggref, digest_value(aggref, arg->expr), sketch);
-	initStringInfo(&format);
-	appendStringInfo(&format, "coalesce(%%s, streambatch.%s(%%s, '%s'::pg_catalog.float8%s, ",
-					 OidIsValid(element) ? "_percentiles" : "_percentile",
-					 print_fractions(aggref, order_descends(aggref, arg)), OidIsValid(element) ? "[]" : "");
-	rule_append_null(&format, getBaseType(OidIsValid(element) ? element : aggref->aggtype), InvalidOid);
-	appendStringInfoString(&format, "))");
-	result->value = format.data;
-	result->exact = "streambatch._exact(%s, %s)";
-}
-
-bool
-rule_sketch(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts)
-{
-	switch (aggref->aggfnoid)
-	{
-		case F_COUNT_ANY:
-			if (aggref->aggdistinct == NIL)
-				return false;
-			apply_distinct(aggref, result, parts, nparts);
-			return true;
-		case F_PERCENTILE_CONT_FLOAT8_FLOAT8:
-		case F_PERCENTILE_CONT__FLOAT8_FLOAT8:
-		case F_PERCENTILE_CONT_FLOAT8_INTERVAL:
-		case F_PERCENTILE_CONT__FLOAT8_INTERVAL:
-		case F_PERCENTILE_DISC_FLOAT8_ANYELEMENT:
-		case F_PERCENTILE_DISC__FLOAT8_ANYELEMENT:
-			apply_percentile(aggref, result, parts, nparts);
-			return true;
-		default:
-			return false;
-	}
 }

@@ -83,15 +83,63 @@ static const Rule rules[] = {
 	{"range_intersect_agg", ANYMULTIRANGEOID, {NULL, NULL}, InvalidOid, "multirange_intersect", NULL, NULL},
 };
 
-/* The type that the aggregate declares for its first argument. */
-static Oid
-declared_argument(Oid aggfnoid)
-{
-	Oid *declared;
-	int n;
+static void refuse_form(const Aggref *aggref, const char *what);
+static const Rule *find_rule(const Aggref *aggref);
+static Oid declared_argument(Oid aggfnoid);
+static void apply_rule(const Rule *rule, const Aggref *aggref, ResultDef *result, StateDef *parts,
+					   int *nparts);
+static void fill_plain(StateDef *state, Aggref *aggref);
+static Oid binary_function(const char *name, Oid type);
+static Oid combine_function(Oid aggfnoid);
+static Aggref *part_aggregate(const Aggref *whole, const char *name, Oid cast);
+static void refuse_uncombinable(const Aggref *aggref, const TransitionShape *shape, const char *what);
+static void fill_partial(StateDef *state, const Aggref *aggref, Oid stored);
+static Aggref *partial_call(const Aggref *aggref, Oid stored);
+static char *merge_call(const Aggref *aggref);
 
-	(void) get_func_signature(aggfnoid, &declared, &n);
-	return n > 0 ? declared[0] : InvalidOid;
+void
+rule_apply(const Aggref *aggref, const RuleStream *stream, ResultDef *result, StateDef *parts, int *nparts)
+{
+	char *what = psprintf("aggregate %s", format_procedure(aggref->aggfnoid));
+	const Rule *rule;
+	TransitionShape shape;
+
+	*nparts = 0;
+	result->value = "%s";
+	result->exact = NULL;
+	transition_check_execute(aggref->aggfnoid);
+	if (rule_first_last(aggref, stream, result, parts, nparts) || rule_sketch(aggref, result, parts, nparts))
+		return;
+	refuse_form(aggref, what);
+	rule = find_rule(aggref);
+	if (rule != NULL)
+	{
+		apply_rule(rule, aggref, result, parts, nparts);
+		return;
+	}
+	transition_shape(aggref, &shape);
+	refuse_uncombinable(aggref, &shape, what);
+	if (aggref->aggvariadic && get_func_variadictype(aggref->aggfnoid) == ANYOID)
+		rule_refuse(psprintf("%s with VARIADIC", what),
+					"It takes arguments of any type, and here an array of them.",
+					"Pass the arguments one by one.");
+	fill_partial(&parts[(*nparts)++], aggref, shape.stored);
+}
+
+/* Forms of calls whose partial results cannot be combined. */
+static void
+refuse_form(const Aggref *aggref, const char *what)
+{
+	if (aggref->aggkind != AGGKIND_NORMAL)
+		rule_refuse(what, "Ordered-set aggregates need all rows together.",
+					"Group by the value too, and use the aggregate in a query on the hybrid view.");
+	if (aggref->aggdistinct != NIL)
+		rule_refuse(psprintf("%s with DISTINCT", what), "Its partial results cannot be combined exactly.",
+					"Make the expression a grouping key and aggregate the view in a query on top.");
+	if (aggref->aggorder != NIL)
+		rule_refuse(
+			psprintf("ordered %s", what), "Partial results in no promised order cannot be combined.",
+			"Leave out ORDER BY, or group by the value too and use the aggregate in a query on the hybrid view.");
 }
 
 static const Rule *
@@ -113,17 +161,41 @@ find_rule(const Aggref *aggref)
 	return NULL;
 }
 
+/* The type that the aggregate declares for its first argument. */
 static Oid
-combine_function(Oid aggfnoid)
+declared_argument(Oid aggfnoid)
 {
-	HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggfnoid));
-	Oid result;
+	Oid *declared;
+	int n;
 
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for aggregate %u", aggfnoid);
-	result = ((Form_pg_aggregate) GETSTRUCT(tuple))->aggcombinefn;
-	ReleaseSysCache(tuple);
-	return result;
+	(void) get_func_signature(aggfnoid, &declared, &n);
+	return n > 0 ? declared[0] : InvalidOid;
+}
+
+static void
+apply_rule(const Rule *rule, const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts)
+{
+	if (rule->value != NULL)
+		result->value = rule->value;
+	if (rule->parts[0] == NULL)
+		fill_plain(&parts[(*nparts)++], copyObject((Aggref *) aggref));
+	for (int i = 0; i < lengthof(rule->parts) && rule->parts[i] != NULL; i++)
+		fill_plain(&parts[(*nparts)++], part_aggregate(aggref, rule->parts[i], rule->cast));
+}
+
+static void
+fill_plain(StateDef *state, Aggref *aggref)
+{
+	const Rule *rule = find_rule(aggref);
+
+	Assert(rule != NULL && rule->parts[0] == NULL);
+	memset(state, 0, sizeof(*state));
+	state->aggref = state->folded = aggref;
+	state->type = aggref->aggtype;
+	state->collation = aggref->aggcollid;
+	state->combine =
+		rule->combine ? binary_function(rule->combine, aggref->aggtype) : combine_function(aggref->aggfnoid);
+	state->merge = rule->merge ? rule->merge : psprintf("pg_catalog.%s(%%s)", rule->name);
 }
 
 /* A function of pg_catalog, polymorphic perhaps, over two values of the given type. */
@@ -143,6 +215,19 @@ binary_function(const char *name, Oid type)
 						&nvargs, &vatype, &declared, NULL) != FUNCDETAIL_NORMAL)
 		elog(ERROR, "no function %s of two values of type %s", name, format_type_be(type));
 	return function;
+}
+
+static Oid
+combine_function(Oid aggfnoid)
+{
+	HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggfnoid));
+	Oid result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for aggregate %u", aggfnoid);
+	result = ((Form_pg_aggregate) GETSTRUCT(tuple))->aggcombinefn;
+	ReleaseSysCache(tuple);
+	return result;
 }
 
 /* The aggregate of this name in pg_catalog over the same argument and filter. */
@@ -167,48 +252,6 @@ part_aggregate(const Aggref *whole, const char *name, Oid cast)
 	return part;
 }
 
-static void
-fill_plain(StateDef *state, Aggref *aggref)
-{
-	const Rule *rule = find_rule(aggref);
-
-	Assert(rule != NULL && rule->parts[0] == NULL);
-	memset(state, 0, sizeof(*state));
-	state->aggref = state->folded = aggref;
-	state->type = aggref->aggtype;
-	state->collation = aggref->aggcollid;
-	state->combine =
-		rule->combine ? binary_function(rule->combine, aggref->aggtype) : combine_function(aggref->aggfnoid);
-	state->merge = rule->merge ? rule->merge : psprintf("pg_catalog.%s(%%s)", rule->name);
-}
-
-static void
-apply_rule(const Rule *rule, const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts)
-{
-	if (rule->value != NULL)
-		result->value = rule->value;
-	if (rule->parts[0] == NULL)
-		fill_plain(&parts[(*nparts)++], copyObject((Aggref *) aggref));
-	for (int i = 0; i < lengthof(rule->parts) && rule->parts[i] != NULL; i++)
-		fill_plain(&parts[(*nparts)++], part_aggregate(aggref, rule->parts[i], rule->cast));
-}
-
-/* Forms of calls whose partial results cannot be combined. */
-static void
-refuse_form(const Aggref *aggref, const char *what)
-{
-	if (aggref->aggkind != AGGKIND_NORMAL)
-		rule_refuse(what, "Ordered-set aggregates need all rows together.",
-					"Group by the value too, and use the aggregate in a query on the hybrid view.");
-	if (aggref->aggdistinct != NIL)
-		rule_refuse(psprintf("%s with DISTINCT", what), "Its partial results cannot be combined exactly.",
-					"Make the expression a grouping key and aggregate the view in a query on top.");
-	if (aggref->aggorder != NIL)
-		rule_refuse(
-			psprintf("ordered %s", what), "Partial results in no promised order cannot be combined.",
-			"Leave out ORDER BY, or group by the value too and use the aggregate in a query on the hybrid view.");
-}
-
 /* Aggregates whose state cannot be combined, or not be stored. */
 static void
 refuse_uncombinable(const Aggref *aggref, const TransitionShape *shape, const char *what)
@@ -229,6 +272,18 @@ refuse_uncombinable(const Aggref *aggref, const TransitionShape *shape, const ch
 					"Group by the value too, and use the aggregate in a query on the hybrid view.");
 	rule_refuse(what, "PostgreSQL has no function that combines its partial results.",
 				"Group by the value too, and use the aggregate in a query on the hybrid view.");
+}
+
+static void
+fill_partial(StateDef *state, const Aggref *aggref, Oid stored)
+{
+	memset(state, 0, sizeof(*state));
+	state->aggref = partial_call(aggref, stored);
+	state->folded = copyObject((Aggref *) aggref);
+	state->partial = true;
+	state->type = stored;
+	state->collation = state->aggref->aggcollid;
+	state->merge = merge_call(aggref);
 }
 
 /* The call of streambatch._partial() that computes the state of an aggregate from rows. */
@@ -283,45 +338,4 @@ merge_call(const Aggref *aggref)
 	}
 	appendStringInfoChar(&format, ')');
 	return format.data;
-}
-
-static void
-fill_partial(StateDef *state, const Aggref *aggref, Oid stored)
-{
-	memset(state, 0, sizeof(*state));
-	state->aggref = partial_call(aggref, stored);
-	state->folded = copyObject((Aggref *) aggref);
-	state->partial = true;
-	state->type = stored;
-	state->collation = state->aggref->aggcollid;
-	state->merge = merge_call(aggref);
-}
-
-void
-rule_apply(const Aggref *aggref, const RuleStream *stream, ResultDef *result, StateDef *parts, int *nparts)
-{
-	char *what = psprintf("aggregate %s", format_procedure(aggref->aggfnoid));
-	const Rule *rule;
-	TransitionShape shape;
-
-	*nparts = 0;
-	result->value = "%s";
-	result->exact = NULL;
-	transition_check_execute(aggref->aggfnoid);
-	if (rule_first_last(aggref, stream, result, parts, nparts) || rule_sketch(aggref, result, parts, nparts))
-		return;
-	refuse_form(aggref, what);
-	rule = find_rule(aggref);
-	if (rule != NULL)
-	{
-		apply_rule(rule, aggref, result, parts, nparts);
-		return;
-	}
-	transition_shape(aggref, &shape);
-	refuse_uncombinable(aggref, &shape, what);
-	if (aggref->aggvariadic && get_func_variadictype(aggref->aggfnoid) == ANYOID)
-		rule_refuse(psprintf("%s with VARIADIC", what),
-					"It takes arguments of any type, and here an array of them.",
-					"Pass the arguments one by one.");
-	fill_partial(&parts[(*nparts)++], aggref, shape.stored);
 }

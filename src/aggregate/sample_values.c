@@ -63,6 +63,12 @@ typedef struct InputJob
 	Datum value;
 } InputJob;
 
+static int of_array(Oid element, Datum *values);
+static int of_enum(Oid type, Datum *values);
+static int of_composite(Oid type, Datum *values);
+static int of_texts(Oid type, Datum *values);
+static void read_text(void *arg);
+
 void
 samples_reject_error(ErrorData *error)
 {
@@ -70,45 +76,24 @@ samples_reject_error(ErrorData *error)
 		ReThrowError(error);
 }
 
-static void
-read_text(void *arg)
+int
+samples_of(Oid type, Datum *values)
 {
-	InputJob *job = arg;
-	Oid input;
-	Oid ioparam;
+	Oid element = get_element_type(type);
 
-	getTypeInputInfo(job->type, &input, &ioparam);
-	job->value = OidInputFunctionCall(input, pstrdup(job->text), ioparam, -1);
-}
-
-static int
-of_texts(Oid type, Datum *values)
-{
-	MemoryContext context = CurrentMemoryContext;
-	int n = 0;
-
-	for (int i = 0; i < lengthof(texts) && n < SAMPLES_MAX; i++)
+	if (OidIsValid(element))
+		return of_array(element, values);
+	switch (get_typtype(type))
 	{
-		InputJob job = {type, texts[i], (Datum) 0};
-		ErrorData *error = subtransaction_run(read_text, &job, context);
-
-		samples_reject_error(error);
-		if (error == NULL)
-			values[n++] = job.value;
+		case TYPTYPE_ENUM:
+			return of_enum(type, values);
+		case TYPTYPE_COMPOSITE:
+			return of_composite(type, values);
+		case TYPTYPE_PSEUDO:
+			return 0;
+		default:
+			return of_texts(type, values);
 	}
-	return n;
-}
-
-static int
-of_enum(Oid type, Datum *values)
-{
-	CatCList *list = SearchSysCacheList1(ENUMTYPOIDNAME, ObjectIdGetDatum(type));
-	int n = Min(list->n_members, SAMPLES_MAX);
-
-	for (int i = 0; i < n; i++)
-		values[i] = ObjectIdGetDatum(((Form_pg_enum) GETSTRUCT(&list->members[i]->tuple))->oid);
-	ReleaseCatCacheList(list);
-	return n;
 }
 
 /* Arrays of none, one and several elements. */
@@ -131,6 +116,18 @@ of_array(Oid element, Datum *values)
 	if (count < SAMPLES_MAX)
 		values[count++] = PointerGetDatum(construct_empty_array(element));
 	return count;
+}
+
+static int
+of_enum(Oid type, Datum *values)
+{
+	CatCList *list = SearchSysCacheList1(ENUMTYPOIDNAME, ObjectIdGetDatum(type));
+	int n = Min(list->n_members, SAMPLES_MAX);
+
+	for (int i = 0; i < n; i++)
+		values[i] = ObjectIdGetDatum(((Form_pg_enum) GETSTRUCT(&list->members[i]->tuple))->oid);
+	ReleaseCatCacheList(list);
+	return n;
 }
 
 static int
@@ -159,22 +156,31 @@ of_composite(Oid type, Datum *values)
 	return SAMPLES_MAX;
 }
 
-int
-samples_of(Oid type, Datum *values)
+static int
+of_texts(Oid type, Datum *values)
 {
-	Oid element = get_element_type(type);
+	MemoryContext context = CurrentMemoryContext;
+	int n = 0;
 
-	if (OidIsValid(element))
-		return of_array(element, values);
-	switch (get_typtype(type))
+	for (int i = 0; i < lengthof(texts) && n < SAMPLES_MAX; i++)
 	{
-		case TYPTYPE_ENUM:
-			return of_enum(type, values);
-		case TYPTYPE_COMPOSITE:
-			return of_composite(type, values);
-		case TYPTYPE_PSEUDO:
-			return 0;
-		default:
-			return of_texts(type, values);
+		InputJob job = {type, texts[i], (Datum) 0};
+		ErrorData *error = subtransaction_run(read_text, &job, context);
+
+		samples_reject_error(error);
+		if (error == NULL)
+			values[n++] = job.value;
 	}
+	return n;
+}
+
+static void
+read_text(void *arg)
+{
+	InputJob *job = arg;
+	Oid input;
+	Oid ioparam;
+
+	getTypeInputInfo(job->type, &input, &ioparam);
+	job->value = OidInputFunctionCall(input, pstrdup(job->text), ioparam, -1);
 }

@@ -47,17 +47,6 @@
 /* Items are values of float8, too. */
 StaticAssertDecl(FLOAT8PASSBYVAL, "float8 must be passed by value");
 
-STREAMBATCH_FUNCTION(streambatch_sketch_add);
-STREAMBATCH_FUNCTION(streambatch_sketch_end);
-STREAMBATCH_FUNCTION(streambatch_sketch_combine);
-STREAMBATCH_FUNCTION(streambatch_sketch_merge_add);
-STREAMBATCH_FUNCTION(streambatch_sketch_merge_end);
-STREAMBATCH_FUNCTION(streambatch_digest_value);
-STREAMBATCH_FUNCTION(streambatch_percentile);
-STREAMBATCH_FUNCTION(streambatch_percentiles);
-STREAMBATCH_FUNCTION(streambatch_exact_add);
-STREAMBATCH_FUNCTION(streambatch_exact_end);
-
 /* An argument of an extension's function. */
 typedef struct Parameter
 {
@@ -143,24 +132,48 @@ typedef struct MergeState
 	bool several;
 } MergeState;
 
+/*
+ * _exact(exact value, sketch): whether a group's value is exact: it is that of a single row, or there is
+ * nothing in any sketch.
+ */
+#define EXACT_ROW 1	   /* a row was there */
+#define EXACT_NOT 2	   /* another one, or one without an exact value */
+#define EXACT_SKETCH 4 /* a sketch was there */
+
+static Sketches *sketches(FmgrInfo *caller, int argument, int value);
+static const SketchKind *kind_of(Oid type);
+static void open_functions(Sketches *s, MemoryContext memory);
+static void find_function(FmgrInfo *function, MemoryContext memory, Oid nsp, const char *name, int nargs,
+						  Oid *types);
+static Datum quantile(Sketches *s, Datum sketch, float8 fraction, Oid type);
+static MemoryContext begin_work(Sketches *s);
+static Datum call(FmgrInfo *function, Node *aggregate, Datum state, int nargs, const Datum *args);
+static Datum to_type(float8 value, Oid type);
+static AggState *make_caller(void);
+static Datum item_of(Sketches *s, Datum value, Oid collation);
+static float8 check_digest_value(float8 value);
+static Datum hash_numeric_sign(Numeric number);
+static uint64 hash_jsonb(Jsonb *document);
+static void flush(Sketches *s, SketchState *state, MemoryContext memory);
+static Datum end_work(Sketches *s, Datum state, MemoryContext memory);
+
+STREAMBATCH_FUNCTION(streambatch_sketch_add);
+STREAMBATCH_FUNCTION(streambatch_sketch_end);
+STREAMBATCH_FUNCTION(streambatch_sketch_combine);
+STREAMBATCH_FUNCTION(streambatch_sketch_merge_add);
+STREAMBATCH_FUNCTION(streambatch_sketch_merge_end);
+STREAMBATCH_FUNCTION(streambatch_digest_value);
+STREAMBATCH_FUNCTION(streambatch_percentile);
+STREAMBATCH_FUNCTION(streambatch_percentiles);
+STREAMBATCH_FUNCTION(streambatch_exact_add);
+STREAMBATCH_FUNCTION(streambatch_exact_end);
+
 Oid
 sketch_type(const char *name)
 {
 	Oid extension = get_extension_oid(name, true);
 
 	return OidIsValid(extension) ? getExtensionType(extension, name) : InvalidOid;
-}
-
-static const SketchKind *
-kind_of(Oid type)
-{
-	for (int i = 0; i < lengthof(kinds); i++)
-	{
-		if (OidIsValid(type) && sketch_type(kinds[i].name) == type)
-			return &kinds[i];
-	}
-	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-					errmsg("type %s is no sketch of the extensions hll and tdigest", format_type_be(type))));
 }
 
 Oid
@@ -174,224 +187,6 @@ sketch_namespace(Oid type)
 	result = ((Form_pg_type) GETSTRUCT(tuple))->typnamespace;
 	ReleaseSysCache(tuple);
 	return result;
-}
-
-static void
-find_function(FmgrInfo *function, MemoryContext memory, Oid nsp, const char *name, int nargs, Oid *types)
-{
-	List *qualified = list_make2(makeString(get_namespace_name(nsp)), makeString(pstrdup(name)));
-
-	fmgr_info_cxt(LookupFuncName(qualified, nargs, types, false), function, memory);
-}
-
-/* What the extension's functions ask for: that they are called for an aggregate, and in which memory. */
-static AggState *
-make_caller(void)
-{
-	AggState *agg = makeNode(AggState);
-
-	agg->curaggcontext = CreateStandaloneExprContext();
-	return agg;
-}
-
-static void
-open_functions(Sketches *s, MemoryContext memory)
-{
-	const SketchKind *kind = s->kind;
-	Oid nsp = sketch_namespace(s->type);
-	Oid types[MAX_PARAMETERS + 1] = {INTERNALOID};
-
-	for (int i = 0; i < kind->nadd; i++)
-	{
-		const Parameter *p = &kind->parameters[i];
-
-		types[i + 1] = p->type ? GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(p->type),
-												 ObjectIdGetDatum(nsp))
-							   : p->oid;
-	}
-	find_function(&s->add, memory, nsp, kind->add, kind->nadd + 1, types);
-	types[1] = s->type;
-	find_function(&s->absorb, memory, nsp, kind->absorb, 2, types);
-	find_function(&s->pack, memory, nsp, kind->pack, 1, types);
-	if (kind->quantile == NULL)
-		return;
-	types[2] = FLOAT8OID;
-	find_function(&s->absorb_quantile, memory, nsp, kind->absorb_quantile, 3, types);
-	find_function(&s->quantile, memory, nsp, kind->quantile, 1, types);
-}
-
-/*
- * The sketches of the type of an argument; value: the number of the argument that is put into them, or -1.
- */
-static Sketches *
-sketches(FmgrInfo *caller, int argument, int value)
-{
-	Sketches *s = caller->fn_extra;
-	MemoryContext old;
-
-	if (s != NULL)
-		return s;
-	old = MemoryContextSwitchTo(caller->fn_mcxt);
-	s = palloc0(sizeof(Sketches));
-	s->type = get_fn_expr_argtype(caller, argument);
-	s->kind = kind_of(s->type);
-	open_functions(s, caller->fn_mcxt);
-	s->agg = make_caller();
-	if (value >= 0)
-	{
-		s->hashed = getBaseType(get_fn_expr_argtype(caller, value));
-		/* the types' own hash makes 32 bits of these first: of (1 << 32) + 1 the same as of 0 */
-		s->whole = s->hashed == INT8OID || s->hashed == TIMESTAMPOID || s->hashed == TIMESTAMPTZOID ||
-				   s->hashed == TIMEOID || s->hashed == MONEYOID || s->hashed == PG_LSNOID ||
-				   s->hashed == XID8OID;
-		if (s->kind->hashed)
-		{
-			TypeCacheEntry *type = lookup_type_cache(s->hashed, TYPECACHE_HASH_EXTENDED_PROC);
-
-			if (!OidIsValid(type->hash_extended_proc))
-				ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
-								errmsg("could not identify an extended hash function for type %s",
-									   format_type_be(s->hashed))));
-			fmgr_info_cxt(type->hash_extended_proc, &s->hash, caller->fn_mcxt);
-		}
-		else if (s->hashed != FLOAT8OID)
-			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("a t-digest takes double precision")));
-	}
-	MemoryContextSwitchTo(old);
-	caller->fn_extra = s;
-	return s;
-}
-
-/* Call one of the extension's functions for an aggregate; 0 for a state is NULL. */
-static Datum
-call(FmgrInfo *function, Node *aggregate, Datum state, int nargs, const Datum *args)
-{
-	LOCAL_FCINFO(fcinfo, MAX_PARAMETERS + 1);
-	Datum result;
-
-	InitFunctionCallInfoData(*fcinfo, function, nargs + 1, InvalidOid, aggregate, NULL);
-	fcinfo->args[0].value = state;
-	fcinfo->args[0].isnull = state == (Datum) 0;
-	for (int i = 0; i < nargs; i++)
-	{
-		fcinfo->args[i + 1].value = args[i];
-		fcinfo->args[i + 1].isnull = false;
-	}
-	result = FunctionCallInvoke(fcinfo);
-	return fcinfo->isnull ? (Datum) 0 : result;
-}
-
-/* Begin to work without an aggregate of the extension; returns the memory to go back to. */
-static MemoryContext
-begin_work(Sketches *s)
-{
-	ResetExprContext(s->agg->curaggcontext);
-	return MemoryContextSwitchTo(s->agg->curaggcontext->ecxt_per_tuple_memory);
-}
-
-/* The packed sketch of a state of the extension, copied into other memory. */
-static Datum
-end_work(Sketches *s, Datum state, MemoryContext memory)
-{
-	Datum packed = call(&s->pack, (Node *) s->agg, state, 0, NULL);
-
-	MemoryContextSwitchTo(memory);
-	if (packed != (Datum) 0)
-		packed = datumCopy(packed, false, -1);
-	ResetExprContext(s->agg->curaggcontext);
-	return packed;
-}
-
-/* Put what waits into the packed sketch. */
-static void
-flush(Sketches *s, SketchState *state, MemoryContext memory)
-{
-	Node *agg = (Node *) s->agg;
-	Datum before = state->packed;
-	Datum args[MAX_PARAMETERS];
-	Datum unpacked = (Datum) 0;
-	MemoryContext old;
-
-	if (state->nitems == 0)
-		return;
-	old = begin_work(s);
-	if (before != (Datum) 0)
-		unpacked = call(&s->absorb, agg, unpacked, 1, &before);
-	for (int i = 1; i < s->kind->nadd; i++)
-		args[i] = s->kind->parameters[i].oid == INT8OID ? Int64GetDatum(s->kind->parameters[i].value)
-														: Int32GetDatum(s->kind->parameters[i].value);
-	for (int i = 0; i < state->nitems; i++)
-	{
-		args[0] = state->items[i];
-		unpacked = call(&s->add, agg, unpacked, s->kind->nadd, args);
-	}
-	state->packed = end_work(s, unpacked, memory);
-	MemoryContextSwitchTo(old);
-	state->nitems = 0;
-	if (before != (Datum) 0)
-		pfree(DatumGetPointer(before));
-}
-
-/* What a t-digest takes. */
-static float8
-check_digest_value(float8 value)
-{
-	if (!(value >= -DIGEST_LIMIT && value <= DIGEST_LIMIT))
-		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-						errmsg("a t-digest cannot hold the value %s",
-							   DatumGetCString(DirectFunctionCall1(float8out, Float8GetDatum(value)))),
-						errdetail("It takes neither NaN nor infinity nor values beyond %g.", DIGEST_LIMIT),
-						errhint("Leave such values out with FILTER.")));
-	return value;
-}
-
-/* Of the shortest spelling: PostgreSQL's own hash is of the digits alone, the same of 1 and -1. */
-static Datum
-hash_numeric_sign(Numeric number)
-{
-	char *spelling = numeric_normalize(number);
-	Datum hash = hash_any_extended((unsigned char *) spelling, strlen(spelling), 0);
-
-	pfree(spelling);
-	return hash;
-}
-
-/* Of values and structure: PostgreSQL's own hash is of the values alone, the same of 1 and [1], and of {} and []. */
-static uint64
-hash_jsonb(Jsonb *document)
-{
-	JsonbIterator *iterator = JsonbIteratorInit(&document->root);
-	JsonbIteratorToken token;
-	JsonbValue value;
-	uint64 hash = 0;
-
-	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
-	{
-		hash = hash_combine64(hash, token);
-		if (token == WJB_KEY || token == WJB_VALUE || token == WJB_ELEM)
-			JsonbHashScalarValueExtended(&value, &hash, 0);
-		else if (token == WJB_BEGIN_ARRAY)
-			hash = hash_combine64(hash, value.val.array.rawScalar);
-	}
-	return hash;
-}
-
-static Datum
-item_of(Sketches *s, Datum value, Oid collation)
-{
-	if (!s->kind->hashed)
-		return Float8GetDatum(check_digest_value(DatumGetFloat8(value)));
-	if (s->whole)
-	{
-		int64 bits = DatumGetInt64(value);
-
-		return hash_any_extended((unsigned char *) &bits, sizeof(bits), 0);
-	}
-	if (s->hashed == NUMERICOID)
-		return hash_numeric_sign(DatumGetNumeric(value));
-	if (s->hashed == JSONBOID)
-		return UInt64GetDatum(hash_jsonb(DatumGetJsonbP(value)));
-	return FunctionCall2Coll(&s->hash, collation, value, Int64GetDatum(0));
 }
 
 /* Transition of _sketch: (state, value, NULL of the sketch's type). */
@@ -521,56 +316,6 @@ streambatch_digest_value(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8(check_digest_value(PG_GETARG_FLOAT8(0)));
 }
 
-/* A value of a t-digest as a value of one of the types that percentiles are taken of. */
-static Datum
-to_type(float8 value, Oid type)
-{
-	static const struct
-	{
-		Oid type;
-		float8 least; /* whole numbers; what rounding or float8 made larger stays in the type */
-		float8 greatest;
-		PGFunction cast;
-	} types[] = {
-		{INT2OID, PG_INT16_MIN, PG_INT16_MAX, dtoi2},
-		{INT4OID, PG_INT32_MIN, PG_INT32_MAX, dtoi4},
-		{INT8OID, -9223372036854775808.0, 9223372036854774784.0, dtoi8},
-		{FLOAT4OID, -FLT_MAX, FLT_MAX, dtof},
-		{NUMERICOID, -DIGEST_LIMIT, DIGEST_LIMIT, float8_numeric},
-	};
-
-	for (int i = 0; i < lengthof(types); i++)
-	{
-		if (types[i].type == type)
-			return DirectFunctionCall1(types[i].cast,
-									   Float8GetDatum(Max(types[i].least, Min(types[i].greatest, value))));
-	}
-	if (type != FLOAT8OID)
-		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("a t-digest has no values of type %s", format_type_be(type))));
-	return Float8GetDatum(value);
-}
-
-/* One quantile of a digest. */
-static Datum
-quantile(Sketches *s, Datum sketch, float8 fraction, Oid type)
-{
-	Datum args[2] = {sketch, Float8GetDatum(fraction)};
-	MemoryContext old;
-	Datum state;
-	float8 value;
-
-	if (s->kind->quantile == NULL)
-		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("a sketch of type %s has no percentiles", format_type_be(s->type))));
-	old = begin_work(s);
-	state = call(&s->absorb_quantile, (Node *) s->agg, (Datum) 0, 2, args);
-	value = DatumGetFloat8(call(&s->quantile, (Node *) s->agg, state, 0, NULL));
-	MemoryContextSwitchTo(old);
-	ResetExprContext(s->agg->curaggcontext);
-	return to_type(value, type);
-}
-
 /* (digest, fraction, NULL of the result's type) */
 Datum
 streambatch_percentile(PG_FUNCTION_ARGS)
@@ -609,14 +354,6 @@ streambatch_percentiles(PG_FUNCTION_ARGS)
 	PG_RETURN_ARRAYTYPE_P(construct_array(fractions, n, type, len, byval, align));
 }
 
-/*
- * _exact(exact value, sketch): whether a group's value is exact: it is that of a single row, or there is
- * nothing in any sketch.
- */
-#define EXACT_ROW 1	   /* a row was there */
-#define EXACT_NOT 2	   /* another one, or one without an exact value */
-#define EXACT_SKETCH 4 /* a sketch was there */
-
 Datum
 streambatch_exact_add(PG_FUNCTION_ARGS)
 {
@@ -635,4 +372,284 @@ streambatch_exact_end(PG_FUNCTION_ARGS)
 	int32 state = PG_GETARG_INT32(0);
 
 	PG_RETURN_BOOL((state & EXACT_NOT) == 0 || (state & EXACT_SKETCH) == 0);
+}
+
+/*
+ * The sketches of the type of an argument; value: the number of the argument that is put into them, or -1.
+ */
+static Sketches *
+sketches(FmgrInfo *caller, int argument, int value)
+{
+	Sketches *s = caller->fn_extra;
+	MemoryContext old;
+
+	if (s != NULL)
+		return s;
+	old = MemoryContextSwitchTo(caller->fn_mcxt);
+	s = palloc0(sizeof(Sketches));
+	s->type = get_fn_expr_argtype(caller, argument);
+	s->kind = kind_of(s->type);
+	open_functions(s, caller->fn_mcxt);
+	s->agg = make_caller();
+	if (value >= 0)
+	{
+		s->hashed = getBaseType(get_fn_expr_argtype(caller, value));
+		/* the types' own hash makes 32 bits of these first: of (1 << 32) + 1 the same as of 0 */
+		s->whole = s->hashed == INT8OID || s->hashed == TIMESTAMPOID || s->hashed == TIMESTAMPTZOID ||
+				   s->hashed == TIMEOID || s->hashed == MONEYOID || s->hashed == PG_LSNOID ||
+				   s->hashed == XID8OID;
+		if (s->kind->hashed)
+		{
+			TypeCacheEntry *type = lookup_type_cache(s->hashed, TYPECACHE_HASH_EXTENDED_PROC);
+
+			if (!OidIsValid(type->hash_extended_proc))
+				ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+								errmsg("could not identify an extended hash function for type %s",
+									   format_type_be(s->hashed))));
+			fmgr_info_cxt(type->hash_extended_proc, &s->hash, caller->fn_mcxt);
+		}
+		else if (s->hashed != FLOAT8OID)
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("a t-digest takes double precision")));
+	}
+	MemoryContextSwitchTo(old);
+	caller->fn_extra = s;
+	return s;
+}
+
+static const SketchKind *
+kind_of(Oid type)
+{
+	for (int i = 0; i < lengthof(kinds); i++)
+	{
+		if (OidIsValid(type) && sketch_type(kinds[i].name) == type)
+			return &kinds[i];
+	}
+	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("type %s is no sketch of the extensions hll and tdigest", format_type_be(type))));
+}
+
+static void
+open_functions(Sketches *s, MemoryContext memory)
+{
+	const SketchKind *kind = s->kind;
+	Oid nsp = sketch_namespace(s->type);
+	Oid types[MAX_PARAMETERS + 1] = {INTERNALOID};
+
+	for (int i = 0; i < kind->nadd; i++)
+	{
+		const Parameter *p = &kind->parameters[i];
+
+		types[i + 1] = p->type ? GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(p->type),
+												 ObjectIdGetDatum(nsp))
+							   : p->oid;
+	}
+	find_function(&s->add, memory, nsp, kind->add, kind->nadd + 1, types);
+	types[1] = s->type;
+	find_function(&s->absorb, memory, nsp, kind->absorb, 2, types);
+	find_function(&s->pack, memory, nsp, kind->pack, 1, types);
+	if (kind->quantile == NULL)
+		return;
+	types[2] = FLOAT8OID;
+	find_function(&s->absorb_quantile, memory, nsp, kind->absorb_quantile, 3, types);
+	find_function(&s->quantile, memory, nsp, kind->quantile, 1, types);
+}
+
+static void
+find_function(FmgrInfo *function, MemoryContext memory, Oid nsp, const char *name, int nargs, Oid *types)
+{
+	List *qualified = list_make2(makeString(get_namespace_name(nsp)), makeString(pstrdup(name)));
+
+	fmgr_info_cxt(LookupFuncName(qualified, nargs, types, false), function, memory);
+}
+
+/* One quantile of a digest. */
+static Datum
+quantile(Sketches *s, Datum sketch, float8 fraction, Oid type)
+{
+	Datum args[2] = {sketch, Float8GetDatum(fraction)};
+	MemoryContext old;
+	Datum state;
+	float8 value;
+
+	if (s->kind->quantile == NULL)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("a sketch of type %s has no percentiles", format_type_be(s->type))));
+	old = begin_work(s);
+	state = call(&s->absorb_quantile, (Node *) s->agg, (Datum) 0, 2, args);
+	value = DatumGetFloat8(call(&s->quantile, (Node *) s->agg, state, 0, NULL));
+	MemoryContextSwitchTo(old);
+	ResetExprContext(s->agg->curaggcontext);
+	return to_type(value, type);
+}
+
+/* Begin to work without an aggregate of the extension; returns the memory to go back to. */
+static MemoryContext
+begin_work(Sketches *s)
+{
+	ResetExprContext(s->agg->curaggcontext);
+	return MemoryContextSwitchTo(s->agg->curaggcontext->ecxt_per_tuple_memory);
+}
+
+/* Call one of the extension's functions for an aggregate; 0 for a state is NULL. */
+static Datum
+call(FmgrInfo *function, Node *aggregate, Datum state, int nargs, const Datum *args)
+{
+	LOCAL_FCINFO(fcinfo, MAX_PARAMETERS + 1);
+	Datum result;
+
+	InitFunctionCallInfoData(*fcinfo, function, nargs + 1, InvalidOid, aggregate, NULL);
+	fcinfo->args[0].value = state;
+	fcinfo->args[0].isnull = state == (Datum) 0;
+	for (int i = 0; i < nargs; i++)
+	{
+		fcinfo->args[i + 1].value = args[i];
+		fcinfo->args[i + 1].isnull = false;
+	}
+	result = FunctionCallInvoke(fcinfo);
+	return fcinfo->isnull ? (Datum) 0 : result;
+}
+
+/* A value of a t-digest as a value of one of the types that percentiles are taken of. */
+static Datum
+to_type(float8 value, Oid type)
+{
+	static const struct
+	{
+		Oid type;
+		float8 least; /* whole numbers; what rounding or float8 made larger stays in the type */
+		float8 greatest;
+		PGFunction cast;
+	} types[] = {
+		{INT2OID, PG_INT16_MIN, PG_INT16_MAX, dtoi2},
+		{INT4OID, PG_INT32_MIN, PG_INT32_MAX, dtoi4},
+		{INT8OID, -9223372036854775808.0, 9223372036854774784.0, dtoi8},
+		{FLOAT4OID, -FLT_MAX, FLT_MAX, dtof},
+		{NUMERICOID, -DIGEST_LIMIT, DIGEST_LIMIT, float8_numeric},
+	};
+
+	for (int i = 0; i < lengthof(types); i++)
+	{
+		if (types[i].type == type)
+			return DirectFunctionCall1(types[i].cast,
+									   Float8GetDatum(Max(types[i].least, Min(types[i].greatest, value))));
+	}
+	if (type != FLOAT8OID)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("a t-digest has no values of type %s", format_type_be(type))));
+	return Float8GetDatum(value);
+}
+
+/* What the extension's functions ask for: that they are called for an aggregate, and in which memory. */
+static AggState *
+make_caller(void)
+{
+	AggState *agg = makeNode(AggState);
+
+	agg->curaggcontext = CreateStandaloneExprContext();
+	return agg;
+}
+
+static Datum
+item_of(Sketches *s, Datum value, Oid collation)
+{
+	if (!s->kind->hashed)
+		return Float8GetDatum(check_digest_value(DatumGetFloat8(value)));
+	if (s->whole)
+	{
+		int64 bits = DatumGetInt64(value);
+
+		return hash_any_extended((unsigned char *) &bits, sizeof(bits), 0);
+	}
+	if (s->hashed == NUMERICOID)
+		return hash_numeric_sign(DatumGetNumeric(value));
+	if (s->hashed == JSONBOID)
+		return UInt64GetDatum(hash_jsonb(DatumGetJsonbP(value)));
+	return FunctionCall2Coll(&s->hash, collation, value, Int64GetDatum(0));
+}
+
+/* What a t-digest takes. */
+static float8
+check_digest_value(float8 value)
+{
+	if (!(value >= -DIGEST_LIMIT && value <= DIGEST_LIMIT))
+		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						errmsg("a t-digest cannot hold the value %s",
+							   DatumGetCString(DirectFunctionCall1(float8out, Float8GetDatum(value)))),
+						errdetail("It takes neither NaN nor infinity nor values beyond %g.", DIGEST_LIMIT),
+						errhint("Leave such values out with FILTER.")));
+	return value;
+}
+
+/* Of the shortest spelling: PostgreSQL's own hash is of the digits alone, the same of 1 and -1. */
+static Datum
+hash_numeric_sign(Numeric number)
+{
+	char *spelling = numeric_normalize(number);
+	Datum hash = hash_any_extended((unsigned char *) spelling, strlen(spelling), 0);
+
+	pfree(spelling);
+	return hash;
+}
+
+/* Of values and structure: PostgreSQL's own hash is of the values alone, the same of 1 and [1], and of {} and []. */
+static uint64
+hash_jsonb(Jsonb *document)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&document->root);
+	JsonbIteratorToken token;
+	JsonbValue value;
+	uint64 hash = 0;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
+	{
+		hash = hash_combine64(hash, token);
+		if (token == WJB_KEY || token == WJB_VALUE || token == WJB_ELEM)
+			JsonbHashScalarValueExtended(&value, &hash, 0);
+		else if (token == WJB_BEGIN_ARRAY)
+			hash = hash_combine64(hash, value.val.array.rawScalar);
+	}
+	return hash;
+}
+
+/* Put what waits into the packed sketch. */
+static void
+flush(Sketches *s, SketchState *state, MemoryContext memory)
+{
+	Node *agg = (Node *) s->agg;
+	Datum before = state->packed;
+	Datum args[MAX_PARAMETERS];
+	Datum unpacked = (Datum) 0;
+	MemoryContext old;
+
+	if (state->nitems == 0)
+		return;
+	old = begin_work(s);
+	if (before != (Datum) 0)
+		unpacked = call(&s->absorb, agg, unpacked, 1, &before);
+	for (int i = 1; i < s->kind->nadd; i++)
+		args[i] = s->kind->parameters[i].oid == INT8OID ? Int64GetDatum(s->kind->parameters[i].value)
+														: Int32GetDatum(s->kind->parameters[i].value);
+	for (int i = 0; i < state->nitems; i++)
+	{
+		args[0] = state->items[i];
+		unpacked = call(&s->add, agg, unpacked, s->kind->nadd, args);
+	}
+	state->packed = end_work(s, unpacked, memory);
+	MemoryContextSwitchTo(old);
+	state->nitems = 0;
+	if (before != (Datum) 0)
+		pfree(DatumGetPointer(before));
+}
+
+/* The packed sketch of a state of the extension, copied into other memory. */
+static Datum
+end_work(Sketches *s, Datum state, MemoryContext memory)
+{
+	Datum packed = call(&s->pack, (Node *) s->agg, state, 0, NULL);
+
+	MemoryContextSwitchTo(memory);
+	if (packed != (Datum) 0)
+		packed = datumCopy(packed, false, -1);
+	ResetExprContext(s->agg->curaggcontext);
+	return packed;
 }

@@ -35,13 +35,6 @@
 #define PARTIAL_LEADING 2 /* the aggregate, the type of the state */
 #define MERGE_LEADING 3	  /* the aggregate, the type of its value, the state */
 
-STREAMBATCH_FUNCTION(streambatch_partial_add);
-STREAMBATCH_FUNCTION(streambatch_partial_end);
-STREAMBATCH_FUNCTION(streambatch_merge_add);
-STREAMBATCH_FUNCTION(streambatch_merge_end);
-STREAMBATCH_FUNCTION(streambatch_state_in);
-STREAMBATCH_FUNCTION(streambatch_state_out);
-
 /* One group's state, in the calling aggregate's memory. */
 typedef struct PartialState
 {
@@ -49,131 +42,20 @@ typedef struct PartialState
 	TransitionValue value;
 } PartialState;
 
-static void
-refuse_type(Oid aggregate, const char *what, Oid is, Oid promised)
-{
-	if (is == promised)
-		return;
-	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-					errmsg("the %s of %s has the type %s, not %s", what, format_procedure(aggregate),
-						   format_type_be(is), format_type_be(promised))));
-}
+static PartialState *group_state(FunctionCallInfo fcinfo, int leading);
+static void check_caller(FunctionCallInfo fcinfo);
+static Transition *open_transition(FunctionCallInfo fcinfo, int leading);
+static Oid named_aggregate(const Aggref *call);
+static void refuse_type(Oid aggregate, const char *what, Oid is, Oid promised);
+static void check_state_functions(Oid aggregate);
+static PartialState *ended_state(FunctionCallInfo fcinfo, int leading);
 
-/* Whoever gives a state that he may have written himself must have the right to what is done with it. */
-static void
-check_state_functions(Oid aggregate)
-{
-	HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
-	Form_pg_aggregate form;
-	Oid functions[2];
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for aggregate %u", aggregate);
-	form = (Form_pg_aggregate) GETSTRUCT(tuple);
-	functions[0] = form->aggcombinefn;
-	functions[1] = form->aggfinalfn;
-	ReleaseSysCache(tuple);
-	for (int i = 0; i < lengthof(functions); i++)
-	{
-		AclResult acl = OidIsValid(functions[i])
-							? compat_proc_aclcheck(functions[i], GetUserId(), ACL_EXECUTE)
-							: ACLCHECK_OK;
-
-		if (acl != ACLCHECK_OK)
-			aclcheck_error(acl, OBJECT_FUNCTION, get_func_name(functions[i]));
-	}
-}
-
-/* The aggregate that the call names, which must be a constant. */
-static Oid
-named_aggregate(const Aggref *call)
-{
-	const Expr *first = linitial_node(TargetEntry, call->args)->expr;
-
-	if (!IsA(first, Const) || ((const Const *) first)->constisnull)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the aggregate must be a constant that is not null")));
-	return DatumGetObjectId(((const Const *) first)->constvalue);
-}
-
-/*
- * The aggregate to run, from the calling aggregate; leading: how many arguments come before its own. Its
- * functions allocate in the caller's contexts.
- */
-static Transition *
-open_transition(FunctionCallInfo fcinfo, int leading)
-{
-	AggState *caller = (AggState *) fcinfo->context;
-	MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-	Transition *t = palloc(sizeof(Transition));
-	const Aggref *call = AggGetAggref(fcinfo);
-	Oid types[FUNC_MAX_ARGS];
-	Oid aggregate = named_aggregate(call);
-	Aggref *aggref;
-	TransitionShape shape;
-	int nargs = 0;
-	ListCell *lc;
-
-	transition_check_execute(aggregate);
-	for_each_from(lc, call->aggargtypes, leading) types[nargs++] = lfirst_oid(lc);
-	aggref = transition_aggref(aggregate, nargs, types, call->inputcollid);
-	transition_shape(aggref, &shape);
-	transition_init(t, aggref, true, caller->curaggcontext, caller->tmpcontext);
-	if (leading == PARTIAL_LEADING)
-		refuse_type(aggregate, "state", shape.stored, call->aggtype);
-	else
-	{
-		refuse_type(aggregate, "value", aggref->aggtype, call->aggtype);
-		refuse_type(aggregate, "state", shape.stored, list_nth_oid(call->aggargtypes, MERGE_LEADING - 1));
-		if (!t->sealed)
-			check_state_functions(aggregate);
-	}
-	MemoryContextSwitchTo(old);
-	return t;
-}
-
-/* A function of ours called by something else than an aggregate can do nothing. */
-static void
-check_caller(FunctionCallInfo fcinfo)
-{
-	if (AggCheckCallContext(fcinfo, NULL) != AGG_CONTEXT_AGGREGATE)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("aggregates over transition states cannot be window functions")));
-}
-
-/* The state of the present group; in the memory of the grouping set whose turn it is. */
-static PartialState *
-group_state(FunctionCallInfo fcinfo, int leading)
-{
-	AggState *caller = (AggState *) fcinfo->context;
-	PartialState *state;
-	Transition *t;
-
-	check_caller(fcinfo);
-	if (fcinfo->flinfo->fn_extra == NULL)
-		fcinfo->flinfo->fn_extra = open_transition(fcinfo, leading);
-	t = fcinfo->flinfo->fn_extra;
-	t->agg->curaggcontext = caller->curaggcontext;
-	if (!PG_ARGISNULL(0))
-		return (PartialState *) PG_GETARG_POINTER(0);
-	state = MemoryContextAlloc(caller->curaggcontext->ecxt_per_tuple_memory, sizeof(PartialState));
-	state->transition = t;
-	transition_start(t, &state->value);
-	return state;
-}
-
-/* The state at the end; there is none where there were no rows. */
-static PartialState *
-ended_state(FunctionCallInfo fcinfo, int leading)
-{
-	PartialState *state;
-
-	if (PG_ARGISNULL(0))
-		return group_state(fcinfo, leading);
-	state = (PartialState *) PG_GETARG_POINTER(0);
-	state->transition->agg->curaggcontext = ((AggState *) fcinfo->context)->curaggcontext;
-	return state;
-}
+STREAMBATCH_FUNCTION(streambatch_partial_add);
+STREAMBATCH_FUNCTION(streambatch_partial_end);
+STREAMBATCH_FUNCTION(streambatch_merge_add);
+STREAMBATCH_FUNCTION(streambatch_merge_end);
+STREAMBATCH_FUNCTION(streambatch_state_in);
+STREAMBATCH_FUNCTION(streambatch_state_out);
 
 Datum
 streambatch_partial_add(PG_FUNCTION_ARGS)
@@ -240,4 +122,130 @@ Datum
 streambatch_state_out(PG_FUNCTION_ARGS)
 {
 	return DirectFunctionCall1(byteaout, PG_GETARG_DATUM(0));
+}
+
+/* The state of the present group; in the memory of the grouping set whose turn it is. */
+static PartialState *
+group_state(FunctionCallInfo fcinfo, int leading)
+{
+	AggState *caller = (AggState *) fcinfo->context;
+	PartialState *state;
+	Transition *t;
+
+	check_caller(fcinfo);
+	if (fcinfo->flinfo->fn_extra == NULL)
+		fcinfo->flinfo->fn_extra = open_transition(fcinfo, leading);
+	t = fcinfo->flinfo->fn_extra;
+	t->agg->curaggcontext = caller->curaggcontext;
+	if (!PG_ARGISNULL(0))
+		return (PartialState *) PG_GETARG_POINTER(0);
+	state = MemoryContextAlloc(caller->curaggcontext->ecxt_per_tuple_memory, sizeof(PartialState));
+	state->transition = t;
+	transition_start(t, &state->value);
+	return state;
+}
+
+/* A function of ours called by something else than an aggregate can do nothing. */
+static void
+check_caller(FunctionCallInfo fcinfo)
+{
+	if (AggCheckCallContext(fcinfo, NULL) != AGG_CONTEXT_AGGREGATE)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("aggregates over transition states cannot be window functions")));
+}
+
+/*
+ * The aggregate to run, from the calling aggregate; leading: how many arguments come before its own. Its
+ * functions allocate in the caller's contexts.
+ */
+static Transition *
+open_transition(FunctionCallInfo fcinfo, int leading)
+{
+	AggState *caller = (AggState *) fcinfo->context;
+	MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	Transition *t = palloc(sizeof(Transition));
+	const Aggref *call = AggGetAggref(fcinfo);
+	Oid types[FUNC_MAX_ARGS];
+	Oid aggregate = named_aggregate(call);
+	Aggref *aggref;
+	TransitionShape shape;
+	int nargs = 0;
+	ListCell *lc;
+
+	transition_check_execute(aggregate);
+	for_each_from(lc, call->aggargtypes, leading) types[nargs++] = lfirst_oid(lc);
+	aggref = transition_aggref(aggregate, nargs, types, call->inputcollid);
+	transition_shape(aggref, &shape);
+	transition_init(t, aggref, true, caller->curaggcontext, caller->tmpcontext);
+	if (leading == PARTIAL_LEADING)
+		refuse_type(aggregate, "state", shape.stored, call->aggtype);
+	else
+	{
+		refuse_type(aggregate, "value", aggref->aggtype, call->aggtype);
+		refuse_type(aggregate, "state", shape.stored, list_nth_oid(call->aggargtypes, MERGE_LEADING - 1));
+		if (!t->sealed)
+			check_state_functions(aggregate);
+	}
+	MemoryContextSwitchTo(old);
+	return t;
+}
+
+/* The aggregate that the call names, which must be a constant. */
+static Oid
+named_aggregate(const Aggref *call)
+{
+	const Expr *first = linitial_node(TargetEntry, call->args)->expr;
+
+	if (!IsA(first, Const) || ((const Const *) first)->constisnull)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the aggregate must be a constant that is not null")));
+	return DatumGetObjectId(((const Const *) first)->constvalue);
+}
+
+static void
+refuse_type(Oid aggregate, const char *what, Oid is, Oid promised)
+{
+	if (is == promised)
+		return;
+	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("the %s of %s has the type %s, not %s", what, format_procedure(aggregate),
+						   format_type_be(is), format_type_be(promised))));
+}
+
+/* Whoever gives a state that he may have written himself must have the right to what is done with it. */
+static void
+check_state_functions(Oid aggregate)
+{
+	HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
+	Form_pg_aggregate form;
+	Oid functions[2];
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for aggregate %u", aggregate);
+	form = (Form_pg_aggregate) GETSTRUCT(tuple);
+	functions[0] = form->aggcombinefn;
+	functions[1] = form->aggfinalfn;
+	ReleaseSysCache(tuple);
+	for (int i = 0; i < lengthof(functions); i++)
+	{
+		AclResult acl = OidIsValid(functions[i])
+							? compat_proc_aclcheck(functions[i], GetUserId(), ACL_EXECUTE)
+							: ACLCHECK_OK;
+
+		if (acl != ACLCHECK_OK)
+			aclcheck_error(acl, OBJECT_FUNCTION, get_func_name(functions[i]));
+	}
+}
+
+/* The state at the end; there is none where there were no rows. */
+static PartialState *
+ended_state(FunctionCallInfo fcinfo, int leading)
+{
+	PartialState *state;
+
+	if (PG_ARGISNULL(0))
+		return group_state(fcinfo, leading);
+	state = (PartialState *) PG_GETARG_POINTER(0);
+	state->transition->agg->curaggcontext = ((AggState *) fcinfo->context)->curaggcontext;
+	return state;
 }

@@ -32,33 +32,25 @@
 #include "utils/regproc.h"
 #include "utils/syscache.h"
 
-static HeapTuple
-find_aggregate(Oid aggregate)
-{
-	HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
-
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(aggregate))
-							? errmsg("%s is not an aggregate function", format_procedure(aggregate))
-							: errmsg("aggregate with OID %u does not exist", aggregate)));
-	return tuple;
-}
+static HeapTuple find_aggregate(Oid aggregate);
+static Oid resolve_type(const Aggref *aggref, Form_pg_aggregate form);
+static Oid declared_types(Oid aggregate, int nargs, Oid *declared);
+static void check_component(Oid function, Oid owner);
+static AggState *make_caller(const Aggref *aggref, ExprContext *aggcontext, ExprContext *tmpcontext);
+static Datum initial_value(Datum spelling, Oid type);
+static void init_final(Transition *t, const Aggref *aggref, Form_pg_aggregate form, Oid *types, int nargs);
+static void init_partial(Transition *t, const Aggref *aggref, Form_pg_aggregate form);
+static Datum copy_in(const Transition *t, Datum value);
+static MemoryContext state_memory(const Transition *t);
+static Datum seal(const Transition *t, Datum serialised);
+static Datum unstore(Transition *t, Datum stored, bool *isnull);
+static bytea *unseal(const Transition *t, Datum sealed);
 
 Oid
 transition_sealed_type(void)
 {
 	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("_state"),
 						   ObjectIdGetDatum(get_namespace_oid("streambatch", false)));
-}
-
-static Oid
-resolve_type(const Aggref *aggref, Form_pg_aggregate form)
-{
-	Oid types[FUNC_MAX_ARGS];
-	int nargs = get_aggregate_argtypes(unconstify(Aggref *, aggref), types);
-
-	return resolve_aggregate_transtype(aggref->aggfnoid, form->aggtranstype, types, nargs);
 }
 
 void
@@ -75,27 +67,6 @@ transition_shape(const Aggref *aggref, TransitionShape *shape)
 							? transition_sealed_type()
 							: InvalidOid;
 	ReleaseSysCache(tuple);
-}
-
-/* Its declared argument types, one for each of nargs; returns the declared type of its result. */
-static Oid
-declared_types(Oid aggregate, int nargs, Oid *declared)
-{
-	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(aggregate));
-	Form_pg_proc form;
-	Oid result;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for function %u", aggregate);
-	form = (Form_pg_proc) GETSTRUCT(tuple);
-	if (form->provariadic == ANYOID ? nargs < form->pronargs : nargs != form->pronargs)
-		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("%s takes another number of arguments", format_procedure(aggregate))));
-	for (int i = 0; i < nargs; i++)
-		declared[i] = i < form->pronargs ? form->proargtypes.values[i] : ANYOID;
-	result = form->prorettype;
-	ReleaseSysCache(tuple);
-	return result;
 }
 
 Aggref *
@@ -129,19 +100,6 @@ transition_aggref(Oid aggregate, int nargs, Oid *types, Oid collation)
 	return aggref;
 }
 
-static void
-check_component(Oid function, Oid owner)
-{
-	AclResult acl;
-
-	if (!OidIsValid(function))
-		return;
-	acl = compat_proc_aclcheck(function, owner, ACL_EXECUTE);
-	if (acl != ACLCHECK_OK)
-		aclcheck_error(acl, OBJECT_FUNCTION, get_func_name(function));
-	InvokeFunctionExecuteHook(function);
-}
-
 void
 transition_check_execute(Oid aggregate)
 {
@@ -164,81 +122,6 @@ transition_check_execute(Oid aggregate)
 	check_component(form->aggdeserialfn, owner);
 	ReleaseSysCache(tuple);
 	ReleaseSysCache(proc);
-}
-
-static Datum
-initial_value(Datum spelling, Oid type)
-{
-	Oid input;
-	Oid ioparam;
-	char *value = TextDatumGetCString(spelling);
-
-	getTypeInputInfo(type, &input, &ioparam);
-	return OidInputFunctionCall(input, value, ioparam, -1);
-}
-
-/* What functions see of the executor: contexts, and for AggGetAggref() their call. */
-static AggState *
-make_caller(const Aggref *aggref, ExprContext *aggcontext, ExprContext *tmpcontext)
-{
-	AggState *agg = makeNode(AggState);
-
-	agg->curaggcontext = aggcontext;
-	agg->tmpcontext = tmpcontext;
-	agg->curpertrans = palloc0(sizeof(AggStatePerTransData));
-	agg->curpertrans->aggref = unconstify(Aggref *, aggref);
-	return agg;
-}
-
-static void
-init_final(Transition *t, const Aggref *aggref, Form_pg_aggregate form, Oid *types, int nargs)
-{
-	Expr *expr;
-
-	t->has_final = OidIsValid(form->aggfinalfn);
-	if (!t->has_final)
-		return;
-	t->nfinal = form->aggfinalextra ? nargs + 1 : 1;
-	fmgr_info(form->aggfinalfn, &t->final);
-	build_aggregate_finalfn_expr(types, t->nfinal, t->type, aggref->aggtype, aggref->inputcollid,
-								 form->aggfinalfn, &expr);
-	fmgr_info_set_expr((Node *) expr, &t->final);
-}
-
-static void
-init_partial(Transition *t, const Aggref *aggref, Form_pg_aggregate form)
-{
-	Expr *expr;
-	Expr *unused;
-	ListCell *lc;
-
-	t->sealed = t->type == INTERNALOID;
-	if (!OidIsValid(form->aggcombinefn) ||
-		(t->sealed && (!OidIsValid(form->aggserialfn) || !OidIsValid(form->aggdeserialfn))))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("the states of %s cannot be stored and combined",
-							   format_procedure(aggref->aggfnoid))));
-	fmgr_info(form->aggcombinefn, &t->combine);
-	build_aggregate_transfn_expr(&t->type, 1, 0, false, t->type, t->collation, form->aggcombinefn, InvalidOid,
-								 &expr, &unused);
-	fmgr_info_set_expr((Node *) expr, &t->combine);
-	if (!t->sealed)
-		return;
-	if (t->combine.fn_strict)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
-						errmsg("combine function with transition type %s must not be declared STRICT",
-							   format_type_be(t->type))));
-	fmgr_info(form->aggserialfn, &t->serialise);
-	build_aggregate_serialfn_expr(form->aggserialfn, &expr);
-	fmgr_info_set_expr((Node *) expr, &t->serialise);
-	fmgr_info(form->aggdeserialfn, &t->deserialise);
-	build_aggregate_deserialfn_expr(form->aggdeserialfn, &expr);
-	fmgr_info_set_expr((Node *) expr, &t->deserialise);
-	t->tag = palloc((list_length(aggref->aggargtypes) + 2) * sizeof(Oid));
-	t->tag[t->ntag++] = aggref->aggfnoid;
-	t->tag[t->ntag++] = list_length(aggref->aggargtypes);
-	foreach (lc, aggref->aggargtypes)
-		t->tag[t->ntag++] = lfirst_oid(lc);
 }
 
 void
@@ -278,23 +161,6 @@ transition_init(Transition *t, const Aggref *aggref, bool partial, ExprContext *
 	if (partial)
 		init_partial(t, aggref, form);
 	ReleaseSysCache(tuple);
-}
-
-static MemoryContext
-state_memory(const Transition *t)
-{
-	return t->agg->curaggcontext->ecxt_per_tuple_memory;
-}
-
-/* A copy that lives as long as the state. */
-static Datum
-copy_in(const Transition *t, Datum value)
-{
-	MemoryContext old = MemoryContextSwitchTo(state_memory(t));
-
-	value = datumCopy(value, t->byval, t->len);
-	MemoryContextSwitchTo(old);
-	return value;
 }
 
 void
@@ -360,38 +226,6 @@ transition_final(Transition *t, const TransitionValue *state, bool *isnull)
 	return result;
 }
 
-/* The bytes behind the tag. */
-static bytea *
-unseal(const Transition *t, Datum sealed)
-{
-	struct varlena *value = PG_DETOAST_DATUM_PACKED(sealed);
-	Size tag = t->ntag * sizeof(Oid);
-	Size size = VARSIZE_ANY_EXHDR(value);
-	bytea *result;
-
-	if (size < tag || memcmp(VARDATA_ANY(value), t->tag, tag) != 0)
-		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("the state is not one of %s over these types", format_procedure(t->tag[0]))));
-	result = palloc(VARHDRSZ + size - tag);
-	SET_VARSIZE(result, VARHDRSZ + size - tag);
-	memcpy(VARDATA(result), VARDATA_ANY(value) + tag, size - tag);
-	return result;
-}
-
-static Datum
-seal(const Transition *t, Datum serialised)
-{
-	bytea *value = DatumGetByteaPP(serialised);
-	Size tag = t->ntag * sizeof(Oid);
-	Size size = VARSIZE_ANY_EXHDR(value);
-	bytea *result = palloc(VARHDRSZ + tag + size);
-
-	SET_VARSIZE(result, VARHDRSZ + tag + size);
-	memcpy(VARDATA(result), t->tag, tag);
-	memcpy(VARDATA(result) + tag, VARDATA_ANY(value), size);
-	return PointerGetDatum(result);
-}
-
 Datum
 transition_store(Transition *t, const TransitionValue *state, bool *isnull)
 {
@@ -409,26 +243,6 @@ transition_store(Transition *t, const TransitionValue *state, bool *isnull)
 	result = FunctionCallInvoke(call);
 	*isnull = call->isnull;
 	return call->isnull ? (Datum) 0 : seal(t, result);
-}
-
-/* A stored state as the combine function takes it, in the current context. */
-static Datum
-unstore(Transition *t, Datum stored, bool *isnull)
-{
-	LOCAL_FCINFO(call, 2);
-	Datum result;
-
-	if (!t->sealed || (t->deserialise.fn_strict && *isnull))
-		return stored;
-	InitFunctionCallInfoData(*call, &t->deserialise, 2, InvalidOid, (Node *) t->agg, NULL);
-	call->args[0].value = *isnull ? (Datum) 0 : PointerGetDatum(unseal(t, stored));
-	call->args[0].isnull = *isnull;
-	/* of type internal, there so that SQL cannot call it */
-	call->args[1].value = (Datum) 0;
-	call->args[1].isnull = false;
-	result = FunctionCallInvoke(call);
-	*isnull = call->isnull;
-	return result;
 }
 
 void
@@ -480,4 +294,204 @@ transition_combine(Transition *t, Datum a, Datum b, bool *isnull)
 	transition_absorb(t, &state, b, false);
 	result = transition_store(t, &state, isnull);
 	return *isnull || t->sealed ? result : datumCopy(result, t->byval, t->len);
+}
+
+static HeapTuple
+find_aggregate(Oid aggregate)
+{
+	HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(aggregate))
+							? errmsg("%s is not an aggregate function", format_procedure(aggregate))
+							: errmsg("aggregate with OID %u does not exist", aggregate)));
+	return tuple;
+}
+
+static Oid
+resolve_type(const Aggref *aggref, Form_pg_aggregate form)
+{
+	Oid types[FUNC_MAX_ARGS];
+	int nargs = get_aggregate_argtypes(unconstify(Aggref *, aggref), types);
+
+	return resolve_aggregate_transtype(aggref->aggfnoid, form->aggtranstype, types, nargs);
+}
+
+/* Its declared argument types, one for each of nargs; returns the declared type of its result. */
+static Oid
+declared_types(Oid aggregate, int nargs, Oid *declared)
+{
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(aggregate));
+	Form_pg_proc form;
+	Oid result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", aggregate);
+	form = (Form_pg_proc) GETSTRUCT(tuple);
+	if (form->provariadic == ANYOID ? nargs < form->pronargs : nargs != form->pronargs)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("%s takes another number of arguments", format_procedure(aggregate))));
+	for (int i = 0; i < nargs; i++)
+		declared[i] = i < form->pronargs ? form->proargtypes.values[i] : ANYOID;
+	result = form->prorettype;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static void
+check_component(Oid function, Oid owner)
+{
+	AclResult acl;
+
+	if (!OidIsValid(function))
+		return;
+	acl = compat_proc_aclcheck(function, owner, ACL_EXECUTE);
+	if (acl != ACLCHECK_OK)
+		aclcheck_error(acl, OBJECT_FUNCTION, get_func_name(function));
+	InvokeFunctionExecuteHook(function);
+}
+
+/* What functions see of the executor: contexts, and for AggGetAggref() their call. */
+static AggState *
+make_caller(const Aggref *aggref, ExprContext *aggcontext, ExprContext *tmpcontext)
+{
+	AggState *agg = makeNode(AggState);
+
+	agg->curaggcontext = aggcontext;
+	agg->tmpcontext = tmpcontext;
+	agg->curpertrans = palloc0(sizeof(AggStatePerTransData));
+	agg->curpertrans->aggref = unconstify(Aggref *, aggref);
+	return agg;
+}
+
+static Datum
+initial_value(Datum spelling, Oid type)
+{
+	Oid input;
+	Oid ioparam;
+	char *value = TextDatumGetCString(spelling);
+
+	getTypeInputInfo(type, &input, &ioparam);
+	return OidInputFunctionCall(input, value, ioparam, -1);
+}
+
+static void
+init_final(Transition *t, const Aggref *aggref, Form_pg_aggregate form, Oid *types, int nargs)
+{
+	Expr *expr;
+
+	t->has_final = OidIsValid(form->aggfinalfn);
+	if (!t->has_final)
+		return;
+	t->nfinal = form->aggfinalextra ? nargs + 1 : 1;
+	fmgr_info(form->aggfinalfn, &t->final);
+	build_aggregate_finalfn_expr(types, t->nfinal, t->type, aggref->aggtype, aggref->inputcollid,
+								 form->aggfinalfn, &expr);
+	fmgr_info_set_expr((Node *) expr, &t->final);
+}
+
+static void
+init_partial(Transition *t, const Aggref *aggref, Form_pg_aggregate form)
+{
+	Expr *expr;
+	Expr *unused;
+	ListCell *lc;
+
+	t->sealed = t->type == INTERNALOID;
+	if (!OidIsValid(form->aggcombinefn) ||
+		(t->sealed && (!OidIsValid(form->aggserialfn) || !OidIsValid(form->aggdeserialfn))))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("the states of %s cannot be stored and combined",
+							   format_procedure(aggref->aggfnoid))));
+	fmgr_info(form->aggcombinefn, &t->combine);
+	build_aggregate_transfn_expr(&t->type, 1, 0, false, t->type, t->collation, form->aggcombinefn, InvalidOid,
+								 &expr, &unused);
+	fmgr_info_set_expr((Node *) expr, &t->combine);
+	if (!t->sealed)
+		return;
+	if (t->combine.fn_strict)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+						errmsg("combine function with transition type %s must not be declared STRICT",
+							   format_type_be(t->type))));
+	fmgr_info(form->aggserialfn, &t->serialise);
+	build_aggregate_serialfn_expr(form->aggserialfn, &expr);
+	fmgr_info_set_expr((Node *) expr, &t->serialise);
+	fmgr_info(form->aggdeserialfn, &t->deserialise);
+	build_aggregate_deserialfn_expr(form->aggdeserialfn, &expr);
+	fmgr_info_set_expr((Node *) expr, &t->deserialise);
+	t->tag = palloc((list_length(aggref->aggargtypes) + 2) * sizeof(Oid));
+	t->tag[t->ntag++] = aggref->aggfnoid;
+	t->tag[t->ntag++] = list_length(aggref->aggargtypes);
+	foreach (lc, aggref->aggargtypes)
+		t->tag[t->ntag++] = lfirst_oid(lc);
+}
+
+/* A copy that lives as long as the state. */
+static Datum
+copy_in(const Transition *t, Datum value)
+{
+	MemoryContext old = MemoryContextSwitchTo(state_memory(t));
+
+	value = datumCopy(value, t->byval, t->len);
+	MemoryContextSwitchTo(old);
+	return value;
+}
+
+static MemoryContext
+state_memory(const Transition *t)
+{
+	return t->agg->curaggcontext->ecxt_per_tuple_memory;
+}
+
+static Datum
+seal(const Transition *t, Datum serialised)
+{
+	bytea *value = DatumGetByteaPP(serialised);
+	Size tag = t->ntag * sizeof(Oid);
+	Size size = VARSIZE_ANY_EXHDR(value);
+	bytea *result = palloc(VARHDRSZ + tag + size);
+
+	SET_VARSIZE(result, VARHDRSZ + tag + size);
+	memcpy(VARDATA(result), t->tag, tag);
+	memcpy(VARDATA(result) + tag, VARDATA_ANY(value), size);
+	return PointerGetDatum(result);
+}
+
+/* A stored state as the combine function takes it, in the current context. */
+static Datum
+unstore(Transition *t, Datum stored, bool *isnull)
+{
+	LOCAL_FCINFO(call, 2);
+	Datum result;
+
+	if (!t->sealed || (t->deserialise.fn_strict && *isnull))
+		return stored;
+	InitFunctionCallInfoData(*call, &t->deserialise, 2, InvalidOid, (Node *) t->agg, NULL);
+	call->args[0].value = *isnull ? (Datum) 0 : PointerGetDatum(unseal(t, stored));
+	call->args[0].isnull = *isnull;
+	/* of type internal, there so that SQL cannot call it */
+	call->args[1].value = (Datum) 0;
+	call->args[1].isnull = false;
+	result = FunctionCallInvoke(call);
+	*isnull = call->isnull;
+	return result;
+}
+
+/* The bytes behind the tag. */
+static bytea *
+unseal(const Transition *t, Datum sealed)
+{
+	struct varlena *value = PG_DETOAST_DATUM_PACKED(sealed);
+	Size tag = t->ntag * sizeof(Oid);
+	Size size = VARSIZE_ANY_EXHDR(value);
+	bytea *result;
+
+	if (size < tag || memcmp(VARDATA_ANY(value), t->tag, tag) != 0)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("the state is not one of %s over these types", format_procedure(t->tag[0]))));
+	result = palloc(VARHDRSZ + size - tag);
+	SET_VARSIZE(result, VARHDRSZ + size - tag);
+	memcpy(VARDATA(result), VARDATA_ANY(value) + tag, size - tag);
+	return result;
 }

@@ -15,68 +15,11 @@
  */
 #define MAX_RANGES 64
 
-/* A column of a row that the statement has returned. */
-static Datum
-result_column(uint64 row, int column)
-{
-	bool isnull;
-
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
-}
-
-/* How many events the range has below the cut; where there are any, the times of the first and the last. */
-static int64
-extent(const Computation *c, const Cut *cut, const Coverage *range, TimestampTz *first, TimestampTz *last)
-{
-	const BatchParameters parameters = {.cut = cut, .from = range->from, .to = range->to};
-	Guard guard;
-	int64 count;
-
-	batch_statement_begin(&guard, c);
-	(void) batch_statement_execute(c, sql_extent(c->def, &c->source), &parameters, true);
-	*first = DatumGetTimestampTz(result_column(0, 1));
-	*last = DatumGetTimestampTz(result_column(0, 2));
-	count = DatumGetInt64(result_column(0, 3));
-	batch_statement_end(&guard);
-	return count;
-}
-
-/* Starts of the panes before "before" that have stream rows of closed epochs, ascending. */
-static TimestampTz *
-changed_panes(const Computation *c, int64 closed_epoch, TimestampTz before, int *n)
-{
-	const BatchParameters parameters = {.from = DT_NOBEGIN, .to = before, .epoch = closed_epoch};
-	MemoryContext caller = CurrentMemoryContext;
-	TimestampTz *panes;
-	Guard guard;
-
-	batch_statement_begin(&guard, c);
-	*n = (int) batch_statement_execute(c, sql_changed_panes(c->def, c->view.id), &parameters, true);
-	panes = MemoryContextAllocHuge(caller, (*n + 1) * sizeof(TimestampTz));
-	for (int i = 0; i < *n; i++)
-		panes[i] = DatumGetTimestampTz(result_column(i, 1));
-	batch_statement_end(&guard);
-	return panes;
-}
-
-/* A range that cuts a pane is widened to whole panes. */
-static void
-widen(const Computation *c, RefreshRange *asked)
-{
-	StreamWindow *window = &c->def->window;
-	TimestampTz from = asked->has_from ? window_pane_start(window, asked->from) : DT_NOBEGIN;
-	TimestampTz to = asked->has_to ? window_pane_start(window, asked->to) : DT_NOEND;
-
-	if (asked->has_to && to != asked->to)
-		to = window_pane_end(window, asked->to);
-	if ((asked->has_from && from != asked->from) || (asked->has_to && to != asked->to))
-		ereport(NOTICE, (errmsg("the range is widened to whole %s: from %s to %s",
-								window->assembled ? "panes of windows" : "windows",
-								asked->has_from ? pstrdup(timestamptz_to_str(from)) : "-infinity",
-								asked->has_to ? pstrdup(timestamptz_to_str(to)) : "the watermark")));
-	asked->from = from;
-	asked->to = to;
-}
+static void widen(const Computation *c, RefreshRange *asked);
+static TimestampTz *changed_panes(const Computation *c, int64 closed_epoch, TimestampTz before, int *n);
+static Datum result_column(uint64 row, int column);
+static int64 extent(const Computation *c, const Cut *cut, const Coverage *range, TimestampTz *first,
+					TimestampTz *last);
 
 TimeRanges
 chunk_plan_ranges(const Computation *c, RefreshRange asked, int64 closed_epoch, const StreamRow *stream)
@@ -145,4 +88,67 @@ chunk_plan_chunks(const Computation *c, const Cut *cut, TimeRanges ranges)
 	foreach (lc, bounds)
 		chunks.items[chunks.n++] = *(Coverage *) lfirst(lc);
 	return chunks;
+}
+
+/* A range that cuts a pane is widened to whole panes. */
+static void
+widen(const Computation *c, RefreshRange *asked)
+{
+	StreamWindow *window = &c->def->window;
+	TimestampTz from = asked->has_from ? window_pane_start(window, asked->from) : DT_NOBEGIN;
+	TimestampTz to = asked->has_to ? window_pane_start(window, asked->to) : DT_NOEND;
+
+	if (asked->has_to && to != asked->to)
+		to = window_pane_end(window, asked->to);
+	if ((asked->has_from && from != asked->from) || (asked->has_to && to != asked->to))
+		ereport(NOTICE, (errmsg("the range is widened to whole %s: from %s to %s",
+								window->assembled ? "panes of windows" : "windows",
+								asked->has_from ? pstrdup(timestamptz_to_str(from)) : "-infinity",
+								asked->has_to ? pstrdup(timestamptz_to_str(to)) : "the watermark")));
+	asked->from = from;
+	asked->to = to;
+}
+
+/* Starts of the panes before "before" that have stream rows of closed epochs, ascending. */
+static TimestampTz *
+changed_panes(const Computation *c, int64 closed_epoch, TimestampTz before, int *n)
+{
+	const BatchParameters parameters = {.from = DT_NOBEGIN, .to = before, .epoch = closed_epoch};
+	MemoryContext caller = CurrentMemoryContext;
+	TimestampTz *panes;
+	Guard guard;
+
+	batch_statement_begin(&guard, c);
+	*n = (int) batch_statement_execute(c, sql_changed_panes(c->def, c->view.id), &parameters, true);
+	panes = MemoryContextAllocHuge(caller, (*n + 1) * sizeof(TimestampTz));
+	for (int i = 0; i < *n; i++)
+		panes[i] = DatumGetTimestampTz(result_column(i, 1));
+	batch_statement_end(&guard);
+	return panes;
+}
+
+/* A column of a row that the statement has returned. */
+static Datum
+result_column(uint64 row, int column)
+{
+	bool isnull;
+
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+}
+
+/* How many events the range has below the cut; where there are any, the times of the first and the last. */
+static int64
+extent(const Computation *c, const Cut *cut, const Coverage *range, TimestampTz *first, TimestampTz *last)
+{
+	const BatchParameters parameters = {.cut = cut, .from = range->from, .to = range->to};
+	Guard guard;
+	int64 count;
+
+	batch_statement_begin(&guard, c);
+	(void) batch_statement_execute(c, sql_extent(c->def, &c->source), &parameters, true);
+	*first = DatumGetTimestampTz(result_column(0, 1));
+	*last = DatumGetTimestampTz(result_column(0, 2));
+	count = DatumGetInt64(result_column(0, 3));
+	batch_statement_end(&guard);
+	return count;
 }

@@ -16,6 +16,22 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+/* A computing statement: what it is of, and how many rows it wrote. */
+typedef struct ComputeJob
+{
+	const Computation *c;
+	bool into_stream;
+	const char *cut;
+	PaneRange panes;
+	const BatchParameters *parameters;
+	int64 rows;
+} ComputeJob;
+
+static int64 compute(const Computation *c, bool into_stream, const char *cut, PaneRange panes,
+					 const BatchParameters *parameters);
+static void write_states(void *arg);
+static void clear(const Computation *c, bool stream, const BatchParameters *parameters);
+
 Computation *
 compute_open(const ViewRow *view)
 {
@@ -72,58 +88,6 @@ compute_leave_out(Computation *c)
 	c->source.leave_out = catalog_view_dead_letters(c->view.view, &c->dead_partitions, &c->dead_offsets) > 0;
 }
 
-/* A computing statement: what it is of, and how many rows it wrote. */
-typedef struct ComputeJob
-{
-	const Computation *c;
-	bool into_stream;
-	const char *cut;
-	PaneRange panes;
-	const BatchParameters *parameters;
-	int64 rows;
-} ComputeJob;
-
-static void
-write_states(void *arg)
-{
-	ComputeJob *job = arg;
-	const Computation *c = job->c;
-	Guard guard;
-	char *sql;
-
-	batch_statement_begin(&guard, c);
-	sql = sql_compute(c->def, c->view.id, &c->source, job->into_stream, job->cut, job->panes);
-	job->rows = (int64) batch_statement_execute(c, sql, job->parameters, false);
-	batch_statement_end(&guard);
-}
-
-/* Run a computing statement; an error of its rows names the row. */
-static int64
-compute(const Computation *c, bool into_stream, const char *cut, PaneRange panes,
-		const BatchParameters *parameters)
-{
-	ComputeJob job = {c, into_stream, cut, panes, parameters, 0};
-	ErrorData *error = subtransaction_run(write_states, &job, CurrentMemoryContext);
-
-	if (error == NULL)
-		return job.rows;
-	/* in the user's terms, and not in those of the statement that was generated */
-	error->context = psprintf("computing hybrid view \"%s\" from its archive", get_rel_name(c->view.view));
-	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION)
-		failing_row_find(c, cut, panes, parameters, error);
-	ReThrowError(error);
-}
-
-static void
-clear(const Computation *c, bool stream, const BatchParameters *parameters)
-{
-	Guard guard;
-
-	batch_statement_begin(&guard, c);
-	(void) batch_statement_execute(c, sql_clear(c->def, c->view.id, stream), parameters, false);
-	batch_statement_end(&guard);
-}
-
 int64
 compute_chunk(const Computation *c, const Cut *cut, int64 closed_epoch, TimestampTz from, TimestampTz to)
 {
@@ -156,4 +120,45 @@ compute_between(const Computation *c, const Cut *from, const Cut *to, int64 epoc
 		.cut = from, .from = DT_NOBEGIN, .to = DT_NOEND, .epoch = epoch, .later = to};
 
 	return compute(c, true, sql_between_cuts(&c->source), PANES_ALL, &parameters);
+}
+
+/* Run a computing statement; an error of its rows names the row. */
+static int64
+compute(const Computation *c, bool into_stream, const char *cut, PaneRange panes,
+		const BatchParameters *parameters)
+{
+	ComputeJob job = {c, into_stream, cut, panes, parameters, 0};
+	ErrorData *error = subtransaction_run(write_states, &job, CurrentMemoryContext);
+
+	if (error == NULL)
+		return job.rows;
+	/* in the user's terms, and not in those of the statement that was generated */
+	error->context = psprintf("computing hybrid view \"%s\" from its archive", get_rel_name(c->view.view));
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION)
+		failing_row_find(c, cut, panes, parameters, error);
+	ReThrowError(error);
+}
+
+static void
+write_states(void *arg)
+{
+	ComputeJob *job = arg;
+	const Computation *c = job->c;
+	Guard guard;
+	char *sql;
+
+	batch_statement_begin(&guard, c);
+	sql = sql_compute(c->def, c->view.id, &c->source, job->into_stream, job->cut, job->panes);
+	job->rows = (int64) batch_statement_execute(c, sql, job->parameters, false);
+	batch_statement_end(&guard);
+}
+
+static void
+clear(const Computation *c, bool stream, const BatchParameters *parameters)
+{
+	Guard guard;
+
+	batch_statement_begin(&guard, c);
+	(void) batch_statement_execute(c, sql_clear(c->def, c->view.id, stream), parameters, false);
+	batch_statement_end(&guard);
 }

@@ -34,6 +34,23 @@ typedef struct Mark
 	int64 offset;
 } Mark;
 
+/* A reading of the rows: those of which statement, and the last that was evaluated. */
+typedef struct Reading
+{
+	const Computation *c;
+	const char *cut;
+	PaneRange panes;
+	const BatchParameters *parameters;
+	ParamListInfo list;
+	Mark mark;
+} Reading;
+
+static void read_rows(void *arg);
+static void setup_parser(ParseState *pstate, void *reading);
+static Node *resolve_parameter(ParseState *pstate, ParamRef *ref);
+static Node *mark_call(ParseState *pstate, Reading *reading);
+static Node *position_column(ParseState *pstate, const char *name, Oid type);
+
 STREAMBATCH_FUNCTION(streambatch_mark_row);
 
 /* streambatch._mark_row(mark, partition, offset): true */
@@ -55,24 +72,65 @@ streambatch_mark_row(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
-/* A reading of the rows: those of which statement, and the last that was evaluated. */
-typedef struct Reading
+void
+failing_row_find(const Computation *c, const char *cut, PaneRange panes, const BatchParameters *parameters,
+				 ErrorData *error)
 {
-	const Computation *c;
-	const char *cut;
-	PaneRange panes;
-	const BatchParameters *parameters;
-	ParamListInfo list;
-	Mark mark;
-} Reading;
+	Reading reading = {c, cut, panes, parameters};
+	const Mark *mark = &reading.mark;
+	ErrorData *found = subtransaction_run(read_rows, &reading, CurrentMemoryContext);
+
+	/* where no row raises by itself, it is the aggregate that does; and reading may fail for other reasons */
+	if (found == NULL || ERRCODE_TO_CATEGORY(found->sqlerrcode) != ERRCODE_DATA_EXCEPTION || !mark->at_row)
+		return;
+	error->detail =
+		mark->has_place
+			? psprintf("The event at partition %d, offset %lld of the archive %s raises it.", mark->partition,
+					   (long long) mark->offset, c->source.relation)
+			: psprintf("An event without a position in the archive %s raises it.", c->source.relation);
+	error->hint = "Guard the expression in the view's query, or delete the event from the archive.";
+}
+
+static void
+read_rows(void *arg)
+{
+	Reading *reading = arg;
+	const Computation *c = reading->c;
+	SPIExecuteOptions options = {.read_only = true, .dest = None_Receiver};
+	Guard guard;
+
+	batch_statement_begin(&guard, c);
+	reading->list = batch_statement_parameters(c, reading->parameters);
+	reading->list->parserSetup = setup_parser;
+	reading->list->parserSetupArg = reading;
+	options.params = reading->list;
+	(void) SPI_execute_extended(sql_compute_rows(c->def, &c->source, reading->cut, reading->panes), &options);
+	batch_statement_end(&guard);
+}
+
+static void
+setup_parser(ParseState *pstate, void *reading)
+{
+	pstate->p_paramref_hook = resolve_parameter;
+	pstate->p_ref_hook_state = reading;
+}
 
 static Node *
-position_column(ParseState *pstate, const char *name, Oid type)
+resolve_parameter(ParseState *pstate, ParamRef *ref)
 {
-	Node *column = colNameToVar(pstate, name, true, -1);
+	Reading *reading = pstate->p_ref_hook_state;
+	Param *param;
 
-	return coerce_to_target_type(pstate, column, exprType(column), type, -1, COERCION_IMPLICIT,
-								 COERCE_IMPLICIT_CAST, -1);
+	if (ref->number == MARK_PARAMETER)
+		return mark_call(pstate, reading);
+	Assert(ref->number <= reading->list->numParams);
+	param = makeNode(Param);
+	param->paramkind = PARAM_EXTERN;
+	param->paramid = ref->number;
+	param->paramtype = reading->list->params[ref->number - 1].ptype;
+	param->paramtypmod = -1;
+	param->location = ref->location;
+	return (Node *) param;
 }
 
 /* The condition that marks a row of the archive, from which the query at hand reads. */
@@ -94,62 +152,10 @@ mark_call(ParseState *pstate, Reading *reading)
 }
 
 static Node *
-resolve_parameter(ParseState *pstate, ParamRef *ref)
+position_column(ParseState *pstate, const char *name, Oid type)
 {
-	Reading *reading = pstate->p_ref_hook_state;
-	Param *param;
+	Node *column = colNameToVar(pstate, name, true, -1);
 
-	if (ref->number == MARK_PARAMETER)
-		return mark_call(pstate, reading);
-	Assert(ref->number <= reading->list->numParams);
-	param = makeNode(Param);
-	param->paramkind = PARAM_EXTERN;
-	param->paramid = ref->number;
-	param->paramtype = reading->list->params[ref->number - 1].ptype;
-	param->paramtypmod = -1;
-	param->location = ref->location;
-	return (Node *) param;
-}
-
-static void
-setup_parser(ParseState *pstate, void *reading)
-{
-	pstate->p_paramref_hook = resolve_parameter;
-	pstate->p_ref_hook_state = reading;
-}
-
-static void
-read_rows(void *arg)
-{
-	Reading *reading = arg;
-	const Computation *c = reading->c;
-	SPIExecuteOptions options = {.read_only = true, .dest = None_Receiver};
-	Guard guard;
-
-	batch_statement_begin(&guard, c);
-	reading->list = batch_statement_parameters(c, reading->parameters);
-	reading->list->parserSetup = setup_parser;
-	reading->list->parserSetupArg = reading;
-	options.params = reading->list;
-	(void) SPI_execute_extended(sql_compute_rows(c->def, &c->source, reading->cut, reading->panes), &options);
-	batch_statement_end(&guard);
-}
-
-void
-failing_row_find(const Computation *c, const char *cut, PaneRange panes, const BatchParameters *parameters,
-				 ErrorData *error)
-{
-	Reading reading = {c, cut, panes, parameters};
-	const Mark *mark = &reading.mark;
-	ErrorData *found = subtransaction_run(read_rows, &reading, CurrentMemoryContext);
-
-	/* where no row raises by itself, it is the aggregate that does; and reading may fail for other reasons */
-	if (found == NULL || ERRCODE_TO_CATEGORY(found->sqlerrcode) != ERRCODE_DATA_EXCEPTION || !mark->at_row)
-		return;
-	error->detail =
-		mark->has_place
-			? psprintf("The event at partition %d, offset %lld of the archive %s raises it.", mark->partition,
-					   (long long) mark->offset, c->source.relation)
-			: psprintf("An event without a position in the archive %s raises it.", c->source.relation);
-	error->hint = "Guard the expression in the view's query, or delete the event from the archive.";
+	return coerce_to_target_type(pstate, column, exprType(column), type, -1, COERCION_IMPLICIT,
+								 COERCE_IMPLICIT_CAST, -1);
 }

@@ -63,17 +63,107 @@ typedef struct Run
 	RefreshRange asked;
 } Run;
 
+typedef struct ChunkJob
+{
+	const Run *run;
+	const Coverage *chunk;
+} ChunkJob;
+
+static void refresh(Run *run, ViewRow *row);
+static void next_transaction(void);
+static void hold_view(const Run *run, const ViewRow *row);
+static void check_exists(const Run *run);
+static void check_arguments(const ViewRow *row, const Run *run, const ViewDef *def);
+static void take_cut(Run *run, const ViewRow *row, StreamRow *stream);
+static bool plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream);
+static void refresh_chunk(const Run *run, const Coverage *chunk);
+static void compute_and_cover(void *arg);
+static bool lock_view(const ViewRow *row, bool lock);
+
 STREAMBATCH_FUNCTION(streambatch_refresh);
 
-static bool
-lock_view(const ViewRow *row, bool lock)
+Datum
+streambatch_refresh(PG_FUNCTION_ARGS)
 {
-	LOCKTAG tag;
+	CallContext *call = (CallContext *) fcinfo->context;
+	ViewRow row;
+	Run run = {0};
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, row->id, 0, REFRESH_LOCK);
-	if (lock)
-		return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
-	return LockRelease(&tag, ExclusiveLock, true);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(3))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("view and full must not be null")));
+	if (call == NULL || !IsA(call, CallContext) || call->atomic)
+		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+						errmsg("refresh cannot run inside a transaction block or a function"),
+						errhint("CALL streambatch.refresh(…) by itself: it commits as it goes.")));
+	run.view = PG_GETARG_OID(0);
+	run.asked.has_from = !PG_ARGISNULL(1) && !TIMESTAMP_IS_NOBEGIN(PG_GETARG_TIMESTAMPTZ(1));
+	run.asked.has_to = !PG_ARGISNULL(2);
+	run.asked.from = run.asked.has_from ? PG_GETARG_TIMESTAMPTZ(1) : 0;
+	run.asked.to = run.asked.has_to ? PG_GETARG_TIMESTAMPTZ(2) : 0;
+	run.asked.full = PG_GETARG_BOOL(3);
+	catalog_require_view(run.view, &row);
+	if (!compat_class_ownercheck(run.view, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(run.view));
+	if (!lock_view(&row, true))
+	{
+		ereport(NOTICE, (errmsg("another refresh of hybrid view \"%s\" is running", get_rel_name(run.view)),
+						 errdetail("This one leaves the work to it.")));
+		PG_RETURN_VOID();
+	}
+	run.context = AllocSetContextCreate(TopMemoryContext, "streambatch refresh", ALLOCSET_DEFAULT_SIZES);
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	PG_TRY();
+	{
+		refresh(&run, &row);
+	}
+	PG_FINALLY();
+	{
+		lock_view(&row, false);
+		MemoryContextDelete(run.context);
+	}
+	PG_END_TRY();
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+static void
+refresh(Run *run, ViewRow *row)
+{
+	StreamRow stream;
+	MemoryContext old;
+
+	if (catalog_stream(row->stream, &stream))
+		run->archive = stream.archive;
+	next_transaction();
+	hold_view(run, row);
+	old = MemoryContextSwitchTo(run->context);
+	run->c = compute_open(row);
+	MemoryContextSwitchTo(old);
+	check_arguments(row, run, run->c->def);
+	next_transaction();
+	take_cut(run, row, &stream);
+	archive_index_summarise(run->c->archive);
+	next_transaction();
+	if (!plan_chunks(run, row, &stream))
+	{
+		ereport(NOTICE,
+				(errmsg("hybrid view \"%s\" has no window to refresh", get_rel_name(run->view)),
+				 run->c->def->has_window && !run->asked.has_to && !stream.has_watermark
+					 ? errdetail("The stream has no watermark yet, by which a window could have ended.")
+				 : run->asked.full || run->asked.has_from || run->asked.has_to
+					 ? errdetail("No window of the range has ended before the watermark.")
+					 : errdetail("Every window that has ended is covered already, and none has changed.")));
+		return;
+	}
+	for (int i = 0; i < run->chunks.n; i++)
+	{
+		refresh_chunk(run, &run->chunks.items[i]);
+		next_transaction();
+	}
+	catalog_end_run(run->id, NULL);
+	if (row->incomplete)
+		catalog_set_view_state(run->view, "active");
+	next_transaction();
 }
 
 /* End the transaction, and have the next one see what others commit while it runs. */
@@ -83,14 +173,6 @@ next_transaction(void)
 	SPI_commit();
 	XactIsoLevel = XACT_READ_COMMITTED;
 	EnsurePortalSnapshotExists();
-}
-
-static void
-check_exists(const Run *run)
-{
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(run->view)))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("the hybrid view was dropped while it was refreshed")));
 }
 
 /*
@@ -104,6 +186,14 @@ hold_view(const Run *run, const ViewRow *row)
 		list_concat(list_make3_oid(row->stream, run->view, run->archive), view_relations_read(row->id)),
 		catalog_written_tables());
 	check_exists(run);
+}
+
+static void
+check_exists(const Run *run)
+{
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(run->view)))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("the hybrid view was dropped while it was refreshed")));
 }
 
 static void
@@ -172,26 +262,6 @@ plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
 	return ranges.n > 0;
 }
 
-typedef struct ChunkJob
-{
-	const Run *run;
-	const Coverage *chunk;
-} ChunkJob;
-
-static void
-compute_and_cover(void *arg)
-{
-	const ChunkJob *job = arg;
-	const Run *run = job->run;
-	int64 rows;
-
-	CHECK_FOR_INTERRUPTS();
-	hold_view(run, &run->c->view);
-	rows = compute_chunk(run->c, run->cut, run->closed_epoch, job->chunk->from, job->chunk->to);
-	catalog_cover(run->c->view.id, job->chunk->from, job->chunk->to, run->closed_epoch, run->cut_at);
-	catalog_run_progress(run->id, rows);
-}
-
 /* Step 2, one chunk; a failure is noted before it is raised. */
 static void
 refresh_chunk(const Run *run, const Coverage *chunk)
@@ -208,85 +278,26 @@ refresh_chunk(const Run *run, const Coverage *chunk)
 }
 
 static void
-refresh(Run *run, ViewRow *row)
+compute_and_cover(void *arg)
 {
-	StreamRow stream;
-	MemoryContext old;
+	const ChunkJob *job = arg;
+	const Run *run = job->run;
+	int64 rows;
 
-	if (catalog_stream(row->stream, &stream))
-		run->archive = stream.archive;
-	next_transaction();
-	hold_view(run, row);
-	old = MemoryContextSwitchTo(run->context);
-	run->c = compute_open(row);
-	MemoryContextSwitchTo(old);
-	check_arguments(row, run, run->c->def);
-	next_transaction();
-	take_cut(run, row, &stream);
-	archive_index_summarise(run->c->archive);
-	next_transaction();
-	if (!plan_chunks(run, row, &stream))
-	{
-		ereport(NOTICE,
-				(errmsg("hybrid view \"%s\" has no window to refresh", get_rel_name(run->view)),
-				 run->c->def->has_window && !run->asked.has_to && !stream.has_watermark
-					 ? errdetail("The stream has no watermark yet, by which a window could have ended.")
-				 : run->asked.full || run->asked.has_from || run->asked.has_to
-					 ? errdetail("No window of the range has ended before the watermark.")
-					 : errdetail("Every window that has ended is covered already, and none has changed.")));
-		return;
-	}
-	for (int i = 0; i < run->chunks.n; i++)
-	{
-		refresh_chunk(run, &run->chunks.items[i]);
-		next_transaction();
-	}
-	catalog_end_run(run->id, NULL);
-	if (row->incomplete)
-		catalog_set_view_state(run->view, "active");
-	next_transaction();
+	CHECK_FOR_INTERRUPTS();
+	hold_view(run, &run->c->view);
+	rows = compute_chunk(run->c, run->cut, run->closed_epoch, job->chunk->from, job->chunk->to);
+	catalog_cover(run->c->view.id, job->chunk->from, job->chunk->to, run->closed_epoch, run->cut_at);
+	catalog_run_progress(run->id, rows);
 }
 
-Datum
-streambatch_refresh(PG_FUNCTION_ARGS)
+static bool
+lock_view(const ViewRow *row, bool lock)
 {
-	CallContext *call = (CallContext *) fcinfo->context;
-	ViewRow row;
-	Run run = {0};
+	LOCKTAG tag;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(3))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("view and full must not be null")));
-	if (call == NULL || !IsA(call, CallContext) || call->atomic)
-		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-						errmsg("refresh cannot run inside a transaction block or a function"),
-						errhint("CALL streambatch.refresh(…) by itself: it commits as it goes.")));
-	run.view = PG_GETARG_OID(0);
-	run.asked.has_from = !PG_ARGISNULL(1) && !TIMESTAMP_IS_NOBEGIN(PG_GETARG_TIMESTAMPTZ(1));
-	run.asked.has_to = !PG_ARGISNULL(2);
-	run.asked.from = run.asked.has_from ? PG_GETARG_TIMESTAMPTZ(1) : 0;
-	run.asked.to = run.asked.has_to ? PG_GETARG_TIMESTAMPTZ(2) : 0;
-	run.asked.full = PG_GETARG_BOOL(3);
-	catalog_require_view(run.view, &row);
-	if (!compat_class_ownercheck(run.view, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(run.view));
-	if (!lock_view(&row, true))
-	{
-		ereport(NOTICE, (errmsg("another refresh of hybrid view \"%s\" is running", get_rel_name(run.view)),
-						 errdetail("This one leaves the work to it.")));
-		PG_RETURN_VOID();
-	}
-	run.context = AllocSetContextCreate(TopMemoryContext, "streambatch refresh", ALLOCSET_DEFAULT_SIZES);
-	SPI_connect_ext(SPI_OPT_NONATOMIC);
-	PG_TRY();
-	{
-		refresh(&run, &row);
-	}
-	PG_FINALLY();
-	{
-		lock_view(&row, false);
-		MemoryContextDelete(run.context);
-	}
-	PG_END_TRY();
-	SPI_finish();
-	PG_RETURN_VOID();
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, row->id, 0, REFRESH_LOCK);
+	if (lock)
+		return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+	return LockRelease(&tag, ExclusiveLock, true);
 }

@@ -6,21 +6,7 @@
 
 #include "batch/time_ranges.h"
 
-static void
-append(TimeRanges *ranges, TimestampTz from, TimestampTz to)
-{
-	if (from >= to)
-		return;
-	/* those that touch become one */
-	if (ranges->n > 0 && ranges->items[ranges->n - 1].to >= from)
-	{
-		ranges->items[ranges->n - 1].to = Max(ranges->items[ranges->n - 1].to, to);
-		return;
-	}
-	ranges->items[ranges->n].from = from;
-	ranges->items[ranges->n].to = to;
-	ranges->n++;
-}
+static void append(TimeRanges *ranges, TimestampTz from, TimestampTz to);
 
 TimeRanges
 time_ranges_uncovered(TimestampTz from, TimestampTz to, const Coverage *covered, int ncovered)
@@ -53,4 +39,20 @@ time_ranges_add(TimeRanges ranges, TimestampTz from, TimestampTz to)
 	for (; i < ranges.n; i++)
 		append(&result, ranges.items[i].from, ranges.items[i].to);
 	return result;
+}
+
+static void
+append(TimeRanges *ranges, TimestampTz from, TimestampTz to)
+{
+	if (from >= to)
+		return;
+	/* those that touch become one */
+	if (ranges->n > 0 && ranges->items[ranges->n - 1].to >= from)
+	{
+		ranges->items[ranges->n - 1].to = Max(ranges->items[ranges->n - 1].to, to);
+		return;
+	}
+	ranges->items[ranges->n].from = from;
+	ranges->items[ranges->n].to = to;
+	ranges->n++;
 }

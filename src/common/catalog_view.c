@@ -11,6 +11,12 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+#define VIEW_COLUMNS                                                                                                      \
+	"SELECT view::oid, id, stream::oid, epoch, max_staleness, allowed_lateness, state = 'suspended', state <> 'active', " \
+	"  settings FROM streambatch._view "
+
+static List *read_views(Statement *statement, Datum *values);
+
 int32
 catalog_next_view_id(void)
 {
@@ -38,40 +44,6 @@ catalog_insert_view(const ViewRow *row)
 					   PointerGetDatum(row->settings)};
 
 	statement_run_only(&s, values, NULL);
-}
-
-#define VIEW_COLUMNS                                                                                                      \
-	"SELECT view::oid, id, stream::oid, epoch, max_staleness, allowed_lateness, state = 'suspended', state <> 'active', " \
-	"  settings FROM streambatch._view "
-
-/* The rows that a statement of these columns finds, of ViewRow *. */
-static List *
-read_views(Statement *statement, Datum *values)
-{
-	StatementCall call;
-	List *result = NIL;
-	bool isnull;
-
-	statement_run(&call, statement, values, NULL);
-	for (uint64 i = 0; i < call.nrows; i++)
-	{
-		ViewRow *row = MemoryContextAlloc(call.caller, sizeof(ViewRow));
-		MemoryContext old = MemoryContextSwitchTo(call.caller);
-
-		result = lappend(result, row);
-		MemoryContextSwitchTo(old);
-		row->view = DatumGetObjectId(statement_get(i, 1, &isnull));
-		row->id = DatumGetInt32(statement_get(i, 2, &isnull));
-		row->stream = DatumGetObjectId(statement_get(i, 3, &isnull));
-		row->epoch = statement_get_int64(i, 4, 0);
-		row->max_staleness = *DatumGetIntervalP(statement_get(i, 5, &isnull));
-		row->allowed_lateness = *DatumGetIntervalP(statement_get(i, 6, &isnull));
-		row->suspended = DatumGetBool(statement_get(i, 7, &isnull));
-		row->incomplete = DatumGetBool(statement_get(i, 8, &isnull));
-		row->settings = statement_get_array(&call, i, 9);
-	}
-	statement_finish(&call);
-	return result;
 }
 
 void
@@ -158,4 +130,34 @@ catalog_view_dead_letters(Oid view, Datum *partitions, Datum *offsets)
 	*offsets = PointerGetDatum(statement_get_array(&call, 0, 3));
 	statement_finish(&call);
 	return n;
+}
+
+/* The rows that a statement of these columns finds, of ViewRow *. */
+static List *
+read_views(Statement *statement, Datum *values)
+{
+	StatementCall call;
+	List *result = NIL;
+	bool isnull;
+
+	statement_run(&call, statement, values, NULL);
+	for (uint64 i = 0; i < call.nrows; i++)
+	{
+		ViewRow *row = MemoryContextAlloc(call.caller, sizeof(ViewRow));
+		MemoryContext old = MemoryContextSwitchTo(call.caller);
+
+		result = lappend(result, row);
+		MemoryContextSwitchTo(old);
+		row->view = DatumGetObjectId(statement_get(i, 1, &isnull));
+		row->id = DatumGetInt32(statement_get(i, 2, &isnull));
+		row->stream = DatumGetObjectId(statement_get(i, 3, &isnull));
+		row->epoch = statement_get_int64(i, 4, 0);
+		row->max_staleness = *DatumGetIntervalP(statement_get(i, 5, &isnull));
+		row->allowed_lateness = *DatumGetIntervalP(statement_get(i, 6, &isnull));
+		row->suspended = DatumGetBool(statement_get(i, 7, &isnull));
+		row->incomplete = DatumGetBool(statement_get(i, 8, &isnull));
+		row->settings = statement_get_array(&call, i, 9);
+	}
+	statement_finish(&call);
+	return result;
 }

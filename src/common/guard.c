@@ -26,16 +26,7 @@ static const char *const noted[] = {"TimeZone",
 									"xmlbinary",
 									"xmloption"};
 
-static void
-set_local(const char *name, const char *value)
-{
-	const char *present = GetConfigOption(name, true, false);
-
-	/* most sessions differ in nothing: comparing is cheaper than setting */
-	if (present != NULL && strcmp(present, value) == 0)
-		return;
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
+static void set_local(const char *name, const char *value);
 
 void
 guard_enter(Guard *guard, Oid role, ArrayType *settings)
@@ -91,4 +82,15 @@ guard_note_settings(void)
 		elems[2 * i + 1] = CStringGetTextDatum(GetConfigOption(noted[i], false, false));
 	}
 	return construct_array(elems, lengthof(elems), TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+static void
+set_local(const char *name, const char *value)
+{
+	const char *present = GetConfigOption(name, true, false);
+
+	/* most sessions differ in nothing: comparing is cheaper than setting */
+	if (present != NULL && strcmp(present, value) == 0)
+		return;
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }

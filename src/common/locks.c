@@ -11,6 +11,29 @@
 #include "common/locks.h"
 #include "storage/lmgr.h"
 
+static int try_all(const List *relations, LOCKMODE mode);
+static void give_back(const List *relations, int n, LOCKMODE mode);
+static void wait_for(Oid relid, LOCKMODE mode);
+
+void
+locks_take(const List *read, const List *written)
+{
+	for (;;)
+	{
+		int nread = try_all(read, AccessShareLock);
+		int nwritten = nread < list_length(read) ? 0 : try_all(written, RowExclusiveLock);
+
+		if (nread == list_length(read) && nwritten == list_length(written))
+			return;
+		give_back(read, nread, AccessShareLock);
+		give_back(written, nwritten, RowExclusiveLock);
+		if (nread < list_length(read))
+			wait_for(list_nth_oid(read, nread), AccessShareLock);
+		else
+			wait_for(list_nth_oid(written, nwritten), RowExclusiveLock);
+	}
+}
+
 /* Lock what can be had without waiting; how many there are before the first that cannot. */
 static int
 try_all(const List *relations, LOCKMODE mode)
@@ -40,23 +63,4 @@ wait_for(Oid relid, LOCKMODE mode)
 {
 	LockRelationOid(relid, mode);
 	UnlockRelationOid(relid, mode);
-}
-
-void
-locks_take(const List *read, const List *written)
-{
-	for (;;)
-	{
-		int nread = try_all(read, AccessShareLock);
-		int nwritten = nread < list_length(read) ? 0 : try_all(written, RowExclusiveLock);
-
-		if (nread == list_length(read) && nwritten == list_length(written))
-			return;
-		give_back(read, nread, AccessShareLock);
-		give_back(written, nwritten, RowExclusiveLock);
-		if (nread < list_length(read))
-			wait_for(list_nth_oid(read, nread), AccessShareLock);
-		else
-			wait_for(list_nth_oid(written, nwritten), RowExclusiveLock);
-	}
 }

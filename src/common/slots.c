@@ -45,34 +45,21 @@ static bool left = false;
 static shmem_startup_hook_type previous_startup = NULL;
 static shmem_request_hook_type previous_request = NULL;
 
-STREAMBATCH_FUNCTION(streambatch_workers);
-
 static const char *const state_names[] = {"stopped", "starting",	 "catching up", "streaming",
 										  "paused",	 "reconnecting", "error"};
 
-static void
-request(void)
-{
-	if (previous_request)
-		previous_request();
-	RequestAddinShmemSpace(sizeof(SlotTable));
-	RequestNamedLWLockTranche(TRANCHE, 1);
-}
+static void request(void);
+static void startup(void);
+static Slot *find(Oid database, Oid stream);
+static Slot *find_free(void);
+static void wake(pid_t pid);
+static bool stop_workers(Oid database);
+static bool is_held(Oid database);
+static void back_off(Slot *slot);
+static void detach(int code, Datum arg);
+static bool may_see(Oid stream);
 
-static void
-startup(void)
-{
-	bool found;
-
-	if (previous_startup)
-		previous_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	table = ShmemInitStruct(TRANCHE, sizeof(SlotTable), &found);
-	if (!found)
-		memset(table, 0, sizeof(SlotTable));
-	lock = &GetNamedLWLockTranche(TRANCHE)->lock;
-	LWLockRelease(AddinShmemInitLock);
-}
+STREAMBATCH_FUNCTION(streambatch_workers);
 
 void
 slots_request_shmem(void)
@@ -87,55 +74,6 @@ bool
 slots_available(void)
 {
 	return table != NULL;
-}
-
-static void
-wake(pid_t pid)
-{
-	PGPROC *proc = pid != 0 ? BackendPidGetProc(pid) : NULL;
-
-	if (proc != NULL)
-		SetLatch(&proc->procLatch);
-}
-
-/* The stream's slot, or NULL. Lock held. */
-static Slot *
-find(Oid database, Oid stream)
-{
-	for (int i = 0; i < MAX_SLOTS; i++)
-	{
-		if (table->slots[i].database == database && table->slots[i].stream == stream)
-			return &table->slots[i];
-	}
-	return NULL;
-}
-
-/* A slot that nobody needs: free, or of a worker that is gone and not wanted. Lock held exclusively. */
-static Slot *
-find_free(void)
-{
-	for (int i = 0; i < MAX_SLOTS; i++)
-	{
-		if (table->slots[i].database == InvalidOid)
-			return &table->slots[i];
-	}
-	for (int i = 0; i < MAX_SLOTS; i++)
-	{
-		if (!table->slots[i].wanted && table->slots[i].pid == 0)
-			return &table->slots[i];
-	}
-	return NULL;
-}
-
-static bool
-is_held(Oid database)
-{
-	for (int i = 0; i < MAX_HOLDS; i++)
-	{
-		if (table->held[i] == database)
-			return true;
-	}
-	return false;
 }
 
 void
@@ -210,26 +148,6 @@ slots_get(Oid database, Oid stream, Slot *copy)
 		*copy = *slot;
 	LWLockRelease(lock);
 	return slot != NULL;
-}
-
-/* Ask the workers of a database to end; true when none is left. */
-static bool
-stop_workers(Oid database)
-{
-	bool none = true;
-
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	for (int i = 0; i < MAX_SLOTS; i++)
-	{
-		Slot *slot = &table->slots[i];
-
-		if (slot->database != database || slot->pid == 0)
-			continue;
-		none = false;
-		kill(slot->pid, SIGTERM);
-	}
-	LWLockRelease(lock);
-	return none;
 }
 
 void
@@ -328,14 +246,6 @@ slots_next_wanted(long *wait_ms, Oid *database)
 	return result;
 }
 
-/* 1, 2, 4 … 60 seconds until the next try. Lock held. */
-static void
-back_off(Slot *slot)
-{
-	slot->next_start = GetCurrentTimestamp() + Min(1 << Min(slot->failures, 6), 60) * USECS_PER_SEC;
-	slot->failures++;
-}
-
 void
 slots_start_failed(int i, const char *message, const char *hint)
 {
@@ -348,27 +258,6 @@ slots_start_failed(int i, const char *message, const char *hint)
 	strlcpy(slot->error.hint, hint, sizeof(slot->error.hint));
 	back_off(slot);
 	LWLockRelease(lock);
-}
-
-static void
-detach(int code, Datum arg)
-{
-	Slot *slot = &table->slots[my_slot];
-	pid_t launcher;
-
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	slot->pid = 0;
-	/* not before: who sees the state may rely on that nothing moves any more */
-	if (left)
-		slot->state = left_in;
-	/* who leaves in order, for new options say, is followed at once */
-	if (slot->wanted && code == 0)
-		slot->next_start = 0;
-	else if (slot->wanted)
-		back_off(slot);
-	launcher = table->launcher;
-	LWLockRelease(lock);
-	wake(launcher);
 }
 
 bool
@@ -465,16 +354,6 @@ slots_leave(int i, WorkerState state, uint64 requests)
 	LWLockRelease(lock);
 }
 
-/* As for the views over this function: its caller is whoever reads them. */
-static bool
-may_see(Oid stream)
-{
-	bool missing = false;
-
-	return pg_class_aclcheck_ext(stream, GetUserId(), ACL_SELECT, &missing) == ACLCHECK_OK ||
-		   has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
-}
-
 /* streambatch._workers(): the slots of this database */
 Datum
 streambatch_workers(PG_FUNCTION_ARGS)
@@ -505,4 +384,136 @@ streambatch_workers(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+static void
+request(void)
+{
+	if (previous_request)
+		previous_request();
+	RequestAddinShmemSpace(sizeof(SlotTable));
+	RequestNamedLWLockTranche(TRANCHE, 1);
+}
+
+static void
+startup(void)
+{
+	bool found;
+
+	if (previous_startup)
+		previous_startup();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	table = ShmemInitStruct(TRANCHE, sizeof(SlotTable), &found);
+	if (!found)
+		memset(table, 0, sizeof(SlotTable));
+	lock = &GetNamedLWLockTranche(TRANCHE)->lock;
+	LWLockRelease(AddinShmemInitLock);
+}
+
+/* The stream's slot, or NULL. Lock held. */
+static Slot *
+find(Oid database, Oid stream)
+{
+	for (int i = 0; i < MAX_SLOTS; i++)
+	{
+		if (table->slots[i].database == database && table->slots[i].stream == stream)
+			return &table->slots[i];
+	}
+	return NULL;
+}
+
+/* A slot that nobody needs: free, or of a worker that is gone and not wanted. Lock held exclusively. */
+static Slot *
+find_free(void)
+{
+	for (int i = 0; i < MAX_SLOTS; i++)
+	{
+		if (table->slots[i].database == InvalidOid)
+			return &table->slots[i];
+	}
+	for (int i = 0; i < MAX_SLOTS; i++)
+	{
+		if (!table->slots[i].wanted && table->slots[i].pid == 0)
+			return &table->slots[i];
+	}
+	return NULL;
+}
+
+static void
+wake(pid_t pid)
+{
+	PGPROC *proc = pid != 0 ? BackendPidGetProc(pid) : NULL;
+
+	if (proc != NULL)
+		SetLatch(&proc->procLatch);
+}
+
+/* Ask the workers of a database to end; true when none is left. */
+static bool
+stop_workers(Oid database)
+{
+	bool none = true;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_SLOTS; i++)
+	{
+		Slot *slot = &table->slots[i];
+
+		if (slot->database != database || slot->pid == 0)
+			continue;
+		none = false;
+		kill(slot->pid, SIGTERM);
+	}
+	LWLockRelease(lock);
+	return none;
+}
+
+static bool
+is_held(Oid database)
+{
+	for (int i = 0; i < MAX_HOLDS; i++)
+	{
+		if (table->held[i] == database)
+			return true;
+	}
+	return false;
+}
+
+/* 1, 2, 4 … 60 seconds until the next try. Lock held. */
+static void
+back_off(Slot *slot)
+{
+	slot->next_start = GetCurrentTimestamp() + Min(1 << Min(slot->failures, 6), 60) * USECS_PER_SEC;
+	slot->failures++;
+}
+
+static void
+detach(int code, Datum arg)
+{
+	Slot *slot = &table->slots[my_slot];
+	pid_t launcher;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot->pid = 0;
+	/* not before: who sees the state may rely on that nothing moves any more */
+	if (left)
+		slot->state = left_in;
+	/* who leaves in order, for new options say, is followed at once */
+	if (slot->wanted && code == 0)
+		slot->next_start = 0;
+	else if (slot->wanted)
+		back_off(slot);
+	launcher = table->launcher;
+	LWLockRelease(lock);
+	wake(launcher);
+}
+
+/* As for the views over this function: its caller is whoever reads them. */
+static bool
+may_see(Oid stream)
+{
+	bool missing = false;
+
+	return pg_class_aclcheck_ext(stream, GetUserId(), ACL_SELECT, &missing) == ACLCHECK_OK ||
+		   has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
 }

@@ -12,6 +12,17 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
+typedef struct ItemsJob
+{
+	const SubtransactionItems *items;
+	void *arg;
+	int n;
+	MemoryContext context;
+	int i; /* the item at hand */
+} ItemsJob;
+
+static void run_rest(void *arg);
+
 ErrorData *
 subtransaction_run(void (*body)(void *arg), void *arg, MemoryContext context)
 {
@@ -38,25 +49,6 @@ subtransaction_run(void (*body)(void *arg), void *arg, MemoryContext context)
 	return error;
 }
 
-typedef struct ItemsJob
-{
-	const SubtransactionItems *items;
-	void *arg;
-	int n;
-	MemoryContext context;
-	int i; /* the item at hand */
-} ItemsJob;
-
-static void
-run_rest(void *arg)
-{
-	ItemsJob *job = arg;
-
-	MemoryContextSwitchTo(job->context);
-	for (; job->i < job->n; job->i++)
-		job->items->item(job->arg, job->i);
-}
-
 void
 subtransaction_run_items(const SubtransactionItems *items, int n, void *arg, MemoryContext context)
 {
@@ -69,4 +61,14 @@ subtransaction_run_items(const SubtransactionItems *items, int n, void *arg, Mem
 		if (error != NULL)
 			items->failed(arg, job.i++, error);
 	}
+}
+
+static void
+run_rest(void *arg)
+{
+	ItemsJob *job = arg;
+
+	MemoryContextSwitchTo(job->context);
+	for (; job->i < job->n; job->i++)
+		job->items->item(job->arg, job->i);
 }

@@ -49,35 +49,6 @@ message_headers(const Message *message, bool *isnull)
 	return JsonbPGetDatum(JsonbValueToJsonb(result));
 }
 
-static void
-push_string(JsonbParseState **state, JsonbIteratorToken token, const char *bytes, size_t len)
-{
-	JsonbValue v;
-
-	if (bytes == NULL)
-	{
-		v.type = jbvNull;
-		pushJsonbValue(state, token, &v);
-		return;
-	}
-	v.type = jbvString;
-	if (pg_verify_mbstr(PG_UTF8, bytes, len, true) && memchr(bytes, '\0', len) == NULL)
-	{
-		v.val.string.val = pg_any_to_server(pnstrdup(bytes, len), len, PG_UTF8);
-		v.val.string.len = strlen(v.val.string.val);
-	}
-	else
-	{
-		char *hex = palloc(len * 2 + 3);
-
-		strcpy(hex, "\\x");
-		hex[2 + hex_encode(bytes, len, hex + 2)] = '\0';
-		v.val.string.val = hex;
-		v.val.string.len = len * 2 + 2;
-	}
-	pushJsonbValue(state, token, &v);
-}
-
 HeaderList *
 headers_parse(Datum jsonb)
 {
@@ -118,6 +89,35 @@ headers_make(const HeaderList *list)
 		(void) rd_kafka_header_add(headers, list->keys[i], -1, list->values[i],
 								   list->values[i] != NULL ? strlen(list->values[i]) : 0);
 	return headers;
+}
+
+static void
+push_string(JsonbParseState **state, JsonbIteratorToken token, const char *bytes, size_t len)
+{
+	JsonbValue v;
+
+	if (bytes == NULL)
+	{
+		v.type = jbvNull;
+		pushJsonbValue(state, token, &v);
+		return;
+	}
+	v.type = jbvString;
+	if (pg_verify_mbstr(PG_UTF8, bytes, len, true) && memchr(bytes, '\0', len) == NULL)
+	{
+		v.val.string.val = pg_any_to_server(pnstrdup(bytes, len), len, PG_UTF8);
+		v.val.string.len = strlen(v.val.string.val);
+	}
+	else
+	{
+		char *hex = palloc(len * 2 + 3);
+
+		strcpy(hex, "\\x");
+		hex[2 + hex_encode(bytes, len, hex + 2)] = '\0';
+		v.val.string.val = hex;
+		v.val.string.len = len * 2 + 2;
+	}
+	pushJsonbValue(state, token, &v);
 }
 
 /* A member of an object that is a string, as UTF-8; NULL where it is anything else. */

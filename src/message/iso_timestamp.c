@@ -29,13 +29,15 @@ typedef struct IsoTime
 	int east; /* seconds */
 } IsoTime;
 
+#define EPOCH_MICROSECONDS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+
 static bool parse(const char *text, size_t len, IsoTime *iso);
 static bool parse_date(const char *s, IsoTime *iso);
+static inline int two(const char *s);
+static inline bool is_digit(char c);
 static const char *parse_fraction(const char *s, const char *end, int64 *fraction);
 static bool parse_zone(const char *s, const char *end, IsoTime *iso);
 static Timestamp iso_local(const IsoTime *iso);
-
-#define EPOCH_MICROSECONDS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 bool
 iso_timestamp_timestamptz(const char *text, size_t len, pg_tz *zone, TimestampTz *value)
@@ -102,19 +104,6 @@ iso_timestamp_local(TimestampTz instant, pg_tz *zone, Timestamp *value)
 		   tm2timestamp(&tm, fsec, NULL, value) == 0;
 }
 
-static inline bool
-is_digit(char c)
-{
-	return (unsigned char) (c - '0') < 10;
-}
-
-/* Two digits as a number, or 100. */
-static inline int
-two(const char *s)
-{
-	return is_digit(s[0]) && is_digit(s[1]) ? (s[0] - '0') * 10 + (s[1] - '0') : 100;
-}
-
 static bool
 parse(const char *text, size_t len, IsoTime *iso)
 {
@@ -153,6 +142,19 @@ parse_date(const char *s, IsoTime *iso)
 	iso->year = century * 100 + year;
 	return iso->year > 0 && iso->month >= 1 && iso->month <= MONTHS_PER_YEAR && iso->day >= 1 &&
 		   iso->day <= day_tab[isleap(iso->year)][iso->month - 1];
+}
+
+/* Two digits as a number, or 100. */
+static inline int
+two(const char *s)
+{
+	return is_digit(s[0]) && is_digit(s[1]) ? (s[0] - '0') * 10 + (s[1] - '0') : 100;
+}
+
+static inline bool
+is_digit(char c)
+{
+	return (unsigned char) (c - '0') < 10;
 }
 
 /*

@@ -38,10 +38,104 @@
 #include "utils/rel.h"
 #include "utils/typcache.h"
 
-static void
-refuse(const char *message, const char *hint)
+static void locate_error(void *sql);
+static Query *parse(const char *sql);
+static void refuse_statement(void);
+static void refuse(const char *message, const char *hint);
+static void normalise(Query *query);
+static bool system_column_walker(Node *node, void *context);
+static void collect_groups(ViewDef *def, const Stream *stream);
+static void add_group(ViewDef *def, Node *expr);
+static bool column_walker(Node *node, ViewDef *def);
+static int add_key(ViewDef *def, Node *expr, const char *column, bool grouped);
+static void check_key_type(const KeyDef *key);
+static void compute_early(ViewDef *def);
+static NullTest *null_test(Node *expr, NullTestType type);
+static Node *over_windows(Node *expr);
+static Node *pane_known(Node *pane);
+static void check_key_types(const ViewDef *def);
+static void check_event_time(const ViewDef *def, const Stream *stream);
+static bool ungrouped_walker(Node *node, ViewDef *def);
+static bool aggregate_walker(Node *node, ViewDef *def);
+static int add_state(ViewDef *def, const StateDef *state);
+static int add_session_state(ViewDef *def, const char *aggregate);
+static void leave_out_timeless(ViewDef *def, const Stream *stream);
+static void drop_own_entries(Query *query, Oid view);
+
+Query *
+analyse_parse(const char *sql)
 {
-	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", message), errhint("%s", hint)));
+	ErrorContextCallback context = {error_context_stack, locate_error, unconstify(char *, sql)};
+	Query *query;
+
+	error_context_stack = &context;
+	query = parse(sql);
+	error_context_stack = context.previous;
+	return query;
+}
+
+ViewDef *
+analyse_query(const Query *original)
+{
+	ViewDef *def = palloc0(sizeof(ViewDef));
+	Stream *stream;
+	ListCell *lc;
+
+	def->query = copyObject(unconstify(Query *, original));
+	query_check(def->query);
+	/* after the shape: an ORDER BY or the clauses above are named before the stream is looked at */
+	if (def->query->sortClause != NIL)
+		refuse("ORDER BY is not supported in a hybrid view", "Use it in a query on the hybrid view.");
+	def->stream = query_find_stream(def->query, &def->varno);
+	def->joined = query_is_joined(def->query);
+	normalise(def->query);
+	if (system_column_walker((Node *) def->query->targetList, NULL) ||
+		system_column_walker((Node *) def->query->jointree, NULL) ||
+		system_column_walker(def->query->havingQual, NULL))
+		refuse("system columns and whole rows are not supported in a hybrid view",
+			   "Name the stream's columns.");
+	stream = stream_open(def->stream);
+	collect_groups(def, stream);
+	check_key_types(def);
+	check_event_time(def, stream);
+	foreach (lc, def->query->targetList)
+		(void) ungrouped_walker((Node *) lfirst_node(TargetEntry, lc)->expr, def);
+	(void) ungrouped_walker(def->query->havingQual, def);
+	(void) aggregate_walker((Node *) def->query->targetList, def);
+	(void) aggregate_walker(def->query->havingQual, def);
+	def->session_first = def->session_last = -1;
+	if (def->has_window && def->window.kind == WINDOW_SESSION)
+	{
+		def->session_first = add_session_state(def, "min");
+		def->session_last = add_session_state(def, "max");
+		leave_out_timeless(def, stream);
+	}
+	return def;
+}
+
+ViewDef *
+analyse_stored(int32 view_id, Oid owner)
+{
+	Oid relid = view_relations_query(view_id);
+	Relation rel;
+	Query *query;
+	ViewDef *def;
+	Oid user;
+	int sec_context;
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the query of hybrid view %d is gone", view_id)));
+	rel = relation_open(relid, AccessShareLock);
+	query = copyObject(get_view_query(rel));
+	drop_own_entries(query, relid);
+	/* whatever constant folding calls is called as the one who wrote it */
+	GetUserIdAndSecContext(&user, &sec_context);
+	SetUserIdAndSecContext(owner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	def = analyse_query(query);
+	SetUserIdAndSecContext(user, sec_context);
+	relation_close(rel, NoLock);
+	return def;
 }
 
 /* An error's place is one in this query, not in the statement that calls us. */
@@ -58,14 +152,6 @@ locate_error(void *sql)
 	}
 }
 
-static void
-refuse_statement(void)
-{
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("the query of a hybrid view must be one SELECT"),
-					errhint("For example: SELECT user_id, count(*) FROM events GROUP BY user_id.")));
-}
-
 static Query *
 parse(const char *sql)
 {
@@ -80,63 +166,63 @@ parse(const char *sql)
 	return query;
 }
 
-Query *
-analyse_parse(const char *sql)
+static void
+refuse_statement(void)
 {
-	ErrorContextCallback context = {error_context_stack, locate_error, unconstify(char *, sql)};
-	Query *query;
-
-	error_context_stack = &context;
-	query = parse(sql);
-	error_context_stack = context.previous;
-	return query;
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("the query of a hybrid view must be one SELECT"),
+					errhint("For example: SELECT user_id, count(*) FROM events GROUP BY user_id.")));
 }
-
-/* ---- keys ---- */
 
 static void
-check_key_type(const KeyDef *key)
+refuse(const char *message, const char *hint)
 {
-	TypeCacheEntry *type = lookup_type_cache(key->type, TYPECACHE_EQ_OPR);
-
-	if (!OidIsValid(type->eq_opr) || type->typtype == TYPTYPE_PSEUDO)
-		refuse(psprintf("type %s cannot be a grouping key of a hybrid view", format_type_be(key->type)),
-			   "Cast the key to a type that can be compared, for example text.");
-	if (OidIsValid(key->collation) && !get_collation_isdeterministic(key->collation))
-		refuse("a grouping key with a nondeterministic collation is not supported in a hybrid view",
-			   "Give the key a deterministic collation, for example COLLATE \"C\".");
+	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", message), errhint("%s", hint)));
 }
 
-/* Store an expression as a key; its index. */
-static int
-add_key(ViewDef *def, Node *expr, const char *column, bool grouped)
+/* One spelling for everything: no columns of joins, windows written out, DISTINCT as the GROUP BY that it is. */
+static void
+normalise(Query *query)
 {
-	KeyDef *key = &def->keys[def->nkeys];
-
-	key->expr = expr;
-	key->column = column;
-	key->type = exprType(expr);
-	key->typmod = exprTypmod(expr);
-	key->collation = exprCollation(expr);
-	key->grouped = grouped;
-	check_key_type(key);
-	/* a type that can be hashed alone is looked up by the other keys */
-	key->indexed = OidIsValid(lookup_type_cache(key->type, TYPECACHE_LT_OPR)->lt_opr) &&
-				   (strcmp(column, "pane") == 0 || def->nkeys - (def->pane >= 0) < ANALYSE_INDEXED_KEYS);
-	return def->nkeys++;
+	query->targetList = (List *) compat_flatten_join_alias_vars(query, (Node *) query->targetList);
+	query->havingQual = compat_flatten_join_alias_vars(query, query->havingQual);
+	query->jointree = (FromExpr *) compat_flatten_join_alias_vars(query, (Node *) query->jointree);
+	query->targetList = (List *) window_normalise((Node *) query->targetList);
+	query->havingQual = window_normalise(query->havingQual);
+	if (query->distinctClause != NIL)
+		query->groupClause = query->distinctClause;
+	query->distinctClause = NIL;
 }
 
-/* Whether an expression has columns in it outside of calls of the view's window. */
 static bool
-column_walker(Node *node, ViewDef *def)
+system_column_walker(Node *node, void *context)
 {
-	WindowEdge edge;
-
 	if (node == NULL)
 		return false;
-	if (def != NULL && window_edge(&def->window, node, &edge))
-		return false;
-	return IsA(node, Var) || expression_tree_walker(node, column_walker, def);
+	if (IsA(node, Var) && ((Var *) node)->varattno <= 0)
+		return true;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, system_column_walker, context, 0);
+	return expression_tree_walker(node, system_column_walker, context);
+}
+
+static void
+collect_groups(ViewDef *def, const Stream *stream)
+{
+	int n = list_length(def->query->groupClause);
+	List *exprs = get_sortgrouplist_exprs(def->query->groupClause, def->query->targetList);
+	ListCell *lc;
+
+	def->keys = palloc0((n + 1) * sizeof(KeyDef));
+	def->groups = palloc0((n + 1) * sizeof(GroupDef));
+	def->pane = -1;
+	def->has_window = window_find(&def->window, exprs, def->varno, stream->event_time);
+	foreach (lc, exprs)
+		add_group(def, lfirst(lc));
+	if (def->has_window && def->pane < 0)
+		def->pane = add_key(def, def->window.pane, "pane", false);
+	if (def->has_window)
+		compute_early(def);
 }
 
 static void
@@ -165,6 +251,85 @@ add_group(ViewDef *def, Node *expr)
 	if (group->key >= 0)
 		group->column = def->keys[group->key].column;
 	def->ngroups++;
+}
+
+/* Whether an expression has columns in it outside of calls of the view's window. */
+static bool
+column_walker(Node *node, ViewDef *def)
+{
+	WindowEdge edge;
+
+	if (node == NULL)
+		return false;
+	if (def != NULL && window_edge(&def->window, node, &edge))
+		return false;
+	return IsA(node, Var) || expression_tree_walker(node, column_walker, def);
+}
+
+/* Store an expression as a key; its index. */
+static int
+add_key(ViewDef *def, Node *expr, const char *column, bool grouped)
+{
+	KeyDef *key = &def->keys[def->nkeys];
+
+	key->expr = expr;
+	key->column = column;
+	key->type = exprType(expr);
+	key->typmod = exprTypmod(expr);
+	key->collation = exprCollation(expr);
+	key->grouped = grouped;
+	check_key_type(key);
+	/* a type that can be hashed alone is looked up by the other keys */
+	key->indexed = OidIsValid(lookup_type_cache(key->type, TYPECACHE_LT_OPR)->lt_opr) &&
+				   (strcmp(column, "pane") == 0 || def->nkeys - (def->pane >= 0) < ANALYSE_INDEXED_KEYS);
+	return def->nkeys++;
+}
+
+static void
+check_key_type(const KeyDef *key)
+{
+	TypeCacheEntry *type = lookup_type_cache(key->type, TYPECACHE_EQ_OPR);
+
+	if (!OidIsValid(type->eq_opr) || type->typtype == TYPTYPE_PSEUDO)
+		refuse(psprintf("type %s cannot be a grouping key of a hybrid view", format_type_be(key->type)),
+			   "Cast the key to a type that can be compared, for example text.");
+	if (OidIsValid(key->collation) && !get_collation_isdeterministic(key->collation))
+		refuse("a grouping key with a nondeterministic collation is not supported in a hybrid view",
+			   "Give the key a deterministic collation, for example COLLATE \"C\".");
+}
+
+/*
+ * A key that follows from a window of several panes is computed when the view is read. Where that would raise, it
+ * raises on the event already, as any other key does: the pane is computed together with it, the first time that
+ * an event of it comes. (Not for sessions: from when to when they last is not to be seen from an event.)
+ */
+static void
+compute_early(ViewDef *def)
+{
+	KeyDef *pane = &def->keys[def->pane];
+	WindowEdge edge;
+
+	if (def->window.kind == WINDOW_SESSION)
+		return;
+	for (int i = 0; i < def->ngroups; i++)
+	{
+		Node *expr = def->groups[i].expr;
+		Node *computed;
+		CaseExpr *both;
+		CaseWhen *when;
+
+		if (def->groups[i].key >= 0 || window_edge(&def->window, expr, &edge))
+			continue;
+		computed = (Node *) null_test(over_windows(expr), IS_NOT_NULL);
+		when = makeNode(CaseWhen);
+		when->expr = makeBoolExpr(OR_EXPR, list_make2(pane_known(def->window.pane), computed), -1);
+		when->result = (Expr *) pane->expr;
+		both = makeNode(CaseExpr);
+		both->casetype = pane->type;
+		both->args = list_make1(when);
+		both->defresult = (Expr *) makeNullConst(pane->type, -1, InvalidOid);
+		pane->expr = (Node *) both;
+	}
 }
 
 static NullTest *
@@ -209,57 +374,43 @@ pane_known(Node *pane)
 								 COERCE_EXPLICIT_CALL);
 }
 
-/*
- * A key that follows from a window of several panes is computed when the view is read. Where that would raise, it
- * raises on the event already, as any other key does: the pane is computed together with it, the first time that
- * an event of it comes. (Not for sessions: from when to when they last is not to be seen from an event.)
- */
+/* All keys must be such as can be hashed, or all such as can be sorted; sessions are found by sorting. */
 static void
-compute_early(ViewDef *def)
+check_key_types(const ViewDef *def)
 {
-	KeyDef *pane = &def->keys[def->pane];
-	WindowEdge edge;
+	const KeyDef *unhashed = NULL;
+	const KeyDef *unsorted = NULL;
 
-	if (def->window.kind == WINDOW_SESSION)
-		return;
-	for (int i = 0; i < def->ngroups; i++)
+	for (int i = 0; i < def->nkeys; i++)
 	{
-		Node *expr = def->groups[i].expr;
-		Node *computed;
-		CaseExpr *both;
-		CaseWhen *when;
+		TypeCacheEntry *type = lookup_type_cache(def->keys[i].type, TYPECACHE_LT_OPR | TYPECACHE_HASH_PROC);
 
-		if (def->groups[i].key >= 0 || window_edge(&def->window, expr, &edge))
-			continue;
-		computed = (Node *) null_test(over_windows(expr), IS_NOT_NULL);
-		when = makeNode(CaseWhen);
-		when->expr = makeBoolExpr(OR_EXPR, list_make2(pane_known(def->window.pane), computed), -1);
-		when->result = (Expr *) pane->expr;
-		both = makeNode(CaseExpr);
-		both->casetype = pane->type;
-		both->args = list_make1(when);
-		both->defresult = (Expr *) makeNullConst(pane->type, -1, InvalidOid);
-		pane->expr = (Node *) both;
+		if (!OidIsValid(type->hash_proc))
+			unhashed = &def->keys[i];
+		if (!OidIsValid(type->lt_opr))
+			unsorted = &def->keys[i];
 	}
+	if (unsorted != NULL && unhashed != NULL)
+		refuse(psprintf("types %s and %s cannot be grouping keys of one query",
+						format_type_be(unsorted->type), format_type_be(unhashed->type)),
+			   "One can only be hashed, the other only sorted: cast one of them, for example to text.");
+	if (unsorted != NULL && def->has_window && def->window.kind == WINDOW_SESSION)
+		refuse(psprintf("type %s cannot be a grouping key beside a session window",
+						format_type_be(unsorted->type)),
+			   "Cast the key to a type that can be sorted, for example text.");
 }
 
 static void
-collect_groups(ViewDef *def, const Stream *stream)
+check_event_time(const ViewDef *def, const Stream *stream)
 {
-	int n = list_length(def->query->groupClause);
-	List *exprs = get_sortgrouplist_exprs(def->query->groupClause, def->query->targetList);
-	ListCell *lc;
-
-	def->keys = palloc0((n + 1) * sizeof(KeyDef));
-	def->groups = palloc0((n + 1) * sizeof(GroupDef));
-	def->pane = -1;
-	def->has_window = window_find(&def->window, exprs, def->varno, stream->event_time);
-	foreach (lc, exprs)
-		add_group(def, lfirst(lc));
-	if (def->has_window && def->pane < 0)
-		def->pane = add_key(def, def->window.pane, "pane", false);
-	if (def->has_window)
-		compute_early(def);
+	if (def->has_window && stream->event_time == 0)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("stream \"%s\" has no event time, which a window needs", stream->name),
+			 errhint(
+				 "ALTER FOREIGN TABLE %s OPTIONS (ADD event_time '…') names the column of the event time.",
+				 quote_qualified_identifier(stream->schema, stream->name))));
 }
 
 /*
@@ -282,22 +433,6 @@ ungrouped_walker(Node *node, ViewDef *def)
 		refuse("a column that is not in GROUP BY is not supported in a hybrid view",
 			   "Name the column in GROUP BY, also where a primary key determines it.");
 	return expression_tree_walker(node, ungrouped_walker, def);
-}
-
-/* ---- aggregates ---- */
-
-static int
-add_state(ViewDef *def, const StateDef *state)
-{
-	for (int i = 0; i < def->nstates; i++)
-	{
-		if (equal(def->states[i].aggref, state->aggref))
-			return i;
-	}
-	def->states =
-		def->states ? repalloc(def->states, (def->nstates + 1) * sizeof(StateDef)) : palloc(sizeof(StateDef));
-	def->states[def->nstates] = *state;
-	return def->nstates++;
 }
 
 static bool
@@ -330,30 +465,18 @@ aggregate_walker(Node *node, ViewDef *def)
 	return false;
 }
 
-/* All keys must be such as can be hashed, or all such as can be sorted; sessions are found by sorting. */
-static void
-check_key_types(const ViewDef *def)
+static int
+add_state(ViewDef *def, const StateDef *state)
 {
-	const KeyDef *unhashed = NULL;
-	const KeyDef *unsorted = NULL;
-
-	for (int i = 0; i < def->nkeys; i++)
+	for (int i = 0; i < def->nstates; i++)
 	{
-		TypeCacheEntry *type = lookup_type_cache(def->keys[i].type, TYPECACHE_LT_OPR | TYPECACHE_HASH_PROC);
-
-		if (!OidIsValid(type->hash_proc))
-			unhashed = &def->keys[i];
-		if (!OidIsValid(type->lt_opr))
-			unsorted = &def->keys[i];
+		if (equal(def->states[i].aggref, state->aggref))
+			return i;
 	}
-	if (unsorted != NULL && unhashed != NULL)
-		refuse(psprintf("types %s and %s cannot be grouping keys of one query",
-						format_type_be(unsorted->type), format_type_be(unhashed->type)),
-			   "One can only be hashed, the other only sorted: cast one of them, for example to text.");
-	if (unsorted != NULL && def->has_window && def->window.kind == WINDOW_SESSION)
-		refuse(psprintf("type %s cannot be a grouping key beside a session window",
-						format_type_be(unsorted->type)),
-			   "Cast the key to a type that can be sorted, for example text.");
+	def->states =
+		def->states ? repalloc(def->states, (def->nstates + 1) * sizeof(StateDef)) : palloc(sizeof(StateDef));
+	def->states[def->nstates] = *state;
+	return def->nstates++;
 }
 
 /* The state that keeps the least or greatest time of a session's events. */
@@ -381,47 +504,6 @@ add_session_state(ViewDef *def, const char *aggregate)
 	return add_state(def, &parts[0]);
 }
 
-/* ---- the whole ---- */
-
-static bool
-system_column_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Var) && ((Var *) node)->varattno <= 0)
-		return true;
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, system_column_walker, context, 0);
-	return expression_tree_walker(node, system_column_walker, context);
-}
-
-/* One spelling for everything: no columns of joins, windows written out, DISTINCT as the GROUP BY that it is. */
-static void
-normalise(Query *query)
-{
-	query->targetList = (List *) compat_flatten_join_alias_vars(query, (Node *) query->targetList);
-	query->havingQual = compat_flatten_join_alias_vars(query, query->havingQual);
-	query->jointree = (FromExpr *) compat_flatten_join_alias_vars(query, (Node *) query->jointree);
-	query->targetList = (List *) window_normalise((Node *) query->targetList);
-	query->havingQual = window_normalise(query->havingQual);
-	if (query->distinctClause != NIL)
-		query->groupClause = query->distinctClause;
-	query->distinctClause = NIL;
-}
-
-static void
-check_event_time(const ViewDef *def, const Stream *stream)
-{
-	if (def->has_window && stream->event_time == 0)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("stream \"%s\" has no event time, which a window needs", stream->name),
-			 errhint(
-				 "ALTER FOREIGN TABLE %s OPTIONS (ADD event_time '…') names the column of the event time.",
-				 quote_qualified_identifier(stream->schema, stream->name))));
-}
-
 /*
  * An event without a time is in no session, whatever else is to be said of it. The stream's own event time is
  * never missing, and needs no condition that would keep views from sharing a fold.
@@ -439,45 +521,6 @@ leave_out_timeless(ViewDef *def, const Stream *stream)
 	from->quals = from->quals ? (Node *) make_andclause(list_make2(from->quals, test)) : (Node *) test;
 }
 
-ViewDef *
-analyse_query(const Query *original)
-{
-	ViewDef *def = palloc0(sizeof(ViewDef));
-	Stream *stream;
-	ListCell *lc;
-
-	def->query = copyObject(unconstify(Query *, original));
-	query_check(def->query);
-	/* after the shape: an ORDER BY or the clauses above are named before the stream is looked at */
-	if (def->query->sortClause != NIL)
-		refuse("ORDER BY is not supported in a hybrid view", "Use it in a query on the hybrid view.");
-	def->stream = query_find_stream(def->query, &def->varno);
-	def->joined = query_is_joined(def->query);
-	normalise(def->query);
-	if (system_column_walker((Node *) def->query->targetList, NULL) ||
-		system_column_walker((Node *) def->query->jointree, NULL) ||
-		system_column_walker(def->query->havingQual, NULL))
-		refuse("system columns and whole rows are not supported in a hybrid view",
-			   "Name the stream's columns.");
-	stream = stream_open(def->stream);
-	collect_groups(def, stream);
-	check_key_types(def);
-	check_event_time(def, stream);
-	foreach (lc, def->query->targetList)
-		(void) ungrouped_walker((Node *) lfirst_node(TargetEntry, lc)->expr, def);
-	(void) ungrouped_walker(def->query->havingQual, def);
-	(void) aggregate_walker((Node *) def->query->targetList, def);
-	(void) aggregate_walker(def->query->havingQual, def);
-	def->session_first = def->session_last = -1;
-	if (def->has_window && def->window.kind == WINDOW_SESSION)
-	{
-		def->session_first = add_session_state(def, "min");
-		def->session_last = add_session_state(def, "max");
-		leave_out_timeless(def, stream);
-	}
-	return def;
-}
-
 /* Before version 16 the range table of a view's query begins with two entries for the view itself. */
 static void
 drop_own_entries(Query *query, Oid view)
@@ -488,29 +531,4 @@ drop_own_entries(Query *query, Oid view)
 		n++;
 	query->rtable = list_copy_tail(query->rtable, n);
 	OffsetVarNodes((Node *) query, -n, 0);
-}
-
-ViewDef *
-analyse_stored(int32 view_id, Oid owner)
-{
-	Oid relid = view_relations_query(view_id);
-	Relation rel;
-	Query *query;
-	ViewDef *def;
-	Oid user;
-	int sec_context;
-
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the query of hybrid view %d is gone", view_id)));
-	rel = relation_open(relid, AccessShareLock);
-	query = copyObject(get_view_query(rel));
-	drop_own_entries(query, relid);
-	/* whatever constant folding calls is called as the one who wrote it */
-	GetUserIdAndSecContext(&user, &sec_context);
-	SetUserIdAndSecContext(owner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	def = analyse_query(query);
-	SetUserIdAndSecContext(user, sec_context);
-	relation_close(rel, NoLock);
-	return def;
 }

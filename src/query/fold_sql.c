@@ -17,51 +17,10 @@
 #include "query/print_sql.h"
 #include "stream/stream.h"
 
-/* Find an expression among the columns, or add it. */
-static int
-column_of(List **columns, Node *expr)
-{
-	ListCell *lc;
-
-	foreach (lc, *columns)
-	{
-		if (equal(lfirst(lc), expr))
-			return foreach_current_index(lc);
-	}
-	*columns = lappend(*columns, expr);
-	return list_length(*columns) - 1;
-}
-
-/*
- * An aggregate's argument, which PostgreSQL does not look at where the filter is not true: sum(a / b) FILTER (WHERE
- * b <> 0) divides by nothing else.
- */
-static Node *
-filtered_argument(Node *arg, Expr *filter)
-{
-	CaseExpr *guarded;
-	CaseWhen *when;
-
-	if (filter == NULL || IsA(arg, Var) || IsA(arg, Const))
-		return arg;
-	when = makeNode(CaseWhen);
-	when->expr = filter;
-	when->result = (Expr *) arg;
-	guarded = makeNode(CaseExpr);
-	guarded->casetype = exprType(arg);
-	guarded->casecollid = exprCollation(arg);
-	guarded->args = list_make1(when);
-	guarded->defresult = (Expr *) makeNullConst(guarded->casetype, exprTypmod(arg), guarded->casecollid);
-	return (Node *) guarded;
-}
-
-/* Whether an argument is this part of the event's position: the query has no such column, the fold fills it in. */
-static bool
-is_position(const ViewDef *def, const Node *arg, AttrNumber attnum)
-{
-	return IsA(arg, Var) && ((const Var *) arg)->varno == def->varno &&
-		   ((const Var *) arg)->varattno == attnum;
-}
+static int column_of(List **columns, Node *expr);
+static bool is_position(const ViewDef *def, const Node *arg, AttrNumber attnum);
+static Node *filtered_argument(Node *arg, Expr *filter);
+static Node *row_tid(const ViewDef *def);
 
 List *
 sql_fold_columns(const ViewDef *def, FoldState **states)
@@ -95,13 +54,6 @@ sql_fold_columns(const ViewDef *def, FoldState **states)
 	return columns;
 }
 
-/* An event of the micro-batch, as its scan numbers it. */
-static Node *
-row_tid(const ViewDef *def)
-{
-	return (Node *) makeVar(def->varno, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0);
-}
-
 char *
 sql_fold(const ViewDef *def, FoldState **states)
 {
@@ -111,4 +63,57 @@ sql_fold(const ViewDef *def, FoldState **states)
 	if (def->joined)
 		columns = lappend(columns, row_tid(def));
 	return sql_print(sql_select(def, columns));
+}
+
+/* Find an expression among the columns, or add it. */
+static int
+column_of(List **columns, Node *expr)
+{
+	ListCell *lc;
+
+	foreach (lc, *columns)
+	{
+		if (equal(lfirst(lc), expr))
+			return foreach_current_index(lc);
+	}
+	*columns = lappend(*columns, expr);
+	return list_length(*columns) - 1;
+}
+
+/* Whether an argument is this part of the event's position: the query has no such column, the fold fills it in. */
+static bool
+is_position(const ViewDef *def, const Node *arg, AttrNumber attnum)
+{
+	return IsA(arg, Var) && ((const Var *) arg)->varno == def->varno &&
+		   ((const Var *) arg)->varattno == attnum;
+}
+
+/*
+ * An aggregate's argument, which PostgreSQL does not look at where the filter is not true: sum(a / b) FILTER (WHERE
+ * b <> 0) divides by nothing else.
+ */
+static Node *
+filtered_argument(Node *arg, Expr *filter)
+{
+	CaseExpr *guarded;
+	CaseWhen *when;
+
+	if (filter == NULL || IsA(arg, Var) || IsA(arg, Const))
+		return arg;
+	when = makeNode(CaseWhen);
+	when->expr = filter;
+	when->result = (Expr *) arg;
+	guarded = makeNode(CaseExpr);
+	guarded->casetype = exprType(arg);
+	guarded->casecollid = exprCollation(arg);
+	guarded->args = list_make1(when);
+	guarded->defresult = (Expr *) makeNullConst(guarded->casetype, exprTypmod(arg), guarded->casecollid);
+	return (Node *) guarded;
+}
+
+/* An event of the micro-batch, as its scan numbers it. */
+static Node *
+row_tid(const ViewDef *def)
+{
+	return (Node *) makeVar(def->varno, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0);
 }

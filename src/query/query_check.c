@@ -19,187 +19,32 @@
 #include "utils/lsyscache.h"
 #include "window/query_window.h"
 
-static void
-refuse(const char *message, const char *hint)
+typedef struct Found
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", message), hint ? errhint("%s", hint) : 0));
-}
+	const Query *query;
+	int varno; /* of the stream; 0: none yet */
+	int only;  /* place of any relation, for the message */
+} Found;
 
-/* Functions that read the clock, although they are called stable. */
-static bool
-is_clock_function(Oid funcid, void *context)
-{
-	switch (funcid)
-	{
-		case F_NOW:
-		case F_TRANSACTION_TIMESTAMP:
-		case F_STATEMENT_TIMESTAMP:
-		case F_AGE_TIMESTAMPTZ:
-		case F_AGE_TIMESTAMP:
-			return true;
-		default:
-			return func_volatile(funcid) == PROVOLATILE_VOLATILE;
-	}
-}
-
-static bool
-unrepeatable_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, SQLValueFunction))
-	{
-		SQLValueFunctionOp op = ((SQLValueFunction *) node)->op;
-
-		if (op <= SVFOP_LOCALTIMESTAMP_N)
-			return true;
-	}
-	if (check_functions_in_node(node, is_clock_function, NULL))
-		return true;
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, unrepeatable_walker, context, 0);
-	return expression_tree_walker(node, unrepeatable_walker, context);
-}
-
-static bool
-grouping_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return IsA(node, GroupingFunc) || expression_tree_walker(node, grouping_walker, context);
-}
-
-/* Set-returning functions, but those of windows, which stand for the windows of an event. */
-static bool
-set_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, FuncExpr) && ((FuncExpr *) node)->funcretset && !window_is_call(node))
-		return true;
-	if (IsA(node, OpExpr) && ((OpExpr *) node)->opretset)
-		return true;
-	return expression_tree_walker(node, set_walker, context);
-}
-
-static bool
-sublink_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return IsA(node, SubLink) || expression_tree_walker(node, sublink_walker, context);
-}
-
-/* In WHERE and ON: EXISTS and IN. */
-static bool
-condition_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, SubLink) && ((SubLink *) node)->subLinkType != EXISTS_SUBLINK &&
-		((SubLink *) node)->subLinkType != ANY_SUBLINK)
-		return true;
-	if (IsA(node, RangeTblRef))
-		return false;
-	return expression_tree_walker(node, condition_walker, context);
-}
-
-static void
-check_subqueries(const Query *query)
-{
-	if (sublink_walker((Node *) query->targetList, NULL) || sublink_walker(query->havingQual, NULL))
-		refuse("subqueries are not supported in the select list, aggregates or HAVING of a hybrid view",
-			   "Look a table up with LEFT JOIN, or filter with EXISTS or IN in WHERE.");
-	if (condition_walker((Node *) query->jointree, NULL))
-		refuse("a subquery that stands for a value is not supported in a hybrid view",
-			   "Look a table up with LEFT JOIN, or filter with EXISTS or IN in WHERE.");
-}
-
-/*
- * Windows of which an event can be in several, or that depend on other events, have a meaning in GROUP BY alone:
- * not in WHERE, in aggregates, or in FROM.
- */
-static bool
-misplaced_walker(Node *node, bool *inside)
-{
-	bool result;
-
-	if (node == NULL)
-		return false;
-	if (*inside && window_is_call(node) && window_is_assembled(node))
-		refuse(
-			psprintf("%s() has a meaning only in GROUP BY of a hybrid view",
-					 get_func_name(((FuncExpr *) node)->funcid)),
-			"Name the window in the select list and in GROUP BY; filter by it in a query on the hybrid view.");
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, misplaced_walker, inside, 0);
-	if (!IsA(node, Aggref))
-		return expression_tree_walker(node, misplaced_walker, inside);
-	*inside = true;
-	result = expression_tree_walker(node, misplaced_walker, inside);
-	*inside = false;
-	return result;
-}
-
-/* Rows locked at any level: neither layer could lock them. */
-static bool
-lock_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Query))
-		return ((Query *) node)->rowMarks != NIL ||
-			   query_tree_walker((Query *) node, lock_walker, context, 0);
-	return expression_tree_walker(node, lock_walker, context);
-}
-
-static bool
-sample_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, sample_walker, context, 0);
-	return IsA(node, TableSampleClause) || expression_tree_walker(node, sample_walker, context);
-}
-
-/* Whether the query groups by something that it does not select. */
-static bool
-hidden_group(const Query *query)
-{
-	ListCell *lc;
-
-	foreach (lc, query->targetList)
-	{
-		if (query->groupClause != NIL && lfirst_node(TargetEntry, lc)->resjunk)
-			return true;
-	}
-	return false;
-}
-
-static void
-check_windows(const Query *query)
-{
-	bool inside = false;
-	ListCell *lc;
-
-	(void) misplaced_walker((Node *) query->targetList, &inside);
-	(void) misplaced_walker(query->havingQual, &inside);
-	inside = true;
-	(void) misplaced_walker((Node *) query->jointree, &inside);
-	foreach (lc, query->rtable)
-	{
-		RangeTblEntry *rte = lfirst(lc);
-
-		inside = true;
-		if (rte->rtekind == RTE_FUNCTION)
-			(void) misplaced_walker((Node *) rte->functions, &inside);
-		inside = true;
-		if (rte->rtekind == RTE_SUBQUERY)
-			(void) misplaced_walker((Node *) rte->subquery, &inside);
-	}
-}
+static void check_windows(const Query *query);
+static bool misplaced_walker(Node *node, bool *inside);
+static void refuse(const char *message, const char *hint);
+static bool lock_walker(Node *node, void *context);
+static bool sample_walker(Node *node, void *context);
+static void check_subqueries(const Query *query);
+static bool sublink_walker(Node *node, void *context);
+static bool condition_walker(Node *node, void *context);
+static bool hidden_group(const Query *query);
+static bool grouping_walker(Node *node, void *context);
+static bool set_walker(Node *node, void *context);
+static bool unrepeatable_walker(Node *node, void *context);
+static bool is_clock_function(Oid funcid, void *context);
+static bool relation_walker(Node *node, List **relations);
+static void look_into(Found *found, Node *node, bool optional);
+static void look_at(Found *found, int varno, bool optional);
+static bool stream_walker(Node *node, void *context);
+static void refuse_streamless(const RangeTblEntry *rte);
+static void check_relations(const Query *query);
 
 void
 query_check(const Query *query)
@@ -249,43 +94,6 @@ query_check(const Query *query)
 			"Its result would depend on when it is computed; compare with the clock in a query on the view.");
 }
 
-/* ---- what it reads ---- */
-
-static bool
-stream_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, RangeTblEntry))
-	{
-		RangeTblEntry *rte = (RangeTblEntry *) node;
-
-		return rte->rtekind == RTE_RELATION && stream_is_stream(rte->relid);
-	}
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, stream_walker, context, QTW_EXAMINE_RTES_BEFORE);
-	return expression_tree_walker(node, stream_walker, context);
-}
-
-/* Every relation at any level must be an ordinary one, but for the stream itself. */
-static bool
-relation_walker(Node *node, List **relations)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, RangeTblEntry))
-	{
-		RangeTblEntry *rte = (RangeTblEntry *) node;
-
-		if (rte->rtekind == RTE_RELATION && !stream_is_stream(rte->relid))
-			*relations = list_append_unique_oid(*relations, rte->relid);
-		return false;
-	}
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, relation_walker, relations, QTW_EXAMINE_RTES_BEFORE);
-	return expression_tree_walker(node, relation_walker, relations);
-}
-
 List *
 query_relations(const Query *query)
 {
@@ -293,90 +101,6 @@ query_relations(const Query *query)
 
 	(void) relation_walker((Node *) unconstify(Query *, query), &relations);
 	return relations;
-}
-
-static void
-check_relations(const Query *query)
-{
-	List *relations = query_relations(query);
-	ListCell *lc;
-
-	foreach (lc, relations)
-	{
-		char relkind = get_rel_relkind(lfirst_oid(lc));
-
-		if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE &&
-			relkind != RELKIND_MATVIEW && relkind != RELKIND_FOREIGN_TABLE)
-			refuse(psprintf("\"%s\" is not a table, and cannot be joined in a hybrid view",
-							get_rel_name(lfirst_oid(lc))),
-				   "Join the tables that the view reads, or join in a query on the hybrid view.");
-		if (get_rel_persistence(lfirst_oid(lc)) == RELPERSISTENCE_TEMP)
-			refuse(psprintf("\"%s\" is a temporary table, and cannot be joined in a hybrid view",
-							get_rel_name(lfirst_oid(lc))),
-				   "Join a table that other sessions see, too.");
-	}
-}
-
-typedef struct Found
-{
-	const Query *query;
-	int varno; /* of the stream; 0: none yet */
-	int only;  /* place of any relation, for the message */
-} Found;
-
-static void
-look_at(Found *found, int varno, bool optional)
-{
-	RangeTblEntry *rte = rt_fetch(varno, found->query->rtable);
-
-	found->only = varno;
-	if (rte->rtekind == RTE_SUBQUERY && stream_walker((Node *) rte->subquery, NULL))
-		refuse("subqueries over streams are not supported in a hybrid view",
-			   "Name the stream itself in FROM.");
-	if (rte->rtekind != RTE_RELATION || !stream_is_stream(rte->relid))
-		return;
-	if (found->varno != 0)
-		refuse("joins of streams are not supported in a hybrid view",
-			   "Create one hybrid view for each stream, and join them in a query on top.");
-	if (optional)
-		refuse("a stream on the optional side of an outer join is not supported in a hybrid view",
-			   "Put the stream on the left of LEFT JOIN, or use an inner join.");
-	found->varno = varno;
-}
-
-static void
-look_into(Found *found, Node *node, bool optional)
-{
-	if (IsA(node, RangeTblRef))
-		look_at(found, ((RangeTblRef *) node)->rtindex, optional);
-	else
-	{
-		JoinExpr *join = castNode(JoinExpr, node);
-
-		if (join->jointype != JOIN_INNER && join->jointype != JOIN_LEFT)
-			refuse("right and full joins are not supported in a hybrid view",
-				   "Use an inner join, or a LEFT JOIN with the stream on the left.");
-		look_into(found, join->larg, optional);
-		look_into(found, join->rarg, optional || join->jointype == JOIN_LEFT);
-	}
-}
-
-/* rte: what the query reads instead, if it is anything by a name. */
-static void
-refuse_streamless(const RangeTblEntry *rte)
-{
-	bool named = rte != NULL && rte->rtekind == RTE_RELATION;
-	bool view = named && get_rel_relkind(rte->relid) == RELKIND_VIEW;
-
-	ereport(
-		ERROR,
-		(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-		 named ? errmsg("\"%s\" is not a stream", get_rel_name(rte->relid))
-			   : errmsg("a hybrid view reads a stream"),
-		 view
-			 ? errhint("Name a stream in FROM. On top of a hybrid view, an ordinary CREATE VIEW will do.")
-			 : errhint(
-				   "Name a stream in FROM: a foreign table of a server of the foreign data wrapper streambatch_kafka.")));
 }
 
 Oid
@@ -404,4 +128,298 @@ bool
 query_is_joined(const Query *query)
 {
 	return query->hasSubLinks || list_length(query->rtable) > 1;
+}
+
+static void
+check_windows(const Query *query)
+{
+	bool inside = false;
+	ListCell *lc;
+
+	(void) misplaced_walker((Node *) query->targetList, &inside);
+	(void) misplaced_walker(query->havingQual, &inside);
+	inside = true;
+	(void) misplaced_walker((Node *) query->jointree, &inside);
+	foreach (lc, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst(lc);
+
+		inside = true;
+		if (rte->rtekind == RTE_FUNCTION)
+			(void) misplaced_walker((Node *) rte->functions, &inside);
+		inside = true;
+		if (rte->rtekind == RTE_SUBQUERY)
+			(void) misplaced_walker((Node *) rte->subquery, &inside);
+	}
+}
+
+/*
+ * Windows of which an event can be in several, or that depend on other events, have a meaning in GROUP BY alone:
+ * not in WHERE, in aggregates, or in FROM.
+ */
+static bool
+misplaced_walker(Node *node, bool *inside)
+{
+	bool result;
+
+	if (node == NULL)
+		return false;
+	if (*inside && window_is_call(node) && window_is_assembled(node))
+		refuse(
+			psprintf("%s() has a meaning only in GROUP BY of a hybrid view",
+					 get_func_name(((FuncExpr *) node)->funcid)),
+			"Name the window in the select list and in GROUP BY; filter by it in a query on the hybrid view.");
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, misplaced_walker, inside, 0);
+	if (!IsA(node, Aggref))
+		return expression_tree_walker(node, misplaced_walker, inside);
+	*inside = true;
+	result = expression_tree_walker(node, misplaced_walker, inside);
+	*inside = false;
+	return result;
+}
+
+static void
+refuse(const char *message, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", message), hint ? errhint("%s", hint) : 0));
+}
+
+/* Rows locked at any level: neither layer could lock them. */
+static bool
+lock_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return ((Query *) node)->rowMarks != NIL ||
+			   query_tree_walker((Query *) node, lock_walker, context, 0);
+	return expression_tree_walker(node, lock_walker, context);
+}
+
+static bool
+sample_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, sample_walker, context, 0);
+	return IsA(node, TableSampleClause) || expression_tree_walker(node, sample_walker, context);
+}
+
+static void
+check_subqueries(const Query *query)
+{
+	if (sublink_walker((Node *) query->targetList, NULL) || sublink_walker(query->havingQual, NULL))
+		refuse("subqueries are not supported in the select list, aggregates or HAVING of a hybrid view",
+			   "Look a table up with LEFT JOIN, or filter with EXISTS or IN in WHERE.");
+	if (condition_walker((Node *) query->jointree, NULL))
+		refuse("a subquery that stands for a value is not supported in a hybrid view",
+			   "Look a table up with LEFT JOIN, or filter with EXISTS or IN in WHERE.");
+}
+
+static bool
+sublink_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, SubLink) || expression_tree_walker(node, sublink_walker, context);
+}
+
+/* In WHERE and ON: EXISTS and IN. */
+static bool
+condition_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SubLink) && ((SubLink *) node)->subLinkType != EXISTS_SUBLINK &&
+		((SubLink *) node)->subLinkType != ANY_SUBLINK)
+		return true;
+	if (IsA(node, RangeTblRef))
+		return false;
+	return expression_tree_walker(node, condition_walker, context);
+}
+
+/* Whether the query groups by something that it does not select. */
+static bool
+hidden_group(const Query *query)
+{
+	ListCell *lc;
+
+	foreach (lc, query->targetList)
+	{
+		if (query->groupClause != NIL && lfirst_node(TargetEntry, lc)->resjunk)
+			return true;
+	}
+	return false;
+}
+
+static bool
+grouping_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, GroupingFunc) || expression_tree_walker(node, grouping_walker, context);
+}
+
+/* Set-returning functions, but those of windows, which stand for the windows of an event. */
+static bool
+set_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncExpr) && ((FuncExpr *) node)->funcretset && !window_is_call(node))
+		return true;
+	if (IsA(node, OpExpr) && ((OpExpr *) node)->opretset)
+		return true;
+	return expression_tree_walker(node, set_walker, context);
+}
+
+static bool
+unrepeatable_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SQLValueFunction))
+	{
+		SQLValueFunctionOp op = ((SQLValueFunction *) node)->op;
+
+		if (op <= SVFOP_LOCALTIMESTAMP_N)
+			return true;
+	}
+	if (check_functions_in_node(node, is_clock_function, NULL))
+		return true;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, unrepeatable_walker, context, 0);
+	return expression_tree_walker(node, unrepeatable_walker, context);
+}
+
+/* Functions that read the clock, although they are called stable. */
+static bool
+is_clock_function(Oid funcid, void *context)
+{
+	switch (funcid)
+	{
+		case F_NOW:
+		case F_TRANSACTION_TIMESTAMP:
+		case F_STATEMENT_TIMESTAMP:
+		case F_AGE_TIMESTAMPTZ:
+		case F_AGE_TIMESTAMP:
+			return true;
+		default:
+			return func_volatile(funcid) == PROVOLATILE_VOLATILE;
+	}
+}
+
+/* Every relation at any level must be an ordinary one, but for the stream itself. */
+static bool
+relation_walker(Node *node, List **relations)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		if (rte->rtekind == RTE_RELATION && !stream_is_stream(rte->relid))
+			*relations = list_append_unique_oid(*relations, rte->relid);
+		return false;
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, relation_walker, relations, QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, relation_walker, relations);
+}
+
+static void
+look_into(Found *found, Node *node, bool optional)
+{
+	if (IsA(node, RangeTblRef))
+		look_at(found, ((RangeTblRef *) node)->rtindex, optional);
+	else
+	{
+		JoinExpr *join = castNode(JoinExpr, node);
+
+		if (join->jointype != JOIN_INNER && join->jointype != JOIN_LEFT)
+			refuse("right and full joins are not supported in a hybrid view",
+				   "Use an inner join, or a LEFT JOIN with the stream on the left.");
+		look_into(found, join->larg, optional);
+		look_into(found, join->rarg, optional || join->jointype == JOIN_LEFT);
+	}
+}
+
+static void
+look_at(Found *found, int varno, bool optional)
+{
+	RangeTblEntry *rte = rt_fetch(varno, found->query->rtable);
+
+	found->only = varno;
+	if (rte->rtekind == RTE_SUBQUERY && stream_walker((Node *) rte->subquery, NULL))
+		refuse("subqueries over streams are not supported in a hybrid view",
+			   "Name the stream itself in FROM.");
+	if (rte->rtekind != RTE_RELATION || !stream_is_stream(rte->relid))
+		return;
+	if (found->varno != 0)
+		refuse("joins of streams are not supported in a hybrid view",
+			   "Create one hybrid view for each stream, and join them in a query on top.");
+	if (optional)
+		refuse("a stream on the optional side of an outer join is not supported in a hybrid view",
+			   "Put the stream on the left of LEFT JOIN, or use an inner join.");
+	found->varno = varno;
+}
+
+static bool
+stream_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		return rte->rtekind == RTE_RELATION && stream_is_stream(rte->relid);
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, stream_walker, context, QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, stream_walker, context);
+}
+
+/* rte: what the query reads instead, if it is anything by a name. */
+static void
+refuse_streamless(const RangeTblEntry *rte)
+{
+	bool named = rte != NULL && rte->rtekind == RTE_RELATION;
+	bool view = named && get_rel_relkind(rte->relid) == RELKIND_VIEW;
+
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+		 named ? errmsg("\"%s\" is not a stream", get_rel_name(rte->relid))
+			   : errmsg("a hybrid view reads a stream"),
+		 view
+			 ? errhint("Name a stream in FROM. On top of a hybrid view, an ordinary CREATE VIEW will do.")
+			 : errhint(
+				   "Name a stream in FROM: a foreign table of a server of the foreign data wrapper streambatch_kafka.")));
+}
+
+static void
+check_relations(const Query *query)
+{
+	List *relations = query_relations(query);
+	ListCell *lc;
+
+	foreach (lc, relations)
+	{
+		char relkind = get_rel_relkind(lfirst_oid(lc));
+
+		if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE &&
+			relkind != RELKIND_MATVIEW && relkind != RELKIND_FOREIGN_TABLE)
+			refuse(psprintf("\"%s\" is not a table, and cannot be joined in a hybrid view",
+							get_rel_name(lfirst_oid(lc))),
+				   "Join the tables that the view reads, or join in a query on the hybrid view.");
+		if (get_rel_persistence(lfirst_oid(lc)) == RELPERSISTENCE_TEMP)
+			refuse(psprintf("\"%s\" is a temporary table, and cannot be joined in a hybrid view",
+							get_rel_name(lfirst_oid(lc))),
+				   "Join a table that other sessions see, too.");
+	}
 }

@@ -32,161 +32,16 @@
 #define SOURCE_PARTITION "_partition"
 #define SOURCE_OFFSET "_offset"
 
-/* An expression over the stream's columns alone. */
-static char *
-print(const ViewDef *def, Node *expr)
-{
-	Node *copy = copyObject(expr);
-
-	ChangeVarNodes(copy, def->varno, 1, 0);
-	return deparse_expression(copy, deparse_context_for("event", def->stream), true, false);
-}
-
-/* A parameter of a statement. */
-static Node *
-parameter(int number, Oid type)
-{
-	Param *param = makeNode(Param);
-
-	param->paramkind = PARAM_EXTERN;
-	param->paramid = number;
-	param->paramtype = type;
-	param->paramtypmod = -1;
-	param->location = -1;
-	return (Node *) param;
-}
-
-/* How many columns the stream had when the query was written. */
-static int
-ncolumns(const ViewDef *def)
-{
-	return list_length(rt_fetch(def->varno, def->query->rtable)->eref->colnames);
-}
-
-/* The names of these columns as they are now; empty for those that were dropped. */
-static List *
-column_names(const ViewDef *def)
-{
-	List *names = NIL;
-
-	for (AttrNumber attno = 1; attno <= ncolumns(def); attno++)
-	{
-		bool dropped = get_atttype(def->stream, attno) == InvalidOid;
-
-		names = lappend(names, makeString(dropped ? "" : get_attname(def->stream, attno, false)));
-	}
-	return names;
-}
-
-/* The stream's hidden columns become columns of the batch source, behind the others. */
-static Node *
-position_mutator(Node *node, const ViewDef *def)
-{
-	if (node == NULL)
-		return NULL;
-	if (IsA(node, Var) && ((Var *) node)->varno == def->varno &&
-		((Var *) node)->varattno >= STREAM_PARTITION_ATTNUM)
-	{
-		const Var *var = (const Var *) node;
-		AttrNumber attnum = ncolumns(def) + 1 + var->varattno - STREAM_PARTITION_ATTNUM;
-
-		return (Node *) makeVar(def->varno, attnum, var->vartype, -1, InvalidOid, 0);
-	}
-	return expression_tree_mutator(node, position_mutator, (void *) def);
-}
-
-/* SELECT of expressions as in the view's query, from the common table expression in place of the stream. */
-static char *
-select_from_source(const ViewDef *def, List *exprs)
-{
-	Query *query = sql_select(def, exprs);
-	RangeTblEntry *rte = rt_fetch(def->varno, query->rtable);
-
-	query->targetList = (List *) position_mutator((Node *) query->targetList, def);
-	rte->rtekind = RTE_CTE;
-	rte->relid = InvalidOid;
-	rte->ctename = SOURCE;
-	rte->eref->colnames = lappend(column_names(def), makeString(SOURCE_PARTITION));
-	rte->eref->colnames = lappend(rte->eref->colnames, makeString(SOURCE_OFFSET));
-	return sql_print(query);
-}
-
-/*
- * A time without end has the events of no time in it, too; the parameter being a constant, the planner drops
- * what does not apply.
- */
-static char *
-range_condition(const ViewDef *def, const char *time)
-{
-	return psprintf("(%s >= %s AND %s < %s OR $3 = 'infinity' AND %s IS NULL)", time,
-					window_from_instant_sql(&def->window, "$2"), time,
-					window_from_instant_sql(&def->window, "$3"), time);
-}
-
-/* What no more than the event's time tells of its pane: it is what an index can be asked for. */
-static char *
-near_condition(const ViewDef *def, const char *time)
-{
-	return psprintf("(%s >= %s - %s AND %s < %s + %s OR $3 = 'infinity')", time,
-					window_from_instant_sql(&def->window, "$2"), window_margin_sql(&def->window), time,
-					window_from_instant_sql(&def->window, "$3"), window_margin_sql(&def->window));
-}
-
-/*
- * WITH _event AS (the rows of the source in question). What may raise of the view's own must not see rows that
- * are left out, or lie behind the cut: OFFSET 0 keeps the planner from evaluating it on them.
- */
-static void
-append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut, PaneRange panes,
-			  bool mark)
-{
-	const char *first = NULL; /* of the panes, what cannot raise, */
-	const char *then = NULL;  /* and what may */
-	List *names = column_names(def);
-	ListCell *lc;
-	bool inner;
-
-	if (def->has_window && panes != PANES_ALL)
-	{
-		char *time = psprintf("(%s)", print(def, def->window.argument));
-		bool column = IsA(def->window.argument, Var);
-		bool by_pane = def->window.by_pane; /* it may begin behind an event of its own: only itself tells */
-		char *exact = range_condition(def, by_pane ? psprintf("(%s)", print(def, def->window.pane)) : time);
-
-		if (panes == PANES_OUTSIDE)
-			exact = psprintf("%s IS NOT TRUE", exact);
-		if (column && !by_pane)
-			first = exact;
-		else
-			then = exact;
-		if (column && by_pane && panes == PANES_WITHIN)
-			first = near_condition(def, time);
-	}
-	inner = source->leave_out || mark || then != NULL;
-	appendStringInfoString(buf, "WITH " SOURCE " AS NOT MATERIALIZED (SELECT ");
-	foreach (lc, names)
-	{
-		if (strVal(lfirst(lc))[0] != '\0')
-			appendStringInfo(buf, "event.%s, ", quote_identifier(strVal(lfirst(lc))));
-	}
-	appendStringInfo(buf, "event.%s AS " SOURCE_PARTITION ", event.%s AS " SOURCE_OFFSET, source->partition,
-					 source->offset);
-	appendStringInfo(buf, " FROM %s%s event WHERE (%s)", inner ? "(SELECT * FROM " : "", source->relation,
-					 cut);
-	if (first != NULL)
-		appendStringInfo(buf, " AND %s", first);
-	if (source->leave_out)
-		appendStringInfo(
-			buf,
-			" AND NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5)) AS d (p, o) "
-			"WHERE d.p = event.%s AND d.o = event.%s)",
-			source->partition, source->offset);
-	if (mark)
-		appendStringInfoString(buf, " AND $8");
-	if (inner)
-		appendStringInfo(buf, " OFFSET 0) event WHERE %s", then != NULL ? then : "true");
-	appendStringInfoString(buf, ") ");
-}
+static void append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut,
+						  PaneRange panes, bool mark);
+static List *column_names(const ViewDef *def);
+static int ncolumns(const ViewDef *def);
+static char *print(const ViewDef *def, Node *expr);
+static char *range_condition(const ViewDef *def, const char *time);
+static char *near_condition(const ViewDef *def, const char *time);
+static Node *parameter(int number, Oid type);
+static char *select_from_source(const ViewDef *def, List *exprs);
+static Node *position_mutator(Node *node, const ViewDef *def);
 
 char *
 sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream, const char *cut,
@@ -284,4 +139,160 @@ sql_changed_panes(const ViewDef *def, int32 id)
 	return psprintf(
 		"SELECT DISTINCT %s FROM streambatch_state.stream_%d WHERE epoch <= $6 AND pane < %s ORDER BY 1",
 		window_to_instant_sql(&def->window, "pane"), id, window_from_instant_sql(&def->window, "$3"));
+}
+
+/*
+ * WITH _event AS (the rows of the source in question). What may raise of the view's own must not see rows that
+ * are left out, or lie behind the cut: OFFSET 0 keeps the planner from evaluating it on them.
+ */
+static void
+append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut, PaneRange panes,
+			  bool mark)
+{
+	const char *first = NULL; /* of the panes, what cannot raise, */
+	const char *then = NULL;  /* and what may */
+	List *names = column_names(def);
+	ListCell *lc;
+	bool inner;
+
+	if (def->has_window && panes != PANES_ALL)
+	{
+		char *time = psprintf("(%s)", print(def, def->window.argument));
+		bool column = IsA(def->window.argument, Var);
+		bool by_pane = def->window.by_pane; /* it may begin behind an event of its own: only itself tells */
+		char *exact = range_condition(def, by_pane ? psprintf("(%s)", print(def, def->window.pane)) : time);
+
+		if (panes == PANES_OUTSIDE)
+			exact = psprintf("%s IS NOT TRUE", exact);
+		if (column && !by_pane)
+			first = exact;
+		else
+			then = exact;
+		if (column && by_pane && panes == PANES_WITHIN)
+			first = near_condition(def, time);
+	}
+	inner = source->leave_out || mark || then != NULL;
+	appendStringInfoString(buf, "WITH " SOURCE " AS NOT MATERIALIZED (SELECT ");
+	foreach (lc, names)
+	{
+		if (strVal(lfirst(lc))[0] != '\0')
+			appendStringInfo(buf, "event.%s, ", quote_identifier(strVal(lfirst(lc))));
+	}
+	appendStringInfo(buf, "event.%s AS " SOURCE_PARTITION ", event.%s AS " SOURCE_OFFSET, source->partition,
+					 source->offset);
+	appendStringInfo(buf, " FROM %s%s event WHERE (%s)", inner ? "(SELECT * FROM " : "", source->relation,
+					 cut);
+	if (first != NULL)
+		appendStringInfo(buf, " AND %s", first);
+	if (source->leave_out)
+		appendStringInfo(
+			buf,
+			" AND NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5)) AS d (p, o) "
+			"WHERE d.p = event.%s AND d.o = event.%s)",
+			source->partition, source->offset);
+	if (mark)
+		appendStringInfoString(buf, " AND $8");
+	if (inner)
+		appendStringInfo(buf, " OFFSET 0) event WHERE %s", then != NULL ? then : "true");
+	appendStringInfoString(buf, ") ");
+}
+
+/* The names of these columns as they are now; empty for those that were dropped. */
+static List *
+column_names(const ViewDef *def)
+{
+	List *names = NIL;
+
+	for (AttrNumber attno = 1; attno <= ncolumns(def); attno++)
+	{
+		bool dropped = get_atttype(def->stream, attno) == InvalidOid;
+
+		names = lappend(names, makeString(dropped ? "" : get_attname(def->stream, attno, false)));
+	}
+	return names;
+}
+
+/* How many columns the stream had when the query was written. */
+static int
+ncolumns(const ViewDef *def)
+{
+	return list_length(rt_fetch(def->varno, def->query->rtable)->eref->colnames);
+}
+
+/* An expression over the stream's columns alone. */
+static char *
+print(const ViewDef *def, Node *expr)
+{
+	Node *copy = copyObject(expr);
+
+	ChangeVarNodes(copy, def->varno, 1, 0);
+	return deparse_expression(copy, deparse_context_for("event", def->stream), true, false);
+}
+
+/*
+ * A time without end has the events of no time in it, too; the parameter being a constant, the planner drops
+ * what does not apply.
+ */
+static char *
+range_condition(const ViewDef *def, const char *time)
+{
+	return psprintf("(%s >= %s AND %s < %s OR $3 = 'infinity' AND %s IS NULL)", time,
+					window_from_instant_sql(&def->window, "$2"), time,
+					window_from_instant_sql(&def->window, "$3"), time);
+}
+
+/* What no more than the event's time tells of its pane: it is what an index can be asked for. */
+static char *
+near_condition(const ViewDef *def, const char *time)
+{
+	return psprintf("(%s >= %s - %s AND %s < %s + %s OR $3 = 'infinity')", time,
+					window_from_instant_sql(&def->window, "$2"), window_margin_sql(&def->window), time,
+					window_from_instant_sql(&def->window, "$3"), window_margin_sql(&def->window));
+}
+
+/* A parameter of a statement. */
+static Node *
+parameter(int number, Oid type)
+{
+	Param *param = makeNode(Param);
+
+	param->paramkind = PARAM_EXTERN;
+	param->paramid = number;
+	param->paramtype = type;
+	param->paramtypmod = -1;
+	param->location = -1;
+	return (Node *) param;
+}
+
+/* SELECT of expressions as in the view's query, from the common table expression in place of the stream. */
+static char *
+select_from_source(const ViewDef *def, List *exprs)
+{
+	Query *query = sql_select(def, exprs);
+	RangeTblEntry *rte = rt_fetch(def->varno, query->rtable);
+
+	query->targetList = (List *) position_mutator((Node *) query->targetList, def);
+	rte->rtekind = RTE_CTE;
+	rte->relid = InvalidOid;
+	rte->ctename = SOURCE;
+	rte->eref->colnames = lappend(column_names(def), makeString(SOURCE_PARTITION));
+	rte->eref->colnames = lappend(rte->eref->colnames, makeString(SOURCE_OFFSET));
+	return sql_print(query);
+}
+
+/* The stream's hidden columns become columns of the batch source, behind the others. */
+static Node *
+position_mutator(Node *node, const ViewDef *def)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var) && ((Var *) node)->varno == def->varno &&
+		((Var *) node)->varattno >= STREAM_PARTITION_ATTNUM)
+	{
+		const Var *var = (const Var *) node;
+		AttrNumber attnum = ncolumns(def) + 1 + var->varattno - STREAM_PARTITION_ATTNUM;
+
+		return (Node *) makeVar(def->varno, attnum, var->vartype, -1, InvalidOid, 0);
+	}
+	return expression_tree_mutator(node, position_mutator, (void *) def);
 }

@@ -20,218 +20,26 @@
 #include "utils/builtins.h"
 #include "utils/ruleutils.h"
 
-static Node *
-column(AttrNumber attno, Node *of)
-{
-	return (Node *) makeVar(1, attno, exprType(of), exprTypmod(of), exprCollation(of), 0);
-}
-
-/* Replaces what the query groups by, and aggregates, by columns of the merged view. */
-static Node *
-merged_mutator(Node *node, const ViewDef *def)
-{
-	if (node == NULL)
-		return NULL;
-	for (int i = 0; i < def->ngroups; i++)
-	{
-		if (equal(def->groups[i].expr, node))
-			return column(i + 1, node);
-	}
-	for (int i = 0; i < def->nresults; i++)
-	{
-		if (equal(def->results[i].aggref, node))
-			return column(def->ngroups + 1 + i, node);
-	}
-	return expression_tree_mutator(node, merged_mutator, (void *) def);
-}
-
-static char *
-print_merged(const ViewDef *def, Node *expr, const char *alias, Oid merged)
-{
-	return deparse_expression(merged_mutator(expr, def), deparse_context_for(alias, merged), true, false);
-}
-
-static bool
-aggregate_inside(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return IsA(node, Aggref) || expression_tree_walker(node, aggregate_inside, context);
-}
-
-/* The rows of both layers that this session is served; batch says of each which it is of. */
-static void
-append_union(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
-{
-	static const char *const layers[] = {"batch", "stream"};
-
-	appendStringInfoChar(buf, '(');
-	for (int layer = 0; layer < 2; layer++)
-	{
-		appendStringInfo(buf, "%sSELECT %s AS batch", layer > 0 ? " UNION ALL " : "",
-						 layer == 0 ? "true" : "false");
-		for (int i = 0; i < def->nkeys; i++)
-			appendStringInfo(buf, ", %s", def->keys[i].column);
-		for (int i = 0; i < def->nstates; i++)
-			appendStringInfo(buf, ", s%d", i + 1);
-		appendStringInfo(buf, " FROM streambatch_state.%s_%d", layers[layer], id);
-		if (as_served)
-			appendStringInfo(buf, " WHERE streambatch._serves('%s')", layers[layer]);
-	}
-	appendStringInfoString(buf, ") u");
-}
-
-/* Every window that a pane belongs to, side by side with its end; of no time, none. */
-static void
-append_windows(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
-{
-	appendStringInfo(buf, "SELECT u.*, %s AS window_start, %s AS window_end FROM ",
-					 window_call_sql(&def->window, WINDOW_START, "u.pane"),
-					 window_call_sql(&def->window, WINDOW_END, "u.pane"));
-	append_union(buf, def, id, as_served);
-}
-
-/*
- * Sessions: rows of panes, in the order of their first events, belong together as long as none begins later
- * than the gap after the latest event so far. All rows of one pane do, whatever their layer. An event without a
- * time is in no session.
- */
-static void
-append_sessions(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
-{
-	StringInfoData keys;
-	char *first = psprintf("s%d", def->session_first + 1);
-	char *last = psprintf("s%d", def->session_last + 1);
-	const char *gap = window_gap_sql(&def->window);
-
-	initStringInfo(&keys);
-	for (int i = 0; i < def->nkeys; i++)
-	{
-		if (i != def->pane)
-			appendStringInfo(&keys, "%su.%s", keys.len > 0 ? ", " : "PARTITION BY ", def->keys[i].column);
-	}
-	appendStringInfo(buf,
-					 "SELECT u.*, pg_catalog.min(u.%s) OVER (%s%su.island) AS window_start, "
-					 "pg_catalog.max(u.%s) OVER (%s%su.island) + %s AS window_end FROM (SELECT u.*, "
-					 "pg_catalog.sum(u.opens) OVER (%s ORDER BY u.%s) AS island FROM (SELECT u.*, "
-					 "CASE WHEN u.%s <= pg_catalog.max(u.%s) OVER (%s ORDER BY u.%s ROWS BETWEEN UNBOUNDED "
-					 "PRECEDING AND 1 PRECEDING) + %s THEN 0 ELSE 1 END AS opens FROM ",
-					 first, keys.data, keys.len > 0 ? ", " : "PARTITION BY ", last, keys.data,
-					 keys.len > 0 ? ", " : "PARTITION BY ", gap, keys.data, first, first, last, keys.data,
-					 first, gap);
-	append_union(buf, def, id, as_served);
-	appendStringInfoString(buf, " WHERE u.pane IS NOT NULL) u) u");
-}
-
-/* Replaces calls of the window by the columns of its start and end. */
-static Node *
-edge_mutator(Node *node, const ViewDef *def)
-{
-	WindowEdge edge;
-
-	if (node == NULL)
-		return NULL;
-	if (window_edge(&def->window, node, &edge))
-		return column(edge == WINDOW_START ? 1 : 2, node);
-	return expression_tree_mutator(node, edge_mutator, (void *) def);
-}
-
-static void
-add_target(Query *query, Node *expr, char *name)
-{
-	query->targetList = lappend(
-		query->targetList, makeTargetEntry((Expr *) expr, list_length(query->targetList) + 1, name, false));
-}
-
-static void
-add_column(Query *query, List **names, char *name, Oid type, int32 typmod, Oid collation)
-{
-	*names = lappend(*names, makeString(name));
-	add_target(query, (Node *) makeVar(1, list_length(*names), type, typmod, collation, 0), name);
-}
-
-/*
- * SELECT … FROM w: keys and states, and what the query groups by computed from the window's start and end.
- */
-static char *
-select_assembled(const ViewDef *def)
-{
-	Query *query = makeNode(Query);
-	RangeTblEntry *rte = makeNode(RangeTblEntry);
-	RangeTblRef *ref = makeNode(RangeTblRef);
-	List *names = list_make2(makeString("window_start"), makeString("window_end"));
-	Oid type = def->window.type;
-
-	query->commandType = CMD_SELECT;
-	add_target(query, (Node *) makeVar(1, 2, type, -1, InvalidOid, 0), "window_end");
-	add_column(query, &names, "batch", BOOLOID, -1, InvalidOid);
-	for (int i = 0; i < def->nkeys; i++)
-		add_column(query, &names, pstrdup(def->keys[i].column), def->keys[i].type, def->keys[i].typmod,
-				   def->keys[i].collation);
-	for (int i = 0; i < def->nstates; i++)
-		add_column(query, &names, psprintf("s%d", i + 1), def->states[i].type, -1, def->states[i].collation);
-	for (int i = 0; i < def->ngroups; i++)
-	{
-		if (def->groups[i].key < 0)
-			add_target(query, edge_mutator(def->groups[i].expr, def), pstrdup(def->groups[i].column));
-	}
-	rte->rtekind = RTE_CTE;
-	rte->ctename = "w";
-	rte->eref = makeAlias("w", names);
-	rte->inFromCl = true;
-	ref->rtindex = 1;
-	query->rtable = list_make1(rte);
-	query->jointree = makeFromExpr(list_make1(ref), NULL);
-	return sql_print(query);
-}
-
-/* FROM the rows to be merged, as u. */
-static void
-append_rows(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
-{
-	appendStringInfoString(buf, " FROM ");
-	if (!def->has_window || !def->window.assembled)
-	{
-		append_union(buf, def, id, as_served);
-		return;
-	}
-	appendStringInfoString(buf, "(WITH w AS NOT MATERIALIZED (");
-	if (def->window.kind == WINDOW_SESSION)
-		append_sessions(buf, def, id, as_served);
-	else
-		append_windows(buf, def, id, as_served);
-	appendStringInfo(buf, ") %s) u", select_assembled(def));
-}
-
-static void
-append_groups(StringInfo buf, const ViewDef *def, const char *before)
-{
-	for (int i = 0; i < def->ngroups; i++)
-		appendStringInfo(buf, "%su.%s", i == 0 ? before : ", ", def->groups[i].column);
-}
-
-/* The query's aggregates as columns a1, a2, … of merged states; condition: of which rows. */
-static void
-append_results(StringInfo buf, const ViewDef *def, bool comma, const char *prefix, const char *condition)
-{
-	for (int i = 0; i < def->nresults; i++)
-	{
-		const ResultDef *result = &def->results[i];
-		char *merged[RULE_MAX_PARTS] = {"", "", ""};
-
-		for (int p = 0; p < RULE_MAX_PARTS && result->states[p] >= 0; p++)
-		{
-			char *column = psprintf("u.s%d", result->states[p] + 1);
-
-			merged[p] = psprintf(def->states[result->states[p]].merge, column);
-			if (condition != NULL)
-				merged[p] = psprintf("%s FILTER (WHERE %s)", merged[p], condition);
-		}
-		appendStringInfoString(buf, comma || i > 0 ? ", " : "");
-		appendStringInfo(buf, result->value, merged[0], merged[1], merged[2]);
-		appendStringInfo(buf, " AS %sa%d", prefix, i + 1);
-	}
-}
+static void append_groups(StringInfo buf, const ViewDef *def, const char *before);
+static Node *column(AttrNumber attno, Node *of);
+static void append_results(StringInfo buf, const ViewDef *def, bool comma, const char *prefix,
+						   const char *condition);
+static void append_rows(StringInfo buf, const ViewDef *def, int32 id, bool as_served);
+static void append_union(StringInfo buf, const ViewDef *def, int32 id, bool as_served);
+static void append_sessions(StringInfo buf, const ViewDef *def, int32 id, bool as_served);
+static void append_windows(StringInfo buf, const ViewDef *def, int32 id, bool as_served);
+static char *select_assembled(const ViewDef *def);
+static void add_target(Query *query, Node *expr, char *name);
+static void add_column(Query *query, List **names, char *name, Oid type, int32 typmod, Oid collation);
+static Node *edge_mutator(Node *node, const ViewDef *def);
+static char *print_merged(const ViewDef *def, Node *expr, const char *alias, Oid merged);
+static Node *merged_mutator(Node *node, const ViewDef *def);
+static char *group_end(const ViewDef *def);
+static void append_outputs(StringInfo buf, const ViewDef *def, Oid merged);
+static bool aggregate_inside(Node *node, void *context);
+static void append_layered(StringInfo buf, const ViewDef *def, int32 id);
+static void append_exact(StringInfo buf, const ViewDef *def);
+static void append_layer(StringInfo buf, const ViewDef *def, const char *alias);
 
 char *
 sql_merged_view(const ViewDef *def, int32 id)
@@ -273,126 +81,6 @@ sql_serving_view(const ViewDef *def, int32 id, const char *name, Oid merged)
 	return buf.data;
 }
 
-/* One layer's results under the names of the merged ones, so that the same expressions print over them. */
-static void
-append_layer(StringInfo buf, const ViewDef *def, const char *alias)
-{
-	const char *sep = "";
-
-	appendStringInfoString(buf, ", LATERAL (SELECT ");
-	for (int i = 0; i < def->ngroups; i++)
-	{
-		appendStringInfo(buf, "%sm.%s", sep, def->groups[i].column);
-		sep = ", ";
-	}
-	for (int i = 0; i < def->nresults; i++)
-	{
-		appendStringInfo(buf, "%sm.%sa%d AS a%d", sep, alias, i + 1, i + 1);
-		sep = ", ";
-	}
-	appendStringInfo(buf, ") %s", alias);
-}
-
-static void
-append_outputs(StringInfo buf, const ViewDef *def, Oid merged)
-{
-	ListCell *lc;
-	const char *sep = "";
-
-	/* the keys, then each output in its three versions */
-	for (int keys = 1; keys >= 0; keys--)
-	{
-		foreach (lc, def->query->targetList)
-		{
-			TargetEntry *tle = lfirst_node(TargetEntry, lc);
-			Node *expr = (Node *) tle->expr;
-
-			if (tle->resjunk || keys == (int) aggregate_inside(expr, NULL))
-				continue;
-			if (!keys)
-				appendStringInfo(
-					buf,
-					"%sCASE WHEN m.of_stream > 0 THEN %s END AS %s, CASE WHEN m.of_batch > 0 THEN %s END AS %s",
-					sep, print_merged(def, expr, "s", merged),
-					quote_identifier(psprintf("stream_%s", tle->resname)),
-					print_merged(def, expr, "b", merged),
-					quote_identifier(psprintf("batch_%s", tle->resname)));
-			sep = keys ? sep : ", ";
-			appendStringInfo(buf, "%s%s AS %s", sep, print_merged(def, expr, "m", merged),
-							 quote_identifier(tle->resname));
-			sep = ", ";
-		}
-	}
-}
-
-/* Whether every value of the group, as merged, is exact. */
-static void
-append_exact(StringInfo buf, const ViewDef *def)
-{
-	appendStringInfoString(buf, ", true");
-	for (int i = 0; i < def->nresults; i++)
-	{
-		const ResultDef *result = &def->results[i];
-		char *columns[RULE_MAX_PARTS] = {"", "", ""};
-
-		if (result->exact == NULL)
-			continue;
-		for (int p = 0; p < RULE_MAX_PARTS && result->states[p] >= 0; p++)
-			columns[p] = psprintf("u.s%d", result->states[p] + 1);
-		appendStringInfoString(buf, " AND (");
-		appendStringInfo(buf, result->exact, columns[0], columns[1], columns[2]);
-		appendStringInfoChar(buf, ')');
-	}
-	appendStringInfoString(buf, " AS exact");
-}
-
-/* When the latest window of a group ends, as an instant; NULL without windows. One at the end of all time has none. */
-static char *
-group_end(const ViewDef *def)
-{
-	const StreamWindow *window = &def->window;
-	const char *last = "m.last_end";
-	char *end = pstrdup(last);
-
-	if (def->pane < 0)
-		return NULL;
-	if (!window->assembled)
-	{
-		last = "m.last_pane";
-		end = window_call_sql(window, WINDOW_END, last);
-	}
-	return psprintf("CASE WHEN %s < %s - %s THEN %s END", last,
-					window_from_instant_sql(window, "'294276-01-01 00:00:00+00'::pg_catalog.timestamptz"),
-					window_margin_sql(window), window_to_instant_sql(window, end));
-}
-
-/* The merged rows with what each layer has of them, named m. */
-static void
-append_layered(StringInfo buf, const ViewDef *def, int32 id)
-{
-	bool any = def->ngroups > 0 || def->nresults > 0;
-
-	appendStringInfoString(buf, " FROM (SELECT ");
-	append_groups(buf, def, "");
-	append_results(buf, def, def->ngroups > 0, "", NULL);
-	append_results(buf, def, true, "b", "u.batch");
-	append_results(buf, def, true, "s", "NOT u.batch");
-	appendStringInfo(buf,
-					 "%spg_catalog.count(*) FILTER (WHERE u.batch) AS of_batch, "
-					 "pg_catalog.count(*) FILTER (WHERE NOT u.batch) AS of_stream",
-					 any ? ", " : "");
-	if (def->pane >= 0)
-		appendStringInfoString(buf, ", pg_catalog.max(u.pane) AS last_pane, "
-									"pg_catalog.min(u.pane) FILTER (WHERE u.batch) AS first_batch_pane, "
-									"pg_catalog.max(u.pane) FILTER (WHERE u.batch) AS last_batch_pane");
-	if (def->pane >= 0 && def->window.assembled)
-		appendStringInfoString(buf, ", pg_catalog.max(u.window_end) AS last_end");
-	append_exact(buf, def);
-	append_rows(buf, def, id, false);
-	append_groups(buf, def, " GROUP BY ");
-	appendStringInfoString(buf, ") m");
-}
-
 char *
 sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, const char *lateness)
 {
@@ -427,4 +115,337 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, cons
 	if (def->query->havingQual)
 		appendStringInfo(&buf, " WHERE %s", print_merged(def, def->query->havingQual, "m", merged));
 	return buf.data;
+}
+
+static void
+append_groups(StringInfo buf, const ViewDef *def, const char *before)
+{
+	for (int i = 0; i < def->ngroups; i++)
+		appendStringInfo(buf, "%su.%s", i == 0 ? before : ", ", def->groups[i].column);
+}
+
+static Node *
+column(AttrNumber attno, Node *of)
+{
+	return (Node *) makeVar(1, attno, exprType(of), exprTypmod(of), exprCollation(of), 0);
+}
+
+/* The query's aggregates as columns a1, a2, … of merged states; condition: of which rows. */
+static void
+append_results(StringInfo buf, const ViewDef *def, bool comma, const char *prefix, const char *condition)
+{
+	for (int i = 0; i < def->nresults; i++)
+	{
+		const ResultDef *result = &def->results[i];
+		char *merged[RULE_MAX_PARTS] = {"", "", ""};
+
+		for (int p = 0; p < RULE_MAX_PARTS && result->states[p] >= 0; p++)
+		{
+			char *column = psprintf("u.s%d", result->states[p] + 1);
+
+			merged[p] = psprintf(def->states[result->states[p]].merge, column);
+			if (condition != NULL)
+				merged[p] = psprintf("%s FILTER (WHERE %s)", merged[p], condition);
+		}
+		appendStringInfoString(buf, comma || i > 0 ? ", " : "");
+		appendStringInfo(buf, result->value, merged[0], merged[1], merged[2]);
+		appendStringInfo(buf, " AS %sa%d", prefix, i + 1);
+	}
+}
+
+/* FROM the rows to be merged, as u. */
+static void
+append_rows(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
+{
+	appendStringInfoString(buf, " FROM ");
+	if (!def->has_window || !def->window.assembled)
+	{
+		append_union(buf, def, id, as_served);
+		return;
+	}
+	appendStringInfoString(buf, "(WITH w AS NOT MATERIALIZED (");
+	if (def->window.kind == WINDOW_SESSION)
+		append_sessions(buf, def, id, as_served);
+	else
+		append_windows(buf, def, id, as_served);
+	appendStringInfo(buf, ") %s) u", select_assembled(def));
+}
+
+/* The rows of both layers that this session is served; batch says of each which it is of. */
+static void
+append_union(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
+{
+	static const char *const layers[] = {"batch", "stream"};
+
+	appendStringInfoChar(buf, '(');
+	for (int layer = 0; layer < 2; layer++)
+	{
+		appendStringInfo(buf, "%sSELECT %s AS batch", layer > 0 ? " UNION ALL " : "",
+						 layer == 0 ? "true" : "false");
+		for (int i = 0; i < def->nkeys; i++)
+			appendStringInfo(buf, ", %s", def->keys[i].column);
+		for (int i = 0; i < def->nstates; i++)
+			appendStringInfo(buf, ", s%d", i + 1);
+		appendStringInfo(buf, " FROM streambatch_state.%s_%d", layers[layer], id);
+		if (as_served)
+			appendStringInfo(buf, " WHERE streambatch._serves('%s')", layers[layer]);
+	}
+	appendStringInfoString(buf, ") u");
+}
+
+/*
+ * Sessions: rows of panes, in the order of their first events, belong together as long as none begins later
+ * than the gap after the latest event so far. All rows of one pane do, whatever their layer. An event without a
+ * time is in no session.
+ */
+static void
+append_sessions(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
+{
+	StringInfoData keys;
+	char *first = psprintf("s%d", def->session_first + 1);
+	char *last = psprintf("s%d", def->session_last + 1);
+	const char *gap = window_gap_sql(&def->window);
+
+	initStringInfo(&keys);
+	for (int i = 0; i < def->nkeys; i++)
+	{
+		if (i != def->pane)
+			appendStringInfo(&keys, "%su.%s", keys.len > 0 ? ", " : "PARTITION BY ", def->keys[i].column);
+	}
+	appendStringInfo(buf,
+					 "SELECT u.*, pg_catalog.min(u.%s) OVER (%s%su.island) AS window_start, "
+					 "pg_catalog.max(u.%s) OVER (%s%su.island) + %s AS window_end FROM (SELECT u.*, "
+					 "pg_catalog.sum(u.opens) OVER (%s ORDER BY u.%s) AS island FROM (SELECT u.*, "
+					 "CASE WHEN u.%s <= pg_catalog.max(u.%s) OVER (%s ORDER BY u.%s ROWS BETWEEN UNBOUNDED "
+					 "PRECEDING AND 1 PRECEDING) + %s THEN 0 ELSE 1 END AS opens FROM ",
+					 first, keys.data, keys.len > 0 ? ", " : "PARTITION BY ", last, keys.data,
+					 keys.len > 0 ? ", " : "PARTITION BY ", gap, keys.data, first, first, last, keys.data,
+					 first, gap);
+	append_union(buf, def, id, as_served);
+	appendStringInfoString(buf, " WHERE u.pane IS NOT NULL) u) u");
+}
+
+/* Every window that a pane belongs to, side by side with its end; of no time, none. */
+static void
+append_windows(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
+{
+	appendStringInfo(buf, "SELECT u.*, %s AS window_start, %s AS window_end FROM ",
+					 window_call_sql(&def->window, WINDOW_START, "u.pane"),
+					 window_call_sql(&def->window, WINDOW_END, "u.pane"));
+	append_union(buf, def, id, as_served);
+}
+
+/*
+ * SELECT … FROM w: keys and states, and what the query groups by computed from the window's start and end.
+ */
+static char *
+select_assembled(const ViewDef *def)
+{
+	Query *query = makeNode(Query);
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	RangeTblRef *ref = makeNode(RangeTblRef);
+	List *names = list_make2(makeString("window_start"), makeString("window_end"));
+	Oid type = def->window.type;
+
+	query->commandType = CMD_SELECT;
+	add_target(query, (Node *) makeVar(1, 2, type, -1, InvalidOid, 0), "window_end");
+	add_column(query, &names, "batch", BOOLOID, -1, InvalidOid);
+	for (int i = 0; i < def->nkeys; i++)
+		add_column(query, &names, pstrdup(def->keys[i].column), def->keys[i].type, def->keys[i].typmod,
+				   def->keys[i].collation);
+	for (int i = 0; i < def->nstates; i++)
+		add_column(query, &names, psprintf("s%d", i + 1), def->states[i].type, -1, def->states[i].collation);
+	for (int i = 0; i < def->ngroups; i++)
+	{
+		if (def->groups[i].key < 0)
+			add_target(query, edge_mutator(def->groups[i].expr, def), pstrdup(def->groups[i].column));
+	}
+	rte->rtekind = RTE_CTE;
+	rte->ctename = "w";
+	rte->eref = makeAlias("w", names);
+	rte->inFromCl = true;
+	ref->rtindex = 1;
+	query->rtable = list_make1(rte);
+	query->jointree = makeFromExpr(list_make1(ref), NULL);
+	return sql_print(query);
+}
+
+static void
+add_target(Query *query, Node *expr, char *name)
+{
+	query->targetList = lappend(
+		query->targetList, makeTargetEntry((Expr *) expr, list_length(query->targetList) + 1, name, false));
+}
+
+static void
+add_column(Query *query, List **names, char *name, Oid type, int32 typmod, Oid collation)
+{
+	*names = lappend(*names, makeString(name));
+	add_target(query, (Node *) makeVar(1, list_length(*names), type, typmod, collation, 0), name);
+}
+
+/* Replaces calls of the window by the columns of its start and end. */
+static Node *
+edge_mutator(Node *node, const ViewDef *def)
+{
+	WindowEdge edge;
+
+	if (node == NULL)
+		return NULL;
+	if (window_edge(&def->window, node, &edge))
+		return column(edge == WINDOW_START ? 1 : 2, node);
+	return expression_tree_mutator(node, edge_mutator, (void *) def);
+}
+
+static char *
+print_merged(const ViewDef *def, Node *expr, const char *alias, Oid merged)
+{
+	return deparse_expression(merged_mutator(expr, def), deparse_context_for(alias, merged), true, false);
+}
+
+/* Replaces what the query groups by, and aggregates, by columns of the merged view. */
+static Node *
+merged_mutator(Node *node, const ViewDef *def)
+{
+	if (node == NULL)
+		return NULL;
+	for (int i = 0; i < def->ngroups; i++)
+	{
+		if (equal(def->groups[i].expr, node))
+			return column(i + 1, node);
+	}
+	for (int i = 0; i < def->nresults; i++)
+	{
+		if (equal(def->results[i].aggref, node))
+			return column(def->ngroups + 1 + i, node);
+	}
+	return expression_tree_mutator(node, merged_mutator, (void *) def);
+}
+
+/* When the latest window of a group ends, as an instant; NULL without windows. One at the end of all time has none. */
+static char *
+group_end(const ViewDef *def)
+{
+	const StreamWindow *window = &def->window;
+	const char *last = "m.last_end";
+	char *end = pstrdup(last);
+
+	if (def->pane < 0)
+		return NULL;
+	if (!window->assembled)
+	{
+		last = "m.last_pane";
+		end = window_call_sql(window, WINDOW_END, last);
+	}
+	return psprintf("CASE WHEN %s < %s - %s THEN %s END", last,
+					window_from_instant_sql(window, "'294276-01-01 00:00:00+00'::pg_catalog.timestamptz"),
+					window_margin_sql(window), window_to_instant_sql(window, end));
+}
+
+static void
+append_outputs(StringInfo buf, const ViewDef *def, Oid merged)
+{
+	ListCell *lc;
+	const char *sep = "";
+
+	/* the keys, then each output in its three versions */
+	for (int keys = 1; keys >= 0; keys--)
+	{
+		foreach (lc, def->query->targetList)
+		{
+			TargetEntry *tle = lfirst_node(TargetEntry, lc);
+			Node *expr = (Node *) tle->expr;
+
+			if (tle->resjunk || keys == (int) aggregate_inside(expr, NULL))
+				continue;
+			if (!keys)
+				appendStringInfo(
+					buf,
+					"%sCASE WHEN m.of_stream > 0 THEN %s END AS %s, CASE WHEN m.of_batch > 0 THEN %s END AS %s",
+					sep, print_merged(def, expr, "s", merged),
+					quote_identifier(psprintf("stream_%s", tle->resname)),
+					print_merged(def, expr, "b", merged),
+					quote_identifier(psprintf("batch_%s", tle->resname)));
+			sep = keys ? sep : ", ";
+			appendStringInfo(buf, "%s%s AS %s", sep, print_merged(def, expr, "m", merged),
+							 quote_identifier(tle->resname));
+			sep = ", ";
+		}
+	}
+}
+
+static bool
+aggregate_inside(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, Aggref) || expression_tree_walker(node, aggregate_inside, context);
+}
+
+/* The merged rows with what each layer has of them, named m. */
+static void
+append_layered(StringInfo buf, const ViewDef *def, int32 id)
+{
+	bool any = def->ngroups > 0 || def->nresults > 0;
+
+	appendStringInfoString(buf, " FROM (SELECT ");
+	append_groups(buf, def, "");
+	append_results(buf, def, def->ngroups > 0, "", NULL);
+	append_results(buf, def, true, "b", "u.batch");
+	append_results(buf, def, true, "s", "NOT u.batch");
+	appendStringInfo(buf,
+					 "%spg_catalog.count(*) FILTER (WHERE u.batch) AS of_batch, "
+					 "pg_catalog.count(*) FILTER (WHERE NOT u.batch) AS of_stream",
+					 any ? ", " : "");
+	if (def->pane >= 0)
+		appendStringInfoString(buf, ", pg_catalog.max(u.pane) AS last_pane, "
+									"pg_catalog.min(u.pane) FILTER (WHERE u.batch) AS first_batch_pane, "
+									"pg_catalog.max(u.pane) FILTER (WHERE u.batch) AS last_batch_pane");
+	if (def->pane >= 0 && def->window.assembled)
+		appendStringInfoString(buf, ", pg_catalog.max(u.window_end) AS last_end");
+	append_exact(buf, def);
+	append_rows(buf, def, id, false);
+	append_groups(buf, def, " GROUP BY ");
+	appendStringInfoString(buf, ") m");
+}
+
+/* Whether every value of the group, as merged, is exact. */
+static void
+append_exact(StringInfo buf, const ViewDef *def)
+{
+	appendStringInfoString(buf, ", true");
+	for (int i = 0; i < def->nresults; i++)
+	{
+		const ResultDef *result = &def->results[i];
+		char *columns[RULE_MAX_PARTS] = {"", "", ""};
+
+		if (result->exact == NULL)
+			continue;
+		for (int p = 0; p < RULE_MAX_PARTS && result->states[p] >= 0; p++)
+			columns[p] = psprintf("u.s%d", result->states[p] + 1);
+		appendStringInfoString(buf, " AND (");
+		appendStringInfo(buf, result->exact, columns[0], columns[1], columns[2]);
+		appendStringInfoChar(buf, ')');
+	}
+	appendStringInfoString(buf, " AS exact");
+}
+
+/* One layer's results under the names of the merged ones, so that the same expressions print over them. */
+static void
+append_layer(StringInfo buf, const ViewDef *def, const char *alias)
+{
+	const char *sep = "";
+
+	appendStringInfoString(buf, ", LATERAL (SELECT ");
+	for (int i = 0; i < def->ngroups; i++)
+	{
+		appendStringInfo(buf, "%sm.%s", sep, def->groups[i].column);
+		sep = ", ";
+	}
+	for (int i = 0; i < def->nresults; i++)
+	{
+		appendStringInfo(buf, "%sm.%sa%d AS a%d", sep, alias, i + 1, i + 1);
+		sep = ", ";
+	}
+	appendStringInfo(buf, ") %s", alias);
 }

@@ -9,14 +9,53 @@
 #include "utils/builtins.h"
 #include "utils/ruleutils.h"
 
-static void
-append_definition(StringInfo buf, const char *column, Oid type, int32 typmod, Oid collation)
+static char *create_index(const ViewDef *def, int32 id, bool stream);
+static char *create_table(const ViewDef *def, int32 id, bool stream);
+static void append_definition(StringInfo buf, const char *column, Oid type, int32 typmod, Oid collation);
+
+List *
+sql_state_tables(const ViewDef *def, int32 id)
 {
-	appendStringInfo(
-		buf, "%s %s", column,
-		format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
-	if (OidIsValid(collation))
-		appendStringInfo(buf, " COLLATE %s", generate_collation_name(collation));
+	List *result = NIL;
+
+	for (int stream = 0; stream <= 1; stream++)
+	{
+		char *index = create_index(def, id, stream);
+
+		result = lappend(result, create_table(def, id, stream));
+		if (index != NULL)
+			result = lappend(result, index);
+		/* so that a publication of all tables does not stop the worker; it costs nothing without one */
+		result = lappend(result, psprintf("ALTER TABLE streambatch_state.%s_%d REPLICA IDENTITY FULL",
+										  stream ? "stream" : "batch", id));
+		/* for chunks of a refresh, and for readers that ask for a time and no key */
+		if (def->pane >= 0 && def->nkeys > 1)
+			result = lappend(result, psprintf("CREATE INDEX ON streambatch_state.%s_%d (pane)",
+											  stream ? "stream" : "batch", id));
+	}
+	return result;
+}
+
+/* For point reads and the worker's own look-ups: the keys, the pane, and in the stream layer the epoch. */
+static char *
+create_index(const ViewDef *def, int32 id, bool stream)
+{
+	StringInfoData buf;
+	int n = 0;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "CREATE INDEX ON streambatch_state.%s_%d (", stream ? "stream" : "batch", id);
+	for (int i = 0; i < def->nkeys; i++)
+	{
+		if (i != def->pane && def->keys[i].indexed)
+			appendStringInfo(&buf, "%s%s", n++ > 0 ? ", " : "", def->keys[i].column);
+	}
+	if (def->pane >= 0)
+		appendStringInfo(&buf, "%spane", n++ > 0 ? ", " : "");
+	if (stream)
+		appendStringInfo(&buf, "%sepoch", n++ > 0 ? ", " : "");
+	appendStringInfoChar(&buf, ')');
+	return n > 0 ? buf.data : NULL;
 }
 
 static char *
@@ -46,47 +85,12 @@ create_table(const ViewDef *def, int32 id, bool stream)
 	return buf.data;
 }
 
-/* For point reads and the worker's own look-ups: the keys, the pane, and in the stream layer the epoch. */
-static char *
-create_index(const ViewDef *def, int32 id, bool stream)
+static void
+append_definition(StringInfo buf, const char *column, Oid type, int32 typmod, Oid collation)
 {
-	StringInfoData buf;
-	int n = 0;
-
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "CREATE INDEX ON streambatch_state.%s_%d (", stream ? "stream" : "batch", id);
-	for (int i = 0; i < def->nkeys; i++)
-	{
-		if (i != def->pane && def->keys[i].indexed)
-			appendStringInfo(&buf, "%s%s", n++ > 0 ? ", " : "", def->keys[i].column);
-	}
-	if (def->pane >= 0)
-		appendStringInfo(&buf, "%spane", n++ > 0 ? ", " : "");
-	if (stream)
-		appendStringInfo(&buf, "%sepoch", n++ > 0 ? ", " : "");
-	appendStringInfoChar(&buf, ')');
-	return n > 0 ? buf.data : NULL;
-}
-
-List *
-sql_state_tables(const ViewDef *def, int32 id)
-{
-	List *result = NIL;
-
-	for (int stream = 0; stream <= 1; stream++)
-	{
-		char *index = create_index(def, id, stream);
-
-		result = lappend(result, create_table(def, id, stream));
-		if (index != NULL)
-			result = lappend(result, index);
-		/* so that a publication of all tables does not stop the worker; it costs nothing without one */
-		result = lappend(result, psprintf("ALTER TABLE streambatch_state.%s_%d REPLICA IDENTITY FULL",
-										  stream ? "stream" : "batch", id));
-		/* for chunks of a refresh, and for readers that ask for a time and no key */
-		if (def->pane >= 0 && def->nkeys > 1)
-			result = lappend(result, psprintf("CREATE INDEX ON streambatch_state.%s_%d (pane)",
-											  stream ? "stream" : "batch", id));
-	}
-	return result;
+	appendStringInfo(
+		buf, "%s %s", column,
+		format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+	if (OidIsValid(collation))
+		appendStringInfo(buf, " COLLATE %s", generate_collation_name(collation));
 }

@@ -22,10 +22,26 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+static List *read_by_rule(Oid view);
+
 Oid
 view_relations_query(int32 view_id)
 {
 	return get_relname_relid(psprintf("query_%d", view_id), get_namespace_oid("streambatch_state", false));
+}
+
+List *
+view_relations_read(int32 view_id)
+{
+	Oid query = view_relations_query(view_id);
+	List *relations = NIL;
+	ListCell *lc;
+
+	if (!OidIsValid(query))
+		return NIL;
+	foreach (lc, read_by_rule(query))
+		relations = list_concat(relations, find_all_inheritors(lfirst_oid(lc), NoLock, NULL));
+	return lappend_oid(relations, query);
 }
 
 /* What the rule of a view depends on: no other view, for those cannot be joined (query_check.h). */
@@ -54,18 +70,4 @@ read_by_rule(Oid view)
 	systable_endscan(scan);
 	table_close(depend, AccessShareLock);
 	return result;
-}
-
-List *
-view_relations_read(int32 view_id)
-{
-	Oid query = view_relations_query(view_id);
-	List *relations = NIL;
-	ListCell *lc;
-
-	if (!OidIsValid(query))
-		return NIL;
-	foreach (lc, read_by_rule(query))
-		relations = list_concat(relations, find_all_inheritors(lfirst_oid(lc), NoLock, NULL));
-	return lappend_oid(relations, query);
 }

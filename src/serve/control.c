@@ -29,17 +29,18 @@
 #define POLL_MS 5
 #define UNATTENDED_MS 2000 /* when a server has started, its scanner needs a moment to ask for workers */
 
+static void check_owner(Oid relid);
+static TimestampTz deadline_after(const Interval *timeout);
+static void check_running(Oid relid);
+static int64 *log_ends(const Stream *stream, int timeout_ms, int *n);
+static bool reached(Oid relid, const int64 *ends, int n);
+static void say_why_not(Oid relid);
+static bool is_attended(Oid relid);
+static void check_attended(Oid relid, TimestampTz *last);
+
 STREAMBATCH_FUNCTION(streambatch_pause);
 STREAMBATCH_FUNCTION(streambatch_resume);
 STREAMBATCH_FUNCTION(streambatch_wait_for);
-
-static void
-check_owner(Oid relid)
-{
-	(void) stream_open(relid); /* says what is wrong with anything that is no stream */
-	if (!compat_class_ownercheck(relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_TABLE, get_rel_name(relid));
-}
 
 Datum
 streambatch_pause(PG_FUNCTION_ARGS)
@@ -81,6 +82,64 @@ streambatch_resume(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+Datum
+streambatch_wait_for(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+	Interval *timeout = PG_GETARG_INTERVAL_P(1);
+	TimestampTz deadline = deadline_after(timeout);
+	TimestampTz attended = GetCurrentTimestamp();
+	Stream *stream = stream_open(relid);
+	int64 *ends;
+	int n;
+
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, stream->name);
+	check_running(relid);
+	ends = log_ends(stream, (int) Max(1000, Min((deadline - GetCurrentTimestamp()) / 1000, 10000)), &n);
+	while (!reached(relid, ends, n))
+	{
+		/* such a transaction would never see what it waits for */
+		if (IsolationUsesXactSnapshot())
+			ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+							errmsg("wait_for waits in vain in a REPEATABLE READ or SERIALIZABLE transaction"),
+							errhint("Call it before the transaction, or in READ COMMITTED.")));
+		if (GetCurrentTimestamp() >= deadline)
+		{
+			say_why_not(relid);
+			PG_RETURN_BOOL(false);
+		}
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL_MS,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		check_running(relid);
+		check_attended(relid, &attended);
+	}
+	PG_RETURN_BOOL(true);
+}
+
+static void
+check_owner(Oid relid)
+{
+	(void) stream_open(relid); /* says what is wrong with anything that is no stream */
+	if (!compat_class_ownercheck(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_TABLE, get_rel_name(relid));
+}
+
+/* Now and the timeout; a month counts 30 days, and more than can be counted is a century. */
+static TimestampTz
+deadline_after(const Interval *timeout)
+{
+	int64 days = timeout->time / USECS_PER_DAY + timeout->day + timeout->month * INT64CONST(30);
+
+	if (days > 36525)
+		return GetCurrentTimestamp() + 36525 * USECS_PER_DAY;
+	if (days < 0)
+		return GetCurrentTimestamp();
+	return GetCurrentTimestamp() + days * USECS_PER_DAY + timeout->time % USECS_PER_DAY;
+}
+
 /* Raise where waiting is in vain. */
 static void
 check_running(Oid relid)
@@ -106,29 +165,6 @@ check_running(Oid relid)
 		ereport(ERROR, (errcode(slot.error.sqlerrcode),
 						errmsg("stream \"%s\" has stopped: %s", name, slot.error.message),
 						errhint("%s", slot.error.hint)));
-}
-
-/* Whether the stream has a worker, or is to get one. On a standby it is the primary's that counts. */
-static bool
-is_attended(Oid relid)
-{
-	Slot slot;
-
-	return RecoveryInProgress() || (slots_get(MyDatabaseId, relid, &slot) && (slot.wanted || slot.pid != 0));
-}
-
-/* Raise where nobody asks for a worker: streambatch.autostart is off, or the database is a copy. */
-static void
-check_attended(Oid relid, TimestampTz *last)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (is_attended(relid))
-		*last = now;
-	else if (TimestampDifferenceExceeds(*last, now, UNATTENDED_MS))
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("stream \"%s\" is stopped", get_rel_name(relid)),
-						errhint("SELECT streambatch.resume('%s').", quote_identifier(get_rel_name(relid)))));
 }
 
 /* The log's ends; raises where no broker tells. */
@@ -172,19 +208,6 @@ reached(Oid relid, const int64 *ends, int n)
 	return result;
 }
 
-/* Now and the timeout; a month counts 30 days, and more than can be counted is a century. */
-static TimestampTz
-deadline_after(const Interval *timeout)
-{
-	int64 days = timeout->time / USECS_PER_DAY + timeout->day + timeout->month * INT64CONST(30);
-
-	if (days > 36525)
-		return GetCurrentTimestamp() + 36525 * USECS_PER_DAY;
-	if (days < 0)
-		return GetCurrentTimestamp();
-	return GetCurrentTimestamp() + days * USECS_PER_DAY + timeout->time % USECS_PER_DAY;
-}
-
 /* What has stood in the worker's way, where something has. */
 static void
 say_why_not(Oid relid)
@@ -200,39 +223,25 @@ say_why_not(Oid relid)
 						 slot.error.hint[0] != '\0' ? errhint("%s", slot.error.hint) : 0));
 }
 
-Datum
-streambatch_wait_for(PG_FUNCTION_ARGS)
+/* Whether the stream has a worker, or is to get one. On a standby it is the primary's that counts. */
+static bool
+is_attended(Oid relid)
 {
-	Oid relid = PG_GETARG_OID(0);
-	Interval *timeout = PG_GETARG_INTERVAL_P(1);
-	TimestampTz deadline = deadline_after(timeout);
-	TimestampTz attended = GetCurrentTimestamp();
-	Stream *stream = stream_open(relid);
-	int64 *ends;
-	int n;
+	Slot slot;
 
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, stream->name);
-	check_running(relid);
-	ends = log_ends(stream, (int) Max(1000, Min((deadline - GetCurrentTimestamp()) / 1000, 10000)), &n);
-	while (!reached(relid, ends, n))
-	{
-		/* such a transaction would never see what it waits for */
-		if (IsolationUsesXactSnapshot())
-			ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-							errmsg("wait_for waits in vain in a REPEATABLE READ or SERIALIZABLE transaction"),
-							errhint("Call it before the transaction, or in READ COMMITTED.")));
-		if (GetCurrentTimestamp() >= deadline)
-		{
-			say_why_not(relid);
-			PG_RETURN_BOOL(false);
-		}
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL_MS,
-						 PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-		check_running(relid);
-		check_attended(relid, &attended);
-	}
-	PG_RETURN_BOOL(true);
+	return RecoveryInProgress() || (slots_get(MyDatabaseId, relid, &slot) && (slot.wanted || slot.pid != 0));
+}
+
+/* Raise where nobody asks for a worker: streambatch.autostart is off, or the database is a copy. */
+static void
+check_attended(Oid relid, TimestampTz *last)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (is_attended(relid))
+		*last = now;
+	else if (TimestampDifferenceExceeds(*last, now, UNATTENDED_MS))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("stream \"%s\" is stopped", get_rel_name(relid)),
+						errhint("SELECT streambatch.resume('%s').", quote_identifier(get_rel_name(relid)))));
 }

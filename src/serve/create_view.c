@@ -54,8 +54,6 @@
  */
 #define MAX_DELAY_DAYS 36525
 
-STREAMBATCH_FUNCTION(streambatch_create_view);
-
 typedef struct Creation
 {
 	char *name; /* qualified and quoted */
@@ -68,6 +66,85 @@ typedef struct Creation
 	ViewDef *def;
 	char *definition; /* the query, printed with every name qualified */
 } Creation;
+
+static void check_interval(const Interval *interval, const char *name);
+static void parse_name(Creation *c, text *name);
+static void analyse(Creation *c, text *sql);
+static void check_duplicate_columns(const Query *query);
+static void check_layers_columns(const Creation *c);
+static void check_privileges(const Creation *c, const StreamRow *stream, bool fresh);
+static void check_tables(const Creation *c);
+static void create_internal(const Creation *c);
+static void execute(const char *sql);
+static void create_views(Creation *c);
+static Oid internal(const Creation *c, const char *what);
+static char *lateness(const Creation *c);
+static void record_dependencies(const Creation *c);
+static void depend(Oid part, Oid view);
+static bool lock_unread(const Creation *c);
+static bool archive_has_rows(const Creation *c, const StreamRow *stream);
+static void compute_past(const Creation *c, const StreamRow *stream, const Cut *before);
+
+STREAMBATCH_FUNCTION(streambatch_create_view);
+
+Datum
+streambatch_create_view(PG_FUNCTION_ARGS)
+{
+	Creation c = {0};
+	StreamRow stream;
+	Cut *before;
+	bool history;
+	bool fresh;
+
+	for (int i = 0; i < 5; i++)
+	{
+		if (PG_ARGISNULL(i))
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("arguments of create_view must not be null")));
+	}
+	c.owner = GetUserId();
+	c.row.max_staleness = *PG_GETARG_INTERVAL_P(2);
+	c.row.allowed_lateness = *PG_GETARG_INTERVAL_P(3);
+	history = PG_GETARG_BOOL(4);
+	check_interval(&c.row.max_staleness, "max_staleness");
+	check_interval(&c.row.allowed_lateness, "allowed_lateness");
+	parse_name(&c, PG_GETARG_TEXT_PP(0));
+	c.row.settings = guard_note_settings();
+	analyse(&c, PG_GETARG_TEXT_PP(1));
+	check_privileges(&c, NULL, false);
+	fresh = !catalog_stream(c.def->stream, &stream);
+	stream_setup(c.def->stream, &stream);
+	check_privileges(&c, &stream, fresh);
+	stream_setup_warn(c.def->stream);
+
+	c.row.id = catalog_next_view_id();
+	c.row.stream = c.def->stream;
+	c.row.epoch = 1;
+	create_internal(&c);
+	create_views(&c);
+	record_dependencies(&c);
+	catalog_insert_view(&c.row);
+	catalog_follow_owners();
+	CommandCounterIncrement();
+	before = cut_read(c.def->stream);
+	/* where the worker has begun at this very moment, all of the past lies behind the positions before */
+	if (history && (before->n > 0 || !lock_unread(&c) || archive_has_rows(&c, &stream)))
+		compute_past(&c, &stream, before);
+	catalog_raise_generation(c.def->stream);
+	if (!stream.paused)
+		stream_want_at_commit(c.def->stream);
+	PG_RETURN_OID(c.row.view);
+}
+
+static void
+check_interval(const Interval *interval, const char *name)
+{
+	if (interval->time < 0 || interval->day < 0 || interval->month < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must not be negative", name)));
+	if (interval->time / USECS_PER_DAY + interval->day + interval->month * INT64CONST(30) > MAX_DELAY_DAYS)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s must not be longer than %d days", name, MAX_DELAY_DAYS)));
+}
 
 static void
 parse_name(Creation *c, text *name)
@@ -98,13 +175,21 @@ parse_name(Creation *c, text *name)
 }
 
 static void
-check_interval(const Interval *interval, const char *name)
+analyse(Creation *c, text *sql)
 {
-	if (interval->time < 0 || interval->day < 0 || interval->month < 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must not be negative", name)));
-	if (interval->time / USECS_PER_DAY + interval->day + interval->month * INT64CONST(30) > MAX_DELAY_DAYS)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("%s must not be longer than %d days", name, MAX_DELAY_DAYS)));
+	Guard guard;
+
+	c->query = analyse_parse(text_to_cstring(sql));
+	check_duplicate_columns(c->query);
+	c->def = analyse_query(c->query);
+	check_layers_columns(c);
+	combinability_check(c->def->results, c->def->nresults, c->def->states, c->owner, c->row.settings);
+	/* a window stays what it is, whatever becomes of the functions that computed its size */
+	c->query->targetList = (List *) window_normalise((Node *) c->query->targetList);
+	c->query->havingQual = window_normalise(c->query->havingQual);
+	guard_enter(&guard, InvalidOid, c->row.settings);
+	c->definition = pg_get_querydef(copyObject(c->query), false);
+	guard_leave(&guard);
 }
 
 static void
@@ -160,24 +245,6 @@ check_layers_columns(const Creation *c)
 	}
 }
 
-/* The tables that are looked up: the worker would find out later, and suspend the view. */
-static void
-check_tables(const Creation *c)
-{
-	List *relations = query_relations(c->query);
-	ListCell *lc;
-
-	foreach (lc, relations)
-	{
-		Oid relid = lfirst_oid(lc);
-
-		if (pg_class_aclcheck(relid, c->owner, ACL_SELECT) != ACLCHECK_OK &&
-			pg_attribute_aclcheck_all(relid, c->owner, ACL_SELECT, ACLMASK_ANY) != ACLCHECK_OK)
-			aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(relid)),
-						   get_rel_name(relid));
-	}
-}
-
 static void
 check_privileges(const Creation *c, const StreamRow *stream, bool fresh)
 {
@@ -201,38 +268,22 @@ check_privileges(const Creation *c, const StreamRow *stream, bool fresh)
 						   quote_identifier(get_rel_name(stream->archive)), role)));
 }
 
+/* The tables that are looked up: the worker would find out later, and suspend the view. */
 static void
-analyse(Creation *c, text *sql)
+check_tables(const Creation *c)
 {
-	Guard guard;
+	List *relations = query_relations(c->query);
+	ListCell *lc;
 
-	c->query = analyse_parse(text_to_cstring(sql));
-	check_duplicate_columns(c->query);
-	c->def = analyse_query(c->query);
-	check_layers_columns(c);
-	combinability_check(c->def->results, c->def->nresults, c->def->states, c->owner, c->row.settings);
-	/* a window stays what it is, whatever becomes of the functions that computed its size */
-	c->query->targetList = (List *) window_normalise((Node *) c->query->targetList);
-	c->query->havingQual = window_normalise(c->query->havingQual);
-	guard_enter(&guard, InvalidOid, c->row.settings);
-	c->definition = pg_get_querydef(copyObject(c->query), false);
-	guard_leave(&guard);
-}
+	foreach (lc, relations)
+	{
+		Oid relid = lfirst_oid(lc);
 
-static void
-execute(const char *sql)
-{
-	int rc = SPI_execute(sql, false, 0);
-
-	if (rc < 0)
-		elog(ERROR, "could not run \"%s\": %s", sql, SPI_result_code_string(rc));
-}
-
-static Oid
-internal(const Creation *c, const char *what)
-{
-	return get_relname_relid(psprintf("%s_%d", what, c->row.id),
-							 get_namespace_oid("streambatch_state", false));
+		if (pg_class_aclcheck(relid, c->owner, ACL_SELECT) != ACLCHECK_OK &&
+			pg_attribute_aclcheck_all(relid, c->owner, ACL_SELECT, ACLMASK_ANY) != ACLCHECK_OK)
+			aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(relid)),
+						   get_rel_name(relid));
+	}
 }
 
 /*
@@ -257,14 +308,13 @@ create_internal(const Creation *c)
 	guard_leave(&guard);
 }
 
-/* The allowed lateness as an SQL literal that says the same in every IntervalStyle. */
-static char *
-lateness(const Creation *c)
+static void
+execute(const char *sql)
 {
-	const Interval *delay = &c->row.allowed_lateness;
+	int rc = SPI_execute(sql, false, 0);
 
-	return psprintf("'%d months %d days %lld microseconds'::pg_catalog.interval", delay->month, delay->day,
-					(long long) delay->time);
+	if (rc < 0)
+		elog(ERROR, "could not run \"%s\": %s", sql, SPI_result_code_string(rc));
 }
 
 /* What users read, created as the user. */
@@ -283,15 +333,21 @@ create_views(Creation *c)
 	c->row.view = get_relname_relid(c->relname, c->namespace);
 }
 
-static void
-depend(Oid part, Oid view)
+static Oid
+internal(const Creation *c, const char *what)
 {
-	ObjectAddress a;
-	ObjectAddress b;
+	return get_relname_relid(psprintf("%s_%d", what, c->row.id),
+							 get_namespace_oid("streambatch_state", false));
+}
 
-	ObjectAddressSet(a, RelationRelationId, part);
-	ObjectAddressSet(b, RelationRelationId, view);
-	recordDependencyOn(&a, &b, DEPENDENCY_INTERNAL);
+/* The allowed lateness as an SQL literal that says the same in every IntervalStyle. */
+static char *
+lateness(const Creation *c)
+{
+	const Interval *delay = &c->row.allowed_lateness;
+
+	return psprintf("'%d months %d days %lld microseconds'::pg_catalog.interval", delay->month, delay->day,
+					(long long) delay->time);
 }
 
 /*
@@ -305,38 +361,15 @@ record_dependencies(const Creation *c)
 	depend(get_relname_relid(psprintf("%s_layers", c->relname), c->namespace), c->row.view);
 }
 
-/* Compute what the stream held before the view; see the head of this file. Locks the stream. */
 static void
-compute_past(const Creation *c, const StreamRow *stream, const Cut *before)
+depend(Oid part, Oid view)
 {
-	Computation *computation;
-	TimestampTz closed = DT_NOEND;
-	TimestampTz started = GetCurrentTimestamp();
-	int64 rows;
-	int64 run;
-	StreamRow locked;
+	ObjectAddress a;
+	ObjectAddress b;
 
-	if (!OidIsValid(stream->archive))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("stream \"%s\" has no archive to compute the view's history from",
-					get_rel_name(c->def->stream)),
-			 errhint(
-				 "Call create_view(…, history => false) to count from the stream's present position on.")));
-	computation = compute_open(&c->row);
-	if (c->def->has_window)
-		closed = stream->has_watermark ? window_pane_start(&c->def->window, stream->watermark) : DT_NOBEGIN;
-	rows = compute_history(computation, before, closed, 0);
-	if (!catalog_lock_stream(c->def->stream, &locked))
-		elog(ERROR, "stream %u has no row", c->def->stream);
-	rows += compute_between(computation, before, cut_read(c->def->stream), 1);
-	run = catalog_begin_run(c->row.id, c->row.view, "history", 0, cut_array(before), DT_NOBEGIN, closed);
-	if (closed != DT_NOBEGIN)
-		catalog_cover(c->row.id, DT_NOBEGIN, closed, 0, started);
-	catalog_run_chunks(run, 1);
-	catalog_run_progress(run, rows);
-	catalog_end_run(run, NULL);
+	ObjectAddressSet(a, RelationRelationId, part);
+	ObjectAddressSet(b, RelationRelationId, view);
+	recordDependencyOn(&a, &b, DEPENDENCY_INTERNAL);
 }
 
 /* Whether the stream has never been read, which the lock then keeps so. */
@@ -372,51 +405,36 @@ archive_has_rows(const Creation *c, const StreamRow *stream)
 	return result;
 }
 
-Datum
-streambatch_create_view(PG_FUNCTION_ARGS)
+/* Compute what the stream held before the view; see the head of this file. Locks the stream. */
+static void
+compute_past(const Creation *c, const StreamRow *stream, const Cut *before)
 {
-	Creation c = {0};
-	StreamRow stream;
-	Cut *before;
-	bool history;
-	bool fresh;
+	Computation *computation;
+	TimestampTz closed = DT_NOEND;
+	TimestampTz started = GetCurrentTimestamp();
+	int64 rows;
+	int64 run;
+	StreamRow locked;
 
-	for (int i = 0; i < 5; i++)
-	{
-		if (PG_ARGISNULL(i))
-			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-							errmsg("arguments of create_view must not be null")));
-	}
-	c.owner = GetUserId();
-	c.row.max_staleness = *PG_GETARG_INTERVAL_P(2);
-	c.row.allowed_lateness = *PG_GETARG_INTERVAL_P(3);
-	history = PG_GETARG_BOOL(4);
-	check_interval(&c.row.max_staleness, "max_staleness");
-	check_interval(&c.row.allowed_lateness, "allowed_lateness");
-	parse_name(&c, PG_GETARG_TEXT_PP(0));
-	c.row.settings = guard_note_settings();
-	analyse(&c, PG_GETARG_TEXT_PP(1));
-	check_privileges(&c, NULL, false);
-	fresh = !catalog_stream(c.def->stream, &stream);
-	stream_setup(c.def->stream, &stream);
-	check_privileges(&c, &stream, fresh);
-	stream_setup_warn(c.def->stream);
-
-	c.row.id = catalog_next_view_id();
-	c.row.stream = c.def->stream;
-	c.row.epoch = 1;
-	create_internal(&c);
-	create_views(&c);
-	record_dependencies(&c);
-	catalog_insert_view(&c.row);
-	catalog_follow_owners();
-	CommandCounterIncrement();
-	before = cut_read(c.def->stream);
-	/* where the worker has begun at this very moment, all of the past lies behind the positions before */
-	if (history && (before->n > 0 || !lock_unread(&c) || archive_has_rows(&c, &stream)))
-		compute_past(&c, &stream, before);
-	catalog_raise_generation(c.def->stream);
-	if (!stream.paused)
-		stream_want_at_commit(c.def->stream);
-	PG_RETURN_OID(c.row.view);
+	if (!OidIsValid(stream->archive))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("stream \"%s\" has no archive to compute the view's history from",
+					get_rel_name(c->def->stream)),
+			 errhint(
+				 "Call create_view(…, history => false) to count from the stream's present position on.")));
+	computation = compute_open(&c->row);
+	if (c->def->has_window)
+		closed = stream->has_watermark ? window_pane_start(&c->def->window, stream->watermark) : DT_NOBEGIN;
+	rows = compute_history(computation, before, closed, 0);
+	if (!catalog_lock_stream(c->def->stream, &locked))
+		elog(ERROR, "stream %u has no row", c->def->stream);
+	rows += compute_between(computation, before, cut_read(c->def->stream), 1);
+	run = catalog_begin_run(c->row.id, c->row.view, "history", 0, cut_array(before), DT_NOBEGIN, closed);
+	if (closed != DT_NOBEGIN)
+		catalog_cover(c->row.id, DT_NOBEGIN, closed, 0, started);
+	catalog_run_chunks(run, 1);
+	catalog_run_progress(run, rows);
+	catalog_end_run(run, NULL);
 }

@@ -17,44 +17,12 @@
 #include "serve/stream_setup.h"
 #include "utils/lsyscache.h"
 
+static void check_caller(FunctionCallInfo fcinfo);
+static void drop_internal(List *views);
+
 STREAMBATCH_FUNCTION(streambatch_on_drop);
 STREAMBATCH_FUNCTION(streambatch_on_alter);
 STREAMBATCH_FUNCTION(streambatch_on_define);
-
-static void
-check_caller(FunctionCallInfo fcinfo)
-{
-	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
-		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("this function is called by an event trigger only")));
-}
-
-/* The states of dropped views, and what merges them. */
-static void
-drop_internal(List *views)
-{
-	static const char *const objects[] = {"merged", "stream", "batch"};
-	Oid nsp = get_namespace_oid("streambatch_state", false);
-	ObjectAddresses *addresses = new_object_addresses();
-	ListCell *lc;
-
-	foreach (lc, views)
-	{
-		for (int i = 0; i < lengthof(objects); i++)
-		{
-			Oid relid = get_relname_relid(psprintf("%s_%d", objects[i], lfirst_int(lc)), nsp);
-			ObjectAddress address;
-
-			/* DROP … CASCADE may have begun with them */
-			if (!OidIsValid(relid))
-				continue;
-			ObjectAddressSet(address, RelationRelationId, relid);
-			add_exact_object_address(&address, addresses);
-		}
-	}
-	performMultipleDeletions(addresses, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
-	free_object_addresses(addresses);
-}
 
 /* sql_drop: rows go with the views and streams that they are of; workers are told. */
 Datum
@@ -99,4 +67,39 @@ streambatch_on_define(PG_FUNCTION_ARGS)
 	foreach (lc, streams)
 		stream_retry_at_commit(lfirst_oid(lc));
 	PG_RETURN_NULL();
+}
+
+static void
+check_caller(FunctionCallInfo fcinfo)
+{
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("this function is called by an event trigger only")));
+}
+
+/* The states of dropped views, and what merges them. */
+static void
+drop_internal(List *views)
+{
+	static const char *const objects[] = {"merged", "stream", "batch"};
+	Oid nsp = get_namespace_oid("streambatch_state", false);
+	ObjectAddresses *addresses = new_object_addresses();
+	ListCell *lc;
+
+	foreach (lc, views)
+	{
+		for (int i = 0; i < lengthof(objects); i++)
+		{
+			Oid relid = get_relname_relid(psprintf("%s_%d", objects[i], lfirst_int(lc)), nsp);
+			ObjectAddress address;
+
+			/* DROP … CASCADE may have begun with them */
+			if (!OidIsValid(relid))
+				continue;
+			ObjectAddressSet(address, RelationRelationId, relid);
+			add_exact_object_address(&address, addresses);
+		}
+	}
+	performMultipleDeletions(addresses, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	free_object_addresses(addresses);
 }

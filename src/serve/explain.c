@@ -21,23 +21,27 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+static void explain_layers(ReturnSetInfo *rsinfo, const ViewRow *row);
+static void put_lines(ReturnSetInfo *rsinfo, const char *title, const char *sql);
+
 STREAMBATCH_FUNCTION(streambatch_explain);
 
-static void
-put_lines(ReturnSetInfo *rsinfo, const char *title, const char *sql)
+Datum
+streambatch_explain(PG_FUNCTION_ARGS)
 {
-	char *copy = pstrdup(sql);
-	char *line;
-	char *rest = copy;
-	Datum value = CStringGetTextDatum(title);
-	bool null = false;
+	Oid view = PG_GETARG_OID(0);
+	ViewRow row;
+	Guard guard;
 
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &null);
-	while ((line = strsep(&rest, "\n")) != NULL)
-	{
-		value = CStringGetTextDatum(psprintf("    %s", line));
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &null);
-	}
+	catalog_require_view(view, &row);
+	if (pg_class_aclcheck(view, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(view));
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	(void) stream_open(row.stream); /* locked before the view's objects */
+	guard_enter(&guard, InvalidOid, row.settings);
+	explain_layers((ReturnSetInfo *) fcinfo->resultinfo, &row);
+	guard_leave(&guard);
+	return (Datum) 0;
 }
 
 static void
@@ -68,20 +72,19 @@ explain_layers(ReturnSetInfo *rsinfo, const ViewRow *row)
 												 get_namespace_oid("streambatch_state", false))));
 }
 
-Datum
-streambatch_explain(PG_FUNCTION_ARGS)
+static void
+put_lines(ReturnSetInfo *rsinfo, const char *title, const char *sql)
 {
-	Oid view = PG_GETARG_OID(0);
-	ViewRow row;
-	Guard guard;
+	char *copy = pstrdup(sql);
+	char *line;
+	char *rest = copy;
+	Datum value = CStringGetTextDatum(title);
+	bool null = false;
 
-	catalog_require_view(view, &row);
-	if (pg_class_aclcheck(view, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(view));
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	(void) stream_open(row.stream); /* locked before the view's objects */
-	guard_enter(&guard, InvalidOid, row.settings);
-	explain_layers((ReturnSetInfo *) fcinfo->resultinfo, &row);
-	guard_leave(&guard);
-	return (Datum) 0;
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &null);
+	while ((line = strsep(&rest, "\n")) != NULL)
+	{
+		value = CStringGetTextDatum(psprintf("    %s", line));
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &null);
+	}
 }

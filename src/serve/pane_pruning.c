@@ -55,15 +55,70 @@ static const Arithmetic arithmetic[] = {
 	{DATEOID, F_DATE_PLI, F_DATE_MII},
 };
 
-static const Arithmetic *
-arithmetic_of(Oid type)
+static void narrow(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel);
+static bool expands_panes(const RangeTblEntry *rte, Oid relid);
+static bool reads_walker(Node *node, const Oid *relid);
+static const FuncExpr *edge_column(const Query *query, const TargetEntry *tle, Oid relid, WindowEdge *edge);
+static bool is_pane(const Query *query, const Var *column, Oid relid);
+static void pane_pruning_by(PlannerInfo *root, Var *pane, const RelOptInfo *windows, AttrNumber attno,
+							const FuncExpr *call, WindowEdge edge);
+static bool comparison(const RestrictInfo *rinfo, int varno, AttrNumber attno, Oid type, int *strategy,
+					   Node **value);
+static bool exec_param_walker(Node *node, void *context);
+static void add_bound(PlannerInfo *root, Var *pane, StrategyNumber strategy, Node *value);
+static Node *shifted(PlannerInfo *root, Node *value, const FuncExpr *call, bool plus);
+static const Arithmetic *arithmetic_of(Oid type);
+static Node *unless_beyond(Node *value, Node *moved, Oid type, int32 days, bool plus);
+
+void
+pane_pruning_install(void)
 {
-	for (int i = 0; i < lengthof(arithmetic); i++)
+	next_hook = get_relation_info_hook;
+	get_relation_info_hook = narrow;
+}
+
+static void
+narrow(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
+{
+	AttrNumber attno;
+	Var *pane;
+
+	if (next_hook)
+		next_hook(root, relid, inhparent, rel);
+	if (root->parent_root == NULL || get_rel_namespace(relid) != get_namespace_oid("streambatch_state", true))
+		return;
+	attno = get_attnum(relid, "pane");
+	if (attno == InvalidAttrNumber)
+		return;
+	pane = makeVar(rel->relid, attno, get_atttype(relid, attno), -1, InvalidOid, 0);
+	for (PlannerInfo *outer = root->parent_root; outer != NULL; outer = outer->parent_root)
 	{
-		if (arithmetic[i].type == type)
-			return &arithmetic[i];
+		for (int i = 1; i < outer->simple_rel_array_size; i++)
+		{
+			const RelOptInfo *windows = outer->simple_rel_array[i];
+			const RangeTblEntry *rte = outer->simple_rte_array[i];
+			ListCell *lc;
+
+			if (windows == NULL || !expands_panes(rte, relid))
+				continue;
+			foreach (lc, rte->subquery->targetList)
+			{
+				WindowEdge edge;
+				const FuncExpr *call = edge_column(rte->subquery, lfirst(lc), relid, &edge);
+
+				if (call != NULL)
+					pane_pruning_by(root, pane, windows, foreach_current_index(lc) + 1, call, edge);
+			}
+		}
 	}
-	return NULL;
+}
+
+/* Whether the query expands the column "pane" of the table into windows. */
+static bool
+expands_panes(const RangeTblEntry *rte, Oid relid)
+{
+	return rte != NULL && rte->rtekind == RTE_SUBQUERY && rte->subquery != NULL &&
+		   rte->subquery->hasTargetSRFs && reads_walker((Node *) rte->subquery, &relid);
 }
 
 static bool
@@ -78,12 +133,23 @@ reads_walker(Node *node, const Oid *relid)
 	return expression_tree_walker(node, reads_walker, (void *) relid);
 }
 
-/* Whether the query expands the column "pane" of the table into windows. */
-static bool
-expands_panes(const RangeTblEntry *rte, Oid relid)
+/* The call, if the output column is an edge of the windows of the table's panes. */
+static const FuncExpr *
+edge_column(const Query *query, const TargetEntry *tle, Oid relid, WindowEdge *edge)
 {
-	return rte != NULL && rte->rtekind == RTE_SUBQUERY && rte->subquery != NULL &&
-		   rte->subquery->hasTargetSRFs && reads_walker((Node *) rte->subquery, &relid);
+	const FuncExpr *call = (const FuncExpr *) tle->expr;
+
+	if (!window_is_call((const Node *) call) || !call->funcretset || !IsA(linitial(call->args), Var))
+		return NULL;
+	for (int i = 1; i < list_length(call->args); i++)
+	{
+		if (!IsA(list_nth(call->args, i), Const))
+			return NULL;
+	}
+	if (!is_pane(query, linitial(call->args), relid))
+		return NULL;
+	*edge = window_call_edge((const Node *) call);
+	return call;
 }
 
 /* Whether the column is the table's "pane" in a union of the tables of both layers, and no other by that name. */
@@ -113,96 +179,28 @@ is_pane(const Query *query, const Var *column, Oid relid)
 	return false;
 }
 
-/* The call, if the output column is an edge of the windows of the table's panes. */
-static const FuncExpr *
-edge_column(const Query *query, const TargetEntry *tle, Oid relid, WindowEdge *edge)
+/* What the conditions on one edge of the windows say of the pane. */
+static void
+pane_pruning_by(PlannerInfo *root, Var *pane, const RelOptInfo *windows, AttrNumber attno,
+				const FuncExpr *call, WindowEdge edge)
 {
-	const FuncExpr *call = (const FuncExpr *) tle->expr;
+	ListCell *lc;
 
-	if (!window_is_call((const Node *) call) || !call->funcretset || !IsA(linitial(call->args), Var))
-		return NULL;
-	for (int i = 1; i < list_length(call->args); i++)
+	foreach (lc, windows->baserestrictinfo)
 	{
-		if (!IsA(list_nth(call->args, i), Const))
-			return NULL;
+		int strategy;
+		Node *value;
+
+		if (!comparison(lfirst(lc), windows->relid, attno, call->funcresulttype, &strategy, &value) ||
+			exec_param_walker(value, NULL))
+			continue;
+		if (strategy >= BTEqualStrategyNumber)
+			add_bound(root, pane, BTGreaterEqualStrategyNumber,
+					  edge == WINDOW_START ? value : shifted(root, value, call, false));
+		if (strategy <= BTEqualStrategyNumber)
+			add_bound(root, pane, BTLessEqualStrategyNumber,
+					  edge == WINDOW_END ? value : shifted(root, value, call, true));
 	}
-	if (!is_pane(query, linitial(call->args), relid))
-		return NULL;
-	*edge = window_call_edge((const Node *) call);
-	return call;
-}
-
-/*
- * CASE WHEN value is so near the end of time that it cannot be moved by so many days THEN infinity ELSE moved END.
- */
-static Node *
-unless_beyond(Node *value, Node *moved, Oid type, int32 days, bool plus)
-{
-	TypeCacheEntry *cache = lookup_type_cache(type, TYPECACHE_LT_OPR | TYPECACHE_GT_OPR);
-	bool date = type == DATEOID;
-	int64 margin = days + 2;
-	int64 last = plus ? DATETIME_MAX_DAY - margin : DATETIME_MIN_DAY + margin;
-	Datum limit = date ? DateADTGetDatum((DateADT) last) : TimestampGetDatum(last * USECS_PER_DAY);
-	Datum infinity = date ? DateADTGetDatum(plus ? DATEVAL_NOEND : DATEVAL_NOBEGIN)
-						  : TimestampGetDatum(plus ? DT_NOEND : DT_NOBEGIN);
-	int len = date ? sizeof(DateADT) : sizeof(Timestamp);
-	CaseExpr *result = makeNode(CaseExpr);
-	CaseWhen *when = makeNode(CaseWhen);
-
-	when->expr = make_opclause(
-		plus ? cache->gt_opr : cache->lt_opr, BOOLOID, false, (Expr *) copyObject(value),
-		(Expr *) makeConst(type, -1, InvalidOid, len, limit, false, true), InvalidOid, InvalidOid);
-	when->result = (Expr *) makeConst(type, -1, InvalidOid, len, infinity, false, true);
-	when->location = -1;
-	result->casetype = type;
-	result->args = list_make1(when);
-	result->defresult = (Expr *) moved;
-	result->location = -1;
-	return (Node *) result;
-}
-
-/* X plus or minus what the edge can lie away from the pane; NULL where that might be no timestamp. */
-static Node *
-shifted(PlannerInfo *root, Node *value, const FuncExpr *call, bool plus)
-{
-	const Arithmetic *functions = arithmetic_of(call->funcresulttype);
-	Interval *reach = palloc(sizeof(Interval));
-	int32 days;
-	Node *by;
-	Node *moved;
-
-	if (IsA(value, Const))
-	{
-		int64 day = call->funcresulttype == DATEOID
-						? DatumGetDateADT(((Const *) value)->constvalue)
-						: DatumGetTimestamp(((Const *) value)->constvalue) / USECS_PER_DAY;
-
-		if (((Const *) value)->constisnull || day < -2000000 || day > 100000000)
-			return NULL;
-	}
-	*reach = window_call_reach((const Node *) call);
-	if (reach->month == 0 && reach->day == 0 && IsA(value, Const) && call->funcresulttype != DATEOID)
-	{
-		Const *result = copyObject((Const *) value);
-		int64 time = DatumGetTimestamp(result->constvalue);
-
-		if (!TIMESTAMP_NOT_FINITE(time))
-			result->constvalue = TimestampGetDatum(plus ? time + reach->time : time - reach->time);
-		return (Node *) result;
-	}
-	if (reach->month > 12 * 10000 || reach->day > 366 * 10000)
-		return NULL;
-	days = reach->month * 31 + reach->day + (int32) (reach->time / USECS_PER_DAY) + 1;
-	if (call->funcresulttype == DATEOID)
-		by = (Node *) makeConst(INT4OID, -1, InvalidOid, 4, Int32GetDatum(days), false, true);
-	else
-		by = (Node *) makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval), IntervalPGetDatum(reach),
-								false, false);
-	moved = (Node *) makeFuncExpr(plus ? functions->plus : functions->minus, call->funcresulttype,
-								  list_make2(value, by), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
-	if (!IsA(value, Const))
-		moved = unless_beyond(value, moved, call->funcresulttype, days, plus);
-	return eval_const_expressions(root, moved);
 }
 
 /* What a condition on an edge compares with, and how; false where it is none that can be used. */
@@ -258,69 +256,86 @@ add_bound(PlannerInfo *root, Var *pane, StrategyNumber strategy, Node *value)
 												 (Expr *) copyObject(value), InvalidOid, InvalidOid));
 }
 
-/* What the conditions on one edge of the windows say of the pane. */
-static void
-pane_pruning_by(PlannerInfo *root, Var *pane, const RelOptInfo *windows, AttrNumber attno,
-				const FuncExpr *call, WindowEdge edge)
+/* X plus or minus what the edge can lie away from the pane; NULL where that might be no timestamp. */
+static Node *
+shifted(PlannerInfo *root, Node *value, const FuncExpr *call, bool plus)
 {
-	ListCell *lc;
+	const Arithmetic *functions = arithmetic_of(call->funcresulttype);
+	Interval *reach = palloc(sizeof(Interval));
+	int32 days;
+	Node *by;
+	Node *moved;
 
-	foreach (lc, windows->baserestrictinfo)
+	if (IsA(value, Const))
 	{
-		int strategy;
-		Node *value;
+		int64 day = call->funcresulttype == DATEOID
+						? DatumGetDateADT(((Const *) value)->constvalue)
+						: DatumGetTimestamp(((Const *) value)->constvalue) / USECS_PER_DAY;
 
-		if (!comparison(lfirst(lc), windows->relid, attno, call->funcresulttype, &strategy, &value) ||
-			exec_param_walker(value, NULL))
-			continue;
-		if (strategy >= BTEqualStrategyNumber)
-			add_bound(root, pane, BTGreaterEqualStrategyNumber,
-					  edge == WINDOW_START ? value : shifted(root, value, call, false));
-		if (strategy <= BTEqualStrategyNumber)
-			add_bound(root, pane, BTLessEqualStrategyNumber,
-					  edge == WINDOW_END ? value : shifted(root, value, call, true));
+		if (((Const *) value)->constisnull || day < -2000000 || day > 100000000)
+			return NULL;
 	}
+	*reach = window_call_reach((const Node *) call);
+	if (reach->month == 0 && reach->day == 0 && IsA(value, Const) && call->funcresulttype != DATEOID)
+	{
+		Const *result = copyObject((Const *) value);
+		int64 time = DatumGetTimestamp(result->constvalue);
+
+		if (!TIMESTAMP_NOT_FINITE(time))
+			result->constvalue = TimestampGetDatum(plus ? time + reach->time : time - reach->time);
+		return (Node *) result;
+	}
+	if (reach->month > 12 * 10000 || reach->day > 366 * 10000)
+		return NULL;
+	days = reach->month * 31 + reach->day + (int32) (reach->time / USECS_PER_DAY) + 1;
+	if (call->funcresulttype == DATEOID)
+		by = (Node *) makeConst(INT4OID, -1, InvalidOid, 4, Int32GetDatum(days), false, true);
+	else
+		by = (Node *) makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval), IntervalPGetDatum(reach),
+								false, false);
+	moved = (Node *) makeFuncExpr(plus ? functions->plus : functions->minus, call->funcresulttype,
+								  list_make2(value, by), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	if (!IsA(value, Const))
+		moved = unless_beyond(value, moved, call->funcresulttype, days, plus);
+	return eval_const_expressions(root, moved);
 }
 
-static void
-narrow(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
+static const Arithmetic *
+arithmetic_of(Oid type)
 {
-	AttrNumber attno;
-	Var *pane;
-
-	if (next_hook)
-		next_hook(root, relid, inhparent, rel);
-	if (root->parent_root == NULL || get_rel_namespace(relid) != get_namespace_oid("streambatch_state", true))
-		return;
-	attno = get_attnum(relid, "pane");
-	if (attno == InvalidAttrNumber)
-		return;
-	pane = makeVar(rel->relid, attno, get_atttype(relid, attno), -1, InvalidOid, 0);
-	for (PlannerInfo *outer = root->parent_root; outer != NULL; outer = outer->parent_root)
+	for (int i = 0; i < lengthof(arithmetic); i++)
 	{
-		for (int i = 1; i < outer->simple_rel_array_size; i++)
-		{
-			const RelOptInfo *windows = outer->simple_rel_array[i];
-			const RangeTblEntry *rte = outer->simple_rte_array[i];
-			ListCell *lc;
-
-			if (windows == NULL || !expands_panes(rte, relid))
-				continue;
-			foreach (lc, rte->subquery->targetList)
-			{
-				WindowEdge edge;
-				const FuncExpr *call = edge_column(rte->subquery, lfirst(lc), relid, &edge);
-
-				if (call != NULL)
-					pane_pruning_by(root, pane, windows, foreach_current_index(lc) + 1, call, edge);
-			}
-		}
+		if (arithmetic[i].type == type)
+			return &arithmetic[i];
 	}
+	return NULL;
 }
 
-void
-pane_pruning_install(void)
+/*
+ * CASE WHEN value is so near the end of time that it cannot be moved by so many days THEN infinity ELSE moved END.
+ */
+static Node *
+unless_beyond(Node *value, Node *moved, Oid type, int32 days, bool plus)
 {
-	next_hook = get_relation_info_hook;
-	get_relation_info_hook = narrow;
+	TypeCacheEntry *cache = lookup_type_cache(type, TYPECACHE_LT_OPR | TYPECACHE_GT_OPR);
+	bool date = type == DATEOID;
+	int64 margin = days + 2;
+	int64 last = plus ? DATETIME_MAX_DAY - margin : DATETIME_MIN_DAY + margin;
+	Datum limit = date ? DateADTGetDatum((DateADT) last) : TimestampGetDatum(last * USECS_PER_DAY);
+	Datum infinity = date ? DateADTGetDatum(plus ? DATEVAL_NOEND : DATEVAL_NOBEGIN)
+						  : TimestampGetDatum(plus ? DT_NOEND : DT_NOBEGIN);
+	int len = date ? sizeof(DateADT) : sizeof(Timestamp);
+	CaseExpr *result = makeNode(CaseExpr);
+	CaseWhen *when = makeNode(CaseWhen);
+
+	when->expr = make_opclause(
+		plus ? cache->gt_opr : cache->lt_opr, BOOLOID, false, (Expr *) copyObject(value),
+		(Expr *) makeConst(type, -1, InvalidOid, len, limit, false, true), InvalidOid, InvalidOid);
+	when->result = (Expr *) makeConst(type, -1, InvalidOid, len, infinity, false, true);
+	when->location = -1;
+	result->casetype = type;
+	result->args = list_make1(when);
+	result->defresult = (Expr *) moved;
+	result->location = -1;
+	return (Node *) result;
 }

@@ -39,38 +39,17 @@ typedef struct Wish
 static List *wishes = NIL; /* of Wish *, in TopMemoryContext */
 static bool registered = false;
 
-static void
-at_end(XactEvent event, void *arg)
-{
-	ListCell *lc;
-
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
-		return;
-	foreach (lc, wishes)
-	{
-		const Wish *wish = lfirst(lc);
-
-		if (event == XACT_EVENT_COMMIT)
-			wish->tell(MyDatabaseId, wish->stream);
-	}
-	list_free_deep(wishes);
-	wishes = NIL;
-}
-
-static void
-wish_at_commit(Oid relid, void (*tell)(Oid database, Oid stream))
-{
-	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-	Wish *wish = palloc(sizeof(Wish));
-
-	wish->stream = relid;
-	wish->tell = tell;
-	wishes = lappend(wishes, wish);
-	MemoryContextSwitchTo(old);
-	if (!registered)
-		RegisterXactCallback(at_end, NULL);
-	registered = true;
-}
+static void wish_at_commit(Oid relid, void (*tell)(Oid database, Oid stream));
+static void at_end(XactEvent event, void *arg);
+static bool find_row(Oid relid, StreamRow *row);
+static void check_archive(const Stream *stream, Oid archive);
+static void refuse_archive(const Stream *stream, const char *problem);
+static char *archive_comment(const Stream *stream);
+static void check_archive_privileges(const Stream *stream, Oid archive);
+static void create_archive(const Stream *stream, const char *partition, const char *offset);
+static void execute(const char *sql);
+static char *archive_ddl(const Stream *stream, const char *partition, const char *offset);
+static void adopt_positions(const Stream *stream, const char *partition, const char *offset);
 
 void
 stream_want_at_commit(Oid relid)
@@ -88,169 +67,6 @@ void
 stream_retry_at_commit(Oid relid)
 {
 	wish_at_commit(relid, slots_retry);
-}
-
-static char *
-archive_ddl(const Stream *stream, const char *partition, const char *offset)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "CREATE TABLE %s (",
-					 quote_qualified_identifier(stream->archive_schema, stream->archive_name));
-	for (int i = 0; i < stream->desc->natts; i++)
-	{
-		const MessageColumn *column = &stream->layout.columns[i];
-
-		if (column->dropped)
-			continue;
-		appendStringInfo(&buf, "%s %s%s%s, ", quote_identifier(column->name),
-						 format_type_extended(column->type, column->typmod,
-											  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY),
-						 OidIsValid(column->collation) ? " COLLATE " : "",
-						 OidIsValid(column->collation) ? generate_collation_name(column->collation) : "");
-	}
-	if (stream_meta_column(stream, META_PARTITION) == 0)
-		appendStringInfo(&buf, "%s pg_catalog.int4, ", quote_identifier(partition));
-	if (stream_meta_column(stream, META_OFFSET) == 0)
-		appendStringInfo(&buf, "%s pg_catalog.int8, ", quote_identifier(offset));
-	buf.len -= 2; /* the last comma */
-	appendStringInfoChar(&buf, ')');
-	return buf.data;
-}
-
-static void
-execute(const char *sql)
-{
-	if (SPI_execute(sql, false, 0) < 0)
-		elog(ERROR, "could not run \"%s\"", sql);
-}
-
-static char *
-archive_comment(const Stream *stream)
-{
-	return psprintf(ARCHIVE_COMMENT "%s", stream->topic);
-}
-
-/*
- * Events arrive about in the order of their times: a block range index finds a refresh's chunk at next to no
- * cost for each event.
- */
-static void
-create_archive(const Stream *stream, const char *partition, const char *offset)
-{
-	execute(archive_ddl(stream, partition, offset));
-	/* outlives the stream, as the archive does: positions of another topic would mean nothing here */
-	execute(psprintf("COMMENT ON TABLE %s IS %s",
-					 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
-					 quote_literal_cstr(archive_comment(stream))));
-	if (stream->event_time != 0)
-		execute(psprintf("CREATE INDEX ON %s USING brin (%s) WITH (pages_per_range = 32, autosummarize = on)",
-						 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
-						 quote_identifier(stream->layout.columns[stream->event_time - 1].name)));
-}
-
-static void
-refuse_archive(const Stream *stream, const char *problem)
-{
-	ereport(
-		ERROR,
-		(errcode(ERRCODE_DATATYPE_MISMATCH),
-		 errmsg("table \"%s\" cannot be the archive of stream \"%s\"", stream->archive_name, stream->name),
-		 errdetail("%s", problem),
-		 errhint("Name another table with OPTIONS (ADD archive '…'), or have this one dropped or changed.")));
-}
-
-/* An existing table serves if it has every column of the stream, and the position. */
-static void
-check_archive(const Stream *stream, Oid archive)
-{
-	char *comment;
-	ArchiveMisfit misfit;
-	char kind = get_rel_relkind(archive);
-	Oid other = catalog_stream_of_archive(archive);
-
-	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_FOREIGN_TABLE)
-		refuse_archive(stream, "It is not a table.");
-	if (stream_is_stream(archive))
-		refuse_archive(stream, "It is a stream itself.");
-	if (OidIsValid(other))
-		refuse_archive(stream, psprintf("It is the archive of stream \"%s\".",
-										get_rel_name(other) ? get_rel_name(other) : "?"));
-	comment = GetComment(archive, RelationRelationId, 0);
-	if (comment != NULL && strncmp(comment, ARCHIVE_COMMENT, strlen(ARCHIVE_COMMENT)) == 0 &&
-		strcmp(comment, archive_comment(stream)) != 0)
-		refuse_archive(stream, psprintf("It holds %s, as its comment says.", comment));
-	if (get_rel_persistence(archive) != RELPERSISTENCE_PERMANENT)
-		refuse_archive(
-			stream,
-			"It is unlogged or temporary: a crash would empty it, and positions would stand behind what is lost.");
-	if (stream_archive_fits(stream, archive, &misfit))
-		return;
-	if (misfit.has == NULL)
-		refuse_archive(stream, psprintf("It has no column \"%s\".", misfit.column));
-	refuse_archive(stream, psprintf("Its column \"%s\" is of type %s, not %s.", misfit.column, misfit.has,
-									misfit.wanted));
-}
-
-/* The worker writes the archive, and a refresh reads it, as the stream's owner would. */
-static void
-check_archive_privileges(const Stream *stream, Oid archive)
-{
-	if (pg_class_aclcheck(archive, stream->owner, ACL_INSERT) == ACLCHECK_OK &&
-		pg_class_aclcheck(archive, stream->owner, ACL_SELECT) == ACLCHECK_OK)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied for table %s", stream->archive_name),
-			 errhint("The stream's owner reads and writes its archive: GRANT SELECT, INSERT ON %s TO %s.",
-					 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
-					 quote_identifier(GetUserNameFromId(stream->owner, false)))));
-}
-
-/* Events that an existing archive holds already are not read again: positions begin behind them. */
-static void
-adopt_positions(const Stream *stream, const char *partition, const char *offset)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	ProgressRow *rows;
-	int n;
-	bool isnull;
-
-	execute(psprintf(
-		"SELECT %s::pg_catalog.int4, pg_catalog.max(%s) + 1 FROM %s WHERE %s IS NOT NULL AND %s IS NOT NULL GROUP BY 1",
-		quote_identifier(partition), quote_identifier(offset),
-		quote_qualified_identifier(stream->archive_schema, stream->archive_name), quote_identifier(partition),
-		quote_identifier(offset)));
-	n = (int) SPI_processed;
-	rows = MemoryContextAllocZero(caller, (n + 1) * sizeof(ProgressRow));
-	for (int i = 0; i < n; i++)
-	{
-		rows[i].partition =
-			DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
-		rows[i].next_offset =
-			DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
-		rows[i].log_end = -1;
-	}
-	if (n == 0)
-		return;
-	catalog_put_progress(stream->relid, rows, n);
-	catalog_set_started(stream->relid);
-	ereport(NOTICE, (errmsg("stream \"%s\" goes on behind the events that its archive \"%s\" holds",
-							stream->name, stream->archive_name)));
-}
-
-/*
- * The stream's row. Where there is none, the first to come locks the stream until its transaction ends, and
- * makes row and archive; the others wait, and find what it has made. Neither readers nor workers wait.
- */
-static bool
-find_row(Oid relid, StreamRow *row)
-{
-	if (catalog_stream(relid, row))
-		return true;
-	LockRelationOid(relid, ShareUpdateExclusiveLock);
-	return catalog_stream(relid, row);
 }
 
 void
@@ -341,4 +157,200 @@ stream_setup_warn(Oid relid)
 	consumer_close(consumer);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+}
+
+static void
+wish_at_commit(Oid relid, void (*tell)(Oid database, Oid stream))
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	Wish *wish = palloc(sizeof(Wish));
+
+	wish->stream = relid;
+	wish->tell = tell;
+	wishes = lappend(wishes, wish);
+	MemoryContextSwitchTo(old);
+	if (!registered)
+		RegisterXactCallback(at_end, NULL);
+	registered = true;
+}
+
+static void
+at_end(XactEvent event, void *arg)
+{
+	ListCell *lc;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
+		return;
+	foreach (lc, wishes)
+	{
+		const Wish *wish = lfirst(lc);
+
+		if (event == XACT_EVENT_COMMIT)
+			wish->tell(MyDatabaseId, wish->stream);
+	}
+	list_free_deep(wishes);
+	wishes = NIL;
+}
+
+/*
+ * The stream's row. Where there is none, the first to come locks the stream until its transaction ends, and
+ * makes row and archive; the others wait, and find what it has made. Neither readers nor workers wait.
+ */
+static bool
+find_row(Oid relid, StreamRow *row)
+{
+	if (catalog_stream(relid, row))
+		return true;
+	LockRelationOid(relid, ShareUpdateExclusiveLock);
+	return catalog_stream(relid, row);
+}
+
+/* An existing table serves if it has every column of the stream, and the position. */
+static void
+check_archive(const Stream *stream, Oid archive)
+{
+	char *comment;
+	ArchiveMisfit misfit;
+	char kind = get_rel_relkind(archive);
+	Oid other = catalog_stream_of_archive(archive);
+
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_FOREIGN_TABLE)
+		refuse_archive(stream, "It is not a table.");
+	if (stream_is_stream(archive))
+		refuse_archive(stream, "It is a stream itself.");
+	if (OidIsValid(other))
+		refuse_archive(stream, psprintf("It is the archive of stream \"%s\".",
+										get_rel_name(other) ? get_rel_name(other) : "?"));
+	comment = GetComment(archive, RelationRelationId, 0);
+	if (comment != NULL && strncmp(comment, ARCHIVE_COMMENT, strlen(ARCHIVE_COMMENT)) == 0 &&
+		strcmp(comment, archive_comment(stream)) != 0)
+		refuse_archive(stream, psprintf("It holds %s, as its comment says.", comment));
+	if (get_rel_persistence(archive) != RELPERSISTENCE_PERMANENT)
+		refuse_archive(
+			stream,
+			"It is unlogged or temporary: a crash would empty it, and positions would stand behind what is lost.");
+	if (stream_archive_fits(stream, archive, &misfit))
+		return;
+	if (misfit.has == NULL)
+		refuse_archive(stream, psprintf("It has no column \"%s\".", misfit.column));
+	refuse_archive(stream, psprintf("Its column \"%s\" is of type %s, not %s.", misfit.column, misfit.has,
+									misfit.wanted));
+}
+
+static void
+refuse_archive(const Stream *stream, const char *problem)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_DATATYPE_MISMATCH),
+		 errmsg("table \"%s\" cannot be the archive of stream \"%s\"", stream->archive_name, stream->name),
+		 errdetail("%s", problem),
+		 errhint("Name another table with OPTIONS (ADD archive '…'), or have this one dropped or changed.")));
+}
+
+static char *
+archive_comment(const Stream *stream)
+{
+	return psprintf(ARCHIVE_COMMENT "%s", stream->topic);
+}
+
+/* The worker writes the archive, and a refresh reads it, as the stream's owner would. */
+static void
+check_archive_privileges(const Stream *stream, Oid archive)
+{
+	if (pg_class_aclcheck(archive, stream->owner, ACL_INSERT) == ACLCHECK_OK &&
+		pg_class_aclcheck(archive, stream->owner, ACL_SELECT) == ACLCHECK_OK)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for table %s", stream->archive_name),
+			 errhint("The stream's owner reads and writes its archive: GRANT SELECT, INSERT ON %s TO %s.",
+					 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
+					 quote_identifier(GetUserNameFromId(stream->owner, false)))));
+}
+
+/*
+ * Events arrive about in the order of their times: a block range index finds a refresh's chunk at next to no
+ * cost for each event.
+ */
+static void
+create_archive(const Stream *stream, const char *partition, const char *offset)
+{
+	execute(archive_ddl(stream, partition, offset));
+	/* outlives the stream, as the archive does: positions of another topic would mean nothing here */
+	execute(psprintf("COMMENT ON TABLE %s IS %s",
+					 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
+					 quote_literal_cstr(archive_comment(stream))));
+	if (stream->event_time != 0)
+		execute(psprintf("CREATE INDEX ON %s USING brin (%s) WITH (pages_per_range = 32, autosummarize = on)",
+						 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
+						 quote_identifier(stream->layout.columns[stream->event_time - 1].name)));
+}
+
+static void
+execute(const char *sql)
+{
+	if (SPI_execute(sql, false, 0) < 0)
+		elog(ERROR, "could not run \"%s\"", sql);
+}
+
+static char *
+archive_ddl(const Stream *stream, const char *partition, const char *offset)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "CREATE TABLE %s (",
+					 quote_qualified_identifier(stream->archive_schema, stream->archive_name));
+	for (int i = 0; i < stream->desc->natts; i++)
+	{
+		const MessageColumn *column = &stream->layout.columns[i];
+
+		if (column->dropped)
+			continue;
+		appendStringInfo(&buf, "%s %s%s%s, ", quote_identifier(column->name),
+						 format_type_extended(column->type, column->typmod,
+											  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY),
+						 OidIsValid(column->collation) ? " COLLATE " : "",
+						 OidIsValid(column->collation) ? generate_collation_name(column->collation) : "");
+	}
+	if (stream_meta_column(stream, META_PARTITION) == 0)
+		appendStringInfo(&buf, "%s pg_catalog.int4, ", quote_identifier(partition));
+	if (stream_meta_column(stream, META_OFFSET) == 0)
+		appendStringInfo(&buf, "%s pg_catalog.int8, ", quote_identifier(offset));
+	buf.len -= 2; /* the last comma */
+	appendStringInfoChar(&buf, ')');
+	return buf.data;
+}
+
+/* Events that an existing archive holds already are not read again: positions begin behind them. */
+static void
+adopt_positions(const Stream *stream, const char *partition, const char *offset)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ProgressRow *rows;
+	int n;
+	bool isnull;
+
+	execute(psprintf(
+		"SELECT %s::pg_catalog.int4, pg_catalog.max(%s) + 1 FROM %s WHERE %s IS NOT NULL AND %s IS NOT NULL GROUP BY 1",
+		quote_identifier(partition), quote_identifier(offset),
+		quote_qualified_identifier(stream->archive_schema, stream->archive_name), quote_identifier(partition),
+		quote_identifier(offset)));
+	n = (int) SPI_processed;
+	rows = MemoryContextAllocZero(caller, (n + 1) * sizeof(ProgressRow));
+	for (int i = 0; i < n; i++)
+	{
+		rows[i].partition =
+			DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		rows[i].next_offset =
+			DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
+		rows[i].log_end = -1;
+	}
+	if (n == 0)
+		return;
+	catalog_put_progress(stream->relid, rows, n);
+	catalog_set_started(stream->relid);
+	ereport(NOTICE, (errmsg("stream \"%s\" goes on behind the events that its archive \"%s\" holds",
+							stream->name, stream->archive_name)));
 }

@@ -25,6 +25,54 @@
 
 static ProcessUtility_hook_type previous = NULL;
 
+static void process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+							ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *env,
+							DestReceiver *dest, QueryCompletion *qc);
+static const char *concerned_database(Node *statement);
+static void release_database(int code, Datum database);
+
+void
+utility_hook_install(void)
+{
+	previous = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+}
+
+static void
+process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, ProcessUtilityContext context,
+				ParamListInfo params, QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+{
+	const char *name = slots_available() ? concerned_database(pstmt->utilityStmt) : NULL;
+	Oid database = name ? get_database_oid(name, true) : InvalidOid;
+	ProcessUtility_hook_type run = previous ? previous : standard_ProcessUtility;
+	/* asked before: a command may free its own tree */
+	bool reassigns = IsA(pstmt->utilityStmt, ReassignOwnedStmt);
+	bool drops = IsA(pstmt->utilityStmt, DropdbStmt);
+
+	/* who may not do it will be told so; their attempt stops no worker. One's own database can be copied, nothing else. */
+	if (!OidIsValid(database) || (database == MyDatabaseId && !IsA(pstmt->utilityStmt, CreatedbStmt)) ||
+		!compat_database_ownercheck(database, GetUserId()))
+	{
+		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
+		if (reassigns && OidIsValid(get_extension_oid("pg_streambatch", true)))
+		{
+			CommandCounterIncrement();
+			catalog_follow_owners();
+		}
+		return;
+	}
+	/* however it ends: cancelled while it waits, or with its session */
+	PG_ENSURE_ERROR_CLEANUP(release_database, ObjectIdGetDatum(database));
+	{
+		slots_hold_database(database);
+		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
+		if (drops)
+			slots_forget_database(database);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(release_database, ObjectIdGetDatum(database));
+	slots_release_database(database);
+}
+
 /* The database that must be left alone during this command, or NULL. */
 static const char *
 concerned_database(Node *statement)
@@ -64,46 +112,4 @@ static void
 release_database(int code, Datum database)
 {
 	slots_release_database(DatumGetObjectId(database));
-}
-
-static void
-process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, ProcessUtilityContext context,
-				ParamListInfo params, QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
-{
-	const char *name = slots_available() ? concerned_database(pstmt->utilityStmt) : NULL;
-	Oid database = name ? get_database_oid(name, true) : InvalidOid;
-	ProcessUtility_hook_type run = previous ? previous : standard_ProcessUtility;
-	/* asked before: a command may free its own tree */
-	bool reassigns = IsA(pstmt->utilityStmt, ReassignOwnedStmt);
-	bool drops = IsA(pstmt->utilityStmt, DropdbStmt);
-
-	/* who may not do it will be told so; their attempt stops no worker. One's own database can be copied, nothing else. */
-	if (!OidIsValid(database) || (database == MyDatabaseId && !IsA(pstmt->utilityStmt, CreatedbStmt)) ||
-		!compat_database_ownercheck(database, GetUserId()))
-	{
-		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
-		if (reassigns && OidIsValid(get_extension_oid("pg_streambatch", true)))
-		{
-			CommandCounterIncrement();
-			catalog_follow_owners();
-		}
-		return;
-	}
-	/* however it ends: cancelled while it waits, or with its session */
-	PG_ENSURE_ERROR_CLEANUP(release_database, ObjectIdGetDatum(database));
-	{
-		slots_hold_database(database);
-		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
-		if (drops)
-			slots_forget_database(database);
-	}
-	PG_END_ENSURE_ERROR_CLEANUP(release_database, ObjectIdGetDatum(database));
-	slots_release_database(database);
-}
-
-void
-utility_hook_install(void)
-{
-	previous = ProcessUtility_hook;
-	ProcessUtility_hook = process_utility;
 }

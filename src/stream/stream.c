@@ -42,16 +42,17 @@ static const MetaRule meta_rules[] = {
 	{"topic", META_TOPIC, {TEXTOID}, "text"},
 };
 
-static bool is_our_wrapper(Oid fdwid);
 static void read_columns(Stream *stream);
 static MessageMeta read_meta(const Stream *stream, const MessageColumn *column, const char *name);
-static void check_raw(const Stream *stream);
 static void read_options(Stream *stream, List *options);
+static TimeUnit read_time_unit(const char *value);
 static AttrNumber find_event_time(const Stream *stream, const char *name);
 static void read_archive(Stream *stream, const char *value);
-static TimeUnit read_time_unit(const char *value);
+static void check_raw(const Stream *stream);
+static bool is_our_wrapper(Oid fdwid);
 static const char *position_column(const Stream *stream, MessageMeta meta, const char *metadata,
 								   const char *name);
+static bool column_fits(Oid archive, const char *name, Oid type, int32 typmod, ArchiveMisfit *misfit);
 
 Stream *
 stream_open(Oid relid)
@@ -117,18 +118,54 @@ stream_meta_column(const Stream *stream, MessageMeta meta)
 	return 0;
 }
 
-/* By its handler, which no renaming of the wrapper changes. */
-static bool
-is_our_wrapper(Oid fdwid)
+void
+stream_position_columns(const Stream *stream, const char **partition, const char **offset)
 {
-	Oid handler = GetForeignDataWrapper(fdwid)->fdwhandler;
-	char *name = OidIsValid(handler) ? get_func_name(handler) : NULL;
-	char *schema;
+	*partition = position_column(stream, META_PARTITION, "partition", "kafka_partition");
+	*offset = position_column(stream, META_OFFSET, "offset", "kafka_offset");
+}
 
-	if (name == NULL || strcmp(name, "_fdw_handler") != 0)
-		return false;
-	schema = get_namespace_name(get_func_namespace(handler));
-	return schema != NULL && strcmp(schema, "streambatch") == 0;
+bool
+stream_archive_fits(const Stream *stream, Oid archive, ArchiveMisfit *misfit)
+{
+	const char *partition;
+	const char *offset;
+
+	stream_position_columns(stream, &partition, &offset);
+	for (int i = 0; i < stream->desc->natts; i++)
+	{
+		const MessageColumn *column = &stream->layout.columns[i];
+
+		if (!column->dropped && !column_fits(archive, column->name, column->type, column->typmod, misfit))
+			return false;
+	}
+	return (stream_meta_column(stream, META_PARTITION) != 0 ||
+			column_fits(archive, partition, INT4OID, -1, misfit)) &&
+		   (stream_meta_column(stream, META_OFFSET) != 0 ||
+			column_fits(archive, offset, INT8OID, -1, misfit));
+}
+
+void
+stream_check_archive(const Stream *stream, Oid archive)
+{
+	const char *name = get_rel_name(archive);
+	const char *table;
+	ArchiveMisfit misfit;
+
+	if (stream_archive_fits(stream, archive, &misfit))
+		return;
+	table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(archive)), name);
+	if (misfit.has == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+						errmsg("archive \"%s\" has no column \"%s\" of stream \"%s\"", name, misfit.column,
+							   stream->name),
+						errhint("ALTER TABLE %s ADD COLUMN %s %s, or RENAME COLUMN as in the stream.", table,
+								quote_identifier(misfit.column), misfit.wanted)));
+	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("column \"%s\" of archive \"%s\" is of type %s, but of type %s in stream \"%s\"",
+						   misfit.column, name, misfit.has, misfit.wanted, stream->name),
+					errhint("ALTER TABLE %s ALTER COLUMN %s TYPE %s.", table, quote_identifier(misfit.column),
+							misfit.wanted)));
 }
 
 static void
@@ -181,31 +218,6 @@ read_meta(const Stream *stream, const MessageColumn *column, const char *name)
 	elog(ERROR, "unknown metadata \"%s\"", name);
 }
 
-/* A raw stream has at most one column that is not metadata, and the payload's bytes must fit into it. */
-static void
-check_raw(const Stream *stream)
-{
-	int payloads = 0;
-
-	for (int i = 0; i < stream->desc->natts; i++)
-	{
-		const MessageColumn *column = &stream->layout.columns[i];
-
-		if (column->dropped || column->meta != META_NONE)
-			continue;
-		payloads++;
-		if (payloads > 1 || (column->type != TEXTOID && column->type != BYTEAOID))
-			ereport(
-				ERROR,
-				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-				 errmsg("column \"%s\" does not fit into stream \"%s\" of format 'raw'", column->name,
-						stream->name),
-				 errdetail(
-					 "Beside metadata columns, such a stream has one column \"value\" of type bytea or text."),
-				 errhint("Use the option metadata on the column, or format 'json' on the foreign table.")));
-	}
-}
-
 static void
 read_options(Stream *stream, List *options)
 {
@@ -232,6 +244,18 @@ read_options(Stream *stream, List *options)
 	value = option_value(options, "event_time");
 	stream->event_time = value != NULL ? find_event_time(stream, value) : 0;
 	read_archive(stream, option_value(options, "archive"));
+}
+
+static TimeUnit
+read_time_unit(const char *value)
+{
+	if (value == NULL)
+		return UNIT_NONE;
+	if (strcmp(value, "s") == 0)
+		return UNIT_S;
+	if (strcmp(value, "ms") == 0)
+		return UNIT_MS;
+	return strcmp(value, "us") == 0 ? UNIT_US : UNIT_NS;
 }
 
 static AttrNumber
@@ -285,16 +309,43 @@ read_archive(Stream *stream, const char *value)
 		stream->archive_schema = strVal(linitial(names));
 }
 
-static TimeUnit
-read_time_unit(const char *value)
+/* A raw stream has at most one column that is not metadata, and the payload's bytes must fit into it. */
+static void
+check_raw(const Stream *stream)
 {
-	if (value == NULL)
-		return UNIT_NONE;
-	if (strcmp(value, "s") == 0)
-		return UNIT_S;
-	if (strcmp(value, "ms") == 0)
-		return UNIT_MS;
-	return strcmp(value, "us") == 0 ? UNIT_US : UNIT_NS;
+	int payloads = 0;
+
+	for (int i = 0; i < stream->desc->natts; i++)
+	{
+		const MessageColumn *column = &stream->layout.columns[i];
+
+		if (column->dropped || column->meta != META_NONE)
+			continue;
+		payloads++;
+		if (payloads > 1 || (column->type != TEXTOID && column->type != BYTEAOID))
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+				 errmsg("column \"%s\" does not fit into stream \"%s\" of format 'raw'", column->name,
+						stream->name),
+				 errdetail(
+					 "Beside metadata columns, such a stream has one column \"value\" of type bytea or text."),
+				 errhint("Use the option metadata on the column, or format 'json' on the foreign table.")));
+	}
+}
+
+/* By its handler, which no renaming of the wrapper changes. */
+static bool
+is_our_wrapper(Oid fdwid)
+{
+	Oid handler = GetForeignDataWrapper(fdwid)->fdwhandler;
+	char *name = OidIsValid(handler) ? get_func_name(handler) : NULL;
+	char *schema;
+
+	if (name == NULL || strcmp(name, "_fdw_handler") != 0)
+		return false;
+	schema = get_namespace_name(get_func_namespace(handler));
+	return schema != NULL && strcmp(schema, "streambatch") == 0;
 }
 
 /*
@@ -324,13 +375,6 @@ position_column(const Stream *stream, MessageMeta meta, const char *metadata, co
 	return name;
 }
 
-void
-stream_position_columns(const Stream *stream, const char **partition, const char **offset)
-{
-	*partition = position_column(stream, META_PARTITION, "partition", "kafka_partition");
-	*offset = position_column(stream, META_OFFSET, "offset", "kafka_offset");
-}
-
 /* Whether an archive's column holds every value of a type; its own may be without the modifier. */
 static bool
 column_fits(Oid archive, const char *name, Oid type, int32 typmod, ArchiveMisfit *misfit)
@@ -351,47 +395,4 @@ column_fits(Oid archive, const char *name, Oid type, int32 typmod, ArchiveMisfit
 	}
 	misfit->wanted = format_type_with_typemod(type, typmod);
 	return false;
-}
-
-bool
-stream_archive_fits(const Stream *stream, Oid archive, ArchiveMisfit *misfit)
-{
-	const char *partition;
-	const char *offset;
-
-	stream_position_columns(stream, &partition, &offset);
-	for (int i = 0; i < stream->desc->natts; i++)
-	{
-		const MessageColumn *column = &stream->layout.columns[i];
-
-		if (!column->dropped && !column_fits(archive, column->name, column->type, column->typmod, misfit))
-			return false;
-	}
-	return (stream_meta_column(stream, META_PARTITION) != 0 ||
-			column_fits(archive, partition, INT4OID, -1, misfit)) &&
-		   (stream_meta_column(stream, META_OFFSET) != 0 ||
-			column_fits(archive, offset, INT8OID, -1, misfit));
-}
-
-void
-stream_check_archive(const Stream *stream, Oid archive)
-{
-	const char *name = get_rel_name(archive);
-	const char *table;
-	ArchiveMisfit misfit;
-
-	if (stream_archive_fits(stream, archive, &misfit))
-		return;
-	table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(archive)), name);
-	if (misfit.has == NULL)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-						errmsg("archive \"%s\" has no column \"%s\" of stream \"%s\"", name, misfit.column,
-							   stream->name),
-						errhint("ALTER TABLE %s ADD COLUMN %s %s, or RENAME COLUMN as in the stream.", table,
-								quote_identifier(misfit.column), misfit.wanted)));
-	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-					errmsg("column \"%s\" of archive \"%s\" is of type %s, but of type %s in stream \"%s\"",
-						   misfit.column, name, misfit.has, misfit.wanted, stream->name),
-					errhint("ALTER TABLE %s ALTER COLUMN %s TYPE %s.", table, quote_identifier(misfit.column),
-							misfit.wanted)));
 }

@@ -23,15 +23,9 @@
 /* of which the first days are times still */
 #define MAX_YEAR 294277
 
-static int64
-add_saturated(int64 a, int64 b)
-{
-	int64 result;
-
-	if (pg_add_s64_overflow(a, b, &result))
-		return b < 0 ? DT_NOBEGIN : DT_NOEND;
-	return result;
-}
+static void look_up(ZoneClock *clock, int64 instant);
+static int64 next_change(const pg_tz *zone, int64 instant, int64 *offset);
+static int64 add_saturated(int64 a, int64 b);
 
 pg_tz *
 calendar_zone(const char *name)
@@ -45,32 +39,6 @@ calendar_zone(const char *name)
 	return zone;
 }
 
-/* The offset at an instant, and the next instant at which it may be another; DT_NOEND when there is none. */
-static int64
-next_change(const pg_tz *zone, int64 instant, int64 *offset)
-{
-	pg_time_t at = floor_div(instant, USECS_PER_SEC) + EPOCH_SECONDS;
-	pg_time_t boundary;
-	long int before;
-	long int after;
-	int is_dst;
-	int found;
-
-	found = pg_next_dst_boundary(&at, &before, &is_dst, &boundary, &after, &is_dst, zone);
-	/* exactly at the last change of its table it does not see the rule that holds from there on */
-	if (found == 0)
-	{
-		at++;
-		found = pg_next_dst_boundary(&at, &before, &is_dst, &boundary, &after, &is_dst, zone);
-	}
-	if (found < 0)
-		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
-	*offset = before * USECS_PER_SEC;
-	if (found == 0 || boundary - EPOCH_SECONDS > PG_INT64_MAX / USECS_PER_SEC)
-		return DT_NOEND;
-	return (boundary - EPOCH_SECONDS) * USECS_PER_SEC;
-}
-
 void
 clock_init(ZoneClock *clock, pg_tz *zone)
 {
@@ -82,31 +50,6 @@ clock_init(ZoneClock *clock, pg_tz *zone)
 	clock->from = DT_NOBEGIN;
 	clock->until = clock->fixed ? DT_NOEND : DT_NOBEGIN; /* otherwise nothing is known yet */
 	clock->reached = DT_NOBEGIN;
-}
-
-/* Learn about the time around an instant. */
-static void
-look_up(ZoneClock *clock, int64 instant)
-{
-	/* what the clock showed earlier than that is behind it, whatever its offsets */
-	int64 from = instant - 2 * MAX_OFFSET;
-	int64 at = from - 2 * MAX_OFFSET;
-	int64 reached = DT_NOBEGIN;
-	int64 offset;
-	int64 until;
-
-	if (clock->from <= instant && instant < clock->until)
-		return;
-	while ((until = next_change(clock->zone, at, &offset)) <= instant)
-	{
-		reached = Max(reached, until - 1 + offset);
-		from = Max(from, until);
-		at = until;
-	}
-	clock->offset = offset;
-	clock->from = from;
-	clock->until = until;
-	clock->reached = reached;
 }
 
 int64
@@ -207,4 +150,65 @@ grid_time(const TimeGrid *grid, int64 units)
 	if (pg_mul_s64_overflow(date2j(year, month + 1, day) - POSTGRES_EPOCH_JDATE, USECS_PER_DAY, &time))
 		return DT_NOEND;
 	return add_saturated(time, grid->time);
+}
+
+/* Learn about the time around an instant. */
+static void
+look_up(ZoneClock *clock, int64 instant)
+{
+	/* what the clock showed earlier than that is behind it, whatever its offsets */
+	int64 from = instant - 2 * MAX_OFFSET;
+	int64 at = from - 2 * MAX_OFFSET;
+	int64 reached = DT_NOBEGIN;
+	int64 offset;
+	int64 until;
+
+	if (clock->from <= instant && instant < clock->until)
+		return;
+	while ((until = next_change(clock->zone, at, &offset)) <= instant)
+	{
+		reached = Max(reached, until - 1 + offset);
+		from = Max(from, until);
+		at = until;
+	}
+	clock->offset = offset;
+	clock->from = from;
+	clock->until = until;
+	clock->reached = reached;
+}
+
+/* The offset at an instant, and the next instant at which it may be another; DT_NOEND when there is none. */
+static int64
+next_change(const pg_tz *zone, int64 instant, int64 *offset)
+{
+	pg_time_t at = floor_div(instant, USECS_PER_SEC) + EPOCH_SECONDS;
+	pg_time_t boundary;
+	long int before;
+	long int after;
+	int is_dst;
+	int found;
+
+	found = pg_next_dst_boundary(&at, &before, &is_dst, &boundary, &after, &is_dst, zone);
+	/* exactly at the last change of its table it does not see the rule that holds from there on */
+	if (found == 0)
+	{
+		at++;
+		found = pg_next_dst_boundary(&at, &before, &is_dst, &boundary, &after, &is_dst, zone);
+	}
+	if (found < 0)
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+	*offset = before * USECS_PER_SEC;
+	if (found == 0 || boundary - EPOCH_SECONDS > PG_INT64_MAX / USECS_PER_SEC)
+		return DT_NOEND;
+	return (boundary - EPOCH_SECONDS) * USECS_PER_SEC;
+}
+
+static int64
+add_saturated(int64 a, int64 b)
+{
+	int64 result;
+
+	if (pg_add_s64_overflow(a, b, &result))
+		return b < 0 ? DT_NOBEGIN : DT_NOEND;
+	return result;
 }

@@ -49,37 +49,61 @@ static const WindowFunctions window_functions[] = {
 	{WINDOW_SESSION, "session", "session_end", "_session_pane", false, false},
 };
 
-static const WindowFunctions *
-functions_of(WindowKind kind)
+typedef struct Search
 {
-	for (int i = 0; i < lengthof(window_functions); i++)
-	{
-		if (window_functions[i].kind == kind)
-			return &window_functions[i];
-	}
-	elog(ERROR, "unknown kind of window");
-}
+	StreamWindow *window;
+	bool found;
+} Search;
 
-static const WindowFunctions *
-find_functions(const Node *node, WindowEdge *edge)
+typedef struct TruncField
 {
-	Oid nsp;
-	char *name;
+	const char *name;
+	Interval size;
+	bool from_2001; /* the first century began in the year 1 */
+} TruncField;
 
-	if (!IsA(node, FuncExpr))
-		return NULL;
-	nsp = get_namespace_oid("streambatch", true);
-	if (!OidIsValid(nsp) || get_func_namespace(((const FuncExpr *) node)->funcid) != nsp)
-		return NULL;
-	name = get_func_name(((const FuncExpr *) node)->funcid);
-	for (int i = 0; i < lengthof(window_functions); i++)
-	{
-		*edge = strcmp(window_functions[i].end, name) == 0 ? WINDOW_END : WINDOW_START;
-		if (*edge == WINDOW_END || strcmp(window_functions[i].start, name) == 0)
-			return &window_functions[i];
-	}
-	return NULL;
-}
+static const TruncField trunc_fields[] = {
+	{"microsecond", {.time = 1}},
+	{"millisecond", {.time = 1000}},
+	{"second", {.time = USECS_PER_SEC}},
+	{"minute", {.time = USECS_PER_MINUTE}},
+	{"hour", {.time = USECS_PER_HOUR}},
+	{"day", {.day = 1}},
+	{"week", {.day = 7}},
+	{"month", {.month = 1}},
+	{"quarter", {.month = 3}},
+	{"year", {.month = MONTHS_PER_YEAR}},
+	{"decade", {.month = 10 * MONTHS_PER_YEAR}},
+	{"century", {.month = 100 * MONTHS_PER_YEAR}, true},
+	{"millennium", {.month = 1000 * MONTHS_PER_YEAR}, true},
+};
+
+#define YEAR_2001 (366 * USECS_PER_DAY)
+
+static const WindowFunctions *find_functions(const Node *node, WindowEdge *edge);
+static bool contained_walker(Node *node, void *context);
+static Node *normalise_mutator(Node *node, void *context);
+static bool call_walker(Node *node, Search *search);
+static void fill(StreamWindow *window, const FuncExpr *call);
+static void make_shape(StreamWindow *window, const WindowFunctions *functions);
+static Const *constant(const List *parameters, int i, bool may_be_null, const char *function);
+static void check_windows_of_event(const StreamWindow *window, const WindowFunctions *functions);
+static Node *pane_call(const StreamWindow *window, const FuncExpr *call, const WindowFunctions *functions);
+static Node *twin(const FuncExpr *call, const char *name);
+static Const *interval_constant(const Interval *value);
+static const WindowFunctions *functions_of(WindowKind kind);
+static bool find_native(StreamWindow *window, List *groups, int varno, AttrNumber event_time);
+static bool fill_if_native(StreamWindow *window, Node *expr);
+static bool fill_date_trunc(StreamWindow *window, FuncExpr *call);
+static const TruncField *trunc_field(const Const *name);
+static void try_native(const FuncExpr *call, const Datum *args, int nargs, const char *hint);
+static void hint_native(void *arg);
+static void fill_native(StreamWindow *window, Node *pane, Node *argument, const Interval *size,
+						const int64 *origin, const char *zone);
+static bool fill_date_bin(StreamWindow *window, FuncExpr *call);
+static bool reads_only(Node *argument, int varno, AttrNumber attno);
+static int64 window_pane_length(const StreamWindow *window);
+static char *interval_sql(const Interval *interval);
 
 bool
 window_is_call(const Node *node)
@@ -123,14 +147,6 @@ window_call_reach(const Node *call)
 	return reach;
 }
 
-static bool
-contained_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return window_is_call(node) || expression_tree_walker(node, contained_walker, context);
-}
-
 bool
 window_contained(Node *expr)
 {
@@ -149,400 +165,10 @@ window_edge(const StreamWindow *window, const Node *node, WindowEdge *edge)
 	return equal(linitial(args), window->argument) && equal(list_copy_tail(args, 1), window->parameters);
 }
 
-static Node *
-normalise_mutator(Node *node, void *context)
-{
-	node = node ? expression_tree_mutator(node, normalise_mutator, context) : NULL;
-	if (node != NULL && window_is_call(node))
-	{
-		FuncExpr *call = (FuncExpr *) node;
-		HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
-
-		if (!HeapTupleIsValid(tuple))
-			elog(ERROR, "cache lookup failed for function %u", call->funcid);
-		call->args = expand_function_arguments(call->args, false, call->funcresulttype, tuple);
-		ReleaseSysCache(tuple);
-		for (int i = 1; i < list_length(call->args); i++)
-			lfirst(list_nth_cell(call->args, i)) = eval_const_expressions(NULL, list_nth(call->args, i));
-	}
-	return node;
-}
-
 Node *
 window_normalise(Node *expr)
 {
 	return normalise_mutator(expr, NULL);
-}
-
-/* ---- recognition ---- */
-
-/* A parameter of a window function, which must not vary from row to row. */
-static Const *
-constant(const List *parameters, int i, bool may_be_null, const char *function)
-{
-	Node *node = list_nth(parameters, i);
-
-	if (!IsA(node, Const))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("sizes, origin and time zone of %s() must be constants", function),
-						errhint("Write them as literals, for example '10 minutes'.")));
-	if (((Const *) node)->constisnull && !may_be_null)
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("sizes and time zone of %s() must not be null", function),
-						errhint("Give a length such as '10 minutes'; the time zone may be left out.")));
-	return (Const *) node;
-}
-
-static void
-make_shape(StreamWindow *window, const WindowFunctions *functions)
-{
-	int n = 0;
-	Interval *step = NULL;
-	Interval *size;
-	const int64 *origin = NULL;
-	int64 time;
-	const char *zone = "UTC";
-
-	if (functions->has_step)
-		step = DatumGetIntervalP(constant(window->parameters, n++, false, functions->start)->constvalue);
-	size = DatumGetIntervalP(constant(window->parameters, n++, false, functions->start)->constvalue);
-	if (functions->has_grid)
-	{
-		Const *given = constant(window->parameters, n++, true, functions->start);
-
-		if (!given->constisnull)
-		{
-			/* infinity is refused as an origin, not as a time */
-			time = window->type == DATEOID
-					   ? date2timestamp_opt_overflow(DatumGetDateADT(given->constvalue), NULL)
-					   : DatumGetTimestamp(given->constvalue);
-			origin = &time;
-		}
-		zone = TextDatumGetCString(constant(window->parameters, n, false, functions->start)->constvalue);
-	}
-	window_shape_init(&window->shape, functions->kind, window->type, step, size, origin, zone);
-}
-
-/* A reader puts each pane into all of its windows: there is an end to what makes sense, and to memory. */
-static void
-check_windows_of_event(const StreamWindow *window, const WindowFunctions *functions)
-{
-	const WindowShape *shape = &window->shape;
-	int64 step = shape->day != 0 ? shape->step : functions->kind == WINDOW_HOP ? shape->slide : shape->pane;
-	int64 size = shape->day != 0 ? Max(shape->day, shape->size) : shape->size;
-
-	if (functions->has_step && size / step > MAX_WINDOWS_OF_EVENT)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("%s() would have more than %d windows for each event", functions->start,
-							   MAX_WINDOWS_OF_EVENT),
-						errhint("Use a longer step, or a shorter size.")));
-}
-
-/* A function of the same arguments. */
-static Node *
-twin(const FuncExpr *call, const char *name)
-{
-	FuncExpr *result = copyObject(unconstify(FuncExpr *, call));
-	Oid array[FUNC_MAX_ARGS];
-	ListCell *lc;
-
-	foreach (lc, call->args)
-		array[foreach_current_index(lc)] = exprType(lfirst(lc));
-	result->funcid = LookupFuncName(list_make2(makeString("streambatch"), makeString(pstrdup(name))),
-									list_length(call->args), array, false);
-	result->funcretset = false;
-	return (Node *) result;
-}
-
-static Const *
-interval_constant(const Interval *value)
-{
-	Interval *copy = palloc(sizeof(Interval));
-
-	*copy = *value;
-	return makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval), IntervalPGetDatum(copy), false, false);
-}
-
-/*
- * The start of an event's pane. Where panes are those of a tumbling window, it is said as that one says it, so
- * that views over the same panes can share a fold.
- */
-static Node *
-pane_call(const StreamWindow *window, const FuncExpr *call, const WindowFunctions *functions)
-{
-	const WindowShape *shape = &window->shape;
-	FuncExpr *pane;
-	Interval size = {0};
-	Const *zone;
-
-	if (!functions->has_step || shape->grid.months || shape->line != LINE_OWN || shape->day != 0)
-		return twin(call, functions->pane);
-	zone = list_nth_node(Const, call->args, 4);
-	if (strcmp(TextDatumGetCString(zone->constvalue), "UTC") != 0)
-		return twin(call, functions->pane);
-	if (shape->pane % USECS_PER_DAY == 0)
-		size.day = shape->pane / USECS_PER_DAY;
-	else
-		size.time = shape->pane;
-	pane = copyObject(unconstify(FuncExpr *, call));
-	pane->args = list_make4(linitial(pane->args), interval_constant(&size), list_nth(pane->args, 3), zone);
-	return twin(pane, functions_of(WINDOW_TUMBLE)->pane);
-}
-
-static void
-fill(StreamWindow *window, const FuncExpr *call)
-{
-	WindowEdge edge;
-	const WindowFunctions *functions = find_functions((const Node *) call, &edge);
-
-	window->kind = functions->kind;
-	window->type = exprType((Node *) call);
-	window->argument = linitial(call->args);
-	window->parameters = list_copy_tail(call->args, 1);
-	window->assembled = window_is_assembled((const Node *) call);
-	window->by_pane = false;
-	make_shape(window, functions);
-	check_windows_of_event(window, functions);
-	window->pane = pane_call(window, call, functions);
-}
-
-typedef struct Search
-{
-	StreamWindow *window;
-	bool found;
-} Search;
-
-static bool
-call_walker(Node *node, Search *search)
-{
-	WindowEdge edge;
-
-	if (node == NULL)
-		return false;
-	if (!window_is_call(node))
-		return expression_tree_walker(node, call_walker, search);
-	if (!search->found)
-		fill(search->window, (FuncExpr *) node);
-	else if (!window_edge(search->window, node, &edge))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a hybrid view groups by one window"),
-						errhint("Create one hybrid view for each window.")));
-	search->found = true;
-	return false;
-}
-
-/* ---- PostgreSQL's own functions ---- */
-
-typedef struct TruncField
-{
-	const char *name;
-	Interval size;
-	bool from_2001; /* the first century began in the year 1 */
-} TruncField;
-
-static const TruncField trunc_fields[] = {
-	{"microsecond", {.time = 1}},
-	{"millisecond", {.time = 1000}},
-	{"second", {.time = USECS_PER_SEC}},
-	{"minute", {.time = USECS_PER_MINUTE}},
-	{"hour", {.time = USECS_PER_HOUR}},
-	{"day", {.day = 1}},
-	{"week", {.day = 7}},
-	{"month", {.month = 1}},
-	{"quarter", {.month = 3}},
-	{"year", {.month = MONTHS_PER_YEAR}},
-	{"decade", {.month = 10 * MONTHS_PER_YEAR}},
-	{"century", {.month = 100 * MONTHS_PER_YEAR}, true},
-	{"millennium", {.month = 1000 * MONTHS_PER_YEAR}, true},
-};
-
-#define YEAR_2001 (366 * USECS_PER_DAY)
-
-/* The field of a date_trunc(), by the spelling that it is known for or its plural; others are no windows. */
-static const TruncField *
-trunc_field(const Const *name)
-{
-	char *field = name->constisnull ? "" : TextDatumGetCString(name->constvalue);
-	size_t length = strlen(field);
-
-	for (int i = 0; i < lengthof(trunc_fields); i++)
-	{
-		size_t known = strlen(trunc_fields[i].name);
-
-		if (pg_strncasecmp(field, trunc_fields[i].name, known) == 0 &&
-			(length == known || (length == known + 1 && pg_tolower(field[known]) == 's')))
-			return &trunc_fields[i];
-	}
-	return NULL;
-}
-
-/* Fill the window of which the expression gives the starts. */
-static void
-fill_native(StreamWindow *window, Node *pane, Node *argument, const Interval *size, const int64 *origin,
-			const char *zone)
-{
-	const WindowFunctions *functions = functions_of(WINDOW_TUMBLE);
-	Const *at = makeConst(exprType(pane), -1, InvalidOid, sizeof(int64), origin ? Int64GetDatum(*origin) : 0,
-						  origin == NULL, FLOAT8PASSBYVAL);
-	Const *where = makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1, CStringGetTextDatum(zone), false, false);
-
-	window->kind = WINDOW_TUMBLE;
-	window->type = exprType(pane);
-	window->argument = argument;
-	window->parameters = list_make3(interval_constant(size), at, where);
-	window->pane = pane;
-	window->assembled = false;
-	window->by_pane = true;
-	make_shape(window, functions);
-}
-
-static void
-hint_native(void *arg)
-{
-	errhint("%s", (const char *) arg);
-}
-
-/* Call date_trunc() or date_bin() for any time: what they refuse for every event is said at once. */
-static void
-try_native(const FuncExpr *call, const Datum *args, int nargs, const char *hint)
-{
-	LOCAL_FCINFO(fcinfo, 3);
-	ErrorContextCallback context = {error_context_stack, hint_native, unconstify(char *, hint)};
-	FmgrInfo function;
-
-	fmgr_info(call->funcid, &function);
-	InitFunctionCallInfoData(*fcinfo, &function, nargs, InvalidOid, NULL, NULL);
-	for (int i = 0; i < nargs; i++)
-	{
-		fcinfo->args[i].value = args[i];
-		fcinfo->args[i].isnull = false;
-	}
-	error_context_stack = &context;
-	(void) FunctionCallInvoke(fcinfo);
-	error_context_stack = context.previous;
-}
-
-static bool
-fill_date_trunc(StreamWindow *window, FuncExpr *call)
-{
-	Node *name = eval_const_expressions(NULL, copyObject(linitial(call->args)));
-	const TruncField *field = IsA(name, Const) ? trunc_field((Const *) name) : NULL;
-	const char *zone = "UTC";
-	int64 origin = YEAR_2001;
-
-	if (field == NULL && IsA(name, Const) && !((Const *) name)->constisnull)
-	{
-		Datum args[3] = {((Const *) name)->constvalue, TimestampGetDatum(0), CStringGetTextDatum(zone)};
-
-		try_native(call, args, list_length(call->args),
-				   "The usual fields are 'minute', 'hour', 'day', 'week', 'month', 'quarter' and 'year'.");
-	}
-	if (field == NULL)
-		return false;
-	if (call->funcid == F_DATE_TRUNC_TEXT_TIMESTAMPTZ)
-		zone = pg_get_timezone_name(session_timezone);
-	if (list_length(call->args) == 3)
-	{
-		Node *given = eval_const_expressions(NULL, copyObject(lthird(call->args)));
-
-		if (!IsA(given, Const) || ((Const *) given)->constisnull)
-			return false;
-		zone = TextDatumGetCString(((Const *) given)->constvalue);
-	}
-	fill_native(window, (Node *) call, lsecond(call->args), &field->size, field->from_2001 ? &origin : NULL,
-				zone);
-	return true;
-}
-
-static bool
-fill_date_bin(StreamWindow *window, FuncExpr *call)
-{
-	Node *stride = eval_const_expressions(NULL, copyObject(linitial(call->args)));
-	Node *origin = eval_const_expressions(NULL, copyObject(lthird(call->args)));
-	Interval size = {0};
-	Datum args[3];
-	int64 at;
-
-	if (!IsA(stride, Const) || !IsA(origin, Const) || ((Const *) stride)->constisnull ||
-		((Const *) origin)->constisnull)
-		return false;
-	size = *DatumGetIntervalP(((Const *) stride)->constvalue);
-	at = DatumGetInt64(((Const *) origin)->constvalue);
-	args[0] = ((Const *) stride)->constvalue;
-	args[1] = TimestampGetDatum(0);
-	args[2] = TimestampGetDatum(at);
-	try_native(
-		call, args, 3,
-		"Give date_bin() a stride of days or less, such as '10 minutes', and a finite origin; for months "
-		"there are date_trunc() and streambatch.tumble().");
-	/* what is no window of ours has a value for each event all the same */
-	if (size.day < 0 || size.time < 0 || size.day > 1000000)
-		return false;
-	size.time += size.day * USECS_PER_DAY;
-	size.day = 0;
-	fill_native(window, (Node *) call, lsecond(call->args), &size, &at, "UTC");
-	return true;
-}
-
-static bool
-fill_if_native(StreamWindow *window, Node *expr)
-{
-	if (!IsA(expr, FuncExpr))
-		return false;
-	switch (((FuncExpr *) expr)->funcid)
-	{
-		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ:
-		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT:
-		case F_DATE_TRUNC_TEXT_TIMESTAMP:
-			return fill_date_trunc(window, (FuncExpr *) expr);
-		case F_DATE_BIN_INTERVAL_TIMESTAMPTZ_TIMESTAMPTZ:
-		case F_DATE_BIN_INTERVAL_TIMESTAMP_TIMESTAMP:
-			return fill_date_bin(window, (FuncExpr *) expr);
-		default:
-			return false;
-	}
-}
-
-/* About how long a pane is, in microseconds. */
-static int64
-window_pane_length(const StreamWindow *window)
-{
-	return window->shape.pane * (window->shape.grid.months ? 30 * USECS_PER_DAY : 1);
-}
-
-static bool
-reads_only(Node *argument, int varno, AttrNumber attno)
-{
-	List *vars = pull_var_clause(argument, PVC_RECURSE_AGGREGATES);
-	ListCell *lc;
-
-	foreach (lc, vars)
-	{
-		const Var *var = lfirst(lc);
-
-		if (var->varno != varno || (attno != 0 && var->varattno != attno))
-			return false;
-	}
-	return vars != NIL || attno == 0;
-}
-
-/* Of several, that with the shortest panes: the others follow from it. */
-static bool
-find_native(StreamWindow *window, List *groups, int varno, AttrNumber event_time)
-{
-	bool found = false;
-	ListCell *lc;
-
-	foreach (lc, groups)
-	{
-		StreamWindow candidate = {0};
-
-		if (!fill_if_native(&candidate, lfirst(lc)) || !reads_only(candidate.argument, varno, event_time))
-			continue;
-		if (!found || window_pane_length(&candidate) < window_pane_length(window))
-			*window = candidate;
-		found = true;
-	}
-	return found;
 }
 
 bool
@@ -560,8 +186,6 @@ window_find(StreamWindow *window, List *groups, int varno, AttrNumber event_time
 	return true;
 }
 
-/* ---- panes ---- */
-
 TimestampTz
 window_pane_start(StreamWindow *window, TimestampTz instant)
 {
@@ -573,8 +197,6 @@ window_pane_end(StreamWindow *window, TimestampTz start)
 {
 	return TIMESTAMP_NOT_FINITE(start) ? start : window_shape_pane(&window->shape, start).end;
 }
-
-/* ---- SQL ---- */
 
 char *
 window_to_instant_sql(const StreamWindow *window, const char *column)
@@ -620,13 +242,6 @@ window_call_sql(const StreamWindow *window, WindowEdge edge, const char *argumen
 	return buf.data;
 }
 
-static char *
-interval_sql(const Interval *interval)
-{
-	return psprintf("'%d months %d days %lld microseconds'::pg_catalog.interval", interval->month,
-					interval->day, (long long) interval->time);
-}
-
 char *
 window_gap_sql(const StreamWindow *window)
 {
@@ -647,4 +262,406 @@ window_margin_sql(const StreamWindow *window)
 
 	margin.day += 2;
 	return interval_sql(&margin);
+}
+
+static const WindowFunctions *
+find_functions(const Node *node, WindowEdge *edge)
+{
+	Oid nsp;
+	char *name;
+
+	if (!IsA(node, FuncExpr))
+		return NULL;
+	nsp = get_namespace_oid("streambatch", true);
+	if (!OidIsValid(nsp) || get_func_namespace(((const FuncExpr *) node)->funcid) != nsp)
+		return NULL;
+	name = get_func_name(((const FuncExpr *) node)->funcid);
+	for (int i = 0; i < lengthof(window_functions); i++)
+	{
+		*edge = strcmp(window_functions[i].end, name) == 0 ? WINDOW_END : WINDOW_START;
+		if (*edge == WINDOW_END || strcmp(window_functions[i].start, name) == 0)
+			return &window_functions[i];
+	}
+	return NULL;
+}
+
+static bool
+contained_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return window_is_call(node) || expression_tree_walker(node, contained_walker, context);
+}
+
+static Node *
+normalise_mutator(Node *node, void *context)
+{
+	node = node ? expression_tree_mutator(node, normalise_mutator, context) : NULL;
+	if (node != NULL && window_is_call(node))
+	{
+		FuncExpr *call = (FuncExpr *) node;
+		HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
+
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "cache lookup failed for function %u", call->funcid);
+		call->args = expand_function_arguments(call->args, false, call->funcresulttype, tuple);
+		ReleaseSysCache(tuple);
+		for (int i = 1; i < list_length(call->args); i++)
+			lfirst(list_nth_cell(call->args, i)) = eval_const_expressions(NULL, list_nth(call->args, i));
+	}
+	return node;
+}
+
+static bool
+call_walker(Node *node, Search *search)
+{
+	WindowEdge edge;
+
+	if (node == NULL)
+		return false;
+	if (!window_is_call(node))
+		return expression_tree_walker(node, call_walker, search);
+	if (!search->found)
+		fill(search->window, (FuncExpr *) node);
+	else if (!window_edge(search->window, node, &edge))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a hybrid view groups by one window"),
+						errhint("Create one hybrid view for each window.")));
+	search->found = true;
+	return false;
+}
+
+static void
+fill(StreamWindow *window, const FuncExpr *call)
+{
+	WindowEdge edge;
+	const WindowFunctions *functions = find_functions((const Node *) call, &edge);
+
+	window->kind = functions->kind;
+	window->type = exprType((Node *) call);
+	window->argument = linitial(call->args);
+	window->parameters = list_copy_tail(call->args, 1);
+	window->assembled = window_is_assembled((const Node *) call);
+	window->by_pane = false;
+	make_shape(window, functions);
+	check_windows_of_event(window, functions);
+	window->pane = pane_call(window, call, functions);
+}
+
+static void
+make_shape(StreamWindow *window, const WindowFunctions *functions)
+{
+	int n = 0;
+	Interval *step = NULL;
+	Interval *size;
+	const int64 *origin = NULL;
+	int64 time;
+	const char *zone = "UTC";
+
+	if (functions->has_step)
+		step = DatumGetIntervalP(constant(window->parameters, n++, false, functions->start)->constvalue);
+	size = DatumGetIntervalP(constant(window->parameters, n++, false, functions->start)->constvalue);
+	if (functions->has_grid)
+	{
+		Const *given = constant(window->parameters, n++, true, functions->start);
+
+		if (!given->constisnull)
+		{
+			/* infinity is refused as an origin, not as a time */
+			time = window->type == DATEOID
+					   ? date2timestamp_opt_overflow(DatumGetDateADT(given->constvalue), NULL)
+					   : DatumGetTimestamp(given->constvalue);
+			origin = &time;
+		}
+		zone = TextDatumGetCString(constant(window->parameters, n, false, functions->start)->constvalue);
+	}
+	window_shape_init(&window->shape, functions->kind, window->type, step, size, origin, zone);
+}
+
+/* A parameter of a window function, which must not vary from row to row. */
+static Const *
+constant(const List *parameters, int i, bool may_be_null, const char *function)
+{
+	Node *node = list_nth(parameters, i);
+
+	if (!IsA(node, Const))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("sizes, origin and time zone of %s() must be constants", function),
+						errhint("Write them as literals, for example '10 minutes'.")));
+	if (((Const *) node)->constisnull && !may_be_null)
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("sizes and time zone of %s() must not be null", function),
+						errhint("Give a length such as '10 minutes'; the time zone may be left out.")));
+	return (Const *) node;
+}
+
+/* A reader puts each pane into all of its windows: there is an end to what makes sense, and to memory. */
+static void
+check_windows_of_event(const StreamWindow *window, const WindowFunctions *functions)
+{
+	const WindowShape *shape = &window->shape;
+	int64 step = shape->day != 0 ? shape->step : functions->kind == WINDOW_HOP ? shape->slide : shape->pane;
+	int64 size = shape->day != 0 ? Max(shape->day, shape->size) : shape->size;
+
+	if (functions->has_step && size / step > MAX_WINDOWS_OF_EVENT)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s() would have more than %d windows for each event", functions->start,
+							   MAX_WINDOWS_OF_EVENT),
+						errhint("Use a longer step, or a shorter size.")));
+}
+
+/*
+ * The start of an event's pane. Where panes are those of a tumbling window, it is said as that one says it, so
+ * that views over the same panes can share a fold.
+ */
+static Node *
+pane_call(const StreamWindow *window, const FuncExpr *call, const WindowFunctions *functions)
+{
+	const WindowShape *shape = &window->shape;
+	FuncExpr *pane;
+	Interval size = {0};
+	Const *zone;
+
+	if (!functions->has_step || shape->grid.months || shape->line != LINE_OWN || shape->day != 0)
+		return twin(call, functions->pane);
+	zone = list_nth_node(Const, call->args, 4);
+	if (strcmp(TextDatumGetCString(zone->constvalue), "UTC") != 0)
+		return twin(call, functions->pane);
+	if (shape->pane % USECS_PER_DAY == 0)
+		size.day = shape->pane / USECS_PER_DAY;
+	else
+		size.time = shape->pane;
+	pane = copyObject(unconstify(FuncExpr *, call));
+	pane->args = list_make4(linitial(pane->args), interval_constant(&size), list_nth(pane->args, 3), zone);
+	return twin(pane, functions_of(WINDOW_TUMBLE)->pane);
+}
+
+/* A function of the same arguments. */
+static Node *
+twin(const FuncExpr *call, const char *name)
+{
+	FuncExpr *result = copyObject(unconstify(FuncExpr *, call));
+	Oid array[FUNC_MAX_ARGS];
+	ListCell *lc;
+
+	foreach (lc, call->args)
+		array[foreach_current_index(lc)] = exprType(lfirst(lc));
+	result->funcid = LookupFuncName(list_make2(makeString("streambatch"), makeString(pstrdup(name))),
+									list_length(call->args), array, false);
+	result->funcretset = false;
+	return (Node *) result;
+}
+
+static Const *
+interval_constant(const Interval *value)
+{
+	Interval *copy = palloc(sizeof(Interval));
+
+	*copy = *value;
+	return makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval), IntervalPGetDatum(copy), false, false);
+}
+
+static const WindowFunctions *
+functions_of(WindowKind kind)
+{
+	for (int i = 0; i < lengthof(window_functions); i++)
+	{
+		if (window_functions[i].kind == kind)
+			return &window_functions[i];
+	}
+	elog(ERROR, "unknown kind of window");
+}
+
+/* Of several, that with the shortest panes: the others follow from it. */
+static bool
+find_native(StreamWindow *window, List *groups, int varno, AttrNumber event_time)
+{
+	bool found = false;
+	ListCell *lc;
+
+	foreach (lc, groups)
+	{
+		StreamWindow candidate = {0};
+
+		if (!fill_if_native(&candidate, lfirst(lc)) || !reads_only(candidate.argument, varno, event_time))
+			continue;
+		if (!found || window_pane_length(&candidate) < window_pane_length(window))
+			*window = candidate;
+		found = true;
+	}
+	return found;
+}
+
+static bool
+fill_if_native(StreamWindow *window, Node *expr)
+{
+	if (!IsA(expr, FuncExpr))
+		return false;
+	switch (((FuncExpr *) expr)->funcid)
+	{
+		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ:
+		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT:
+		case F_DATE_TRUNC_TEXT_TIMESTAMP:
+			return fill_date_trunc(window, (FuncExpr *) expr);
+		case F_DATE_BIN_INTERVAL_TIMESTAMPTZ_TIMESTAMPTZ:
+		case F_DATE_BIN_INTERVAL_TIMESTAMP_TIMESTAMP:
+			return fill_date_bin(window, (FuncExpr *) expr);
+		default:
+			return false;
+	}
+}
+
+static bool
+fill_date_trunc(StreamWindow *window, FuncExpr *call)
+{
+	Node *name = eval_const_expressions(NULL, copyObject(linitial(call->args)));
+	const TruncField *field = IsA(name, Const) ? trunc_field((Const *) name) : NULL;
+	const char *zone = "UTC";
+	int64 origin = YEAR_2001;
+
+	if (field == NULL && IsA(name, Const) && !((Const *) name)->constisnull)
+	{
+		Datum args[3] = {((Const *) name)->constvalue, TimestampGetDatum(0), CStringGetTextDatum(zone)};
+
+		try_native(call, args, list_length(call->args),
+				   "The usual fields are 'minute', 'hour', 'day', 'week', 'month', 'quarter' and 'year'.");
+	}
+	if (field == NULL)
+		return false;
+	if (call->funcid == F_DATE_TRUNC_TEXT_TIMESTAMPTZ)
+		zone = pg_get_timezone_name(session_timezone);
+	if (list_length(call->args) == 3)
+	{
+		Node *given = eval_const_expressions(NULL, copyObject(lthird(call->args)));
+
+		if (!IsA(given, Const) || ((Const *) given)->constisnull)
+			return false;
+		zone = TextDatumGetCString(((Const *) given)->constvalue);
+	}
+	fill_native(window, (Node *) call, lsecond(call->args), &field->size, field->from_2001 ? &origin : NULL,
+				zone);
+	return true;
+}
+
+/* The field of a date_trunc(), by the spelling that it is known for or its plural; others are no windows. */
+static const TruncField *
+trunc_field(const Const *name)
+{
+	char *field = name->constisnull ? "" : TextDatumGetCString(name->constvalue);
+	size_t length = strlen(field);
+
+	for (int i = 0; i < lengthof(trunc_fields); i++)
+	{
+		size_t known = strlen(trunc_fields[i].name);
+
+		if (pg_strncasecmp(field, trunc_fields[i].name, known) == 0 &&
+			(length == known || (length == known + 1 && pg_tolower(field[known]) == 's')))
+			return &trunc_fields[i];
+	}
+	return NULL;
+}
+
+/* Call date_trunc() or date_bin() for any time: what they refuse for every event is said at once. */
+static void
+try_native(const FuncExpr *call, const Datum *args, int nargs, const char *hint)
+{
+	LOCAL_FCINFO(fcinfo, 3);
+	ErrorContextCallback context = {error_context_stack, hint_native, unconstify(char *, hint)};
+	FmgrInfo function;
+
+	fmgr_info(call->funcid, &function);
+	InitFunctionCallInfoData(*fcinfo, &function, nargs, InvalidOid, NULL, NULL);
+	for (int i = 0; i < nargs; i++)
+	{
+		fcinfo->args[i].value = args[i];
+		fcinfo->args[i].isnull = false;
+	}
+	error_context_stack = &context;
+	(void) FunctionCallInvoke(fcinfo);
+	error_context_stack = context.previous;
+}
+
+static void
+hint_native(void *arg)
+{
+	errhint("%s", (const char *) arg);
+}
+
+/* Fill the window of which the expression gives the starts. */
+static void
+fill_native(StreamWindow *window, Node *pane, Node *argument, const Interval *size, const int64 *origin,
+			const char *zone)
+{
+	const WindowFunctions *functions = functions_of(WINDOW_TUMBLE);
+	Const *at = makeConst(exprType(pane), -1, InvalidOid, sizeof(int64), origin ? Int64GetDatum(*origin) : 0,
+						  origin == NULL, FLOAT8PASSBYVAL);
+	Const *where = makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1, CStringGetTextDatum(zone), false, false);
+
+	window->kind = WINDOW_TUMBLE;
+	window->type = exprType(pane);
+	window->argument = argument;
+	window->parameters = list_make3(interval_constant(size), at, where);
+	window->pane = pane;
+	window->assembled = false;
+	window->by_pane = true;
+	make_shape(window, functions);
+}
+
+static bool
+fill_date_bin(StreamWindow *window, FuncExpr *call)
+{
+	Node *stride = eval_const_expressions(NULL, copyObject(linitial(call->args)));
+	Node *origin = eval_const_expressions(NULL, copyObject(lthird(call->args)));
+	Interval size = {0};
+	Datum args[3];
+	int64 at;
+
+	if (!IsA(stride, Const) || !IsA(origin, Const) || ((Const *) stride)->constisnull ||
+		((Const *) origin)->constisnull)
+		return false;
+	size = *DatumGetIntervalP(((Const *) stride)->constvalue);
+	at = DatumGetInt64(((Const *) origin)->constvalue);
+	args[0] = ((Const *) stride)->constvalue;
+	args[1] = TimestampGetDatum(0);
+	args[2] = TimestampGetDatum(at);
+	try_native(
+		call, args, 3,
+		"Give date_bin() a stride of days or less, such as '10 minutes', and a finite origin; for months "
+		"there are date_trunc() and streambatch.tumble().");
+	/* what is no window of ours has a value for each event all the same */
+	if (size.day < 0 || size.time < 0 || size.day > 1000000)
+		return false;
+	size.time += size.day * USECS_PER_DAY;
+	size.day = 0;
+	fill_native(window, (Node *) call, lsecond(call->args), &size, &at, "UTC");
+	return true;
+}
+
+static bool
+reads_only(Node *argument, int varno, AttrNumber attno)
+{
+	List *vars = pull_var_clause(argument, PVC_RECURSE_AGGREGATES);
+	ListCell *lc;
+
+	foreach (lc, vars)
+	{
+		const Var *var = lfirst(lc);
+
+		if (var->varno != varno || (attno != 0 && var->varattno != attno))
+			return false;
+	}
+	return vars != NIL || attno == 0;
+}
+
+/* About how long a pane is, in microseconds. */
+static int64
+window_pane_length(const StreamWindow *window)
+{
+	return window->shape.pane * (window->shape.grid.months ? 30 * USECS_PER_DAY : 1);
+}
+
+static char *
+interval_sql(const Interval *interval)
+{
+	return psprintf("'%d months %d days %lld microseconds'::pg_catalog.interval", interval->month,
+					interval->day, (long long) interval->time);
 }

@@ -26,20 +26,6 @@
 #include "utils/timestamp.h"
 #include "window/window_shape.h"
 
-STREAMBATCH_FUNCTION(streambatch_tumble);
-STREAMBATCH_FUNCTION(streambatch_tumble_end);
-STREAMBATCH_FUNCTION(streambatch_hop);
-STREAMBATCH_FUNCTION(streambatch_hop_end);
-STREAMBATCH_FUNCTION(streambatch_hop_pane);
-STREAMBATCH_FUNCTION(streambatch_hop_rows);
-STREAMBATCH_FUNCTION(streambatch_cumulate);
-STREAMBATCH_FUNCTION(streambatch_cumulate_end);
-STREAMBATCH_FUNCTION(streambatch_cumulate_pane);
-STREAMBATCH_FUNCTION(streambatch_cumulate_rows);
-STREAMBATCH_FUNCTION(streambatch_session);
-STREAMBATCH_FUNCTION(streambatch_session_pane);
-STREAMBATCH_FUNCTION(streambatch_pane_known);
-
 typedef enum WindowResult
 {
 	RESULT_START,
@@ -62,145 +48,42 @@ typedef struct WindowCall
 	bool walking; /* in the middle of a series */
 } WindowCall;
 
-static WindowCall *
-get_call(FunctionCallInfo fcinfo)
+#define KNOWN_PANES 32
+
+/* The latest different panes that a call site was asked of. */
+typedef struct KnownPanes
 {
-	FmgrInfo *flinfo = fcinfo->flinfo;
+	Datum panes[KNOWN_PANES];
+	int n;
+	int oldest;
+} KnownPanes;
 
-	if (flinfo->fn_extra == NULL)
-	{
-		WindowCall *call = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(WindowCall));
+static WindowCall *get_call(FunctionCallInfo fcinfo);
+static Datum pane_of(FunctionCallInfo fcinfo, WindowCall *call, WindowShape *shape, WindowResult result);
+static WindowShape *tumble_shape(FunctionCallInfo fcinfo, WindowCall *call);
+static WindowShape *get_shape(WindowCall *call, WindowKind kind, const Interval *step, const Interval *size,
+							  const NullableDatum *origin, const text *zone);
+static bool same_interval(const Interval *a, const Interval *b);
+static bool same_text(const text *a, const text *b);
+static Datum next_window(FunctionCallInfo fcinfo, WindowKind kind, WindowResult result);
+static WindowShape *stepped_shape(FunctionCallInfo fcinfo, WindowCall *call, WindowKind kind);
+static void forget_walk(Datum call);
+static Node *estimate_rows(Node *request, double share);
+static double estimated_seconds(PlannerInfo *root, List *args, int n);
 
-		call->type = get_func_rettype(flinfo->fn_oid);
-		call->context = flinfo->fn_mcxt;
-		flinfo->fn_extra = call;
-	}
-	return flinfo->fn_extra;
-}
-
-static bool
-same_text(const text *a, const text *b)
-{
-	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		   memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
-}
-
-static bool
-same_interval(const Interval *a, const Interval *b)
-{
-	return a->time == b->time && a->day == b->day && a->month == b->month;
-}
-
-/* The call's shape, of arguments that are not NULL. step, zone: NULL for kinds without. */
-static WindowShape *
-get_shape(WindowCall *call, WindowKind kind, const Interval *step, const Interval *size,
-		  const NullableDatum *origin, const text *zone)
-{
-	bool has_origin = origin != NULL && !origin->isnull;
-	int64 start = 0;
-
-	/* infinity is refused as an origin, not as a time */
-	if (has_origin)
-		start = call->type == DATEOID ? date2timestamp_opt_overflow(DatumGetDateADT(origin->value), NULL)
-									  : DatumGetTimestamp(origin->value);
-	if (call->known && same_interval(size, &call->size) &&
-		(step == NULL || same_interval(step, &call->step)) && has_origin == call->has_origin &&
-		start == call->origin && (zone == NULL || same_text(zone, call->zone)))
-		return &call->shape;
-	call->known = false;
-	window_shape_init(&call->shape, kind, call->type, step, size, has_origin ? &start : NULL,
-					  zone ? text_to_cstring(zone) : NULL);
-	call->size = *size;
-	if (step != NULL)
-		call->step = *step;
-	call->has_origin = has_origin;
-	call->origin = start;
-	if (call->zone != NULL)
-		pfree(call->zone);
-	call->zone = NULL;
-	if (zone != NULL)
-	{
-		call->zone = MemoryContextAlloc(call->context, VARSIZE_ANY(zone));
-		memcpy(call->zone, zone, VARSIZE_ANY(zone));
-	}
-	call->known = true;
-	return &call->shape;
-}
-
-/* The shape of a call of tumble(ts, size, origin, time_zone); NULL when the result is. */
-static WindowShape *
-tumble_shape(FunctionCallInfo fcinfo, WindowCall *call)
-{
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3))
-		return NULL;
-	return get_shape(call, WINDOW_TUMBLE, NULL, PG_GETARG_INTERVAL_P(1), &fcinfo->args[2],
-					 PG_GETARG_TEXT_PP(3));
-}
-
-/* The shape of a call of kind(ts, step, size, origin, time_zone); NULL when the result is. */
-static WindowShape *
-stepped_shape(FunctionCallInfo fcinfo, WindowCall *call, WindowKind kind)
-{
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(4))
-		return NULL;
-	return get_shape(call, kind, PG_GETARG_INTERVAL_P(1), PG_GETARG_INTERVAL_P(2), &fcinfo->args[3],
-					 PG_GETARG_TEXT_PP(4));
-}
-
-/* An edge of the pane that holds the first argument. */
-static Datum
-pane_of(FunctionCallInfo fcinfo, WindowCall *call, WindowShape *shape, WindowResult result)
-{
-	TimeSlice pane;
-
-	if (shape == NULL)
-		PG_RETURN_NULL();
-	pane = window_shape_pane(shape, window_time(call->type, PG_GETARG_DATUM(0)));
-	return window_datum(call->type, result == RESULT_START ? pane.start : pane.end);
-}
-
-/* A query may end in the middle of a series, and begin another one at the same place. */
-static void
-forget_walk(Datum call)
-{
-	((WindowCall *) DatumGetPointer(call))->walking = false;
-}
-
-/* One window of the series of those that hold the first argument, and whose edges both are times. */
-static Datum
-next_window(FunctionCallInfo fcinfo, WindowKind kind, WindowResult result)
-{
-	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
-	WindowCall *call = get_call(fcinfo);
-	TimeSlice window;
-	bool more;
-
-	if (set == NULL || !IsA(set, ReturnSetInfo) || !(set->allowedModes & SFRM_ValuePerCall))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("set-valued function called in context that cannot accept a set")));
-	set->isDone = ExprEndResult;
-	if (!call->walking)
-	{
-		WindowShape *shape = stepped_shape(fcinfo, call, kind);
-
-		if (shape == NULL)
-			PG_RETURN_NULL();
-		window_walk_begin(&call->walk, shape, window_time(call->type, PG_GETARG_DATUM(0)));
-		RegisterExprContextCallback(set->econtext, forget_walk, PointerGetDatum(call));
-		call->walking = true;
-	}
-	do
-		more = window_walk_next(&call->walk, &window);
-	while (more && (TIMESTAMP_NOT_FINITE(window.start) || TIMESTAMP_NOT_FINITE(window.end)));
-	if (!more)
-	{
-		UnregisterExprContextCallback(set->econtext, forget_walk, PointerGetDatum(call));
-		call->walking = false;
-		PG_RETURN_NULL();
-	}
-	set->isDone = ExprMultipleResult;
-	return window_datum(call->type, result == RESULT_START ? window.start : window.end);
-}
+STREAMBATCH_FUNCTION(streambatch_tumble);
+STREAMBATCH_FUNCTION(streambatch_tumble_end);
+STREAMBATCH_FUNCTION(streambatch_hop);
+STREAMBATCH_FUNCTION(streambatch_hop_end);
+STREAMBATCH_FUNCTION(streambatch_hop_pane);
+STREAMBATCH_FUNCTION(streambatch_hop_rows);
+STREAMBATCH_FUNCTION(streambatch_cumulate);
+STREAMBATCH_FUNCTION(streambatch_cumulate_end);
+STREAMBATCH_FUNCTION(streambatch_cumulate_pane);
+STREAMBATCH_FUNCTION(streambatch_cumulate_rows);
+STREAMBATCH_FUNCTION(streambatch_session);
+STREAMBATCH_FUNCTION(streambatch_session_pane);
+STREAMBATCH_FUNCTION(streambatch_pane_known);
 
 Datum
 streambatch_tumble(PG_FUNCTION_ARGS)
@@ -289,16 +172,6 @@ streambatch_session(PG_FUNCTION_ARGS)
 			 "FROM t) a) b GROUP BY k, n.")));
 }
 
-#define KNOWN_PANES 32
-
-/* The latest different panes that a call site was asked of. */
-typedef struct KnownPanes
-{
-	Datum panes[KNOWN_PANES];
-	int n;
-	int oldest;
-} KnownPanes;
-
 /*
  * streambatch._pane_known(pane): so that what follows from a pane alone is computed for the first of its events,
  * and not for each.
@@ -329,18 +202,157 @@ streambatch_pane_known(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(false);
 }
 
-/* Roughly how many seconds an argument of a call is, for the planner; 0 if it cannot know. */
-static double
-estimated_seconds(PlannerInfo *root, List *args, int n)
+Datum
+streambatch_hop_rows(PG_FUNCTION_ARGS)
 {
-	Node *arg = n < list_length(args) ? estimate_expression_value(root, list_nth(args, n)) : NULL;
-	Interval *interval;
+	PG_RETURN_POINTER(estimate_rows((Node *) PG_GETARG_POINTER(0), 1));
+}
 
-	if (arg == NULL || !IsA(arg, Const) || ((Const *) arg)->constisnull)
-		return 0;
-	interval = DatumGetIntervalP(((Const *) arg)->constvalue);
-	return interval->time / (double) USECS_PER_SEC +
-		   ((double) interval->month * DAYS_PER_MONTH + interval->day) * SECS_PER_DAY;
+/* From the first step to the last one there are all of a size's windows to one of them. */
+Datum
+streambatch_cumulate_rows(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(estimate_rows((Node *) PG_GETARG_POINTER(0), 0.5));
+}
+
+static WindowCall *
+get_call(FunctionCallInfo fcinfo)
+{
+	FmgrInfo *flinfo = fcinfo->flinfo;
+
+	if (flinfo->fn_extra == NULL)
+	{
+		WindowCall *call = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(WindowCall));
+
+		call->type = get_func_rettype(flinfo->fn_oid);
+		call->context = flinfo->fn_mcxt;
+		flinfo->fn_extra = call;
+	}
+	return flinfo->fn_extra;
+}
+
+/* An edge of the pane that holds the first argument. */
+static Datum
+pane_of(FunctionCallInfo fcinfo, WindowCall *call, WindowShape *shape, WindowResult result)
+{
+	TimeSlice pane;
+
+	if (shape == NULL)
+		PG_RETURN_NULL();
+	pane = window_shape_pane(shape, window_time(call->type, PG_GETARG_DATUM(0)));
+	return window_datum(call->type, result == RESULT_START ? pane.start : pane.end);
+}
+
+/* The shape of a call of tumble(ts, size, origin, time_zone); NULL when the result is. */
+static WindowShape *
+tumble_shape(FunctionCallInfo fcinfo, WindowCall *call)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3))
+		return NULL;
+	return get_shape(call, WINDOW_TUMBLE, NULL, PG_GETARG_INTERVAL_P(1), &fcinfo->args[2],
+					 PG_GETARG_TEXT_PP(3));
+}
+
+/* The call's shape, of arguments that are not NULL. step, zone: NULL for kinds without. */
+static WindowShape *
+get_shape(WindowCall *call, WindowKind kind, const Interval *step, const Interval *size,
+		  const NullableDatum *origin, const text *zone)
+{
+	bool has_origin = origin != NULL && !origin->isnull;
+	int64 start = 0;
+
+	/* infinity is refused as an origin, not as a time */
+	if (has_origin)
+		start = call->type == DATEOID ? date2timestamp_opt_overflow(DatumGetDateADT(origin->value), NULL)
+									  : DatumGetTimestamp(origin->value);
+	if (call->known && same_interval(size, &call->size) &&
+		(step == NULL || same_interval(step, &call->step)) && has_origin == call->has_origin &&
+		start == call->origin && (zone == NULL || same_text(zone, call->zone)))
+		return &call->shape;
+	call->known = false;
+	window_shape_init(&call->shape, kind, call->type, step, size, has_origin ? &start : NULL,
+					  zone ? text_to_cstring(zone) : NULL);
+	call->size = *size;
+	if (step != NULL)
+		call->step = *step;
+	call->has_origin = has_origin;
+	call->origin = start;
+	if (call->zone != NULL)
+		pfree(call->zone);
+	call->zone = NULL;
+	if (zone != NULL)
+	{
+		call->zone = MemoryContextAlloc(call->context, VARSIZE_ANY(zone));
+		memcpy(call->zone, zone, VARSIZE_ANY(zone));
+	}
+	call->known = true;
+	return &call->shape;
+}
+
+static bool
+same_interval(const Interval *a, const Interval *b)
+{
+	return a->time == b->time && a->day == b->day && a->month == b->month;
+}
+
+static bool
+same_text(const text *a, const text *b)
+{
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		   memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+/* One window of the series of those that hold the first argument, and whose edges both are times. */
+static Datum
+next_window(FunctionCallInfo fcinfo, WindowKind kind, WindowResult result)
+{
+	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
+	WindowCall *call = get_call(fcinfo);
+	TimeSlice window;
+	bool more;
+
+	if (set == NULL || !IsA(set, ReturnSetInfo) || !(set->allowedModes & SFRM_ValuePerCall))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("set-valued function called in context that cannot accept a set")));
+	set->isDone = ExprEndResult;
+	if (!call->walking)
+	{
+		WindowShape *shape = stepped_shape(fcinfo, call, kind);
+
+		if (shape == NULL)
+			PG_RETURN_NULL();
+		window_walk_begin(&call->walk, shape, window_time(call->type, PG_GETARG_DATUM(0)));
+		RegisterExprContextCallback(set->econtext, forget_walk, PointerGetDatum(call));
+		call->walking = true;
+	}
+	do
+		more = window_walk_next(&call->walk, &window);
+	while (more && (TIMESTAMP_NOT_FINITE(window.start) || TIMESTAMP_NOT_FINITE(window.end)));
+	if (!more)
+	{
+		UnregisterExprContextCallback(set->econtext, forget_walk, PointerGetDatum(call));
+		call->walking = false;
+		PG_RETURN_NULL();
+	}
+	set->isDone = ExprMultipleResult;
+	return window_datum(call->type, result == RESULT_START ? window.start : window.end);
+}
+
+/* The shape of a call of kind(ts, step, size, origin, time_zone); NULL when the result is. */
+static WindowShape *
+stepped_shape(FunctionCallInfo fcinfo, WindowCall *call, WindowKind kind)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(4))
+		return NULL;
+	return get_shape(call, kind, PG_GETARG_INTERVAL_P(1), PG_GETARG_INTERVAL_P(2), &fcinfo->args[3],
+					 PG_GETARG_TEXT_PP(4));
+}
+
+/* A query may end in the middle of a series, and begin another one at the same place. */
+static void
+forget_walk(Datum call)
+{
+	((WindowCall *) DatumGetPointer(call))->walking = false;
 }
 
 /* Tell the planner how many of an event's windows there are: share of the steps in a size. */
@@ -364,15 +376,16 @@ estimate_rows(Node *request, double share)
 	return request;
 }
 
-Datum
-streambatch_hop_rows(PG_FUNCTION_ARGS)
+/* Roughly how many seconds an argument of a call is, for the planner; 0 if it cannot know. */
+static double
+estimated_seconds(PlannerInfo *root, List *args, int n)
 {
-	PG_RETURN_POINTER(estimate_rows((Node *) PG_GETARG_POINTER(0), 1));
-}
+	Node *arg = n < list_length(args) ? estimate_expression_value(root, list_nth(args, n)) : NULL;
+	Interval *interval;
 
-/* From the first step to the last one there are all of a size's windows to one of them. */
-Datum
-streambatch_cumulate_rows(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_POINTER(estimate_rows((Node *) PG_GETARG_POINTER(0), 0.5));
+	if (arg == NULL || !IsA(arg, Const) || ((Const *) arg)->constisnull)
+		return 0;
+	interval = DatumGetIntervalP(((Const *) arg)->constvalue);
+	return interval->time / (double) USECS_PER_SEC +
+		   ((double) interval->month * DAYS_PER_MONTH + interval->day) * SECS_PER_DAY;
 }

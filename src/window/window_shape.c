@@ -62,131 +62,20 @@ static const struct
 	[WINDOW_SESSION] = {NULL, "session gap", "session(ts, gap)"},
 };
 
-static void
-refuse(const char *message, const char *what, const char *hint)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg_internal(message, what), errhint("%s", hint)));
-}
-
-static WindowLength
-length_of(const Interval *interval, Oid type, const char *what)
-{
-	WindowLength result;
-
-	if ((interval->month != 0) + (interval->day != 0) + (interval->time != 0) > 1)
-		refuse("%s mixes months, days and hours", what,
-			   "Use one kind of unit, for example '36 hours' or '2 days'.");
-	if (interval->month <= 0 && interval->day <= 0 && interval->time <= 0)
-		refuse("%s must be greater than zero", what,
-			   "Give a length such as '10 minutes', '1 day' or '1 month'.");
-	result.unit = interval->month != 0 ? UNIT_MONTHS : interval->day != 0 ? UNIT_DAYS : UNIT_HOURS;
-	result.length = interval->month != 0 ? interval->month : interval->time;
-	if (interval->day != 0 && pg_mul_s64_overflow(interval->day, USECS_PER_DAY, &result.length))
-		result.length = PG_INT64_MAX;
-	if (result.length > MAX_LENGTH)
-		refuse("%s is too large", what, "For a total over all time, group by no window.");
-	if (type == DATEOID && result.unit == UNIT_HOURS && result.length % USECS_PER_DAY != 0)
-		refuse("%s must be whole days over a date", what, "Cast the date to timestamp for shorter windows.");
-	return result;
-}
-
-/* Whether a length goes by the calendar; otherwise it goes by instant. */
-static bool
-by_calendar(WindowLength length, Oid type)
-{
-	/* those that divide a day into hours: they begin at midnight */
-	static const int clock_hours[] = {2, 3, 4, 6, 8, 12};
-
-	if (length.unit != UNIT_HOURS || type == DATEOID)
-		return true;
-	for (int i = 0; i < lengthof(clock_hours); i++)
-	{
-		if (length.length == clock_hours[i] * USECS_PER_HOUR)
-			return true;
-	}
-	return false;
-}
-
-/* Roughly how long a length is, to tell which one of two of different units is meant to be the longer. */
-static double
-about(WindowLength length)
-{
-	return (double) length.length * (length.unit == UNIT_MONTHS ? DAYS_PER_MONTH * USECS_PER_DAY : 1);
-}
-
-/* Raises unless a slide or step goes with the size. */
-static void
-check_step(WindowKind kind, WindowLength step, WindowLength size)
-{
-	const char *what = kinds[kind].step;
-	bool steps_of_day = kind == WINDOW_CUMULATE && step.unit == UNIT_HOURS && size.unit == UNIT_DAYS;
-
-	if (about(step) > about(size))
-		refuse("%s is longer than the window size", what,
-			   psprintf("The order of the arguments is %s.", kinds[kind].call));
-	if (step.unit != size.unit && !steps_of_day)
-		refuse("%s is of another kind than the window size", what,
-			   step.unit == UNIT_MONTHS || size.unit == UNIT_MONTHS
-				   ? "Months are of no fixed length: give both in months, or none of them."
-				   : "Give both in hours, or both in days, for example '24 hours' instead of '1 day'.");
-	if (steps_of_day && USECS_PER_DAY % step.length != 0)
-		refuse("%s does not divide a day", what,
-			   "In a window size of days a step is of whole days, or of a length that divides 24 hours.");
-	if (kind == WINDOW_CUMULATE && size.length % step.length != 0)
-		refuse("window size is not a multiple of the %s", what,
-			   "Use a step that divides the size, for example '10 minutes' in '1 hour'.");
-}
-
-static int64
-gcd(int64 a, int64 b)
-{
-	while (b != 0)
-	{
-		int64 rest = a % b;
-
-		a = b;
-		b = rest;
-	}
-	return a;
-}
-
-/* Put the grid on its line, its origin included. */
-static void
-init_grid(WindowShape *shape, bool calendar, bool months, const int64 *origin)
-{
-	int64 start = months ? DEFAULT_ORIGIN_MONTHS : DEFAULT_ORIGIN;
-	ZoneClock *clock = &shape->clock;
-
-	if (origin != NULL && TIMESTAMP_NOT_FINITE(*origin))
-		refuse("%s must be finite", "window origin",
-			   "Give the beginning of any one window, for example '2025-01-01'.");
-	shape->line = LINE_OWN;
-	if (shape->type == TIMESTAMPTZOID)
-	{
-		/* without clock changes, days are lengths like any other */
-		if (calendar && !clock->fixed)
-			shape->line = LINE_CLOCK;
-		else if (months && clock->offset != 0)
-			shape->line = LINE_CLOCK;
-		if (shape->line == LINE_CLOCK)
-			start = origin ? clock_shows(clock, *origin) : start;
-		else
-			start = origin ? *origin : clock_instant(clock, start);
-	}
-	else
-	{
-		if (!calendar && !clock->fixed)
-			shape->line = LINE_INSTANT;
-		start = origin ? *origin : start;
-		if (shape->line == LINE_INSTANT)
-			start = clock_instant(clock, start);
-	}
-	/* any multiple of the slide is as good an origin, and those near zero cannot overflow */
-	if (!months)
-		start -= floor_div(start, shape->slide) * shape->slide;
-	grid_init(&shape->grid, months, start);
-}
+static WindowLength length_of(const Interval *interval, Oid type, const char *what);
+static void refuse(const char *message, const char *what, const char *hint);
+static void init_grid(WindowShape *shape, bool calendar, bool months, const int64 *origin);
+static void check_step(WindowKind kind, WindowLength step, WindowLength size);
+static double about(WindowLength length);
+static bool by_calendar(WindowLength length, Oid type);
+static int64 gcd(int64 a, int64 b);
+static TimeSlice step_in_day(WindowShape *shape, int64 time);
+static TimeSlice slice_at(WindowShape *shape, int64 length, int64 time);
+static int64 to_line(WindowShape *shape, int64 time);
+static int64 edge_at(WindowShape *shape, int64 units);
+static int64 within_range(int64 edge, int64 margin);
+static int64 add_units(int64 a, int64 b);
+static bool next_hop(WindowWalk *walk, TimeSlice *window);
 
 void
 window_shape_init(WindowShape *shape, WindowKind kind, Oid type, const Interval *step, const Interval *size,
@@ -243,102 +132,6 @@ window_shape_equal(const WindowShape *a, const WindowShape *b)
 			a->clock.zone == b->clock.zone);
 }
 
-/* Where a time of the shape's type lies on the line of its grid. */
-static int64
-to_line(WindowShape *shape, int64 time)
-{
-	switch (shape->line)
-	{
-		case LINE_CLOCK:
-			return clock_reached(&shape->clock, time);
-		case LINE_INSTANT:
-			return clock_instant(&shape->clock, time);
-		case LINE_OWN:
-			break;
-	}
-	return time;
-}
-
-/* An edge beyond all timestamps, also by a clock of whatever offset, is none. */
-static int64
-within_range(int64 edge, int64 margin)
-{
-	if (edge < MIN_TIMESTAMP - margin)
-		return DT_NOBEGIN;
-	if (edge >= END_TIMESTAMP + margin)
-		return DT_NOEND;
-	return edge;
-}
-
-/* The edge, of the shape's type, that is so many units after the origin. */
-static int64
-edge_at(WindowShape *shape, int64 units)
-{
-	int64 edge = grid_time(&shape->grid, units);
-
-	if (shape->line != LINE_OWN)
-	{
-		edge = within_range(edge, USECS_PER_DAY);
-		if (TIMESTAMP_NOT_FINITE(edge))
-			return edge;
-		if (shape->line == LINE_CLOCK)
-			edge = clock_instant(&shape->clock, edge);
-		else
-			edge = clock_before(&shape->clock, edge);
-	}
-	return within_range(edge, 0);
-}
-
-static int64
-add_units(int64 a, int64 b)
-{
-	int64 result;
-
-	return pg_add_s64_overflow(a, b, &result) ? PG_INT64_MAX : result;
-}
-
-/* The slice between multiples of length (units) that holds a time. */
-static TimeSlice
-slice_at(WindowShape *shape, int64 length, int64 time)
-{
-	int64 first = floor_div(grid_units(&shape->grid, to_line(shape, time)), length) * length;
-	TimeSlice result;
-
-	result.start = edge_at(shape, first);
-	result.end = edge_at(shape, add_units(first, length));
-	return result;
-}
-
-/* The pane of cumulate by instant in calendar days. */
-static TimeSlice
-step_in_day(WindowShape *shape, int64 time)
-{
-	ZoneClock *clock = &shape->clock;
-	bool naive = shape->type == TIMESTAMPOID;
-	TimeSlice day = slice_at(shape, shape->day, time);
-	TimeSlice instants = day;
-	TimeSlice result = day;
-	int64 start;
-	int64 end;
-
-	if (TIMESTAMP_NOT_FINITE(day.start) || TIMESTAMP_NOT_FINITE(day.end))
-		return day;
-	if (naive)
-	{
-		instants.start = clock_instant(clock, day.start);
-		instants.end = clock_instant(clock, day.end);
-		/* a time that is skipped at the end of the day comes after the day's last instant */
-		time = Min(clock_instant(clock, time), instants.end - 1);
-	}
-	start = instants.start + floor_div(time - instants.start, shape->step) * shape->step;
-	end = start + shape->step;
-	if (start > instants.start)
-		result.start = naive ? clock_before(clock, start) : start;
-	if (end < instants.end)
-		result.end = naive ? clock_before(clock, end) : end;
-	return result;
-}
-
 TimeSlice
 window_shape_pane(WindowShape *shape, int64 time)
 {
@@ -385,27 +178,6 @@ window_walk_begin(WindowWalk *walk, WindowShape *shape, int64 time)
 	}
 }
 
-static bool
-next_hop(WindowWalk *walk, TimeSlice *window)
-{
-	WindowShape *shape = walk->shape;
-
-	while (walk->index <= walk->last)
-	{
-		int64 first = walk->index++ * shape->slide;
-		int64 start = walk->next.start;
-
-		walk->next.start = edge_at(shape, add_units(first, shape->slide));
-		/* of windows that begin at the same time, as on a day that a zone left out, the last one counts */
-		if (start == walk->next.start && start != DT_NOBEGIN)
-			continue;
-		window->start = start;
-		window->end = edge_at(shape, add_units(first, shape->size));
-		return true;
-	}
-	return false;
-}
-
 bool
 window_walk_next(WindowWalk *walk, TimeSlice *window)
 {
@@ -439,4 +211,247 @@ window_datum(Oid type, int64 time)
 	if (TIMESTAMP_NOT_FINITE(time))
 		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
 	return type == DATEOID ? DateADTGetDatum(floor_div(time, USECS_PER_DAY)) : TimestampGetDatum(time);
+}
+
+static WindowLength
+length_of(const Interval *interval, Oid type, const char *what)
+{
+	WindowLength result;
+
+	if ((interval->month != 0) + (interval->day != 0) + (interval->time != 0) > 1)
+		refuse("%s mixes months, days and hours", what,
+			   "Use one kind of unit, for example '36 hours' or '2 days'.");
+	if (interval->month <= 0 && interval->day <= 0 && interval->time <= 0)
+		refuse("%s must be greater than zero", what,
+			   "Give a length such as '10 minutes', '1 day' or '1 month'.");
+	result.unit = interval->month != 0 ? UNIT_MONTHS : interval->day != 0 ? UNIT_DAYS : UNIT_HOURS;
+	result.length = interval->month != 0 ? interval->month : interval->time;
+	if (interval->day != 0 && pg_mul_s64_overflow(interval->day, USECS_PER_DAY, &result.length))
+		result.length = PG_INT64_MAX;
+	if (result.length > MAX_LENGTH)
+		refuse("%s is too large", what, "For a total over all time, group by no window.");
+	if (type == DATEOID && result.unit == UNIT_HOURS && result.length % USECS_PER_DAY != 0)
+		refuse("%s must be whole days over a date", what, "Cast the date to timestamp for shorter windows.");
+	return result;
+}
+
+static void
+refuse(const char *message, const char *what, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg_internal(message, what), errhint("%s", hint)));
+}
+
+/* Put the grid on its line, its origin included. */
+static void
+init_grid(WindowShape *shape, bool calendar, bool months, const int64 *origin)
+{
+	int64 start = months ? DEFAULT_ORIGIN_MONTHS : DEFAULT_ORIGIN;
+	ZoneClock *clock = &shape->clock;
+
+	if (origin != NULL && TIMESTAMP_NOT_FINITE(*origin))
+		refuse("%s must be finite", "window origin",
+			   "Give the beginning of any one window, for example '2025-01-01'.");
+	shape->line = LINE_OWN;
+	if (shape->type == TIMESTAMPTZOID)
+	{
+		/* without clock changes, days are lengths like any other */
+		if (calendar && !clock->fixed)
+			shape->line = LINE_CLOCK;
+		else if (months && clock->offset != 0)
+			shape->line = LINE_CLOCK;
+		if (shape->line == LINE_CLOCK)
+			start = origin ? clock_shows(clock, *origin) : start;
+		else
+			start = origin ? *origin : clock_instant(clock, start);
+	}
+	else
+	{
+		if (!calendar && !clock->fixed)
+			shape->line = LINE_INSTANT;
+		start = origin ? *origin : start;
+		if (shape->line == LINE_INSTANT)
+			start = clock_instant(clock, start);
+	}
+	/* any multiple of the slide is as good an origin, and those near zero cannot overflow */
+	if (!months)
+		start -= floor_div(start, shape->slide) * shape->slide;
+	grid_init(&shape->grid, months, start);
+}
+
+/* Raises unless a slide or step goes with the size. */
+static void
+check_step(WindowKind kind, WindowLength step, WindowLength size)
+{
+	const char *what = kinds[kind].step;
+	bool steps_of_day = kind == WINDOW_CUMULATE && step.unit == UNIT_HOURS && size.unit == UNIT_DAYS;
+
+	if (about(step) > about(size))
+		refuse("%s is longer than the window size", what,
+			   psprintf("The order of the arguments is %s.", kinds[kind].call));
+	if (step.unit != size.unit && !steps_of_day)
+		refuse("%s is of another kind than the window size", what,
+			   step.unit == UNIT_MONTHS || size.unit == UNIT_MONTHS
+				   ? "Months are of no fixed length: give both in months, or none of them."
+				   : "Give both in hours, or both in days, for example '24 hours' instead of '1 day'.");
+	if (steps_of_day && USECS_PER_DAY % step.length != 0)
+		refuse("%s does not divide a day", what,
+			   "In a window size of days a step is of whole days, or of a length that divides 24 hours.");
+	if (kind == WINDOW_CUMULATE && size.length % step.length != 0)
+		refuse("window size is not a multiple of the %s", what,
+			   "Use a step that divides the size, for example '10 minutes' in '1 hour'.");
+}
+
+/* Roughly how long a length is, to tell which one of two of different units is meant to be the longer. */
+static double
+about(WindowLength length)
+{
+	return (double) length.length * (length.unit == UNIT_MONTHS ? DAYS_PER_MONTH * USECS_PER_DAY : 1);
+}
+
+/* Whether a length goes by the calendar; otherwise it goes by instant. */
+static bool
+by_calendar(WindowLength length, Oid type)
+{
+	/* those that divide a day into hours: they begin at midnight */
+	static const int clock_hours[] = {2, 3, 4, 6, 8, 12};
+
+	if (length.unit != UNIT_HOURS || type == DATEOID)
+		return true;
+	for (int i = 0; i < lengthof(clock_hours); i++)
+	{
+		if (length.length == clock_hours[i] * USECS_PER_HOUR)
+			return true;
+	}
+	return false;
+}
+
+static int64
+gcd(int64 a, int64 b)
+{
+	while (b != 0)
+	{
+		int64 rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+/* The pane of cumulate by instant in calendar days. */
+static TimeSlice
+step_in_day(WindowShape *shape, int64 time)
+{
+	ZoneClock *clock = &shape->clock;
+	bool naive = shape->type == TIMESTAMPOID;
+	TimeSlice day = slice_at(shape, shape->day, time);
+	TimeSlice instants = day;
+	TimeSlice result = day;
+	int64 start;
+	int64 end;
+
+	if (TIMESTAMP_NOT_FINITE(day.start) || TIMESTAMP_NOT_FINITE(day.end))
+		return day;
+	if (naive)
+	{
+		instants.start = clock_instant(clock, day.start);
+		instants.end = clock_instant(clock, day.end);
+		/* a time that is skipped at the end of the day comes after the day's last instant */
+		time = Min(clock_instant(clock, time), instants.end - 1);
+	}
+	start = instants.start + floor_div(time - instants.start, shape->step) * shape->step;
+	end = start + shape->step;
+	if (start > instants.start)
+		result.start = naive ? clock_before(clock, start) : start;
+	if (end < instants.end)
+		result.end = naive ? clock_before(clock, end) : end;
+	return result;
+}
+
+/* The slice between multiples of length (units) that holds a time. */
+static TimeSlice
+slice_at(WindowShape *shape, int64 length, int64 time)
+{
+	int64 first = floor_div(grid_units(&shape->grid, to_line(shape, time)), length) * length;
+	TimeSlice result;
+
+	result.start = edge_at(shape, first);
+	result.end = edge_at(shape, add_units(first, length));
+	return result;
+}
+
+/* Where a time of the shape's type lies on the line of its grid. */
+static int64
+to_line(WindowShape *shape, int64 time)
+{
+	switch (shape->line)
+	{
+		case LINE_CLOCK:
+			return clock_reached(&shape->clock, time);
+		case LINE_INSTANT:
+			return clock_instant(&shape->clock, time);
+		case LINE_OWN:
+			break;
+	}
+	return time;
+}
+
+/* The edge, of the shape's type, that is so many units after the origin. */
+static int64
+edge_at(WindowShape *shape, int64 units)
+{
+	int64 edge = grid_time(&shape->grid, units);
+
+	if (shape->line != LINE_OWN)
+	{
+		edge = within_range(edge, USECS_PER_DAY);
+		if (TIMESTAMP_NOT_FINITE(edge))
+			return edge;
+		if (shape->line == LINE_CLOCK)
+			edge = clock_instant(&shape->clock, edge);
+		else
+			edge = clock_before(&shape->clock, edge);
+	}
+	return within_range(edge, 0);
+}
+
+/* An edge beyond all timestamps, also by a clock of whatever offset, is none. */
+static int64
+within_range(int64 edge, int64 margin)
+{
+	if (edge < MIN_TIMESTAMP - margin)
+		return DT_NOBEGIN;
+	if (edge >= END_TIMESTAMP + margin)
+		return DT_NOEND;
+	return edge;
+}
+
+static int64
+add_units(int64 a, int64 b)
+{
+	int64 result;
+
+	return pg_add_s64_overflow(a, b, &result) ? PG_INT64_MAX : result;
+}
+
+static bool
+next_hop(WindowWalk *walk, TimeSlice *window)
+{
+	WindowShape *shape = walk->shape;
+
+	while (walk->index <= walk->last)
+	{
+		int64 first = walk->index++ * shape->slide;
+		int64 start = walk->next.start;
+
+		walk->next.start = edge_at(shape, add_units(first, shape->slide));
+		/* of windows that begin at the same time, as on a day that a zone left out, the last one counts */
+		if (start == walk->next.start && start != DT_NOBEGIN)
+			continue;
+		window->start = start;
+		window->end = edge_at(shape, add_units(first, shape->size));
+		return true;
+	}
+	return false;
 }

@@ -68,118 +68,20 @@ typedef struct WriteJob
 	int cursor; /* plain tables: behind the row at hand, for the error path */
 } WriteJob;
 
-/* Where each column of the archive comes from; false where the plain way cannot serve. */
-static bool
-map_columns(ArchiveWriter *w, const char *partition, const char *offset)
-{
-	TupleDesc desc = RelationGetDescr(w->rel);
-
-	w->source = palloc(desc->natts * sizeof(int));
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-		int c;
-
-		if (att->attisdropped || att->attgenerated || att->attidentity)
-			return false;
-		for (c = 0; c < w->stream->desc->natts; c++)
-		{
-			const MessageColumn *column = &w->stream->layout.columns[c];
-
-			if (!column->dropped && strcmp(column->name, NameStr(att->attname)) == 0)
-				break;
-		}
-		if (c < w->stream->desc->natts)
-		{
-			if (att->atttypid != w->stream->layout.columns[c].type ||
-				att->atttypmod != w->stream->layout.columns[c].typmod)
-				return false;
-			w->source[i] = c;
-		}
-		else if (strcmp(NameStr(att->attname), partition) == 0 && att->atttypid == INT4OID)
-			w->source[i] = FROM_PARTITION;
-		else if (strcmp(NameStr(att->attname), offset) == 0 && att->atttypid == INT8OID)
-			w->source[i] = FROM_OFFSET;
-		else
-			return false;
-	}
-	return true;
-}
-
-static char *
-qualified_name(Relation rel)
-{
-	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-									  RelationGetRelationName(rel));
-}
-
-/* Describe the rows to be inserted, by the names of the archive's columns. */
-static void
-describe_rows(ArchiveWriter *w, const char *partition, const char *offset)
-{
-	const Stream *stream = w->stream;
-	StringInfoData names;
-	AttrNumber n = 0;
-
-	w->desc = CreateTemplateTupleDesc(stream->desc->natts + 2);
-	w->source = palloc((stream->desc->natts + 2) * sizeof(int));
-	for (int i = 0; i < stream->desc->natts; i++)
-	{
-		const MessageColumn *column = &stream->layout.columns[i];
-
-		if (column->dropped)
-			continue;
-		w->source[n++] = i;
-		TupleDescInitEntry(w->desc, n, column->name, column->type, column->typmod, 0);
-		TupleDescInitEntryCollation(w->desc, n, column->collation);
-	}
-	if (stream_meta_column(stream, META_PARTITION) == 0)
-	{
-		w->source[n++] = FROM_PARTITION;
-		TupleDescInitEntry(w->desc, n, partition, INT4OID, -1, 0);
-	}
-	if (stream_meta_column(stream, META_OFFSET) == 0)
-	{
-		w->source[n++] = FROM_OFFSET;
-		TupleDescInitEntry(w->desc, n, offset, INT8OID, -1, 0);
-	}
-	w->desc->natts = n;
-	initStringInfo(&names);
-	for (int i = 0; i < n; i++)
-		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "",
-						 quote_identifier(NameStr(TupleDescAttr(w->desc, i)->attname)));
-	w->insert =
-		psprintf("INSERT INTO %s (%s) SELECT %s FROM " ROWS, qualified_name(w->rel), names.data, names.data);
-}
-
-/* Multi-inserts ask nobody. */
-static void
-check_privilege(const Stream *stream, Relation rel)
-{
-	if (pg_class_aclcheck(RelationGetRelid(rel), stream->owner, ACL_INSERT) == ACLCHECK_OK)
-		return;
-	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					errmsg("permission denied for table %s", RelationGetRelationName(rel)),
-					errhint("The stream's owner writes its archive: GRANT INSERT ON %s TO %s.",
-							qualified_name(rel), quote_identifier(GetUserNameFromId(stream->owner, false)))));
-}
-
-static void
-open_plain(ArchiveWriter *w)
-{
-	Guard guard;
-
-	w->estate = CreateExecutorState();
-	w->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(w->result, w->rel, 0, NULL, 0);
-	/* constant folding may call what an index's expression or condition calls */
-	guard_enter(&guard, w->stream->owner, NULL);
-	ExecOpenIndices(w->result, false);
-	guard_leave(&guard);
-	w->slots = palloc(CHUNK * sizeof(TupleTableSlot *));
-	for (int i = 0; i < CHUNK; i++)
-		w->slots[i] = table_slot_create(w->rel, NULL);
-}
+static void check_privilege(const Stream *stream, Relation rel);
+static char *qualified_name(Relation rel);
+static bool map_columns(ArchiveWriter *w, const char *partition, const char *offset);
+static void open_plain(ArchiveWriter *w);
+static void describe_rows(ArchiveWriter *w, const char *partition, const char *offset);
+static void write_all_plain(WriteJob *job);
+static ErrorData *try_write(WriteJob *job, int from, int to);
+static void write_rows(void *arg);
+static void write_plain(WriteJob *job);
+static void fill_row(const ArchiveWriter *w, const MicroBatch *batch, int row, int natts, Datum *to,
+					 bool *to_nulls);
+static void write_any(WriteJob *job);
+static void refuse(WriteJob *job, int row, ErrorData *error);
+static void write_all_any(WriteJob *job, int from, int to);
 
 ArchiveWriter *
 archive_writer_open(const Stream *stream, Oid archive)
@@ -221,22 +123,187 @@ archive_writer_close(ArchiveWriter *w)
 	MemoryContextDelete(w->context);
 }
 
-/* A row as its columns are to be written. */
-static void
-fill_row(const ArchiveWriter *w, const MicroBatch *batch, int row, int natts, Datum *to, bool *to_nulls)
+void
+archive_writer_write(ArchiveWriter *w, DecodedBatch *decoded, DeadLetters *dead_letters, StreamCounts *counts)
 {
-	const Datum *values = batch->values + (Size) row * batch->natts;
-	const bool *nulls = batch->nulls + (Size) row * batch->natts;
+	WriteJob job = {w, decoded, dead_letters, counts};
 
-	for (int i = 0; i < natts; i++)
+	if (w->plain)
+		write_all_plain(&job);
+	else
+		write_all_any(&job, 0, decoded->batch.nrows);
+	if (job.refused != NULL)
 	{
-		int source = w->source[i];
-
-		to_nulls[i] = source >= 0 && nulls[source];
-		to[i] = source >= 0				   ? values[source]
-				: source == FROM_PARTITION ? Int32GetDatum(batch->partitions[row])
-										   : Int64GetDatum(batch->offsets[row]);
+		decoded_batch_remove(decoded, job.refused);
+		pfree(job.refused);
 	}
+	MemoryContextReset(w->context);
+}
+
+/* Multi-inserts ask nobody. */
+static void
+check_privilege(const Stream *stream, Relation rel)
+{
+	if (pg_class_aclcheck(RelationGetRelid(rel), stream->owner, ACL_INSERT) == ACLCHECK_OK)
+		return;
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("permission denied for table %s", RelationGetRelationName(rel)),
+					errhint("The stream's owner writes its archive: GRANT INSERT ON %s TO %s.",
+							qualified_name(rel), quote_identifier(GetUserNameFromId(stream->owner, false)))));
+}
+
+static char *
+qualified_name(Relation rel)
+{
+	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+									  RelationGetRelationName(rel));
+}
+
+/* Where each column of the archive comes from; false where the plain way cannot serve. */
+static bool
+map_columns(ArchiveWriter *w, const char *partition, const char *offset)
+{
+	TupleDesc desc = RelationGetDescr(w->rel);
+
+	w->source = palloc(desc->natts * sizeof(int));
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		int c;
+
+		if (att->attisdropped || att->attgenerated || att->attidentity)
+			return false;
+		for (c = 0; c < w->stream->desc->natts; c++)
+		{
+			const MessageColumn *column = &w->stream->layout.columns[c];
+
+			if (!column->dropped && strcmp(column->name, NameStr(att->attname)) == 0)
+				break;
+		}
+		if (c < w->stream->desc->natts)
+		{
+			if (att->atttypid != w->stream->layout.columns[c].type ||
+				att->atttypmod != w->stream->layout.columns[c].typmod)
+				return false;
+			w->source[i] = c;
+		}
+		else if (strcmp(NameStr(att->attname), partition) == 0 && att->atttypid == INT4OID)
+			w->source[i] = FROM_PARTITION;
+		else if (strcmp(NameStr(att->attname), offset) == 0 && att->atttypid == INT8OID)
+			w->source[i] = FROM_OFFSET;
+		else
+			return false;
+	}
+	return true;
+}
+
+static void
+open_plain(ArchiveWriter *w)
+{
+	Guard guard;
+
+	w->estate = CreateExecutorState();
+	w->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(w->result, w->rel, 0, NULL, 0);
+	/* constant folding may call what an index's expression or condition calls */
+	guard_enter(&guard, w->stream->owner, NULL);
+	ExecOpenIndices(w->result, false);
+	guard_leave(&guard);
+	w->slots = palloc(CHUNK * sizeof(TupleTableSlot *));
+	for (int i = 0; i < CHUNK; i++)
+		w->slots[i] = table_slot_create(w->rel, NULL);
+}
+
+/* Describe the rows to be inserted, by the names of the archive's columns. */
+static void
+describe_rows(ArchiveWriter *w, const char *partition, const char *offset)
+{
+	const Stream *stream = w->stream;
+	StringInfoData names;
+	AttrNumber n = 0;
+
+	w->desc = CreateTemplateTupleDesc(stream->desc->natts + 2);
+	w->source = palloc((stream->desc->natts + 2) * sizeof(int));
+	for (int i = 0; i < stream->desc->natts; i++)
+	{
+		const MessageColumn *column = &stream->layout.columns[i];
+
+		if (column->dropped)
+			continue;
+		w->source[n++] = i;
+		TupleDescInitEntry(w->desc, n, column->name, column->type, column->typmod, 0);
+		TupleDescInitEntryCollation(w->desc, n, column->collation);
+	}
+	if (stream_meta_column(stream, META_PARTITION) == 0)
+	{
+		w->source[n++] = FROM_PARTITION;
+		TupleDescInitEntry(w->desc, n, partition, INT4OID, -1, 0);
+	}
+	if (stream_meta_column(stream, META_OFFSET) == 0)
+	{
+		w->source[n++] = FROM_OFFSET;
+		TupleDescInitEntry(w->desc, n, offset, INT8OID, -1, 0);
+	}
+	w->desc->natts = n;
+	initStringInfo(&names);
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "",
+						 quote_identifier(NameStr(TupleDescAttr(w->desc, i)->attname)));
+	w->insert =
+		psprintf("INSERT INTO %s (%s) SELECT %s FROM " ROWS, qualified_name(w->rel), names.data, names.data);
+}
+
+/* Each error is of the row at hand. */
+static void
+write_all_plain(WriteJob *job)
+{
+	int nrows = job->decoded->batch.nrows;
+	int from = 0;
+	ErrorData *error;
+
+	while ((error = try_write(job, from, nrows)) != NULL)
+	{
+		int row = job->cursor - 1;
+
+		refuse(job, row, error);
+		/* those before it were good; they raise again only if something else is wrong */
+		error = try_write(job, from, row);
+		if (error != NULL)
+			ReThrowError(error);
+		from = row + 1;
+	}
+}
+
+/* Write rows [from, to): NULL, or the error of one of them, with none of them written. */
+static ErrorData *
+try_write(WriteJob *job, int from, int to)
+{
+	ErrorData *error;
+
+	if (from >= to)
+		return NULL;
+	job->from = job->cursor = from;
+	job->to = to;
+	error = subtransaction_run(write_rows, job, CurrentMemoryContext);
+	if (error == NULL)
+		return NULL;
+	dead_letters_reject_error(error);
+	/* an error of the table, not of a row: nothing can be archived */
+	if (job->w->plain ? job->cursor == from : !dead_letters_is_data(error->sqlerrcode))
+		ReThrowError(error);
+	return error;
+}
+
+static void
+write_rows(void *arg)
+{
+	WriteJob *job = arg;
+
+	MemoryContextSwitchTo(job->w->context);
+	if (job->w->plain)
+		write_plain(job);
+	else
+		write_any(job);
 }
 
 static void
@@ -271,6 +338,24 @@ write_plain(WriteJob *job)
 	}
 }
 
+/* A row as its columns are to be written. */
+static void
+fill_row(const ArchiveWriter *w, const MicroBatch *batch, int row, int natts, Datum *to, bool *to_nulls)
+{
+	const Datum *values = batch->values + (Size) row * batch->natts;
+	const bool *nulls = batch->nulls + (Size) row * batch->natts;
+
+	for (int i = 0; i < natts; i++)
+	{
+		int source = w->source[i];
+
+		to_nulls[i] = source >= 0 && nulls[source];
+		to[i] = source >= 0				   ? values[source]
+				: source == FROM_PARTITION ? Int32GetDatum(batch->partitions[row])
+										   : Int64GetDatum(batch->offsets[row]);
+	}
+}
+
 static void
 write_any(WriteJob *job)
 {
@@ -302,38 +387,6 @@ write_any(WriteJob *job)
 	tuplestore_end(rows);
 }
 
-static void
-write_rows(void *arg)
-{
-	WriteJob *job = arg;
-
-	MemoryContextSwitchTo(job->w->context);
-	if (job->w->plain)
-		write_plain(job);
-	else
-		write_any(job);
-}
-
-/* Write rows [from, to): NULL, or the error of one of them, with none of them written. */
-static ErrorData *
-try_write(WriteJob *job, int from, int to)
-{
-	ErrorData *error;
-
-	if (from >= to)
-		return NULL;
-	job->from = job->cursor = from;
-	job->to = to;
-	error = subtransaction_run(write_rows, job, CurrentMemoryContext);
-	if (error == NULL)
-		return NULL;
-	dead_letters_reject_error(error);
-	/* an error of the table, not of a row: nothing can be archived */
-	if (job->w->plain ? job->cursor == from : !dead_letters_is_data(error->sqlerrcode))
-		ReThrowError(error);
-	return error;
-}
-
 /* The row that the archive refused is a dead letter. */
 static void
 refuse(WriteJob *job, int row, ErrorData *error)
@@ -346,27 +399,6 @@ refuse(WriteJob *job, int row, ErrorData *error)
 	dead_letters_add(job->dead_letters, &decoded->messages[decoded->message_of[row]], InvalidOid, error);
 	job->counts->dead++;
 	FreeErrorData(error);
-}
-
-/* Each error is of the row at hand. */
-static void
-write_all_plain(WriteJob *job)
-{
-	int nrows = job->decoded->batch.nrows;
-	int from = 0;
-	ErrorData *error;
-
-	while ((error = try_write(job, from, nrows)) != NULL)
-	{
-		int row = job->cursor - 1;
-
-		refuse(job, row, error);
-		/* those before it were good; they raise again only if something else is wrong */
-		error = try_write(job, from, row);
-		if (error != NULL)
-			ReThrowError(error);
-		from = row + 1;
-	}
 }
 
 /*
@@ -390,21 +422,4 @@ write_all_any(WriteJob *job, int from, int to)
 	CHECK_FOR_INTERRUPTS();
 	write_all_any(job, from, middle);
 	write_all_any(job, middle, to);
-}
-
-void
-archive_writer_write(ArchiveWriter *w, DecodedBatch *decoded, DeadLetters *dead_letters, StreamCounts *counts)
-{
-	WriteJob job = {w, decoded, dead_letters, counts};
-
-	if (w->plain)
-		write_all_plain(&job);
-	else
-		write_all_any(&job, 0, decoded->batch.nrows);
-	if (job.refused != NULL)
-	{
-		decoded_batch_remove(decoded, job.refused);
-		pfree(job.refused);
-	}
-	MemoryContextReset(w->context);
 }

@@ -7,6 +7,8 @@
 #include "utils/memutils.h"
 #include "worker/dead_letters.h"
 
+static bytea *copy_bytes(const char *data, size_t len);
+
 void
 dead_letters_init(DeadLetters *dead_letters, MemoryContext parent)
 {
@@ -27,20 +29,6 @@ Size
 dead_letters_memory(const DeadLetters *dead_letters)
 {
 	return MemoryContextMemAllocated(dead_letters->context, true);
-}
-
-static bytea *
-copy_bytes(const char *data, size_t len)
-{
-	bytea *result;
-
-	if (data == NULL)
-		return NULL;
-	/* a bytea holds less than 1 GB; librdkafka's message.max.bytes keeps us far below */
-	result = palloc(len + VARHDRSZ);
-	SET_VARSIZE(result, len + VARHDRSZ);
-	memcpy(VARDATA(result), data, len);
-	return result;
 }
 
 void
@@ -104,4 +92,18 @@ dead_letters_reject_error(ErrorData *error)
 {
 	if (dead_letters_nobodys(error->sqlerrcode))
 		ReThrowError(error);
+}
+
+static bytea *
+copy_bytes(const char *data, size_t len)
+{
+	bytea *result;
+
+	if (data == NULL)
+		return NULL;
+	/* a bytea holds less than 1 GB; librdkafka's message.max.bytes keeps us far below */
+	result = palloc(len + VARHDRSZ);
+	SET_VARSIZE(result, len + VARHDRSZ);
+	memcpy(VARDATA(result), data, len);
+	return result;
 }

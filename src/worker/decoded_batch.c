@@ -15,6 +15,21 @@
 #include "utils/timestamp.h"
 #include "worker/decoded_batch.h"
 
+typedef struct DecodeJob
+{
+	DecodedBatch *decoded;
+	Positions *positions;
+	DeadLetters *dead_letters;
+	StreamCounts *counts;
+	TimestampTz now;
+} DecodeJob;
+
+static void decode_message(void *arg, int m);
+static void decode_one(DecodedBatch *decoded, int m, Positions *positions, TimestampTz now);
+static TimestampTz event_time(const DecodedBatch *decoded, const Datum *values, const bool *nulls,
+							  TimestampTz now);
+static void reject_message(void *arg, int m, ErrorData *error);
+
 void
 decoded_batch_init(DecodedBatch *decoded, const Stream *stream, const Bitmapset *columns)
 {
@@ -40,84 +55,6 @@ decoded_batch_clear(DecodedBatch *decoded)
 	MemoryContextReset(decoded->context);
 	decoded->batch.nrows = 0;
 	decoded->nmessages = 0;
-}
-
-/* The event time of a decoded row as an instant. Raises where the stream's rules make it a dead letter. */
-static TimestampTz
-event_time(const DecodedBatch *decoded, const Datum *values, const bool *nulls, TimestampTz now)
-{
-	const Stream *stream = decoded->stream;
-	int i = stream->event_time - 1;
-	const char *name = stream->layout.columns[i].name;
-	TimestampTz time;
-
-	if (nulls[i])
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("event time \"%s\" is null", name)));
-	if (stream->layout.columns[i].type == DATEOID)
-		time = date2timestamp_opt_overflow(DatumGetDateADT(values[i]), NULL);
-	else
-		time = DatumGetTimestampTz(values[i]);
-	if (TIMESTAMP_NOT_FINITE(time))
-		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-						errmsg("event time \"%s\" is infinite", name)));
-	if (time > now && time - now > stream->max_future)
-		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-						errmsg("event time \"%s\" is further ahead than the stream's max_future", name)));
-	return time;
-}
-
-static void
-decode_one(DecodedBatch *decoded, int m, Positions *positions, TimestampTz now)
-{
-	const Message *message = &decoded->messages[m];
-	MicroBatch *batch = &decoded->batch;
-	int row = batch->nrows;
-	Datum *values = batch->values + (Size) row * batch->natts;
-	bool *nulls = batch->nulls + (Size) row * batch->natts;
-
-	decoder_decode(decoded->decoder, message, values, nulls);
-	if (decoded->stream->event_time != 0)
-		positions_event_time(positions, message->partition, event_time(decoded, values, nulls, now));
-	batch->partitions[row] = message->partition;
-	batch->offsets[row] = message->offset;
-	decoded->message_of[row] = m;
-	batch->nrows++;
-}
-
-typedef struct DecodeJob
-{
-	DecodedBatch *decoded;
-	Positions *positions;
-	DeadLetters *dead_letters;
-	StreamCounts *counts;
-	TimestampTz now;
-} DecodeJob;
-
-static void
-decode_message(void *arg, int m)
-{
-	DecodeJob *job = arg;
-	const Message *message = &job->decoded->messages[m];
-
-	positions_took(job->positions, message);
-	job->counts->received++;
-	if (message->broken != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED), errmsg("message cannot be read: %s", message->broken)));
-	else if (message->payload == NULL)
-		job->counts->skipped++;
-	else
-		decode_one(job->decoded, m, job->positions, job->now);
-}
-
-static void
-reject_message(void *arg, int m, ErrorData *error)
-{
-	DecodeJob *job = arg;
-
-	dead_letters_reject_error(error);
-	dead_letters_add(job->dead_letters, &job->decoded->messages[m], InvalidOid, error);
-	job->counts->dead++;
 }
 
 void
@@ -153,4 +90,73 @@ decoded_batch_remove(DecodedBatch *decoded, const bool *removed)
 		to++;
 	}
 	batch->nrows = to;
+}
+
+static void
+decode_message(void *arg, int m)
+{
+	DecodeJob *job = arg;
+	const Message *message = &job->decoded->messages[m];
+
+	positions_took(job->positions, message);
+	job->counts->received++;
+	if (message->broken != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED), errmsg("message cannot be read: %s", message->broken)));
+	else if (message->payload == NULL)
+		job->counts->skipped++;
+	else
+		decode_one(job->decoded, m, job->positions, job->now);
+}
+
+static void
+decode_one(DecodedBatch *decoded, int m, Positions *positions, TimestampTz now)
+{
+	const Message *message = &decoded->messages[m];
+	MicroBatch *batch = &decoded->batch;
+	int row = batch->nrows;
+	Datum *values = batch->values + (Size) row * batch->natts;
+	bool *nulls = batch->nulls + (Size) row * batch->natts;
+
+	decoder_decode(decoded->decoder, message, values, nulls);
+	if (decoded->stream->event_time != 0)
+		positions_event_time(positions, message->partition, event_time(decoded, values, nulls, now));
+	batch->partitions[row] = message->partition;
+	batch->offsets[row] = message->offset;
+	decoded->message_of[row] = m;
+	batch->nrows++;
+}
+
+/* The event time of a decoded row as an instant. Raises where the stream's rules make it a dead letter. */
+static TimestampTz
+event_time(const DecodedBatch *decoded, const Datum *values, const bool *nulls, TimestampTz now)
+{
+	const Stream *stream = decoded->stream;
+	int i = stream->event_time - 1;
+	const char *name = stream->layout.columns[i].name;
+	TimestampTz time;
+
+	if (nulls[i])
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("event time \"%s\" is null", name)));
+	if (stream->layout.columns[i].type == DATEOID)
+		time = date2timestamp_opt_overflow(DatumGetDateADT(values[i]), NULL);
+	else
+		time = DatumGetTimestampTz(values[i]);
+	if (TIMESTAMP_NOT_FINITE(time))
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("event time \"%s\" is infinite", name)));
+	if (time > now && time - now > stream->max_future)
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("event time \"%s\" is further ahead than the stream's max_future", name)));
+	return time;
+}
+
+static void
+reject_message(void *arg, int m, ErrorData *error)
+{
+	DecodeJob *job = arg;
+
+	dead_letters_reject_error(error);
+	dead_letters_add(job->dead_letters, &job->decoded->messages[m], InvalidOid, error);
+	job->counts->dead++;
 }

@@ -34,47 +34,25 @@ struct DefinitionWatch
 	bool changed;
 };
 
-static void
-on_relation_change(Datum arg, Oid relid)
+typedef struct ViewJob
 {
-	DefinitionWatch *watch = (DefinitionWatch *) DatumGetPointer(arg);
+	Definition *d;
+	const ViewRow *row;
+	WorkerView *vf;
+} ViewJob;
 
-	if (!OidIsValid(relid) || relid == watch->relid)
-		watch->changed = true;
-}
-
-/* A hash of 0 says that anything may have changed. */
-static void
-on_row_change(DefinitionWatch *watch, uint32 ours, uint32 hash)
-{
-	if (hash == 0 || hash == ours)
-		watch->changed = true;
-}
-
-static void
-on_table_change(Datum arg, int cache, uint32 hash)
-{
-	DefinitionWatch *watch = (DefinitionWatch *) DatumGetPointer(arg);
-
-	on_row_change(watch, watch->table_hash, hash);
-}
-
-static void
-on_server_change(Datum arg, int cache, uint32 hash)
-{
-	DefinitionWatch *watch = (DefinitionWatch *) DatumGetPointer(arg);
-
-	on_row_change(watch, watch->server_hash, hash);
-}
-
-/* Any mapping: one that comes to be, for the owner or for PUBLIC, has no row to know it by. */
-static void
-on_mapping_change(Datum arg, int cache, uint32 hash)
-{
-	DefinitionWatch *watch = (DefinitionWatch *) DatumGetPointer(arg);
-
-	watch->changed = true;
-}
+static void on_relation_change(Datum arg, Oid relid);
+static void on_mapping_change(Datum arg, int cache, uint32 hash);
+static DefinitionResult load_row(Oid relid, StreamRow *row);
+static void lock_queries(Oid relid);
+static void watch_rows(DefinitionWatch *watch, const Stream *stream);
+static void on_table_change(Datum arg, int cache, uint32 hash);
+static void on_row_change(DefinitionWatch *watch, uint32 ours, uint32 hash);
+static void on_server_change(Datum arg, int cache, uint32 hash);
+static void load_views(Definition *d);
+static int64 interval_usec(const Interval *interval);
+static void load_view(Definition *d, const ViewRow *row);
+static void open_view(void *arg);
 
 void
 definition_init(Definition *d, Oid relid)
@@ -89,131 +67,10 @@ definition_init(Definition *d, Oid relid)
 	CacheRegisterSyscacheCallback(USERMAPPINGOID, on_mapping_change, PointerGetDatum(d->watch));
 }
 
-/* The rest needs the caches, and so a transaction. */
-static void
-watch_rows(DefinitionWatch *watch, const Stream *stream)
-{
-	watch->table_hash = GetSysCacheHashValue1(FOREIGNTABLEREL, ObjectIdGetDatum(stream->relid));
-	watch->server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(stream->serverid));
-	CacheRegisterSyscacheCallback(FOREIGNTABLEREL, on_table_change, PointerGetDatum(watch));
-	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_server_change, PointerGetDatum(watch));
-}
-
 bool
 definition_changed(const Definition *d)
 {
 	return d->watch->changed;
-}
-
-static int64
-interval_usec(const Interval *interval)
-{
-	return interval->time + (interval->day + interval->month * INT64CONST(30)) * USECS_PER_DAY;
-}
-
-typedef struct ViewJob
-{
-	Definition *d;
-	const ViewRow *row;
-	WorkerView *vf;
-} ViewJob;
-
-static void
-open_view(void *arg)
-{
-	ViewJob *job = arg;
-
-	MemoryContextSwitchTo(job->d->context);
-	job->vf = worker_view_open(job->row);
-}
-
-/* Open a view, or suspend it where its query cannot be analysed any more. */
-static void
-load_view(Definition *d, const ViewRow *row)
-{
-	ViewJob job = {d, row, NULL};
-	ErrorData *error = subtransaction_run(open_view, &job, d->context);
-	ListCell *lc;
-
-	if (error != NULL)
-	{
-		dead_letters_reject_error(error);
-		if (get_rel_name(row->view) != NULL)
-			ereport(LOG,
-					(errmsg("hybrid view \"%s\" is suspended: %s", get_rel_name(row->view), error->message)));
-		catalog_suspend_view(row->view, error->sqlerrcode, error->message);
-		return;
-	}
-	/* one that is just being dropped has nothing to open */
-	if (job.vf != NULL)
-	{
-		foreach (lc, d->views)
-		{
-			if (worker_view_share(job.vf, lfirst(lc)))
-			{
-				ereport(DEBUG1, (errmsg_internal("hybrid view \"%s\" shares the fold of \"%s\"",
-												 get_rel_name(row->view),
-												 get_rel_name(((WorkerView *) lfirst(lc))->row.view))));
-				break;
-			}
-		}
-		d->views = lappend(d->views, job.vf);
-	}
-	d->max_staleness = Min(d->max_staleness, interval_usec(&row->max_staleness));
-}
-
-static void
-load_views(Definition *d)
-{
-	Guard guard;
-	List *rows;
-	ListCell *lc;
-	Bitmapset *columns = NULL;
-
-	d->views = NIL;
-	d->max_staleness = USECS_PER_SEC;
-	guard_enter(&guard, InvalidOid, d->row.settings);
-	rows = catalog_views_of(d->relid);
-	foreach (lc, rows)
-	{
-		const ViewRow *row = lfirst(lc);
-
-		if (lc == list_head(rows))
-			d->max_staleness = interval_usec(&row->max_staleness);
-		if (!row->suspended)
-			load_view(d, row);
-	}
-	if (d->stream->event_time != 0)
-		columns = bms_add_member(columns, d->stream->event_time);
-	foreach (lc, d->views)
-		columns = worker_view_columns(lfirst(lc), columns);
-	decoded_batch_init(&d->decoded, d->stream, OidIsValid(d->row.archive) ? NULL : columns);
-	guard_leave(&guard);
-}
-
-/* The row, if there is still something to run for. */
-static DefinitionResult
-load_row(Oid relid, StreamRow *row)
-{
-	if (!OidIsValid(get_extension_oid("pg_streambatch", true)) ||
-		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) || !catalog_stream(relid, row))
-		return DEFINITION_GONE;
-	if (row->paused)
-		return DEFINITION_PAUSED;
-	return row->nviews > 0 || row->resumed ? DEFINITION_LOADED : DEFINITION_GONE;
-}
-
-/* The stream and what its views read, all at once: a DROP comes upon them in an order of its own. */
-static void
-lock_queries(Oid relid)
-{
-	List *relations = list_make1_oid(relid);
-	List *rows = catalog_views_of(relid);
-	ListCell *lc;
-
-	foreach (lc, rows)
-		relations = list_concat(relations, view_relations_read(((ViewRow *) lfirst(lc))->id));
-	locks_take(relations, NIL);
 }
 
 DefinitionResult
@@ -262,4 +119,160 @@ bool
 definition_current(const Definition *d, StreamRow *row)
 {
 	return load_row(d->relid, row) == DEFINITION_LOADED && row->generation == d->row.generation;
+}
+
+static void
+on_relation_change(Datum arg, Oid relid)
+{
+	DefinitionWatch *watch = (DefinitionWatch *) DatumGetPointer(arg);
+
+	if (!OidIsValid(relid) || relid == watch->relid)
+		watch->changed = true;
+}
+
+/* Any mapping: one that comes to be, for the owner or for PUBLIC, has no row to know it by. */
+static void
+on_mapping_change(Datum arg, int cache, uint32 hash)
+{
+	DefinitionWatch *watch = (DefinitionWatch *) DatumGetPointer(arg);
+
+	watch->changed = true;
+}
+
+/* The row, if there is still something to run for. */
+static DefinitionResult
+load_row(Oid relid, StreamRow *row)
+{
+	if (!OidIsValid(get_extension_oid("pg_streambatch", true)) ||
+		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) || !catalog_stream(relid, row))
+		return DEFINITION_GONE;
+	if (row->paused)
+		return DEFINITION_PAUSED;
+	return row->nviews > 0 || row->resumed ? DEFINITION_LOADED : DEFINITION_GONE;
+}
+
+/* The stream and what its views read, all at once: a DROP comes upon them in an order of its own. */
+static void
+lock_queries(Oid relid)
+{
+	List *relations = list_make1_oid(relid);
+	List *rows = catalog_views_of(relid);
+	ListCell *lc;
+
+	foreach (lc, rows)
+		relations = list_concat(relations, view_relations_read(((ViewRow *) lfirst(lc))->id));
+	locks_take(relations, NIL);
+}
+
+/* The rest needs the caches, and so a transaction. */
+static void
+watch_rows(DefinitionWatch *watch, const Stream *stream)
+{
+	watch->table_hash = GetSysCacheHashValue1(FOREIGNTABLEREL, ObjectIdGetDatum(stream->relid));
+	watch->server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(stream->serverid));
+	CacheRegisterSyscacheCallback(FOREIGNTABLEREL, on_table_change, PointerGetDatum(watch));
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_server_change, PointerGetDatum(watch));
+}
+
+static void
+on_table_change(Datum arg, int cache, uint32 hash)
+{
+	DefinitionWatch *watch = (DefinitionWatch *) DatumGetPointer(arg);
+
+	on_row_change(watch, watch->table_hash, hash);
+}
+
+/* A hash of 0 says that anything may have changed. */
+static void
+on_row_change(DefinitionWatch *watch, uint32 ours, uint32 hash)
+{
+	if (hash == 0 || hash == ours)
+		watch->changed = true;
+}
+
+static void
+on_server_change(Datum arg, int cache, uint32 hash)
+{
+	DefinitionWatch *watch = (DefinitionWatch *) DatumGetPointer(arg);
+
+	on_row_change(watch, watch->server_hash, hash);
+}
+
+static void
+load_views(Definition *d)
+{
+	Guard guard;
+	List *rows;
+	ListCell *lc;
+	Bitmapset *columns = NULL;
+
+	d->views = NIL;
+	d->max_staleness = USECS_PER_SEC;
+	guard_enter(&guard, InvalidOid, d->row.settings);
+	rows = catalog_views_of(d->relid);
+	foreach (lc, rows)
+	{
+		const ViewRow *row = lfirst(lc);
+
+		if (lc == list_head(rows))
+			d->max_staleness = interval_usec(&row->max_staleness);
+		if (!row->suspended)
+			load_view(d, row);
+	}
+	if (d->stream->event_time != 0)
+		columns = bms_add_member(columns, d->stream->event_time);
+	foreach (lc, d->views)
+		columns = worker_view_columns(lfirst(lc), columns);
+	decoded_batch_init(&d->decoded, d->stream, OidIsValid(d->row.archive) ? NULL : columns);
+	guard_leave(&guard);
+}
+
+static int64
+interval_usec(const Interval *interval)
+{
+	return interval->time + (interval->day + interval->month * INT64CONST(30)) * USECS_PER_DAY;
+}
+
+/* Open a view, or suspend it where its query cannot be analysed any more. */
+static void
+load_view(Definition *d, const ViewRow *row)
+{
+	ViewJob job = {d, row, NULL};
+	ErrorData *error = subtransaction_run(open_view, &job, d->context);
+	ListCell *lc;
+
+	if (error != NULL)
+	{
+		dead_letters_reject_error(error);
+		if (get_rel_name(row->view) != NULL)
+			ereport(LOG,
+					(errmsg("hybrid view \"%s\" is suspended: %s", get_rel_name(row->view), error->message)));
+		catalog_suspend_view(row->view, error->sqlerrcode, error->message);
+		return;
+	}
+	/* one that is just being dropped has nothing to open */
+	if (job.vf != NULL)
+	{
+		foreach (lc, d->views)
+		{
+			if (worker_view_share(job.vf, lfirst(lc)))
+			{
+				ereport(DEBUG1, (errmsg_internal("hybrid view \"%s\" shares the fold of \"%s\"",
+												 get_rel_name(row->view),
+												 get_rel_name(((WorkerView *) lfirst(lc))->row.view))));
+				break;
+			}
+		}
+		d->views = lappend(d->views, job.vf);
+	}
+	d->max_staleness = Min(d->max_staleness, interval_usec(&row->max_staleness));
+}
+
+static void
+open_view(void *arg)
+{
+	ViewJob *job = arg;
+
+	MemoryContextSwitchTo(job->d->context);
+	job->vf = worker_view_open(job->row);
 }

@@ -40,6 +40,8 @@ struct EpochFilter
 	MemoryContext context;
 };
 
+static Filter *filter_with_room(EpochFilter *written);
+
 EpochFilter *
 epoch_filter_create(Size memory)
 {
@@ -61,27 +63,6 @@ epoch_filter_begin(EpochFilter *written, int64 epoch, bool empty)
 	written->n = 0;
 	written->left = written->memory;
 	MemoryContextReset(written->context);
-}
-
-/* The filter to note a group in. NULL: there is no memory for even one. */
-static Filter *
-filter_with_room(EpochFilter *written)
-{
-	Filter *last = written->n > 0 ? &written->filters[written->n - 1] : NULL;
-	Filter *next = &written->filters[written->n];
-	Size size;
-
-	if (last != NULL && (last->ngroups < (GROUPS_PER_WORD << last->bits) || written->n == MAX_FILTERS))
-		return last;
-	next->bits = last != NULL ? last->bits + 1 : FIRST_BITS;
-	size = sizeof(uint64) << next->bits;
-	if (size > written->left)
-		return last;
-	next->words = MemoryContextAllocExtended(written->context, size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	next->ngroups = 0;
-	written->left -= size;
-	written->n++;
-	return next;
 }
 
 bool
@@ -112,4 +93,25 @@ epoch_filter_note(EpochFilter *written, uint32 hash)
 	filter->words[mixed >> (64 - filter->bits)] |= mask;
 	filter->ngroups++;
 	return false;
+}
+
+/* The filter to note a group in. NULL: there is no memory for even one. */
+static Filter *
+filter_with_room(EpochFilter *written)
+{
+	Filter *last = written->n > 0 ? &written->filters[written->n - 1] : NULL;
+	Filter *next = &written->filters[written->n];
+	Size size;
+
+	if (last != NULL && (last->ngroups < (GROUPS_PER_WORD << last->bits) || written->n == MAX_FILTERS))
+		return last;
+	next->bits = last != NULL ? last->bits + 1 : FIRST_BITS;
+	size = sizeof(uint64) << next->bits;
+	if (size > written->left)
+		return last;
+	next->words = MemoryContextAllocExtended(written->context, size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	next->ngroups = 0;
+	written->left -= size;
+	written->n++;
+	return next;
 }

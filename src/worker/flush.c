@@ -91,19 +91,61 @@
 #define REPORT_MS 10000
 #define PATIENCE_MS 200 /* less than a deadlock_timeout: nobody is told of a deadlock that we end ourselves */
 
-static int64
-epoch_of(List *rows, int32 view_id)
+static FlushResult lock_stream(Oid stream, int64 generation);
+static bool write_view(WorkerView *vf, int64 epoch);
+static int64 epoch_of(List *rows, int32 view_id);
+static void report_dead_letters(const FlushJob *job);
+
+FlushResult
+flush_write(const FlushJob *job)
 {
+	Oid stream = job->stream->relid;
+	FlushResult result = lock_stream(stream, job->generation);
+	List *views;
 	ListCell *lc;
+	TimestampTz watermark = 0;
+	bool has_watermark;
 
-	foreach (lc, rows)
+	if (result != FLUSH_DONE)
+		return result;
+	positions_check(job->positions, stream);
+	views = catalog_views_of(stream);
+	foreach (lc, job->views)
 	{
-		const ViewRow *row = lfirst(lc);
+		WorkerView *vf = lfirst(lc);
+		const ErrorData *failure = worker_view_failure(vf);
 
-		if (row->id == view_id)
-			return row->epoch;
+		if (failure != NULL)
+			catalog_suspend_view(vf->row.view, failure->sqlerrcode, failure->message);
+		else if (!write_view(vf, epoch_of(views, vf->row.id)))
+			return FLUSH_RETRY;
 	}
-	elog(ERROR, "hybrid view %d has no row in an unchanged generation", view_id);
+	catalog_insert_dead_letters(stream, job->stream->topic, job->dead_letters->items, job->dead_letters->n);
+	positions_write(job->positions, stream);
+	has_watermark =
+		job->stream->event_time != 0 && watermark_compute(job->positions, job->stream, &watermark);
+	catalog_flushed(stream, job->counts, has_watermark, watermark);
+	report_dead_letters(job);
+	return FLUSH_DONE;
+}
+
+/* Lock the stream's row, if it is to be had soon and is what the fold began from: FLUSH_DONE. */
+static FlushResult
+lock_stream(Oid stream, int64 generation)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	StreamRow row;
+
+	while (!catalog_try_lock_stream(stream))
+	{
+		if (!catalog_stream(stream, &row))
+			return FLUSH_STALE;
+		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), PATIENCE_MS))
+			return FLUSH_BUSY;
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(1000);
+	}
+	return catalog_stream(stream, &row) && row.generation == generation ? FLUSH_DONE : FLUSH_STALE;
 }
 
 /* One view's states. False where combining them with the stored ones raises. */
@@ -140,6 +182,21 @@ write_view(WorkerView *vf, int64 epoch)
 	return done;
 }
 
+static int64
+epoch_of(List *rows, int32 view_id)
+{
+	ListCell *lc;
+
+	foreach (lc, rows)
+	{
+		const ViewRow *row = lfirst(lc);
+
+		if (row->id == view_id)
+			return row->epoch;
+	}
+	elog(ERROR, "hybrid view %d has no row in an unchanged generation", view_id);
+}
+
 /* One line each REPORT_MS at most, however many there are: they can be read in streambatch.dead_letter. */
 static void
 report_dead_letters(const FlushJob *job)
@@ -159,56 +216,4 @@ report_dead_letters(const FlushJob *job)
 							(long long) first->offset, first->message)));
 	reported = now;
 	unreported = 0;
-}
-
-/* Lock the stream's row, if it is to be had soon and is what the fold began from: FLUSH_DONE. */
-static FlushResult
-lock_stream(Oid stream, int64 generation)
-{
-	TimestampTz start = GetCurrentTimestamp();
-	StreamRow row;
-
-	while (!catalog_try_lock_stream(stream))
-	{
-		if (!catalog_stream(stream, &row))
-			return FLUSH_STALE;
-		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), PATIENCE_MS))
-			return FLUSH_BUSY;
-		CHECK_FOR_INTERRUPTS();
-		pg_usleep(1000);
-	}
-	return catalog_stream(stream, &row) && row.generation == generation ? FLUSH_DONE : FLUSH_STALE;
-}
-
-FlushResult
-flush_write(const FlushJob *job)
-{
-	Oid stream = job->stream->relid;
-	FlushResult result = lock_stream(stream, job->generation);
-	List *views;
-	ListCell *lc;
-	TimestampTz watermark = 0;
-	bool has_watermark;
-
-	if (result != FLUSH_DONE)
-		return result;
-	positions_check(job->positions, stream);
-	views = catalog_views_of(stream);
-	foreach (lc, job->views)
-	{
-		WorkerView *vf = lfirst(lc);
-		const ErrorData *failure = worker_view_failure(vf);
-
-		if (failure != NULL)
-			catalog_suspend_view(vf->row.view, failure->sqlerrcode, failure->message);
-		else if (!write_view(vf, epoch_of(views, vf->row.id)))
-			return FLUSH_RETRY;
-	}
-	catalog_insert_dead_letters(stream, job->stream->topic, job->dead_letters->items, job->dead_letters->n);
-	positions_write(job->positions, stream);
-	has_watermark =
-		job->stream->event_time != 0 && watermark_compute(job->positions, job->stream, &watermark);
-	catalog_flushed(stream, job->counts, has_watermark, watermark);
-	report_dead_letters(job);
-	return FLUSH_DONE;
 }

@@ -20,22 +20,9 @@
 #include "worker/flush.h"
 #include "worker/flush_transaction.h"
 
-static void
-take_locks(Worker *w)
-{
-	List *read = NIL;
-	List *written = list_make2_oid(w->d.relid, w->d.row.archive);
-	ListCell *lc;
-
-	foreach (lc, w->d.views)
-	{
-		const WorkerView *vf = lfirst(lc);
-
-		read = list_concat(read, vf->relations);
-		written = lappend_oid(written, vf->state_table);
-	}
-	locks_take(read, list_concat(written, catalog_written_tables()));
-}
+static void take_locks(Worker *w);
+static void commit(Worker *w, TimestampTz flush_start);
+static void await_stream(Worker *w);
 
 bool
 flush_transaction_begin(Worker *w)
@@ -91,16 +78,51 @@ flush_transaction_fold(Worker *w)
 	return clean;
 }
 
-/* Wait until nobody keeps the stream's row, with no other lock. */
-static void
-await_stream(Worker *w)
+void
+flush_transaction_end(Worker *w)
 {
-	StreamRow row;
+	TimestampTz start = GetCurrentTimestamp();
+	FlushJob job = {w->d.stream,   w->d.row.generation, w->d.views,
+					&w->positions, &w->d.dead_letters,	&w->counts};
 
-	worker_begin_transaction();
-	(void) catalog_lock_stream(w->d.relid, &row);
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(w->context);
+	pgstat_report_activity(STATE_RUNNING, "flush");
+	if (w->archive != NULL)
+		archive_writer_close(w->archive);
+	w->archive = NULL;
+	MemoryContextSwitchTo(TopTransactionContext);
+	switch (flush_write(&job))
+	{
+		case FLUSH_DONE:
+			commit(w, start);
+			break;
+		case FLUSH_STALE:
+			worker_reload(w);
+			break;
+		case FLUSH_RETRY:
+			worker_rewind(w);
+			break;
+		case FLUSH_BUSY:
+			worker_rewind(w);
+			await_stream(w);
+			break;
+	}
+}
+
+static void
+take_locks(Worker *w)
+{
+	List *read = NIL;
+	List *written = list_make2_oid(w->d.relid, w->d.row.archive);
+	ListCell *lc;
+
+	foreach (lc, w->d.views)
+	{
+		const WorkerView *vf = lfirst(lc);
+
+		read = list_concat(read, vf->relations);
+		written = lappend_oid(written, vf->state_table);
+	}
+	locks_take(read, list_concat(written, catalog_written_tables()));
 }
 
 /* Commit what flush_write() has written, and note it as stored. */
@@ -130,32 +152,14 @@ commit(Worker *w, TimestampTz flush_start)
 		worker_load(w);
 }
 
-void
-flush_transaction_end(Worker *w)
+/* Wait until nobody keeps the stream's row, with no other lock. */
+static void
+await_stream(Worker *w)
 {
-	TimestampTz start = GetCurrentTimestamp();
-	FlushJob job = {w->d.stream,   w->d.row.generation, w->d.views,
-					&w->positions, &w->d.dead_letters,	&w->counts};
+	StreamRow row;
 
-	pgstat_report_activity(STATE_RUNNING, "flush");
-	if (w->archive != NULL)
-		archive_writer_close(w->archive);
-	w->archive = NULL;
-	MemoryContextSwitchTo(TopTransactionContext);
-	switch (flush_write(&job))
-	{
-		case FLUSH_DONE:
-			commit(w, start);
-			break;
-		case FLUSH_STALE:
-			worker_reload(w);
-			break;
-		case FLUSH_RETRY:
-			worker_rewind(w);
-			break;
-		case FLUSH_BUSY:
-			worker_rewind(w);
-			await_stream(w);
-			break;
-	}
+	worker_begin_transaction();
+	(void) catalog_lock_stream(w->d.relid, &row);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(w->context);
 }

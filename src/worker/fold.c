@@ -81,94 +81,20 @@ struct Fold
 	KeyedGroup *sorted; /* NULL: not yet */
 };
 
-static void
-folding_init(Fold *fold, Folding *folding, const StateDef *state, const FoldState *columns)
-{
-	transition_check_execute(state->folded->aggfnoid);
-	transition_init(&folding->transition, state->folded, state->partial, fold->table_econtext,
-					fold->row_econtext);
-	folding->columns = columns;
-	folding->partial = state->partial;
-	if (state->partial)
-		return;
-	fmgr_info(state->combine, &folding->combine);
-	fmgr_info_set_expr((Node *) makeFuncExpr(state->combine, state->type,
-											 list_make2(makeNullConst(state->type, -1, InvalidOid),
-														makeNullConst(state->type, -1, InvalidOid)),
-											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
-					   &folding->combine);
-}
-
-/* A hash of what a value looks like: equal ones that look different are folded apart, and combined later. */
-static Datum
-hash_image(PG_FUNCTION_ARGS)
-{
-	int16 len;
-	bool byval;
-
-	get_typlenbyval(get_fn_expr_argtype(fcinfo->flinfo, 0), &len, &byval);
-	PG_RETURN_UINT32(datum_image_hash(PG_GETARG_DATUM(0), byval, len));
-}
-
-/* The hash function of a key; a type that has none is hashed by its image. */
-static void
-key_hash_init(Fold *fold, FmgrInfo *function, Oid type)
-{
-	Oid hash_proc = lookup_type_cache(type, TYPECACHE_HASH_PROC)->hash_proc;
-
-	if (OidIsValid(hash_proc))
-	{
-		fmgr_info(hash_proc, function);
-		return;
-	}
-	fold->by_image = true;
-	memset(function, 0, sizeof(*function));
-	function->fn_addr = hash_image;
-	function->fn_nargs = 1;
-	function->fn_strict = true;
-	function->fn_mcxt = CurrentMemoryContext;
-	fmgr_info_set_expr((Node *) makeFuncExpr(InvalidOid, INT4OID,
-											 list_make1(makeNullConst(type, -1, InvalidOid)), InvalidOid,
-											 InvalidOid, COERCE_EXPLICIT_CALL),
-					   function);
-}
-
-static void
-keys_init(Fold *fold)
-{
-	int n = fold->def->nkeys;
-
-	fold->key_desc = CreateTemplateTupleDesc(n);
-	fold->key_columns = palloc(n * sizeof(AttrNumber));
-	fold->equal_functions = palloc(n * sizeof(Oid));
-	fold->hash_functions = palloc(n * sizeof(FmgrInfo));
-	fold->collations = palloc(n * sizeof(Oid));
-	for (int i = 0; i < n; i++)
-	{
-		const KeyDef *key = &fold->def->keys[i];
-		TypeCacheEntry *type = lookup_type_cache(key->type, TYPECACHE_EQ_OPR);
-
-		TupleDescInitEntry(fold->key_desc, i + 1, key->column, key->type, key->typmod, 0);
-		TupleDescInitEntryCollation(fold->key_desc, i + 1, key->collation);
-		fold->key_columns[i] = i + 1;
-		fold->equal_functions[i] = get_opcode(type->eq_opr);
-		key_hash_init(fold, &fold->hash_functions[i], key->type);
-		fold->collations[i] = key->collation;
-	}
-	fold->key_slot = MakeSingleTupleTableSlot(fold->key_desc, &TTSOpsVirtual);
-}
-
-/* Made for the first row, and not when the fold is reset: it looks into the catalog, which a reset cannot. */
-static void
-build_table(Fold *fold)
-{
-	MemoryContext old = MemoryContextSwitchTo(fold->table);
-
-	fold->groups = compat_build_hash_table(fold->key_desc, &TTSOpsVirtual, fold->def->nkeys,
-										   fold->key_columns, fold->equal_functions, fold->hash_functions,
-										   fold->collations, 256, fold->table, fold->table, fold->row);
-	MemoryContextSwitchTo(old);
-}
+static void folding_init(Fold *fold, Folding *folding, const StateDef *state, const FoldState *columns);
+static void keys_init(Fold *fold);
+static void key_hash_init(Fold *fold, FmgrInfo *function, Oid type);
+static Datum hash_image(PG_FUNCTION_ARGS);
+static void use_table(Fold *fold);
+static Folded *find_group(Fold *fold, TupleTableSlot *row);
+static Folded *new_group(Fold *fold, MinimalTuple key, uint32 hash);
+static Size group_size(const Fold *fold);
+static void build_table(Fold *fold);
+static void advance(Folding *folding, TransitionValue *state, TupleTableSlot *row,
+					const NullableDatum *position);
+static void sort_by_keys(Fold *fold);
+static void read_keys(const Fold *fold, MinimalTuple key, Datum *keys, bool *nulls);
+static void prefetch_group(const Fold *fold, int64 i);
 
 Fold *
 fold_create(const ViewDef *def, const FoldState *columns)
@@ -199,14 +125,6 @@ fold_create(const ViewDef *def, const FoldState *columns)
 	return fold;
 }
 
-/* Where states live, whatever an error interrupted. */
-static void
-use_table(Fold *fold)
-{
-	for (int i = 0; i < fold->nfoldings; i++)
-		fold->foldings[i].transition.agg->curaggcontext = fold->table_econtext;
-}
-
 void
 fold_reset(Fold *fold)
 {
@@ -233,86 +151,6 @@ fold_memory(const Fold *fold)
 	return MemoryContextMemAllocated(fold->table, true);
 }
 
-static Size
-group_size(const Fold *fold)
-{
-	return offsetof(Folded, values) + fold->nfoldings * sizeof(TransitionValue);
-}
-
-static Folded *
-new_group(Fold *fold, MinimalTuple key, uint32 hash)
-{
-	Folded *group = MemoryContextAlloc(fold->table, group_size(fold));
-
-	for (int i = 0; i < fold->nfoldings; i++)
-		transition_start(&fold->foldings[i].transition, &group->values[i]);
-	group->next = NULL;
-	group->key = key;
-	group->hash = hash;
-	*fold->end = group;
-	fold->end = &group->next;
-	fold->ngroups++;
-	return group;
-}
-
-static Folded *
-find_group(Fold *fold, TupleTableSlot *row)
-{
-	TupleTableSlot *key = fold->key_slot;
-	TupleHashEntry entry;
-	bool isnew;
-	uint32 hash;
-
-	if (fold->def->nkeys == 0)
-		return fold->oldest != NULL ? fold->oldest : new_group(fold, NULL, 0);
-	if (fold->groups == NULL)
-		build_table(fold);
-	ExecClearTuple(key);
-	memcpy(key->tts_values, row->tts_values, fold->def->nkeys * sizeof(Datum));
-	memcpy(key->tts_isnull, row->tts_isnull, fold->def->nkeys * sizeof(bool));
-	ExecStoreVirtualTuple(key);
-	entry = LookupTupleHashEntry(fold->groups, key, &isnew, &hash);
-	if (isnew)
-	{
-		MinimalTuple tuple = compat_entry_tuple(entry);
-
-		if (tuple->t_len > MAX_KEY_SIZE)
-			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-							errmsg("grouping keys of %u bytes are longer than the maximum of %d",
-								   tuple->t_len, MAX_KEY_SIZE),
-							errhint("Group by a hash or a prefix of the value.")));
-		compat_entry_set_additional(fold->groups, entry, new_group(fold, tuple, hash));
-	}
-	return compat_entry_additional(fold->groups, entry);
-}
-
-static void
-advance(Folding *folding, TransitionValue *state, TupleTableSlot *row, const NullableDatum *position)
-{
-	Transition *t = &folding->transition;
-	const FoldState *columns = folding->columns;
-	NullableDatum *args = t->call->args;
-
-	if (columns->filter >= 0 &&
-		(row->tts_isnull[columns->filter] || !DatumGetBool(row->tts_values[columns->filter])))
-		return;
-	for (int i = 0; i < t->nargs; i++)
-	{
-		int column = columns->args[i];
-
-		if (column < 0)
-		{
-			args[i + 1] = position[-1 - column];
-			continue;
-		}
-		if (t->function.fn_strict && row->tts_isnull[column])
-			return;
-		args[i + 1].value = row->tts_values[column];
-		args[i + 1].isnull = row->tts_isnull[column];
-	}
-	transition_advance(t, state);
-}
-
 void
 fold_row(Fold *fold, TupleTableSlot *row, int32 partition, int64 offset)
 {
@@ -330,37 +168,6 @@ fold_row(Fold *fold, TupleTableSlot *row, int32 partition, int64 offset)
 	MemoryContextSwitchTo(old);
 }
 
-/* ---- groups, sorted and finalised ---- */
-
-/* The keys of a minimal tuple, where it lies. */
-static void
-read_keys(const Fold *fold, MinimalTuple key, Datum *keys, bool *nulls)
-{
-	HeapTupleData tuple;
-
-	tuple.t_len = key->t_len + MINIMAL_TUPLE_OFFSET;
-	tuple.t_data = (HeapTupleHeader) ((char *) key - MINIMAL_TUPLE_OFFSET);
-	heap_deform_tuple(&tuple, fold->key_desc, keys, nulls);
-}
-
-static void
-sort_by_keys(Fold *fold)
-{
-	GroupOrder *order = group_order_create(fold->def);
-	Size size = MAXALIGN(fold->def->nkeys * (sizeof(Datum) + sizeof(bool)));
-	char *keys = MemoryContextAllocHuge(fold->table, fold->ngroups * size);
-	KeyedGroup *next = fold->sorted;
-
-	for (Folded *group = fold->oldest; group != NULL; group = group->next, next++, keys += size)
-	{
-		next->group = group;
-		next->keys = (Datum *) keys;
-		read_keys(fold, group->key, next->keys, (bool *) (next->keys + fold->def->nkeys));
-		group_order_prepare(order, next);
-	}
-	group_order_sort(order, fold->sorted, fold->ngroups);
-}
-
 int64
 fold_sort(Fold *fold)
 {
@@ -372,30 +179,6 @@ fold_sort(Fold *fold)
 			sort_by_keys(fold);
 	}
 	return fold->ngroups;
-}
-
-/* Groups lie in memory as they came: in any other order it is worth asking for them early. */
-static void
-prefetch_group(const Fold *fold, int64 i)
-{
-	if (i + PREFETCH_FAR < fold->ngroups)
-	{
-		const KeyedGroup *far = &fold->sorted[i + PREFETCH_FAR];
-
-		__builtin_prefetch(far->keys);
-		for (Size at = 0; at < group_size(fold); at += CACHE_LINE)
-			__builtin_prefetch((const char *) far->group + at);
-	}
-	if (i + PREFETCH_NEAR < fold->ngroups)
-	{
-		const Folded *near = fold->sorted[i + PREFETCH_NEAR].group;
-
-		for (int s = 0; s < fold->nfoldings; s++)
-		{
-			if (!fold->foldings[s].transition.byval)
-				__builtin_prefetch(DatumGetPointer(near->values[s].value));
-		}
-	}
 }
 
 void
@@ -441,4 +224,234 @@ fold_combine(Fold *fold, int state, Datum a, Datum b, bool *isnull)
 	t->agg->curaggcontext = fold->table_econtext;
 	ReScanExprContext(fold->combining);
 	return result;
+}
+
+static void
+folding_init(Fold *fold, Folding *folding, const StateDef *state, const FoldState *columns)
+{
+	transition_check_execute(state->folded->aggfnoid);
+	transition_init(&folding->transition, state->folded, state->partial, fold->table_econtext,
+					fold->row_econtext);
+	folding->columns = columns;
+	folding->partial = state->partial;
+	if (state->partial)
+		return;
+	fmgr_info(state->combine, &folding->combine);
+	fmgr_info_set_expr((Node *) makeFuncExpr(state->combine, state->type,
+											 list_make2(makeNullConst(state->type, -1, InvalidOid),
+														makeNullConst(state->type, -1, InvalidOid)),
+											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
+					   &folding->combine);
+}
+
+static void
+keys_init(Fold *fold)
+{
+	int n = fold->def->nkeys;
+
+	fold->key_desc = CreateTemplateTupleDesc(n);
+	fold->key_columns = palloc(n * sizeof(AttrNumber));
+	fold->equal_functions = palloc(n * sizeof(Oid));
+	fold->hash_functions = palloc(n * sizeof(FmgrInfo));
+	fold->collations = palloc(n * sizeof(Oid));
+	for (int i = 0; i < n; i++)
+	{
+		const KeyDef *key = &fold->def->keys[i];
+		TypeCacheEntry *type = lookup_type_cache(key->type, TYPECACHE_EQ_OPR);
+
+		TupleDescInitEntry(fold->key_desc, i + 1, key->column, key->type, key->typmod, 0);
+		TupleDescInitEntryCollation(fold->key_desc, i + 1, key->collation);
+		fold->key_columns[i] = i + 1;
+		fold->equal_functions[i] = get_opcode(type->eq_opr);
+		key_hash_init(fold, &fold->hash_functions[i], key->type);
+		fold->collations[i] = key->collation;
+	}
+	fold->key_slot = MakeSingleTupleTableSlot(fold->key_desc, &TTSOpsVirtual);
+}
+
+/* The hash function of a key; a type that has none is hashed by its image. */
+static void
+key_hash_init(Fold *fold, FmgrInfo *function, Oid type)
+{
+	Oid hash_proc = lookup_type_cache(type, TYPECACHE_HASH_PROC)->hash_proc;
+
+	if (OidIsValid(hash_proc))
+	{
+		fmgr_info(hash_proc, function);
+		return;
+	}
+	fold->by_image = true;
+	memset(function, 0, sizeof(*function));
+	function->fn_addr = hash_image;
+	function->fn_nargs = 1;
+	function->fn_strict = true;
+	function->fn_mcxt = CurrentMemoryContext;
+	fmgr_info_set_expr((Node *) makeFuncExpr(InvalidOid, INT4OID,
+											 list_make1(makeNullConst(type, -1, InvalidOid)), InvalidOid,
+											 InvalidOid, COERCE_EXPLICIT_CALL),
+					   function);
+}
+
+/* A hash of what a value looks like: equal ones that look different are folded apart, and combined later. */
+static Datum
+hash_image(PG_FUNCTION_ARGS)
+{
+	int16 len;
+	bool byval;
+
+	get_typlenbyval(get_fn_expr_argtype(fcinfo->flinfo, 0), &len, &byval);
+	PG_RETURN_UINT32(datum_image_hash(PG_GETARG_DATUM(0), byval, len));
+}
+
+/* Where states live, whatever an error interrupted. */
+static void
+use_table(Fold *fold)
+{
+	for (int i = 0; i < fold->nfoldings; i++)
+		fold->foldings[i].transition.agg->curaggcontext = fold->table_econtext;
+}
+
+static Folded *
+find_group(Fold *fold, TupleTableSlot *row)
+{
+	TupleTableSlot *key = fold->key_slot;
+	TupleHashEntry entry;
+	bool isnew;
+	uint32 hash;
+
+	if (fold->def->nkeys == 0)
+		return fold->oldest != NULL ? fold->oldest : new_group(fold, NULL, 0);
+	if (fold->groups == NULL)
+		build_table(fold);
+	ExecClearTuple(key);
+	memcpy(key->tts_values, row->tts_values, fold->def->nkeys * sizeof(Datum));
+	memcpy(key->tts_isnull, row->tts_isnull, fold->def->nkeys * sizeof(bool));
+	ExecStoreVirtualTuple(key);
+	entry = LookupTupleHashEntry(fold->groups, key, &isnew, &hash);
+	if (isnew)
+	{
+		MinimalTuple tuple = compat_entry_tuple(entry);
+
+		if (tuple->t_len > MAX_KEY_SIZE)
+			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+							errmsg("grouping keys of %u bytes are longer than the maximum of %d",
+								   tuple->t_len, MAX_KEY_SIZE),
+							errhint("Group by a hash or a prefix of the value.")));
+		compat_entry_set_additional(fold->groups, entry, new_group(fold, tuple, hash));
+	}
+	return compat_entry_additional(fold->groups, entry);
+}
+
+static Folded *
+new_group(Fold *fold, MinimalTuple key, uint32 hash)
+{
+	Folded *group = MemoryContextAlloc(fold->table, group_size(fold));
+
+	for (int i = 0; i < fold->nfoldings; i++)
+		transition_start(&fold->foldings[i].transition, &group->values[i]);
+	group->next = NULL;
+	group->key = key;
+	group->hash = hash;
+	*fold->end = group;
+	fold->end = &group->next;
+	fold->ngroups++;
+	return group;
+}
+
+static Size
+group_size(const Fold *fold)
+{
+	return offsetof(Folded, values) + fold->nfoldings * sizeof(TransitionValue);
+}
+
+/* Made for the first row, and not when the fold is reset: it looks into the catalog, which a reset cannot. */
+static void
+build_table(Fold *fold)
+{
+	MemoryContext old = MemoryContextSwitchTo(fold->table);
+
+	fold->groups = compat_build_hash_table(fold->key_desc, &TTSOpsVirtual, fold->def->nkeys,
+										   fold->key_columns, fold->equal_functions, fold->hash_functions,
+										   fold->collations, 256, fold->table, fold->table, fold->row);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+advance(Folding *folding, TransitionValue *state, TupleTableSlot *row, const NullableDatum *position)
+{
+	Transition *t = &folding->transition;
+	const FoldState *columns = folding->columns;
+	NullableDatum *args = t->call->args;
+
+	if (columns->filter >= 0 &&
+		(row->tts_isnull[columns->filter] || !DatumGetBool(row->tts_values[columns->filter])))
+		return;
+	for (int i = 0; i < t->nargs; i++)
+	{
+		int column = columns->args[i];
+
+		if (column < 0)
+		{
+			args[i + 1] = position[-1 - column];
+			continue;
+		}
+		if (t->function.fn_strict && row->tts_isnull[column])
+			return;
+		args[i + 1].value = row->tts_values[column];
+		args[i + 1].isnull = row->tts_isnull[column];
+	}
+	transition_advance(t, state);
+}
+
+static void
+sort_by_keys(Fold *fold)
+{
+	GroupOrder *order = group_order_create(fold->def);
+	Size size = MAXALIGN(fold->def->nkeys * (sizeof(Datum) + sizeof(bool)));
+	char *keys = MemoryContextAllocHuge(fold->table, fold->ngroups * size);
+	KeyedGroup *next = fold->sorted;
+
+	for (Folded *group = fold->oldest; group != NULL; group = group->next, next++, keys += size)
+	{
+		next->group = group;
+		next->keys = (Datum *) keys;
+		read_keys(fold, group->key, next->keys, (bool *) (next->keys + fold->def->nkeys));
+		group_order_prepare(order, next);
+	}
+	group_order_sort(order, fold->sorted, fold->ngroups);
+}
+
+/* The keys of a minimal tuple, where it lies. */
+static void
+read_keys(const Fold *fold, MinimalTuple key, Datum *keys, bool *nulls)
+{
+	HeapTupleData tuple;
+
+	tuple.t_len = key->t_len + MINIMAL_TUPLE_OFFSET;
+	tuple.t_data = (HeapTupleHeader) ((char *) key - MINIMAL_TUPLE_OFFSET);
+	heap_deform_tuple(&tuple, fold->key_desc, keys, nulls);
+}
+
+/* Groups lie in memory as they came: in any other order it is worth asking for them early. */
+static void
+prefetch_group(const Fold *fold, int64 i)
+{
+	if (i + PREFETCH_FAR < fold->ngroups)
+	{
+		const KeyedGroup *far = &fold->sorted[i + PREFETCH_FAR];
+
+		__builtin_prefetch(far->keys);
+		for (Size at = 0; at < group_size(fold); at += CACHE_LINE)
+			__builtin_prefetch((const char *) far->group + at);
+	}
+	if (i + PREFETCH_NEAR < fold->ngroups)
+	{
+		const Folded *near = fold->sorted[i + PREFETCH_NEAR].group;
+
+		for (int s = 0; s < fold->nfoldings; s++)
+		{
+			if (!fold->foldings[s].transition.byval)
+				__builtin_prefetch(DatumGetPointer(near->values[s].value));
+		}
+	}
 }

@@ -17,6 +17,32 @@
 
 #define PARTITIONS_MS 5000
 
+static bool look_at_catalog(Worker *w, StreamRow *row);
+static void flush_watermark(Worker *w, const StreamRow *row);
+static void look_for_partitions(Worker *w);
+
+void
+housekeeping_run(Worker *w)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	StreamRow row;
+
+	if (now - w->last_housekeeping < HOUSEKEEPING_MS * 1000)
+		return;
+	w->last_housekeeping = now;
+	if (!look_at_catalog(w, &row))
+	{
+		worker_load(w);
+		return;
+	}
+	flush_watermark(w, &row);
+	if (now - w->last_partitions > PARTITIONS_MS * INT64CONST(1000))
+	{
+		w->last_partitions = now;
+		look_for_partitions(w);
+	}
+}
+
 /* Read the stream's row; false: what was loaded is not what the catalog says any more. */
 static bool
 look_at_catalog(Worker *w, StreamRow *row)
@@ -52,26 +78,4 @@ look_for_partitions(Worker *w)
 		return;
 	positions_grow(&w->positions, count);
 	positions_assign(&w->positions, w->consumer);
-}
-
-void
-housekeeping_run(Worker *w)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	StreamRow row;
-
-	if (now - w->last_housekeeping < HOUSEKEEPING_MS * 1000)
-		return;
-	w->last_housekeeping = now;
-	if (!look_at_catalog(w, &row))
-	{
-		worker_load(w);
-		return;
-	}
-	flush_watermark(w, &row);
-	if (now - w->last_partitions > PARTITIONS_MS * INT64CONST(1000))
-	{
-		w->last_partitions = now;
-		look_for_partitions(w);
-	}
 }

@@ -34,19 +34,12 @@
 
 #define SCAN_RETRY_MS 5000
 
-static void
-describe(BackgroundWorker *worker, const char *type, const char *function, Datum arg)
-{
-	memset(worker, 0, sizeof(*worker));
-	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker->bgw_restart_time = BGW_NEVER_RESTART;
-	worker->bgw_main_arg = arg;
-	strlcpy(worker->bgw_library_name, "pg_streambatch", BGW_MAXLEN);
-	strlcpy(worker->bgw_function_name, function, BGW_MAXLEN);
-	strlcpy(worker->bgw_type, type, BGW_MAXLEN);
-	strlcpy(worker->bgw_name, type, BGW_MAXLEN);
-}
+static void describe(BackgroundWorker *worker, const char *type, const char *function, Datum arg);
+static void forget_launcher(int code, Datum arg);
+static List *list_databases(MemoryContext context);
+static List *scan_databases(List *databases);
+static bool scan_database(Oid database);
+static void start_worker(int slot);
 
 void
 launcher_register(void)
@@ -56,92 +49,6 @@ launcher_register(void)
 	describe(&worker, "pg_streambatch launcher", "streambatch_launcher_main", (Datum) 0);
 	worker.bgw_restart_time = 1;
 	RegisterBackgroundWorker(&worker);
-}
-
-static void
-forget_launcher(int code, Datum arg)
-{
-	slots_set_launcher(0);
-}
-
-static List *
-list_databases(MemoryContext context)
-{
-	List *result = NIL;
-	Relation rel;
-	TableScanDesc scan;
-	HeapTuple tuple;
-
-	StartTransactionCommand();
-	(void) GetTransactionSnapshot();
-	rel = table_open(DatabaseRelationId, AccessShareLock);
-	scan = table_beginscan_catalog(rel, 0, NULL);
-	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
-	{
-		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
-		MemoryContext old;
-
-		if (!database->datallowconn || database->datistemplate || database->datconnlimit == -2)
-			continue;
-		old = MemoryContextSwitchTo(context);
-		result = lappend_oid(result, database->oid);
-		MemoryContextSwitchTo(old);
-	}
-	table_endscan(scan);
-	table_close(rel, AccessShareLock);
-	CommitTransactionCommand();
-	return result;
-}
-
-/*
- * Look into a database: wait for its scanner, one at a time so as to take one worker slot only. False: there
- * is none.
- */
-static bool
-scan_database(Oid database)
-{
-	BackgroundWorker worker;
-	BackgroundWorkerHandle *handle;
-
-	describe(&worker, "pg_streambatch scanner", "streambatch_scanner_main", ObjectIdGetDatum(database));
-	worker.bgw_notify_pid = MyProcPid;
-	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-		return false;
-	if (WaitForBackgroundWorkerShutdown(handle) == BGWH_POSTMASTER_DIED)
-		proc_exit(1);
-	pfree(handle);
-	return true;
-}
-
-/* Look into databases; those that are left are to be looked into later. */
-static List *
-scan_databases(List *databases)
-{
-	static bool told = false;
-
-	while (databases != NIL && scan_database(linitial_oid(databases)))
-		databases = list_delete_first(databases);
-	if (databases != NIL && !told)
-		ereport(WARNING,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("no worker slot is left to look for streams in database %u", linitial_oid(databases)),
-				 errdetail("Its streams do not run until there is one."),
-				 errhint("Raise max_worker_processes.")));
-	told = databases != NIL;
-	return databases;
-}
-
-static void
-start_worker(int slot)
-{
-	BackgroundWorker worker;
-
-	describe(&worker, "pg_streambatch worker", "streambatch_worker_main", Int32GetDatum(slot));
-	if (RegisterDynamicBackgroundWorker(&worker, NULL))
-		return;
-	ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("no worker slot is left for a stream"),
-					  errhint("Raise max_worker_processes.")));
-	slots_start_failed(slot, "no worker slot is left for the stream", "Raise max_worker_processes.");
 }
 
 void
@@ -201,4 +108,104 @@ streambatch_scanner_main(Datum main_arg)
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	proc_exit(0);
+}
+
+static void
+describe(BackgroundWorker *worker, const char *type, const char *function, Datum arg)
+{
+	memset(worker, 0, sizeof(*worker));
+	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker->bgw_restart_time = BGW_NEVER_RESTART;
+	worker->bgw_main_arg = arg;
+	strlcpy(worker->bgw_library_name, "pg_streambatch", BGW_MAXLEN);
+	strlcpy(worker->bgw_function_name, function, BGW_MAXLEN);
+	strlcpy(worker->bgw_type, type, BGW_MAXLEN);
+	strlcpy(worker->bgw_name, type, BGW_MAXLEN);
+}
+
+static void
+forget_launcher(int code, Datum arg)
+{
+	slots_set_launcher(0);
+}
+
+static List *
+list_databases(MemoryContext context)
+{
+	List *result = NIL;
+	Relation rel;
+	TableScanDesc scan;
+	HeapTuple tuple;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	rel = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(rel, 0, NULL);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
+		MemoryContext old;
+
+		if (!database->datallowconn || database->datistemplate || database->datconnlimit == -2)
+			continue;
+		old = MemoryContextSwitchTo(context);
+		result = lappend_oid(result, database->oid);
+		MemoryContextSwitchTo(old);
+	}
+	table_endscan(scan);
+	table_close(rel, AccessShareLock);
+	CommitTransactionCommand();
+	return result;
+}
+
+/* Look into databases; those that are left are to be looked into later. */
+static List *
+scan_databases(List *databases)
+{
+	static bool told = false;
+
+	while (databases != NIL && scan_database(linitial_oid(databases)))
+		databases = list_delete_first(databases);
+	if (databases != NIL && !told)
+		ereport(WARNING,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("no worker slot is left to look for streams in database %u", linitial_oid(databases)),
+				 errdetail("Its streams do not run until there is one."),
+				 errhint("Raise max_worker_processes.")));
+	told = databases != NIL;
+	return databases;
+}
+
+/*
+ * Look into a database: wait for its scanner, one at a time so as to take one worker slot only. False: there
+ * is none.
+ */
+static bool
+scan_database(Oid database)
+{
+	BackgroundWorker worker;
+	BackgroundWorkerHandle *handle;
+
+	describe(&worker, "pg_streambatch scanner", "streambatch_scanner_main", ObjectIdGetDatum(database));
+	worker.bgw_notify_pid = MyProcPid;
+	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+		return false;
+	if (WaitForBackgroundWorkerShutdown(handle) == BGWH_POSTMASTER_DIED)
+		proc_exit(1);
+	pfree(handle);
+	return true;
+}
+
+static void
+start_worker(int slot)
+{
+	BackgroundWorker worker;
+
+	describe(&worker, "pg_streambatch worker", "streambatch_worker_main", Int32GetDatum(slot));
+	if (RegisterDynamicBackgroundWorker(&worker, NULL))
+		return;
+	ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("no worker slot is left for a stream"),
+					  errhint("Raise max_worker_processes.")));
+	slots_start_failed(slot, "no worker slot is left for the stream", "Raise max_worker_processes.");
 }

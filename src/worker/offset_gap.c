@@ -17,26 +17,7 @@
 #include "worker/offset_gap.h"
 #include "worker/stream_errors.h"
 
-/* Go on at low. Another owner of the positions is found out here, as in a flush. */
-static void
-skip(Worker *w, int32 partition, int64 low)
-{
-	Position *p = &w->positions.items[partition];
-	StreamRow row;
-
-	worker_begin_transaction();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	if (catalog_lock_stream(w->d.relid, &row))
-	{
-		positions_check(&w->positions, w->d.relid);
-		catalog_insert_gap(w->d.relid, partition, p->next_offset, low, "skip");
-		p->next_offset = low;
-		positions_write(&w->positions, w->d.relid);
-	}
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	positions_stored(&w->positions);
-}
+static void skip(Worker *w, int32 partition, int64 low);
 
 void
 offset_gap_handle(Worker *w)
@@ -58,4 +39,25 @@ offset_gap_handle(Worker *w)
 	worker_rewind(w);
 	skip(w, partition, low);
 	positions_assign(&w->positions, w->consumer);
+}
+
+/* Go on at low. Another owner of the positions is found out here, as in a flush. */
+static void
+skip(Worker *w, int32 partition, int64 low)
+{
+	Position *p = &w->positions.items[partition];
+	StreamRow row;
+
+	worker_begin_transaction();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (catalog_lock_stream(w->d.relid, &row))
+	{
+		positions_check(&w->positions, w->d.relid);
+		catalog_insert_gap(w->d.relid, partition, p->next_offset, low, "skip");
+		p->next_offset = low;
+		positions_write(&w->positions, w->d.relid);
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	positions_stored(&w->positions);
 }

@@ -56,6 +56,80 @@ typedef struct Writer
 	Relation index;
 } Writer;
 
+static void writer_open(Writer *w, Relation rel, const ViewDef *def, bool append);
+static AttrNumber attribute(Relation rel, const char *column, Oid type);
+static void open_lookup(Writer *w);
+static Relation open_lookup_index(Writer *w);
+static int64 write_chunk(Writer *w, Fold *fold, int64 from, int64 ngroups, int64 epoch);
+static void put_group(Writer *w, Fold *fold, const FoldGroup *group, int64 epoch);
+static bool look_up(Writer *w, const FoldGroup *group, int64 epoch);
+static bool found_keys(const Writer *w, const FoldGroup *group);
+static void put_aside(Writer *w, const TupleTableSlot *put);
+static void insert_fresh(Writer *w);
+static void writer_close(Writer *w);
+
+int64
+state_table_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *written, int64 epoch,
+				  bool append)
+{
+	MemoryContext work =
+		AllocSetContextCreate(CurrentMemoryContext, "streambatch states", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext chunk = AllocSetContextCreate(work, "streambatch chunk of states", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(work);
+	int64 ngroups = fold_sort(fold);
+	int64 done = 0;
+	Writer w;
+
+	writer_open(&w, rel, def, append);
+	if (fold_hash_tells(fold))
+	{
+		w.written = written;
+		epoch_filter_begin(written, epoch, RelationGetNumberOfBlocks(rel) == 0);
+	}
+	while (done < ngroups)
+	{
+		MemoryContextSwitchTo(chunk);
+		done = write_chunk(&w, fold, done, ngroups, epoch);
+		MemoryContextReset(chunk);
+	}
+	MemoryContextSwitchTo(work);
+	writer_close(&w);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(work);
+	return ngroups;
+}
+
+static void
+writer_open(Writer *w, Relation rel, const ViewDef *def, bool append)
+{
+	memset(w, 0, sizeof(*w));
+	w->def = def;
+	w->rel = rel;
+	w->context = CurrentMemoryContext;
+	w->estate = CreateExecutorState();
+	w->result = makeNode(ResultRelInfo);
+	/* index 0: not in a range table, which the executor would ask for the columns that an update changes */
+	InitResultRelInfo(w->result, rel, 0, NULL, 0);
+	ExecOpenIndices(w->result, false);
+	w->estate->es_output_cid = GetCurrentCommandId(true);
+	compat_epq_init(&w->epq, w->estate);
+	w->found = table_slot_create(rel, NULL);
+	w->put = table_slot_create(rel, NULL);
+	w->plain =
+		rel->trigdesc == NULL && !rel->rd_rel->relispartition &&
+		(RelationGetDescr(rel)->constr == NULL || !RelationGetDescr(rel)->constr->has_generated_stored);
+	w->fresh = palloc(CHUNK * sizeof(TupleTableSlot *));
+	w->epoch_att = attribute(rel, "epoch", INT8OID);
+	w->key_atts = palloc((def->nkeys + 1) * sizeof(AttrNumber));
+	for (int i = 0; i < def->nkeys; i++)
+		w->key_atts[i] = attribute(rel, def->keys[i].column, def->keys[i].type);
+	w->state_atts = palloc((def->nstates + 1) * sizeof(AttrNumber));
+	for (int i = 0; i < def->nstates; i++)
+		w->state_atts[i] = attribute(rel, psprintf("s%d", i + 1), def->states[i].type);
+	if (!append)
+		open_lookup(w);
+}
+
 /*
  * The attribute whose name is the column's. The table's owner could have altered it: what is written must be
  * of its type.
@@ -71,23 +145,6 @@ attribute(Relation rel, const char *column, Oid type)
 							   column),
 						errhint("Drop and create the hybrid view again.")));
 	return att;
-}
-
-/* The index that holds the keys and the epoch: the one with the most columns. */
-static Relation
-open_lookup_index(Writer *w)
-{
-	for (int i = 0; i < w->result->ri_NumIndices; i++)
-	{
-		Relation index = w->result->ri_IndexRelationDescs[i];
-
-		if (index->rd_rel->relam == BTREE_AM_OID && IndexRelationGetNumberOfKeyAttributes(index) == w->nscan)
-			return index;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("state table \"%s\" has lost the index over its keys", RelationGetRelationName(w->rel)),
-			 errhint("Drop and create the hybrid view again.")));
 }
 
 static void
@@ -125,141 +182,41 @@ open_lookup(Writer *w)
 	w->scan = compat_index_beginscan(w->rel, w->index, GetActiveSnapshot(), w->nscan);
 }
 
-static void
-writer_open(Writer *w, Relation rel, const ViewDef *def, bool append)
+/* The index that holds the keys and the epoch: the one with the most columns. */
+static Relation
+open_lookup_index(Writer *w)
 {
-	memset(w, 0, sizeof(*w));
-	w->def = def;
-	w->rel = rel;
-	w->context = CurrentMemoryContext;
-	w->estate = CreateExecutorState();
-	w->result = makeNode(ResultRelInfo);
-	/* index 0: not in a range table, which the executor would ask for the columns that an update changes */
-	InitResultRelInfo(w->result, rel, 0, NULL, 0);
-	ExecOpenIndices(w->result, false);
-	w->estate->es_output_cid = GetCurrentCommandId(true);
-	compat_epq_init(&w->epq, w->estate);
-	w->found = table_slot_create(rel, NULL);
-	w->put = table_slot_create(rel, NULL);
-	w->plain =
-		rel->trigdesc == NULL && !rel->rd_rel->relispartition &&
-		(RelationGetDescr(rel)->constr == NULL || !RelationGetDescr(rel)->constr->has_generated_stored);
-	w->fresh = palloc(CHUNK * sizeof(TupleTableSlot *));
-	w->epoch_att = attribute(rel, "epoch", INT8OID);
-	w->key_atts = palloc((def->nkeys + 1) * sizeof(AttrNumber));
-	for (int i = 0; i < def->nkeys; i++)
-		w->key_atts[i] = attribute(rel, def->keys[i].column, def->keys[i].type);
-	w->state_atts = palloc((def->nstates + 1) * sizeof(AttrNumber));
-	for (int i = 0; i < def->nstates; i++)
-		w->state_atts[i] = attribute(rel, psprintf("s%d", i + 1), def->states[i].type);
-	if (!append)
-		open_lookup(w);
-}
-
-static void
-writer_close(Writer *w)
-{
-	if (w->scan)
-		index_endscan(w->scan);
-	EvalPlanQualEnd(&w->epq);
-	ExecCloseIndices(w->result);
-	ExecDropSingleTupleTableSlot(w->found);
-	ExecDropSingleTupleTableSlot(w->put);
-	for (int i = 0; i < w->nslots; i++)
-		ExecDropSingleTupleTableSlot(w->fresh[i]);
-	FreeExecutorState(w->estate);
-}
-
-/* Whether the row found has the group's keys also where they are not in the index. */
-static bool
-found_keys(const Writer *w, const FoldGroup *group)
-{
-	for (int k = 0; k < w->def->nkeys; k++)
+	for (int i = 0; i < w->result->ri_NumIndices; i++)
 	{
-		bool isnull;
-		Datum value;
+		Relation index = w->result->ri_IndexRelationDescs[i];
 
-		if (w->def->keys[k].indexed)
-			continue;
-		value = slot_getattr(w->found, w->key_atts[k], &isnull);
-		if (isnull != group->key_nulls[k] ||
-			(!isnull && !DatumGetBool(FunctionCall2Coll(&w->compared[k], w->def->keys[k].collation, value,
-														group->keys[k]))))
-			return false;
+		if (index->rd_rel->relam == BTREE_AM_OID && IndexRelationGetNumberOfKeyAttributes(index) == w->nscan)
+			return index;
 	}
-	return true;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("state table \"%s\" has lost the index over its keys", RelationGetRelationName(w->rel)),
+			 errhint("Drop and create the hybrid view again.")));
 }
 
-static bool
-look_up(Writer *w, const FoldGroup *group, int64 epoch)
+/* Write groups from one on, as many as make a chunk, in the current context. Returns the first after them. */
+static int64
+write_chunk(Writer *w, Fold *fold, int64 from, int64 ngroups, int64 epoch)
 {
-	MemoryContext old;
-	bool found;
+	int64 end = Min(from + CHUNK, ngroups);
+	int64 i = from;
 
-	if ((w->written != NULL && !epoch_filter_note(w->written, group->hash)) || w->scan == NULL)
-		return false;
-	for (int i = 0; i < w->nscan; i++)
+	while (i < end && MemoryContextMemAllocated(CurrentMemoryContext, true) < CHUNK_MEMORY)
 	{
-		ScanKey key = &w->scan_keys[i];
-		int source = w->scan_source[i];
+		FoldGroup group;
 
-		key->sk_flags &= ~(SK_ISNULL | SK_SEARCHNULL);
-		if (source < 0)
-			key->sk_argument = Int64GetDatum(epoch);
-		else if (group->key_nulls[source])
-		{
-			key->sk_flags |= SK_ISNULL | SK_SEARCHNULL;
-			key->sk_argument = (Datum) 0;
-		}
-		else
-			key->sk_argument = group->keys[source];
-	}
-
-	/* a btree scan remembers dead entries until it ends: not in the context of a chunk */
-	old = MemoryContextSwitchTo(w->context);
-	index_rescan(w->scan, w->scan_keys, w->nscan, NULL, 0);
-	do
-		found = index_getnext_slot(w->scan, ForwardScanDirection, w->found);
-	while (found && !found_keys(w, group));
-	MemoryContextSwitchTo(old);
-	return found;
-}
-
-static void
-insert_fresh(Writer *w)
-{
-	if (w->nfresh == 0)
-		return;
-	table_multi_insert(w->rel, w->fresh, w->nfresh, w->estate->es_output_cid, 0, NULL);
-	for (int i = 0; i < w->nfresh && w->result->ri_NumIndices > 0; i++)
-	{
-		list_free(compat_insert_index_tuples(w->result, w->fresh[i], w->estate));
+		CHECK_FOR_INTERRUPTS();
+		fold_group(fold, i++, &group);
+		put_group(w, fold, &group, epoch);
 		ResetPerTupleExprContext(w->estate);
 	}
-	w->nfresh = 0;
-}
-
-/* The slot's values must stay until insert_fresh(): the chunk's do. */
-static void
-put_aside(Writer *w, const TupleTableSlot *put)
-{
-	TupleTableSlot *fresh;
-	int natts = put->tts_tupleDescriptor->natts;
-
-	if (w->nfresh == w->nslots)
-	{
-		MemoryContext old = MemoryContextSwitchTo(w->context);
-
-		w->fresh[w->nslots++] = table_slot_create(w->rel, NULL);
-		MemoryContextSwitchTo(old);
-	}
-	fresh = w->fresh[w->nfresh++];
-	ExecClearTuple(fresh);
-	memcpy(fresh->tts_values, put->tts_values, natts * sizeof(Datum));
-	memcpy(fresh->tts_isnull, put->tts_isnull, natts * sizeof(bool));
-	ExecStoreVirtualTuple(fresh);
-	if (RelationGetDescr(w->rel)->constr != NULL)
-		ExecConstraints(w->result, fresh, w->estate);
+	insert_fresh(w);
+	return i;
 }
 
 static void
@@ -304,53 +261,108 @@ put_group(Writer *w, Fold *fold, const FoldGroup *group, int64 epoch)
 		ExecSimpleRelationInsert(w->result, w->estate, put);
 }
 
-/* Write groups from one on, as many as make a chunk, in the current context. Returns the first after them. */
-static int64
-write_chunk(Writer *w, Fold *fold, int64 from, int64 ngroups, int64 epoch)
+static bool
+look_up(Writer *w, const FoldGroup *group, int64 epoch)
 {
-	int64 end = Min(from + CHUNK, ngroups);
-	int64 i = from;
+	MemoryContext old;
+	bool found;
 
-	while (i < end && MemoryContextMemAllocated(CurrentMemoryContext, true) < CHUNK_MEMORY)
+	if ((w->written != NULL && !epoch_filter_note(w->written, group->hash)) || w->scan == NULL)
+		return false;
+	for (int i = 0; i < w->nscan; i++)
 	{
-		FoldGroup group;
+		ScanKey key = &w->scan_keys[i];
+		int source = w->scan_source[i];
 
-		CHECK_FOR_INTERRUPTS();
-		fold_group(fold, i++, &group);
-		put_group(w, fold, &group, epoch);
-		ResetPerTupleExprContext(w->estate);
+		key->sk_flags &= ~(SK_ISNULL | SK_SEARCHNULL);
+		if (source < 0)
+			key->sk_argument = Int64GetDatum(epoch);
+		else if (group->key_nulls[source])
+		{
+			key->sk_flags |= SK_ISNULL | SK_SEARCHNULL;
+			key->sk_argument = (Datum) 0;
+		}
+		else
+			key->sk_argument = group->keys[source];
 	}
-	insert_fresh(w);
-	return i;
+
+	/* a btree scan remembers dead entries until it ends: not in the context of a chunk */
+	old = MemoryContextSwitchTo(w->context);
+	index_rescan(w->scan, w->scan_keys, w->nscan, NULL, 0);
+	do
+		found = index_getnext_slot(w->scan, ForwardScanDirection, w->found);
+	while (found && !found_keys(w, group));
+	MemoryContextSwitchTo(old);
+	return found;
 }
 
-int64
-state_table_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *written, int64 epoch,
-				  bool append)
+/* Whether the row found has the group's keys also where they are not in the index. */
+static bool
+found_keys(const Writer *w, const FoldGroup *group)
 {
-	MemoryContext work =
-		AllocSetContextCreate(CurrentMemoryContext, "streambatch states", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext chunk = AllocSetContextCreate(work, "streambatch chunk of states", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(work);
-	int64 ngroups = fold_sort(fold);
-	int64 done = 0;
-	Writer w;
+	for (int k = 0; k < w->def->nkeys; k++)
+	{
+		bool isnull;
+		Datum value;
 
-	writer_open(&w, rel, def, append);
-	if (fold_hash_tells(fold))
-	{
-		w.written = written;
-		epoch_filter_begin(written, epoch, RelationGetNumberOfBlocks(rel) == 0);
+		if (w->def->keys[k].indexed)
+			continue;
+		value = slot_getattr(w->found, w->key_atts[k], &isnull);
+		if (isnull != group->key_nulls[k] ||
+			(!isnull && !DatumGetBool(FunctionCall2Coll(&w->compared[k], w->def->keys[k].collation, value,
+														group->keys[k]))))
+			return false;
 	}
-	while (done < ngroups)
+	return true;
+}
+
+/* The slot's values must stay until insert_fresh(): the chunk's do. */
+static void
+put_aside(Writer *w, const TupleTableSlot *put)
+{
+	TupleTableSlot *fresh;
+	int natts = put->tts_tupleDescriptor->natts;
+
+	if (w->nfresh == w->nslots)
 	{
-		MemoryContextSwitchTo(chunk);
-		done = write_chunk(&w, fold, done, ngroups, epoch);
-		MemoryContextReset(chunk);
+		MemoryContext old = MemoryContextSwitchTo(w->context);
+
+		w->fresh[w->nslots++] = table_slot_create(w->rel, NULL);
+		MemoryContextSwitchTo(old);
 	}
-	MemoryContextSwitchTo(work);
-	writer_close(&w);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(work);
-	return ngroups;
+	fresh = w->fresh[w->nfresh++];
+	ExecClearTuple(fresh);
+	memcpy(fresh->tts_values, put->tts_values, natts * sizeof(Datum));
+	memcpy(fresh->tts_isnull, put->tts_isnull, natts * sizeof(bool));
+	ExecStoreVirtualTuple(fresh);
+	if (RelationGetDescr(w->rel)->constr != NULL)
+		ExecConstraints(w->result, fresh, w->estate);
+}
+
+static void
+insert_fresh(Writer *w)
+{
+	if (w->nfresh == 0)
+		return;
+	table_multi_insert(w->rel, w->fresh, w->nfresh, w->estate->es_output_cid, 0, NULL);
+	for (int i = 0; i < w->nfresh && w->result->ri_NumIndices > 0; i++)
+	{
+		list_free(compat_insert_index_tuples(w->result, w->fresh[i], w->estate));
+		ResetPerTupleExprContext(w->estate);
+	}
+	w->nfresh = 0;
+}
+
+static void
+writer_close(Writer *w)
+{
+	if (w->scan)
+		index_endscan(w->scan);
+	EvalPlanQualEnd(&w->epq);
+	ExecCloseIndices(w->result);
+	ExecDropSingleTupleTableSlot(w->found);
+	ExecDropSingleTupleTableSlot(w->put);
+	for (int i = 0; i < w->nslots; i++)
+		ExecDropSingleTupleTableSlot(w->fresh[i]);
+	FreeExecutorState(w->estate);
 }

@@ -7,14 +7,7 @@
 #include "utils/builtins.h"
 #include "worker/stream_errors.h"
 
-static void
-fill(WorkerError *error, int sqlerrcode, const char *message, const char *hint)
-{
-	memset(error, 0, sizeof(*error));
-	error->sqlerrcode = sqlerrcode;
-	strlcpy(error->message, message, sizeof(error->message));
-	strlcpy(error->hint, hint, sizeof(error->hint));
-}
+static void fill(WorkerError *error, int sqlerrcode, const char *message, const char *hint);
 
 void
 stream_error_no_topic(const Stream *stream, WorkerError *error)
@@ -58,4 +51,13 @@ stream_error_gap(const Stream *stream, int32 partition, int64 offset, int64 low,
 		offset > high
 			? "If the option topic is wrong, correct it. If the topic was truncated, or created anew, drop the stream and its hybrid views, and create them again."
 			: psprintf("ALTER FOREIGN TABLE %s OPTIONS (ADD on_gap 'skip') goes on behind the gap.", name));
+}
+
+static void
+fill(WorkerError *error, int sqlerrcode, const char *message, const char *hint)
+{
+	memset(error, 0, sizeof(*error));
+	error->sqlerrcode = sqlerrcode;
+	strlcpy(error->message, message, sizeof(error->message));
+	strlcpy(error->hint, hint, sizeof(error->hint));
 }

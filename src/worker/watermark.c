@@ -21,11 +21,7 @@
 #include "utils/timestamp.h"
 #include "worker/watermark.h"
 
-static bool
-is_idle(const Position *p, const Stream *stream, TimestampTz now)
-{
-	return p->at_end && now - p->last_message > stream->idle_timeout;
-}
+static bool is_idle(const Position *p, const Stream *stream, TimestampTz now);
 
 bool
 watermark_compute(const Positions *positions, const Stream *stream, TimestampTz *watermark)
@@ -50,4 +46,10 @@ watermark_compute(const Positions *positions, const Stream *stream, TimestampTz 
 		return false;
 	*watermark = (least != DT_NOEND ? least : greatest) - stream->max_out_of_orderness;
 	return true;
+}
+
+static bool
+is_idle(const Position *p, const Stream *stream, TimestampTz now)
+{
+	return p->at_end && now - p->last_message > stream->idle_timeout;
 }

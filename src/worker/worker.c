@@ -28,63 +28,10 @@
 #include "worker/worker_loop.h"
 #include "worker/worker_start.h"
 
-static void
-record_error(const Worker *w)
-{
-	WorkerError error = {0};
-	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-	ErrorData *data = CopyErrorData();
-
-	error.sqlerrcode = data->sqlerrcode;
-	strlcpy(error.message, data->message ? data->message : "unknown error", sizeof(error.message));
-	strlcpy(error.hint,
-			data->hint ? data->hint : "The worker starts again by itself; mend what the message names.",
-			sizeof(error.hint));
-	FreeErrorData(data);
-	MemoryContextSwitchTo(old);
-	slots_set_state(w->slot, WORKER_ERROR);
-	slots_set_error(w->slot, &error);
-}
-
-/* Settings of the database or of a role do not reach a worker's own work. */
-static void
-set_options(void)
-{
-	static const char *const options[][2] = {
-		/* positions go back together with what they stand for, so a commit need not wait for the disk */
-		{"synchronous_commit", "off"},
-		{"search_path", "pg_catalog, pg_temp"},
-		{"default_transaction_isolation", "read committed"},
-		{"default_transaction_read_only", "off"},
-		{"lock_timeout", "0"},
-		{"statement_timeout", "0"},
-		{"idle_in_transaction_session_timeout", "0"}};
-
-	for (int i = 0; i < lengthof(options); i++)
-		SetConfigOption(options[i][0], options[i][1], PGC_SUSET, PGC_S_OVERRIDE);
-}
-
-static Worker *
-create_worker(int slot, Oid relid)
-{
-	Worker *w = MemoryContextAllocZero(TopMemoryContext, sizeof(Worker));
-
-	w->slot = slot;
-	w->context = AllocSetContextCreate(TopMemoryContext, "streambatch worker", ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(w->context);
-	definition_init(&w->d, relid);
-	return w;
-}
-
-static void
-open_consumer(Worker *w)
-{
-	worker_begin_transaction();
-	MemoryContextSwitchTo(w->context);
-	w->consumer = consumer_open(w->d.stream->serverid, w->d.stream->topic, w->d.stream->owner, true);
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(w->context);
-}
+static Worker *create_worker(int slot, Oid relid);
+static void set_options(void);
+static void open_consumer(Worker *w);
+static void record_error(const Worker *w);
 
 void
 streambatch_worker_main(Datum main_arg)
@@ -116,4 +63,62 @@ streambatch_worker_main(Datum main_arg)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+}
+
+static Worker *
+create_worker(int slot, Oid relid)
+{
+	Worker *w = MemoryContextAllocZero(TopMemoryContext, sizeof(Worker));
+
+	w->slot = slot;
+	w->context = AllocSetContextCreate(TopMemoryContext, "streambatch worker", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(w->context);
+	definition_init(&w->d, relid);
+	return w;
+}
+
+/* Settings of the database or of a role do not reach a worker's own work. */
+static void
+set_options(void)
+{
+	static const char *const options[][2] = {
+		/* positions go back together with what they stand for, so a commit need not wait for the disk */
+		{"synchronous_commit", "off"},
+		{"search_path", "pg_catalog, pg_temp"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"lock_timeout", "0"},
+		{"statement_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"}};
+
+	for (int i = 0; i < lengthof(options); i++)
+		SetConfigOption(options[i][0], options[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+static void
+open_consumer(Worker *w)
+{
+	worker_begin_transaction();
+	MemoryContextSwitchTo(w->context);
+	w->consumer = consumer_open(w->d.stream->serverid, w->d.stream->topic, w->d.stream->owner, true);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(w->context);
+}
+
+static void
+record_error(const Worker *w)
+{
+	WorkerError error = {0};
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	ErrorData *data = CopyErrorData();
+
+	error.sqlerrcode = data->sqlerrcode;
+	strlcpy(error.message, data->message ? data->message : "unknown error", sizeof(error.message));
+	strlcpy(error.hint,
+			data->hint ? data->hint : "The worker starts again by itself; mend what the message names.",
+			sizeof(error.hint));
+	FreeErrorData(data);
+	MemoryContextSwitchTo(old);
+	slots_set_state(w->slot, WORKER_ERROR);
+	slots_set_error(w->slot, &error);
 }

@@ -26,33 +26,53 @@
 #define CAREFUL_ROWS 64 /* batch after a poisoned fold: what a second bad row makes us read again */
 #define CAREFUL_BATCHES 64
 
-static Size
-fold_size(const Worker *w)
+static bool take_batch(Worker *w);
+static bool fold_messages(Worker *w, bool *clean);
+static void continue_transaction(Worker *w, bool queue_empty);
+static int64 flush_due(const Worker *w, bool queue_empty);
+static Size fold_size(const Worker *w);
+static void report_state(Worker *w);
+static void between_transactions(Worker *w);
+
+void
+worker_loop(Worker *w)
 {
-	Size size = dead_letters_memory(&w->d.dead_letters);
-	ListCell *lc;
-
-	foreach (lc, w->d.views)
+	for (;;)
 	{
-		const WorkerView *vf = lfirst(lc);
+		bool taken = take_batch(w);
 
-		size += vf->leader == NULL ? fold_memory(vf->fold) : 0;
+		CHECK_FOR_INTERRUPTS();
+		if (w->in_transaction)
+			continue_transaction(w, !taken);
+		else if (!taken)
+			between_transactions(w);
 	}
-	return size;
 }
 
-/* Microseconds until the open transaction is to be flushed; at most 0: now. */
-static int64
-flush_due(const Worker *w, bool queue_empty)
+/* Take a batch, if there is one, through to the folds. False: there is none. */
+static bool
+take_batch(Worker *w)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	int64 stretch = Min(10 * w->flush_cost, w->d.max_staleness);
+	int max = w->careful > 0 ? CAREFUL_ROWS : DECODED_BATCH_MAX;
+	bool clean;
+	bool folded;
 
-	if (w->careful > 0 || fold_size(w) > (Size) setting_work_mem_kb * 1024)
-		return 0;
-	if (queue_empty)
-		return w->last_flush_end + stretch - now;
-	return w->transaction_start + w->d.max_staleness - now;
+	w->d.decoded.nmessages = consumer_take(w->consumer, w->d.decoded.messages, max, 0);
+	if (w->d.decoded.nmessages == 0)
+		return false;
+	folded = fold_messages(w, &clean);
+	consumer_release(w->consumer);
+	if (!folded)
+		return true;
+	decoded_batch_clear(&w->d.decoded);
+	if (w->careful > 0)
+		w->careful--;
+	if (!clean)
+	{
+		w->careful = CAREFUL_BATCHES;
+		worker_rewind(w);
+	}
+	return true;
 }
 
 /*
@@ -82,30 +102,49 @@ fold_messages(Worker *w, bool *clean)
 	return true;
 }
 
-/* Take a batch, if there is one, through to the folds. False: there is none. */
-static bool
-take_batch(Worker *w)
+/* A transaction is open: flush it when it is due, wait for that only where no message waits. */
+static void
+continue_transaction(Worker *w, bool queue_empty)
 {
-	int max = w->careful > 0 ? CAREFUL_ROWS : DECODED_BATCH_MAX;
-	bool clean;
-	bool folded;
+	int64 due = flush_due(w, queue_empty);
 
-	w->d.decoded.nmessages = consumer_take(w->consumer, w->d.decoded.messages, max, 0);
-	if (w->d.decoded.nmessages == 0)
-		return false;
-	folded = fold_messages(w, &clean);
-	consumer_release(w->consumer);
-	if (!folded)
-		return true;
-	decoded_batch_clear(&w->d.decoded);
-	if (w->careful > 0)
-		w->careful--;
-	if (!clean)
+	if (due <= 0)
 	{
-		w->careful = CAREFUL_BATCHES;
-		worker_rewind(w);
+		(void) positions_poll(&w->positions, w->consumer);
+		flush_transaction_end(w);
+		report_state(w);
 	}
-	return true;
+	else if (queue_empty)
+		worker_idle(w, due / 1000 + 1);
+}
+
+/* Microseconds until the open transaction is to be flushed; at most 0: now. */
+static int64
+flush_due(const Worker *w, bool queue_empty)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int64 stretch = Min(10 * w->flush_cost, w->d.max_staleness);
+
+	if (w->careful > 0 || fold_size(w) > (Size) setting_work_mem_kb * 1024)
+		return 0;
+	if (queue_empty)
+		return w->last_flush_end + stretch - now;
+	return w->transaction_start + w->d.max_staleness - now;
+}
+
+static Size
+fold_size(const Worker *w)
+{
+	Size size = dead_letters_memory(&w->d.dead_letters);
+	ListCell *lc;
+
+	foreach (lc, w->d.views)
+	{
+		const WorkerView *vf = lfirst(lc);
+
+		size += vf->leader == NULL ? fold_memory(vf->fold) : 0;
+	}
+	return size;
 }
 
 /* Say in the slot how reading goes; go on behind offsets that are gone. */
@@ -126,22 +165,6 @@ report_state(Worker *w)
 	slots_set_state(w->slot, at_end ? WORKER_STREAMING : WORKER_CATCHING_UP);
 }
 
-/* A transaction is open: flush it when it is due, wait for that only where no message waits. */
-static void
-continue_transaction(Worker *w, bool queue_empty)
-{
-	int64 due = flush_due(w, queue_empty);
-
-	if (due <= 0)
-	{
-		(void) positions_poll(&w->positions, w->consumer);
-		flush_transaction_end(w);
-		report_state(w);
-	}
-	else if (queue_empty)
-		worker_idle(w, due / 1000 + 1);
-}
-
 /* No transaction is open, and no message waits. */
 static void
 between_transactions(Worker *w)
@@ -154,19 +177,4 @@ between_transactions(Worker *w)
 	report_state(w);
 	if (!w->in_transaction)
 		worker_idle(w, HOUSEKEEPING_MS);
-}
-
-void
-worker_loop(Worker *w)
-{
-	for (;;)
-	{
-		bool taken = take_batch(w);
-
-		CHECK_FOR_INTERRUPTS();
-		if (w->in_transaction)
-			continue_transaction(w, !taken);
-		else if (!taken)
-			between_transactions(w);
-	}
 }

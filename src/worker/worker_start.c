@@ -14,6 +14,47 @@
 #include "worker/stream_errors.h"
 #include "worker/worker_start.h"
 
+static bool try_start(Worker *w);
+static int ask_partitions(Worker *w);
+static bool begin_positions(Worker *w, int count, const int64 *ends);
+
+/*
+ * Brokers are asked outside transactions, so that no lock is held meanwhile, and once a second at most; in
+ * between the catalog is looked at.
+ */
+void
+worker_start(Worker *w)
+{
+	while (!try_start(w))
+	{
+		worker_load(w);
+		worker_check_definition(w);
+	}
+	positions_assign(&w->positions, w->consumer);
+	w->last_partitions = GetCurrentTimestamp();
+}
+
+/* One try, without waiting longer than ANSWER_MS for an answer. False: to be tried again. */
+static bool
+try_start(Worker *w)
+{
+	TimestampTz asked = GetCurrentTimestamp();
+	bool need_ends = w->d.stream->start != START_EARLIEST && !w->d.row.started;
+	int count = ask_partitions(w);
+	int64 *ends = NULL;
+	bool begun = false;
+
+	if (count > 0 && need_ends && (ends = consumer_log_ends(w->consumer, count, ANSWER_MS)) == NULL)
+		(void) worker_note_trouble(w);
+	if (count == 0 || (need_ends && ends == NULL))
+		worker_idle(w, Max(HOUSEKEEPING_MS - (GetCurrentTimestamp() - asked) / 1000, 1));
+	else
+		begun = begin_positions(w, count, ends);
+	if (ends != NULL)
+		pfree(ends);
+	return begun;
+}
+
 /* The number of partitions; 0, and noted why, when no broker tells in time. */
 static int
 ask_partitions(Worker *w)
@@ -59,41 +100,4 @@ begin_positions(Worker *w, int count, const int64 *ends)
 	MemoryContextSwitchTo(old);
 	CommitTransactionCommand();
 	return begun;
-}
-
-/* One try, without waiting longer than ANSWER_MS for an answer. False: to be tried again. */
-static bool
-try_start(Worker *w)
-{
-	TimestampTz asked = GetCurrentTimestamp();
-	bool need_ends = w->d.stream->start != START_EARLIEST && !w->d.row.started;
-	int count = ask_partitions(w);
-	int64 *ends = NULL;
-	bool begun = false;
-
-	if (count > 0 && need_ends && (ends = consumer_log_ends(w->consumer, count, ANSWER_MS)) == NULL)
-		(void) worker_note_trouble(w);
-	if (count == 0 || (need_ends && ends == NULL))
-		worker_idle(w, Max(HOUSEKEEPING_MS - (GetCurrentTimestamp() - asked) / 1000, 1));
-	else
-		begun = begin_positions(w, count, ends);
-	if (ends != NULL)
-		pfree(ends);
-	return begun;
-}
-
-/*
- * Brokers are asked outside transactions, so that no lock is held meanwhile, and once a second at most; in
- * between the catalog is looked at.
- */
-void
-worker_start(Worker *w)
-{
-	while (!try_start(w))
-	{
-		worker_load(w);
-		worker_check_definition(w);
-	}
-	positions_assign(&w->positions, w->consumer);
-	w->last_partitions = GetCurrentTimestamp();
 }

@@ -55,23 +55,68 @@ typedef struct FoldReceiver
 	bool folding;
 } FoldReceiver;
 
-/* An aggregate that was replaced since the view was made may keep states of another type. */
-static void
-check_states(const WorkerView *vf)
+typedef struct ColumnsUsed
 {
-	for (int i = 0; i < vf->def->nstates; i++)
-	{
-		char *column = psprintf("s%d", i + 1);
-		const StateDef *state = &vf->def->states[i];
-		AttrNumber att = get_attnum(vf->state_table, column);
+	int varno;
+	int level;
+	Bitmapset *attnums;
+} ColumnsUsed;
 
-		if (att == InvalidAttrNumber || get_atttype(vf->state_table, att) != state->type)
-			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-							errmsg("the states of %s are not what they were when the view was created",
-								   format_procedure(state->folded->aggfnoid)),
-							errhint("Drop and create the hybrid view again.")));
-	}
-}
+typedef struct QueryJob
+{
+	WorkerView *vf;
+	MicroBatchScan *scan;
+	DestReceiver *receiver;
+} QueryJob;
+
+/* What one run over the micro-batch works with. */
+typedef struct FoldRun
+{
+	WorkerView *vf;
+	DecodedBatch *decoded;
+	MicroBatchScan scan;
+	char *taken;
+	DeadLetters *dead_letters;
+} FoldRun;
+
+/* Keeps the rows, free of pointers into tables, and what they look like. */
+typedef struct StoreReceiver
+{
+	DestReceiver pub;
+	DestReceiver *store;
+	MemoryContext context;
+	TupleDesc desc;
+} StoreReceiver;
+
+typedef struct StoreJob
+{
+	FoldRun *run;
+	Tuplestorestate *store;
+	TupleTableSlot *slot;
+	int row; /* at hand */
+} StoreJob;
+
+static void check_states(const WorkerView *vf);
+static bool same_state(const StateDef *a, const FoldState *of_a, const StateDef *b, const FoldState *of_b);
+static bool columns_walker(Node *node, ColumnsUsed *used);
+static bool *leave_out_bad(WorkerView *vf, DecodedBatch *decoded, char *taken, DeadLetters *dead_letters);
+static void row_is_dead(const WorkerView *vf, const DecodedBatch *decoded, int row, char *taken,
+						DeadLetters *dead_letters, const ErrorData *error);
+static WorkerViewResult run_joined(FoldRun *run, int from, int to);
+static bool store_row(TupleTableSlot *slot, DestReceiver *self);
+static void store_startup(DestReceiver *self, int operation, TupleDesc typeinfo);
+static void store_shutdown(DestReceiver *self);
+static void receiver_nothing(DestReceiver *self);
+static void run_query(void *arg);
+static SPIPlanPtr plan_of(WorkerView *vf);
+static bool renamed(WorkerView *vf);
+static bool query_failed(FoldRun *run, ErrorData *error);
+static void fold_store(void *arg);
+static void note_bad(WorkerView *vf, const MicroBatch *batch, int row, ErrorData *error);
+static void row_failed(FoldRun *run, int row, ErrorData *error);
+static WorkerViewResult run_plain(FoldRun *run);
+static bool receive(TupleTableSlot *slot, DestReceiver *self);
+static void receiver_startup(DestReceiver *self, int operation, TupleDesc typeinfo);
 
 WorkerView *
 worker_view_open(const ViewRow *row)
@@ -113,16 +158,6 @@ worker_view_open(const ViewRow *row)
 	return vf;
 }
 
-/* Whether two states are folded the same way from the same columns. */
-static bool
-same_state(const StateDef *a, const FoldState *of_a, const StateDef *b, const FoldState *of_b)
-{
-	return equal(a->folded, b->folded) && a->partial == b->partial && a->batch_only == b->batch_only &&
-		   a->type == b->type && a->combine == b->combine && of_a->filter == of_b->filter &&
-		   of_a->nargs == of_b->nargs &&
-		   (of_a->nargs == 0 || memcmp(of_a->args, of_b->args, of_a->nargs * sizeof(int)) == 0);
-}
-
 bool
 worker_view_share(WorkerView *vf, WorkerView *leader)
 {
@@ -155,12 +190,89 @@ worker_view_close(WorkerView *vf)
 	vf->plan = NULL;
 }
 
-typedef struct ColumnsUsed
+Bitmapset *
+worker_view_columns(const WorkerView *vf, Bitmapset *attnums)
 {
-	int varno;
-	int level;
-	Bitmapset *attnums;
-} ColumnsUsed;
+	ColumnsUsed used = {vf->def->varno, 0, attnums};
+
+	(void) query_tree_walker(vf->def->query, columns_walker, &used, 0);
+	return used.attnums;
+}
+
+WorkerViewResult
+worker_view_run(WorkerView *vf, DecodedBatch *decoded, char *taken, DeadLetters *dead_letters)
+{
+	const MicroBatch *batch = &decoded->batch;
+	FoldRun run = {vf, decoded, {vf->def->stream, batch, NULL, 0, batch->nrows}, taken, dead_letters};
+
+	if (vf->leader != NULL || vf->failure != NULL || batch->nrows == 0)
+		return WORKER_VIEW_DONE;
+	run.scan.skip = leave_out_bad(vf, decoded, taken, dead_letters);
+	return vf->def->joined ? run_joined(&run, 0, batch->nrows) : run_plain(&run);
+}
+
+void
+worker_view_count(const char *taken, int nrows, StreamCounts *counts)
+{
+	for (int i = 0; i < nrows; i++)
+	{
+		counts->folded += taken[i] == ROW_FOLDED;
+		counts->dead += taken[i] == ROW_DEAD;
+		counts->filtered += taken[i] == ROW_FILTERED;
+	}
+}
+
+const ErrorData *
+worker_view_failure(const WorkerView *vf)
+{
+	return vf->leader != NULL ? vf->leader->failure : vf->failure;
+}
+
+void
+worker_view_stored(WorkerView *vf)
+{
+	worker_view_dropped(vf);
+	vf->nbad = 0;
+	/* FreeErrorData() leaves some of what CopyErrorData() copies */
+	if (vf->failure == NULL)
+		MemoryContextReset(vf->errors);
+	vf->append = false;
+}
+
+void
+worker_view_dropped(WorkerView *vf)
+{
+	if (vf->leader == NULL)
+		fold_reset(vf->fold);
+}
+
+/* An aggregate that was replaced since the view was made may keep states of another type. */
+static void
+check_states(const WorkerView *vf)
+{
+	for (int i = 0; i < vf->def->nstates; i++)
+	{
+		char *column = psprintf("s%d", i + 1);
+		const StateDef *state = &vf->def->states[i];
+		AttrNumber att = get_attnum(vf->state_table, column);
+
+		if (att == InvalidAttrNumber || get_atttype(vf->state_table, att) != state->type)
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+							errmsg("the states of %s are not what they were when the view was created",
+								   format_procedure(state->folded->aggfnoid)),
+							errhint("Drop and create the hybrid view again.")));
+	}
+}
+
+/* Whether two states are folded the same way from the same columns. */
+static bool
+same_state(const StateDef *a, const FoldState *of_a, const StateDef *b, const FoldState *of_b)
+{
+	return equal(a->folded, b->folded) && a->partial == b->partial && a->batch_only == b->batch_only &&
+		   a->type == b->type && a->combine == b->combine && of_a->filter == of_b->filter &&
+		   of_a->nargs == of_b->nargs &&
+		   (of_a->nargs == 0 || memcmp(of_a->args, of_b->args, of_a->nargs * sizeof(int)) == 0);
+}
 
 static bool
 columns_walker(Node *node, ColumnsUsed *used)
@@ -177,135 +289,6 @@ columns_walker(Node *node, ColumnsUsed *used)
 	result = query_tree_walker((Query *) node, columns_walker, used, 0);
 	used->level--;
 	return result;
-}
-
-Bitmapset *
-worker_view_columns(const WorkerView *vf, Bitmapset *attnums)
-{
-	ColumnsUsed used = {vf->def->varno, 0, attnums};
-
-	(void) query_tree_walker(vf->def->query, columns_walker, &used, 0);
-	return used.attnums;
-}
-
-static bool
-receive(TupleTableSlot *slot, DestReceiver *self)
-{
-	FoldReceiver *receiver = (FoldReceiver *) self;
-	const MicroBatch *batch = receiver->scan->batch;
-	int row = receiver->scan->next - 1;
-
-	receiver->folding = true;
-	fold_row(receiver->vf->fold, slot, batch->partitions[row], batch->offsets[row]);
-	receiver->folding = false;
-	receiver->taken[row] = ROW_FOLDED;
-	return true;
-}
-
-static void
-receiver_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
-{
-}
-
-static void
-receiver_nothing(DestReceiver *self)
-{
-}
-
-/* Print the query anew: true where something that it names has been renamed meanwhile. */
-static bool
-renamed(WorkerView *vf)
-{
-	MemoryContext old = MemoryContextSwitchTo(vf->context);
-	FoldState *columns;
-	Guard guard;
-	char *query;
-	bool result;
-
-	guard_enter(&guard, InvalidOid, vf->row.settings);
-	query = sql_fold(vf->def, &columns);
-	guard_leave(&guard);
-	MemoryContextSwitchTo(old);
-	result = strcmp(query, vf->query) != 0;
-	if (result)
-		worker_view_close(vf);
-	vf->query = query;
-	return result;
-}
-
-static SPIPlanPtr
-plan_of(WorkerView *vf)
-{
-	/* planned anew from the old text, it could find something else under an old name */
-	if (vf->plan != NULL && !SPI_plan_is_valid(vf->plan))
-		(void) renamed(vf);
-	if (vf->plan == NULL)
-	{
-		SPIPlanPtr plan = SPI_prepare(vf->query, 0, NULL);
-
-		if (plan == NULL)
-			elog(ERROR, "could not prepare \"%s\": %s", vf->query, SPI_result_code_string(SPI_result));
-		SPI_keepplan(plan);
-		vf->plan = plan;
-	}
-	return vf->plan;
-}
-
-typedef struct QueryJob
-{
-	WorkerView *vf;
-	MicroBatchScan *scan;
-	DestReceiver *receiver;
-} QueryJob;
-
-/* The query, over the rows that the scan has left. */
-static void
-run_query(void *arg)
-{
-	QueryJob *job = arg;
-	WorkerView *vf = job->vf;
-	SPIExecuteOptions options = {0};
-	Guard guard;
-	int rc;
-
-	guard_enter(&guard, vf->owner, vf->row.settings);
-	SPI_connect();
-	job->scan->begun = false;
-	micro_batch_register(job->scan);
-	options.read_only = true;
-	options.dest = job->receiver;
-	rc = SPI_execute_plan_extended(plan_of(vf), &options);
-	if (rc < 0)
-		elog(ERROR, "could not run \"%s\": %s", vf->query, SPI_result_code_string(rc));
-	SPI_finish();
-	guard_leave(&guard);
-}
-
-static void
-note_bad(WorkerView *vf, const MicroBatch *batch, int row, ErrorData *error)
-{
-	MemoryContext old = MemoryContextSwitchTo(vf->context);
-
-	vf->bad = vf->bad ? repalloc(vf->bad, (vf->nbad + 1) * sizeof(BadRow)) : palloc(sizeof(BadRow));
-	vf->bad[vf->nbad].partition = batch->partitions[row];
-	vf->bad[vf->nbad].offset = batch->offsets[row];
-	vf->bad[vf->nbad].error = error;
-	vf->nbad++;
-	MemoryContextSwitchTo(old);
-}
-
-/* A row becomes a dead letter of the view, and of those that share its fold. */
-static void
-row_is_dead(const WorkerView *vf, const DecodedBatch *decoded, int row, char *taken,
-			DeadLetters *dead_letters, const ErrorData *error)
-{
-	const Message *message = &decoded->messages[decoded->message_of[row]];
-	ListCell *lc;
-
-	taken[row] = Max(taken[row], ROW_DEAD);
-	dead_letters_add(dead_letters, message, vf->row.view, error);
-	foreach (lc, vf->followers)
-		dead_letters_add(dead_letters, message, lfirst_oid(lc), error);
 }
 
 /* Rows that the fold failed on before: dead dead_letters now. */
@@ -330,133 +313,18 @@ leave_out_bad(WorkerView *vf, DecodedBatch *decoded, char *taken, DeadLetters *d
 	return skip;
 }
 
-/* What one run over the micro-batch works with. */
-typedef struct FoldRun
-{
-	WorkerView *vf;
-	DecodedBatch *decoded;
-	MicroBatchScan scan;
-	char *taken;
-	DeadLetters *dead_letters;
-} FoldRun;
-
+/* A row becomes a dead letter of the view, and of those that share its fold. */
 static void
-row_failed(FoldRun *run, int row, ErrorData *error)
+row_is_dead(const WorkerView *vf, const DecodedBatch *decoded, int row, char *taken,
+			DeadLetters *dead_letters, const ErrorData *error)
 {
-	row_is_dead(run->vf, run->decoded, row, run->taken, run->dead_letters, error);
-	FreeErrorData(error);
-}
+	const Message *message = &decoded->messages[decoded->message_of[row]];
+	ListCell *lc;
 
-/* The query failed before any row: true where it was only that something is called otherwise now. */
-static bool
-query_failed(FoldRun *run, ErrorData *error)
-{
-	if (renamed(run->vf))
-	{
-		FreeErrorData(error);
-		return true;
-	}
-	run->vf->failure = error;
-	return false;
-}
-
-/* Rows come as they are scanned: the one scanned last is the one at hand. */
-static WorkerViewResult
-run_plain(FoldRun *run)
-{
-	FoldReceiver receiver = {{receive, receiver_startup, receiver_nothing, receiver_nothing, DestNone},
-							 run->vf,
-							 &run->scan,
-							 run->taken,
-							 false};
-	QueryJob job = {run->vf, &run->scan, (DestReceiver *) &receiver};
-
-	while (run->scan.next < run->scan.end)
-	{
-		int start = run->scan.next;
-		ErrorData *error = subtransaction_run(run_query, &job, run->vf->errors);
-
-		if (error == NULL)
-			break;
-		dead_letters_reject_error(error);
-		if (receiver.folding)
-		{
-			note_bad(run->vf, run->scan.batch, run->scan.next - 1, error);
-			return WORKER_VIEW_POISONED;
-		}
-		if (run->scan.next > start)
-			row_failed(run, run->scan.next - 1, error);
-		else if (!query_failed(run, error))
-			break;
-	}
-	return WORKER_VIEW_DONE;
-}
-
-/* ---- behind a join ---- */
-
-/* Keeps the rows, free of pointers into tables, and what they look like. */
-typedef struct StoreReceiver
-{
-	DestReceiver pub;
-	DestReceiver *store;
-	MemoryContext context;
-	TupleDesc desc;
-} StoreReceiver;
-
-static void
-store_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
-{
-	StoreReceiver *receiver = (StoreReceiver *) self;
-	MemoryContext old = MemoryContextSwitchTo(receiver->context);
-
-	receiver->desc = CreateTupleDescCopy(typeinfo);
-	MemoryContextSwitchTo(old);
-	receiver->store->rStartup(receiver->store, operation, typeinfo);
-}
-
-static bool
-store_row(TupleTableSlot *slot, DestReceiver *self)
-{
-	DestReceiver *store = ((StoreReceiver *) self)->store;
-
-	return store->receiveSlot(slot, store);
-}
-
-static void
-store_shutdown(DestReceiver *self)
-{
-	DestReceiver *store = ((StoreReceiver *) self)->store;
-
-	store->rShutdown(store);
-}
-
-typedef struct StoreJob
-{
-	FoldRun *run;
-	Tuplestorestate *store;
-	TupleTableSlot *slot;
-	int row; /* at hand */
-} StoreJob;
-
-static void
-fold_store(void *arg)
-{
-	StoreJob *job = arg;
-	WorkerView *vf = job->run->vf;
-	const MicroBatch *batch = job->run->scan.batch;
-	int tid = job->slot->tts_tupleDescriptor->natts - 1;
-	Guard guard;
-
-	/* transition functions are somebody's */
-	guard_enter(&guard, vf->owner, vf->row.settings);
-	while (tuplestore_gettupleslot(job->store, true, false, job->slot))
-	{
-		slot_getallattrs(job->slot);
-		job->row = micro_batch_tid_row((ItemPointer) DatumGetPointer(job->slot->tts_values[tid]));
-		fold_row(vf->fold, job->slot, batch->partitions[job->row], batch->offsets[job->row]);
-		job->run->taken[job->row] = ROW_FOLDED;
-	}
-	guard_leave(&guard);
+	taken[row] = Max(taken[row], ROW_DEAD);
+	dead_letters_add(dead_letters, message, vf->row.view, error);
+	foreach (lc, vf->followers)
+		dead_letters_add(dead_letters, message, lfirst_oid(lc), error);
 }
 
 /*
@@ -511,49 +379,201 @@ run_joined(FoldRun *run, int from, int to)
 	return result;
 }
 
-WorkerViewResult
-worker_view_run(WorkerView *vf, DecodedBatch *decoded, char *taken, DeadLetters *dead_letters)
+static bool
+store_row(TupleTableSlot *slot, DestReceiver *self)
 {
-	const MicroBatch *batch = &decoded->batch;
-	FoldRun run = {vf, decoded, {vf->def->stream, batch, NULL, 0, batch->nrows}, taken, dead_letters};
+	DestReceiver *store = ((StoreReceiver *) self)->store;
 
-	if (vf->leader != NULL || vf->failure != NULL || batch->nrows == 0)
-		return WORKER_VIEW_DONE;
-	run.scan.skip = leave_out_bad(vf, decoded, taken, dead_letters);
-	return vf->def->joined ? run_joined(&run, 0, batch->nrows) : run_plain(&run);
+	return store->receiveSlot(slot, store);
 }
 
-void
-worker_view_count(const char *taken, int nrows, StreamCounts *counts)
+static void
+store_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
 {
-	for (int i = 0; i < nrows; i++)
+	StoreReceiver *receiver = (StoreReceiver *) self;
+	MemoryContext old = MemoryContextSwitchTo(receiver->context);
+
+	receiver->desc = CreateTupleDescCopy(typeinfo);
+	MemoryContextSwitchTo(old);
+	receiver->store->rStartup(receiver->store, operation, typeinfo);
+}
+
+static void
+store_shutdown(DestReceiver *self)
+{
+	DestReceiver *store = ((StoreReceiver *) self)->store;
+
+	store->rShutdown(store);
+}
+
+static void
+receiver_nothing(DestReceiver *self)
+{
+}
+
+/* The query, over the rows that the scan has left. */
+static void
+run_query(void *arg)
+{
+	QueryJob *job = arg;
+	WorkerView *vf = job->vf;
+	SPIExecuteOptions options = {0};
+	Guard guard;
+	int rc;
+
+	guard_enter(&guard, vf->owner, vf->row.settings);
+	SPI_connect();
+	job->scan->begun = false;
+	micro_batch_register(job->scan);
+	options.read_only = true;
+	options.dest = job->receiver;
+	rc = SPI_execute_plan_extended(plan_of(vf), &options);
+	if (rc < 0)
+		elog(ERROR, "could not run \"%s\": %s", vf->query, SPI_result_code_string(rc));
+	SPI_finish();
+	guard_leave(&guard);
+}
+
+static SPIPlanPtr
+plan_of(WorkerView *vf)
+{
+	/* planned anew from the old text, it could find something else under an old name */
+	if (vf->plan != NULL && !SPI_plan_is_valid(vf->plan))
+		(void) renamed(vf);
+	if (vf->plan == NULL)
 	{
-		counts->folded += taken[i] == ROW_FOLDED;
-		counts->dead += taken[i] == ROW_DEAD;
-		counts->filtered += taken[i] == ROW_FILTERED;
+		SPIPlanPtr plan = SPI_prepare(vf->query, 0, NULL);
+
+		if (plan == NULL)
+			elog(ERROR, "could not prepare \"%s\": %s", vf->query, SPI_result_code_string(SPI_result));
+		SPI_keepplan(plan);
+		vf->plan = plan;
 	}
+	return vf->plan;
 }
 
-const ErrorData *
-worker_view_failure(const WorkerView *vf)
+/* Print the query anew: true where something that it names has been renamed meanwhile. */
+static bool
+renamed(WorkerView *vf)
 {
-	return vf->leader != NULL ? vf->leader->failure : vf->failure;
+	MemoryContext old = MemoryContextSwitchTo(vf->context);
+	FoldState *columns;
+	Guard guard;
+	char *query;
+	bool result;
+
+	guard_enter(&guard, InvalidOid, vf->row.settings);
+	query = sql_fold(vf->def, &columns);
+	guard_leave(&guard);
+	MemoryContextSwitchTo(old);
+	result = strcmp(query, vf->query) != 0;
+	if (result)
+		worker_view_close(vf);
+	vf->query = query;
+	return result;
 }
 
-void
-worker_view_stored(WorkerView *vf)
+/* The query failed before any row: true where it was only that something is called otherwise now. */
+static bool
+query_failed(FoldRun *run, ErrorData *error)
 {
-	worker_view_dropped(vf);
-	vf->nbad = 0;
-	/* FreeErrorData() leaves some of what CopyErrorData() copies */
-	if (vf->failure == NULL)
-		MemoryContextReset(vf->errors);
-	vf->append = false;
+	if (renamed(run->vf))
+	{
+		FreeErrorData(error);
+		return true;
+	}
+	run->vf->failure = error;
+	return false;
 }
 
-void
-worker_view_dropped(WorkerView *vf)
+static void
+fold_store(void *arg)
 {
-	if (vf->leader == NULL)
-		fold_reset(vf->fold);
+	StoreJob *job = arg;
+	WorkerView *vf = job->run->vf;
+	const MicroBatch *batch = job->run->scan.batch;
+	int tid = job->slot->tts_tupleDescriptor->natts - 1;
+	Guard guard;
+
+	/* transition functions are somebody's */
+	guard_enter(&guard, vf->owner, vf->row.settings);
+	while (tuplestore_gettupleslot(job->store, true, false, job->slot))
+	{
+		slot_getallattrs(job->slot);
+		job->row = micro_batch_tid_row((ItemPointer) DatumGetPointer(job->slot->tts_values[tid]));
+		fold_row(vf->fold, job->slot, batch->partitions[job->row], batch->offsets[job->row]);
+		job->run->taken[job->row] = ROW_FOLDED;
+	}
+	guard_leave(&guard);
+}
+
+static void
+note_bad(WorkerView *vf, const MicroBatch *batch, int row, ErrorData *error)
+{
+	MemoryContext old = MemoryContextSwitchTo(vf->context);
+
+	vf->bad = vf->bad ? repalloc(vf->bad, (vf->nbad + 1) * sizeof(BadRow)) : palloc(sizeof(BadRow));
+	vf->bad[vf->nbad].partition = batch->partitions[row];
+	vf->bad[vf->nbad].offset = batch->offsets[row];
+	vf->bad[vf->nbad].error = error;
+	vf->nbad++;
+	MemoryContextSwitchTo(old);
+}
+
+static void
+row_failed(FoldRun *run, int row, ErrorData *error)
+{
+	row_is_dead(run->vf, run->decoded, row, run->taken, run->dead_letters, error);
+	FreeErrorData(error);
+}
+
+/* Rows come as they are scanned: the one scanned last is the one at hand. */
+static WorkerViewResult
+run_plain(FoldRun *run)
+{
+	FoldReceiver receiver = {{receive, receiver_startup, receiver_nothing, receiver_nothing, DestNone},
+							 run->vf,
+							 &run->scan,
+							 run->taken,
+							 false};
+	QueryJob job = {run->vf, &run->scan, (DestReceiver *) &receiver};
+
+	while (run->scan.next < run->scan.end)
+	{
+		int start = run->scan.next;
+		ErrorData *error = subtransaction_run(run_query, &job, run->vf->errors);
+
+		if (error == NULL)
+			break;
+		dead_letters_reject_error(error);
+		if (receiver.folding)
+		{
+			note_bad(run->vf, run->scan.batch, run->scan.next - 1, error);
+			return WORKER_VIEW_POISONED;
+		}
+		if (run->scan.next > start)
+			row_failed(run, run->scan.next - 1, error);
+		else if (!query_failed(run, error))
+			break;
+	}
+	return WORKER_VIEW_DONE;
+}
+
+static bool
+receive(TupleTableSlot *slot, DestReceiver *self)
+{
+	FoldReceiver *receiver = (FoldReceiver *) self;
+	const MicroBatch *batch = receiver->scan->batch;
+	int row = receiver->scan->next - 1;
+
+	receiver->folding = true;
+	fold_row(receiver->vf->fold, slot, batch->partitions[row], batch->offsets[row]);
+	receiver->folding = false;
+	receiver->taken[row] = ROW_FOLDED;
+	return true;
+}
+
+static void
+receiver_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
+{
 }

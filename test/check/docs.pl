@@ -40,6 +40,23 @@ foreach my $document (sort keys %test_of)
 
 drawings_are_drawn();
 
+# docs/design.md names every file of the source, and in its walks functions that are in the files beside them
+my $design = slurp('docs/design.md');
+
+foreach my $file (map { s{^src/}{}r } glob 'src/module.c src/*/*.c src/*/*.cpp')
+{
+    my $name = $file =~ s{.*/}{}r;
+
+    ok($design =~ /`\Q$name\E`/, "docs/design.md names $name");
+}
+foreach my $step ($design =~ /^(\| .* \| `\w+.* \| `[\w\/.]+`.*\|)$/mg)
+{
+    my (undef, undef, $functions, $files) = split /\s*\|\s*/, $step;
+    my $text = join '', map { slurp("src/$_") } $files =~ /`([\w\/]+\.[ch])`/g;
+
+    ok($text =~ /\b$_\(/, "docs/design.md: $_ is in $files") foreach $functions =~ /`(\w+)`/g;
+}
+
 done_testing();
 
 # docs/draw writes the files of docs/images, and no other
@@ -81,4 +98,13 @@ sub lines
     close $handle;
     $text =~ s/[ \t]+$//mg;
     return $text;
+}
+
+sub slurp
+{
+    my ($file) = @_;
+
+    open my $handle, '<', $file or die "$file: $!";
+    local $/;
+    return scalar <$handle>;
 }

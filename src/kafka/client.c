@@ -41,7 +41,7 @@ client_create(Client *client, rd_kafka_type_t type, rd_kafka_conf_t *conf, Clien
 		rd_kafka_conf_destroy(conf);
 		free(argument);
 		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
-						errmsg("could not make a Kafka client of the stream's options"),
+						errmsg("could not create a Kafka client from the stream's options"),
 						errdetail("librdkafka: %s", words)));
 	}
 	client->argument = argument;

@@ -220,7 +220,7 @@ set_property(rd_kafka_conf_t *conf, const char *name, const char *value)
 	(void) property_clients(name, &secret);
 	if (rd_kafka_conf_set(conf, name, value, words, sizeof(words)) != RD_KAFKA_CONF_OK)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-						errmsg("librdkafka refuses the value of option \"%s\"", name),
+						errmsg("librdkafka rejected the value of option \"%s\"", name),
 						secret ? 0 : errdetail("librdkafka: %s", words)));
 }
 

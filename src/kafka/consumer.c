@@ -133,7 +133,7 @@ consumer_take(Consumer *consumer, Message *messages, int max, int timeout_ms)
 	/* drain the wake-up before looking: what comes after the look rings again */
 	if (consumer->wakeup_fd >= 0 && read(consumer->wakeup_fd, &ignored, sizeof(ignored)) < 0 &&
 		errno != EAGAIN)
-		elog(LOG, "could not read eventfd: %m");
+		elog(LOG, "could not read from eventfd: %m");
 	got = rd_kafka_consume_batch_queue(consumer->queue, 0, consumer->taken, max);
 	if (got <= 0 && timeout_ms > 0)
 	{
@@ -161,7 +161,7 @@ consumer_take(Consumer *consumer, Message *messages, int max, int timeout_ms)
 		uint64 one = 1;
 
 		if (write(consumer->wakeup_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-			elog(LOG, "could not write eventfd: %m");
+			elog(LOG, "could not write to eventfd: %m");
 	}
 	connection_poll(&consumer->connection, 0);
 	consumer_error_refresh(consumer);

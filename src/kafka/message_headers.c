@@ -74,9 +74,9 @@ headers_parse(Datum jsonb)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("headers of a message must be a JSON array of objects"),
+			 errmsg("message headers must be a JSON array of objects"),
 			 errhint(
-				 "Give them as in '[{\"key\": \"source\", \"value\": \"web\"}]'; values are strings or null.")));
+				 "Write headers as in '[{\"key\": \"source\", \"value\": \"web\"}]'. Each value must be a string or null.")));
 	return list;
 }
 

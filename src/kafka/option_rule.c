@@ -61,8 +61,8 @@ option_check_privilege(const OptionRule *rule, const char *value, Oid role)
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied to set option \"%s\"", rule->name),
 			 errdetail(
-				 "It reads a file of the server: only superusers and members of pg_read_server_files may set it, and the server's owner must be one of them."),
-			 errhint("Options that end in \".pem\" take the file's contents.")));
+				 "The option reads a file on the database server. Only superusers and members of pg_read_server_files may set it, and the foreign server's owner must be one of them."),
+			 errhint("Options whose names end in \".pem\" take the contents of the file instead.")));
 	}
 	if (!find_word(rule->values, value, &first) || first > 0)
 		return;
@@ -71,7 +71,7 @@ option_check_privilege(const OptionRule *rule, const char *value, Oid role)
 		(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		 errmsg("permission denied to set option \"%s\" to \"%s\"", rule->name, value),
 		 errdetail(
-			 "It switches verification off: only superusers may do that, and the server's owner must be one.")));
+			 "This value disables verification of the broker's certificate. Only superusers may set it, and the foreign server's owner must be a superuser.")));
 }
 
 void

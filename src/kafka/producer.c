@@ -195,25 +195,30 @@ raise_failure(Producer *producer)
 				(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
 				 errmsg("topic \"%s\" of stream \"%s\" does not exist", topic, producer->stream),
 				 errhint(
-					 "Create the topic, or name another one: ALTER FOREIGN TABLE … OPTIONS (SET topic '…').")));
+					 "Create the topic, or set another one with ALTER FOREIGN TABLE … OPTIONS (SET topic '…').")));
 			break;
 		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-			ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
-							errmsg("topic \"%s\" has no such partition", topic),
-							errhint("Messages that the broker has acknowledged before stay in the topic.")));
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
+					 errmsg("the requested partition of topic \"%s\" does not exist", topic),
+					 errhint("Messages that the broker has already acknowledged remain in the topic.")));
 			break;
 		case RD_KAFKA_RESP_ERR__TRANSPORT:
 		case RD_KAFKA_RESP_ERR__TIMED_OUT:
-			ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
-							errmsg("could not send to topic \"%s\": the broker does not answer", topic),
-							events->message[0] != '\0' ? errdetail("librdkafka: %s", events->message) : 0,
-							errhint("Check the options of the server and of the user mapping.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+				 errmsg("could not send to topic \"%s\": broker did not respond", topic),
+				 events->message[0] != '\0' ? errdetail("librdkafka: %s", events->message) : 0,
+				 errhint(
+					 "Check the options of the foreign server (ALTER SERVER) and of the user mapping (ALTER USER MAPPING).")));
 			break;
 		default:
-			ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
-							errmsg("could not send to topic \"%s\": %s", topic, producer->words),
-							events->message[0] != '\0' ? errdetail("librdkafka: %s", events->message) : 0,
-							errhint("Messages that the broker has acknowledged before stay in the topic.")));
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
+					 errmsg("could not send to topic \"%s\": %s", topic, producer->words),
+					 events->message[0] != '\0' ? errdetail("librdkafka: %s", events->message) : 0,
+					 errhint("Messages that the broker has already acknowledged remain in the topic.")));
 			break;
 	}
 	pg_unreachable();

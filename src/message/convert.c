@@ -362,9 +362,10 @@ epoch(Converter *converter, const JsonCell *cell)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
-			 errmsg("number %s is no timestamp: the stream has no time_unit", excerpt(cell->text, cell->len)),
+			 errmsg("cannot convert number %s to a timestamp: the stream has no time_unit",
+					excerpt(cell->text, cell->len)),
 			 errhint(
-				 "Say what such numbers count, for example ALTER FOREIGN TABLE %s OPTIONS (ADD time_unit 'ms').",
+				 "Set the unit of such numbers, for example with ALTER FOREIGN TABLE %s OPTIONS (ADD time_unit 'ms').",
 				 layout->table)));
 	fits = decimal_parse(cell->text, cell->len, &decimal) ? decimal_scaled(&decimal, shift, &microseconds)
 														  : epoch_numeric(cell, shift, &microseconds);
@@ -500,7 +501,7 @@ refuse_clock(Converter *converter, const JsonCell *cell)
 		for (int i = 0; i < lengthof(words); i++)
 			if (s - word == strlen(words[i]) && pg_strncasecmp(word, words[i], s - word) == 0)
 				ereport(ERROR, (errcode(ERRCODE_INVALID_DATETIME_FORMAT),
-								errmsg("value \"%s\" for type %s depends on the clock",
+								errmsg("value \"%s\" for type %s depends on the current time",
 									   excerpt(cell->text, cell->len), type_name(converter))));
 		if (s == word)
 			s++;
@@ -547,7 +548,7 @@ bad_kind(Converter *converter, const JsonCell *cell)
 										[JSON_OBJECT] = "object"};
 
 	ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-					errmsg("JSON %s does not fit type %s: %s", kinds[cell->kind], type_name(converter),
+					errmsg("cannot convert JSON %s to type %s: %s", kinds[cell->kind], type_name(converter),
 						   excerpt(cell->raw, cell->raw_len))));
 }
 
@@ -555,7 +556,7 @@ static void
 not_whole(Converter *converter, const JsonCell *cell)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-					errmsg("number %s for type %s has a fraction", excerpt(cell->text, cell->len),
+					errmsg("number %s for type %s has a fractional part", excerpt(cell->text, cell->len),
 						   type_name(converter))));
 }
 
@@ -572,7 +573,8 @@ ragged(void)
 {
 	ereport(
 		ERROR,
-		(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("nested JSON array is not rectangular"),
+		(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+		 errmsg("nested JSON arrays must have matching dimensions"),
 		 errdetail(
-			 "The arrays at one level must have the same number of elements, and all or none of them arrays as elements.")));
+			 "Arrays at the same level must have the same number of elements, and either all or none of their elements must be arrays.")));
 }

@@ -20,7 +20,7 @@ typedef struct Decimal
 typedef enum DecimalWhole
 {
 	DECIMAL_WHOLE,
-	DECIMAL_FRACTION, /* it has a fraction that is not zero */
+	DECIMAL_FRACTION, /* it has a fractional part that is not zero */
 	DECIMAL_RANGE	  /* it does not fit in 64 bits */
 } DecimalWhole;
 

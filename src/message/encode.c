@@ -298,17 +298,17 @@ raise_unwritable(Encoder *encoder, AttrNumber attnum)
 	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					errmsg("cannot insert into column \"%s\" of stream \"%s\"",
 						   encoder->layout->columns[attnum - 1].name, encoder->layout->stream),
-					errdetail("Its path leads into an array."),
-					errhint("Leave the column out, or insert the whole array through a column of its own.")));
+					errdetail("The column's path refers to an array element."),
+					errhint("Omit the column, or insert the whole array through another column.")));
 }
 
 static void
 raise_conflict(Encoder *encoder, KeyNode *node)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("two columns of stream \"%s\" would write the field \"%s\"",
-						   encoder->layout->stream, node->key),
-					errhint("Give NULL to all but one of the columns whose paths lead there.")));
+					errmsg("more than one column of stream \"%s\" sets field \"%s\"", encoder->layout->stream,
+						   node->key),
+					errhint("Set all but one of the columns whose paths refer to this field to NULL.")));
 }
 
 static void

@@ -69,11 +69,13 @@ prepare_call(FunctionCallInfo fcinfo)
 	DecodeCall *call;
 
 	if (!OidIsValid(relid) || !stream_is_stream(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("type %s is not the row type of a stream",
-						OidIsValid(type) ? format_type_be(type) : "unknown"),
-				 errhint("Name the stream's row type, as in streambatch.decode(NULL::events, payload).")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("type %s is not the row type of a stream",
+					OidIsValid(type) ? format_type_be(type) : "unknown"),
+			 errhint(
+				 "Pass a NULL of the stream's row type, as in streambatch.decode(NULL::events, payload).")));
 	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
 	call = palloc0(sizeof(DecodeCall));
 	call->stream = stream_open(relid);

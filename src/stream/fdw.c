@@ -159,9 +159,9 @@ begin_scan(ForeignScanState *node, int eflags)
 	if (state->rows != NULL ? state->rows->begun : relid == slots_my_stream())
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a hybrid view cannot read its stream a second time"),
-				 errdetail("A function, a policy or a partition that the view's query uses reads it, too."),
-				 errhint("Let it read another table, for example the stream's archive.")));
+				 errmsg("a hybrid view cannot scan its stream more than once"),
+				 errdetail("A function, policy or partition used by the view's query also reads the stream."),
+				 errhint("Change it to read another table, for example the stream's archive.")));
 	if (state->rows != NULL)
 	{
 		state->rows->begun = true;

@@ -76,8 +76,8 @@ plan_modify(PlannerInfo *root, ModifyTable *plan, Index relation, int subplan)
 {
 	if (plan->onConflictAction != ONCONFLICT_NONE)
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a stream does not support ON CONFLICT"),
-				 errdetail("A log has no unique constraints.")));
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("ON CONFLICT is not supported for streams"),
+				 errdetail("A Kafka topic has no unique constraints.")));
 	return NIL;
 }
 
@@ -185,7 +185,8 @@ partition_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
 					: DatumGetInt64(slot->tts_values[attnum - 1]);
 	if (partition < 0 || partition > PG_INT32_MAX)
 		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-						errmsg("topic \"%s\" has no partition " INT64_FORMAT, stream->topic, partition)));
+						errmsg("partition " INT64_FORMAT " of topic \"%s\" does not exist", partition,
+							   stream->topic)));
 	return partition;
 }
 
@@ -201,8 +202,8 @@ milliseconds_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
 	time = DatumGetTimestampTz(slot->tts_values[attnum - 1]);
 	if (TIMESTAMP_NOT_FINITE(time) || pg_add_s64_overflow(time, UNIX_TO_PG_USECS, &usecs) || usecs < 1000)
 		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-						errmsg("timestamp of a message out of range: %s", timestamptz_to_str(time)),
-						errdetail("Kafka counts milliseconds since 1970.")));
+						errmsg("message timestamp out of range: %s", timestamptz_to_str(time)),
+						errdetail("Kafka stores timestamps as milliseconds since 1970-01-01 00:00:00 UTC.")));
 	return usecs / 1000;
 }
 
@@ -213,13 +214,13 @@ refuse_given(const Stream *stream, MessageMeta meta, TupleTableSlot *slot)
 
 	if (attnum == 0 || slot->tts_isnull[attnum - 1])
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_GENERATED_ALWAYS),
-			 errmsg("cannot insert a value into column \"%s\" of stream \"%s\"",
-					stream->layout.columns[attnum - 1].name, stream->name),
-			 meta == META_OFFSET ? errdetail("The broker gives a message its offset.")
-								 : errdetail("The option topic of the foreign table says where messages go."),
-			 errhint("Leave the column out.")));
+	ereport(ERROR, (errcode(ERRCODE_GENERATED_ALWAYS),
+					errmsg("cannot insert a value into column \"%s\" of stream \"%s\"",
+						   stream->layout.columns[attnum - 1].name, stream->name),
+					meta == META_OFFSET
+						? errdetail("The broker assigns the offset of a message.")
+						: errdetail("The topic is set by the option \"topic\" of the foreign table."),
+					errhint("Omit the column.")));
 }
 
 /* Wait until all is acknowledged. */

@@ -120,13 +120,13 @@ log_scan_end(LogScan *scan)
 	if (scan->undecodable > 0)
 		ereport(WARNING,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg_plural("%lld message of stream \"%s\" was left out because it does not decode",
-							   "%lld messages of stream \"%s\" were left out because they do not decode",
-							   (unsigned long) scan->undecodable, (long long) scan->undecodable,
-							   scan->stream->name),
+				 errmsg_plural(
+					 "%lld message of stream \"%s\" was skipped because it could not be decoded",
+					 "%lld messages of stream \"%s\" were skipped because they could not be decoded",
+					 (unsigned long) scan->undecodable, (long long) scan->undecodable, scan->stream->name),
 				 errdetail("The first one is at partition %d, offset " INT64_FORMAT ": %s.",
 						   scan->first_partition, scan->first_offset, scan->first_message),
-				 errhint("A stream with format 'raw' shows any message as it is.")));
+				 errhint("Use a stream with format 'raw' to read messages that cannot be decoded.")));
 	scan->undecodable = 0;
 }
 
@@ -209,34 +209,35 @@ raise_consumer_error(LogScan *scan)
 				 errmsg("topic \"%s\" of stream \"%s\" does not exist", topic, scan->stream->name),
 				 errdetail("librdkafka: %s", state->message),
 				 errhint(
-					 "Create the topic, or name another one: ALTER FOREIGN TABLE … OPTIONS (SET topic '…').")));
+					 "Create the topic, or set another one with ALTER FOREIGN TABLE … OPTIONS (SET topic '…').")));
 			break;
 		case CONSUMER_AUTH:
 			ereport(
 				ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-				 errmsg("could not read topic \"%s\": the broker refuses the connection", topic),
+				 errmsg("could not read topic \"%s\": authentication or authorization failed", topic),
 				 errdetail("librdkafka: %s", state->message),
 				 errhint(
-					 "Check the server's security options, the user mapping (ALTER USER MAPPING … OPTIONS (SET \"sasl.password\" '…')) and the topic's access rules.")));
+					 "Check the security options of the foreign server, the user mapping (ALTER USER MAPPING … OPTIONS (SET \"sasl.password\" '…')) and the topic's ACLs.")));
 			break;
 		case CONSUMER_OUT_OF_RANGE:
 			ereport(
 				ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("offset " INT64_FORMAT " of partition %d of topic \"%s\" is not in the log any more",
+				 errmsg("offset " INT64_FORMAT " of partition %d of topic \"%s\" is no longer in the log",
 						state->error_offset, state->error_partition, topic),
 				 errdetail("librdkafka: %s", state->message),
-				 errhint("Retention has removed it while the query was reading: run the query again.")));
+				 errhint(
+					 "The message was removed by retention while the query was running. Run the query again.")));
 			break;
 		default:
 			ereport(
 				ERROR,
 				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
-				 errmsg("could not read topic \"%s\": the broker does not answer", topic),
+				 errmsg("could not read topic \"%s\": broker did not respond", topic),
 				 state->message[0] != '\0' ? errdetail("librdkafka: %s", state->message) : 0,
 				 errhint(
-					 "Check the server's option: ALTER SERVER … OPTIONS (SET \"bootstrap.servers\" '…').")));
+					 "Check the broker addresses: ALTER SERVER … OPTIONS (SET \"bootstrap.servers\" '…').")));
 			break;
 	}
 }
@@ -357,7 +358,7 @@ add_position(void *arg)
 	const LogScan *scan = arg;
 	const Message *message = &scan->messages[scan->decoding];
 
-	errhint("Parallel queries cannot leave messages out: SET max_parallel_workers_per_gather = 0.");
+	errhint("Parallel queries cannot skip messages. Use SET max_parallel_workers_per_gather = 0.");
 	errcontext("partition %d, offset " INT64_FORMAT " of stream \"%s\"", message->partition, message->offset,
 			   scan->stream->name);
 }

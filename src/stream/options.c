@@ -132,13 +132,12 @@ option_interval(const char *name, const char *value)
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
 				 errdetail("Months and years have no fixed length."),
-				 errhint("Give days, hours, minutes or seconds, as in %s '1 day'; a day counts 24 hours.",
-						 name)));
+				 errhint("Use days, hours, minutes or seconds, as in %s '1 day'. A day is 24 hours.", name)));
 	if (pg_mul_s64_overflow(span->day, USECS_PER_DAY, &length) ||
 		pg_add_s64_overflow(length, span->time, &length) || length < 0)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 						errmsg("invalid value for option \"%s\": \"%s\"", name, value),
-						errhint("Give an interval of zero or more, as in %s '5 s'.", name)));
+						errhint("Use an interval of zero or more, as in %s '5 s'.", name)));
 	return length;
 }
 
@@ -184,7 +183,7 @@ raise_unaccepted(const char *name, OptionPlace place, bool anywhere)
 		 near != NULL ? errhint("Perhaps you meant the option \"%s\".", near)
 		 : anywhere
 			 ? errhint(
-				   "The foreign data wrapper takes no options; servers, user mappings and foreign tables do.")
+				   "The foreign data wrapper has no options. Set options of servers, user mappings, foreign tables or columns.")
 			 : errhint("Valid options for %s are: %s.", place_names[place], list_of_options(place))));
 }
 
@@ -255,8 +254,8 @@ check_together(List *options)
 	if (option_value(options, "path") != NULL && option_value(options, "metadata") != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("options \"path\" and \"metadata\" exclude each other"),
-				 errdetail("A column shows either a field of the payload or something of the message.")));
+				 errmsg("options \"path\" and \"metadata\" are mutually exclusive"),
+				 errdetail("A column contains either a field of the payload or metadata of the message.")));
 }
 
 /* What Kafka allows as a topic's name. */
@@ -270,7 +269,7 @@ check_topic(const OptionRule *rule, const char *value)
 			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 			 errmsg("invalid value for option \"%s\": \"%s\"", rule->name, value),
 			 errhint(
-				 "A topic's name has up to 249 ASCII dead_letters, digits, dots, underscores and hyphens.")));
+				 "A topic name consists of up to 249 ASCII letters, digits, dots, underscores and hyphens.")));
 }
 
 static void
@@ -281,7 +280,7 @@ check_table(const OptionRule *rule, const char *value)
 	if (list_length(names) > 2)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 						errmsg("invalid value for option \"%s\": \"%s\"", rule->name, value),
-						errhint("Give a table's name, a schema-qualified name, or 'none'.")));
+						errhint("Use a table name, a schema-qualified table name, or 'none'.")));
 }
 
 static void

@@ -71,7 +71,7 @@ stream_open(Oid relid)
 			 name != NULL ? errmsg("\"%s\" is not a stream", name)
 						  : errmsg("relation with OID %u does not exist", relid),
 			 errhint(
-				 "A stream is a foreign table of a server of the foreign data wrapper streambatch_kafka: CREATE FOREIGN TABLE … SERVER … OPTIONS (topic '…').")));
+				 "A stream is a foreign table on a server of the foreign data wrapper streambatch_kafka. Use CREATE FOREIGN TABLE … SERVER … OPTIONS (topic '…').")));
 	}
 
 	stream = palloc0(sizeof(Stream));
@@ -156,16 +156,19 @@ stream_check_archive(const Stream *stream, Oid archive)
 		return;
 	table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(archive)), name);
 	if (misfit.has == NULL)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-						errmsg("archive \"%s\" has no column \"%s\" of stream \"%s\"", name, misfit.column,
-							   stream->name),
-						errhint("ALTER TABLE %s ADD COLUMN %s %s, or RENAME COLUMN as in the stream.", table,
-								quote_identifier(misfit.column), misfit.wanted)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("archive \"%s\" has no column \"%s\" of stream \"%s\"", name, misfit.column,
+					stream->name),
+			 errhint(
+				 "Use ALTER TABLE %s ADD COLUMN %s %s, or ALTER TABLE … RENAME COLUMN if the column was renamed in the stream.",
+				 table, quote_identifier(misfit.column), misfit.wanted)));
 	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 					errmsg("column \"%s\" of archive \"%s\" is of type %s, but of type %s in stream \"%s\"",
 						   misfit.column, name, misfit.has, misfit.wanted, stream->name),
-					errhint("ALTER TABLE %s ALTER COLUMN %s TYPE %s.", table, quote_identifier(misfit.column),
-							misfit.wanted)));
+					errhint("Use ALTER TABLE %s ALTER COLUMN %s TYPE %s.", table,
+							quote_identifier(misfit.column), misfit.wanted)));
 }
 
 static void
@@ -209,7 +212,7 @@ read_meta(const Stream *stream, const MessageColumn *column, const char *name)
 		if (column->type == rule->types[0] || (column->type == rule->types[1] && OidIsValid(rule->types[1])))
 			return rule->meta;
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-						errmsg("column \"%s\" of stream \"%s\" has type %s, but metadata '%s' is %s",
+						errmsg("column \"%s\" of stream \"%s\" has type %s, but metadata '%s' requires %s",
 							   column->name, stream->name, format_type_be(column->type), name, rule->words),
 						errhint("Use ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE ….",
 								quote_qualified_identifier(stream->schema, stream->name),
@@ -272,15 +275,14 @@ find_event_time(const Stream *stream, const char *name)
 		if (column->type == TIMESTAMPTZOID || column->type == TIMESTAMPOID || column->type == DATEOID)
 			return i + 1;
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-						errmsg("event_time of stream \"%s\" is column \"%s\" of type %s", stream->name, name,
+						errmsg("event_time column \"%s\" of stream \"%s\" has type %s", name, stream->name,
 							   format_type_be(column->type)),
-						errdetail("It must be of type timestamp with time zone, timestamp or date."),
+						errdetail("It must have type timestamp with time zone, timestamp or date."),
 						errhint("Use ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE timestamptz.", table,
 								quote_identifier(name))));
 	}
 	ereport(ERROR, (errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
-					errmsg("event_time of stream \"%s\" names column \"%s\", which does not exist",
-						   stream->name, name),
+					errmsg("event_time column \"%s\" of stream \"%s\" does not exist", name, stream->name),
 					errhint("Use ALTER FOREIGN TABLE %s OPTIONS (SET event_time '…').", table)));
 }
 
@@ -326,10 +328,10 @@ check_raw(const Stream *stream)
 			ereport(
 				ERROR,
 				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-				 errmsg("column \"%s\" does not fit into stream \"%s\" of format 'raw'", column->name,
+				 errmsg("column \"%s\" is not allowed in stream \"%s\" with format 'raw'", column->name,
 						stream->name),
 				 errdetail(
-					 "Beside metadata columns, such a stream has one column \"value\" of type bytea or text."),
+					 "Apart from metadata columns, such a stream can have only one column, of type bytea or text."),
 				 errhint("Use the option metadata on the column, or format 'json' on the foreign table.")));
 	}
 }
@@ -366,10 +368,10 @@ position_column(const Stream *stream, MessageMeta meta, const char *metadata, co
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_DUPLICATE_COLUMN),
-			 errmsg("column \"%s\" of stream \"%s\" has the name of a column of its archive", name,
+			 errmsg("column \"%s\" of stream \"%s\" conflicts with the position column of its archive", name,
 					stream->name),
 			 errhint(
-				 "Make it the message's %s with the column option metadata '%s', or give it another name and the option path '%s'.",
+				 "Set the column option metadata '%s' to store the message's %s in this column, or rename the column and set its option path '%s'.",
 				 metadata, metadata, name)));
 	}
 	return name;

@@ -1,10 +1,10 @@
 /*
  * option_rule.c
- *		One option against its rule: its value, and who may set it.
+ *		Checks an option against its rule: its value, and who may set it.
  *
- * The tables of rules are elsewhere, each beside the checks that only its own rows need. Here are the checks
- * that any row may use, and the order in which a row is read: no option takes an empty value, and a rule
- * without a check takes every other one.
+ * The tables of rules are elsewhere, together with the checks that only their own rows need. This file has the
+ * checks that any row may use, and their order. No option accepts an empty value; a rule without a check accepts
+ * every other value.
  *
  * Example: {"color", ON_SERVER, option_check_word, 0, "red|blue", FOR_SUPERUSERS} lets all roles set 'blue'
  * and superusers set 'red' too; 'green' and '' are errors for everyone.
@@ -99,7 +99,7 @@ option_list_words(const char *values)
 	return words.data;
 }
 
-/* Whether value is one of "a|b|c", and, where wanted, at which position of the string it begins. */
+/* Whether value is one of "a|b|c"; *first, if not NULL, is set to its position in the string. */
 static bool
 find_word(const char *values, const char *value, size_t *first)
 {

@@ -1,17 +1,17 @@
 /*
  * properties.c
- *		The properties of librdkafka that options of servers and user mappings set.
+ *		The librdkafka properties that can be set as options of servers and user mappings.
  *
- * One table (allowed) says of each property where it may stand, who may set it, whether it is secret, which
- * clients take it, and how its value is checked; a second one (refused) gives the reason for those that can
- * never be accepted. Properties keep librdkafka's names. librdkafka checks every value, since only it knows
- * what it was built with; the checks here are narrower.
+ * The table allowed[] defines for each property where it can be set, by whom, whether it is secret, which
+ * clients use it, and how its value is checked; refused[] gives the reason for those that are never accepted.
+ * Properties keep librdkafka's names. librdkafka checks every value, since only it knows how it was built; the
+ * checks here are additional restrictions.
  *
- * Values are checked when they are set. What may have changed since, the privileges of the server's owner and
+ * Values are checked when they are set. What can change later, the privileges of the server's owner and
  * streambatch.allowed_brokers, is checked again when a client is opened (connection.c).
  *
- * Example: "fetch.max.bytes" 'many' is refused by librdkafka, '1000000000' by check_size(), and "group.id" is
- * refused whatever its value.
+ * Example: "fetch.max.bytes" 'many' is rejected by librdkafka, '1000000000' by check_size(), and "group.id" is
+ * rejected whatever its value.
  */
 #include "postgres.h"
 
@@ -28,7 +28,7 @@
 
 typedef struct RefusedProperty
 {
-	const char *name; /* a * at either end matches the rest */
+	const char *name; /* a leading or trailing * matches any characters */
 	const char *reason;
 	const char *hint;
 } RefusedProperty;
@@ -223,24 +223,24 @@ refused_matches(const char *pattern, const char *name)
 	return strcmp(name, pattern) == 0;
 }
 
-/* Let librdkafka say what it thinks of a value; its words could repeat a secret one, so those stay out. */
+/* Let librdkafka check a value. Its message may repeat the value, so it is not shown for secret ones. */
 static void
 check_property(const OptionRule *rule, const char *value)
 {
-	char words[256];
+	char errstr[256];
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, rule->name, value, words, sizeof(words));
+	rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, rule->name, value, errstr, sizeof(errstr));
 
 	rd_kafka_conf_destroy(conf);
-	words[strcspn(words, "\n")] = '\0';
+	errstr[strcspn(errstr, "\n")] = '\0';
 	if (result != RD_KAFKA_CONF_OK)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 						rule->secret ? errmsg("invalid value for option \"%s\"", rule->name)
 									 : errmsg("invalid value for option \"%s\": \"%s\"", rule->name, value),
-						rule->secret ? 0 : errdetail("librdkafka: %s", words)));
+						rule->secret ? 0 : errdetail("librdkafka: %s", errstr)));
 }
 
-/* First our list: librdkafka takes more, such as GSSAPI, and its error does not tell the valid values. */
+/* Our list first: librdkafka accepts more, such as GSSAPI, and its error does not list the valid values. */
 static void
 check_word(const OptionRule *rule, const char *value)
 {
@@ -248,7 +248,7 @@ check_word(const OptionRule *rule, const char *value)
 	check_property(rule, value);
 }
 
-/* A size in bytes bounds the memory that librdkafka takes in the server. */
+/* Limits the memory that librdkafka allocates in the server process. */
 static void
 check_size(const OptionRule *rule, const char *value)
 {
@@ -259,7 +259,7 @@ check_size(const OptionRule *rule, const char *value)
 						errhint("The maximum is %d bytes.", MAX_SIZE)));
 }
 
-/* librdkafka takes what is no number for port 0, and a list of no brokers. */
+/* librdkafka treats a non-numeric port as 0, and accepts an empty list. */
 static void
 check_addresses(const OptionRule *rule, const char *value)
 {

@@ -154,7 +154,7 @@ property_check_refused(const char *name)
 }
 
 void
-properties_check_together(List *options)
+properties_check_combinations(List *options)
 {
 	const char *protocol = option_value(options, "security.protocol");
 

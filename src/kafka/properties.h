@@ -22,7 +22,7 @@ extern int property_clients(const char *name, bool *secret);
 extern void property_check_refused(const char *name);
 
 /* Raises an error if options of a server are mutually exclusive or one requires another that is not set. */
-extern void properties_check_together(List *options);
+extern void properties_check_combinations(List *options);
 
 /*
  * Raises insufficient_privilege if the role (the server's owner) may not set these options. Checked again for

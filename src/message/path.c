@@ -1,10 +1,10 @@
 /*
  * path.c
- *		Paths of columns (see path.h).
+ *		Parses the paths of columns (see path.h).
  *
- * Two spellings, one result. In a dotted path the brackets say what is an index; in a JSON Pointer digits may
- * be an index or a key, and the document decides. A path cannot fail on a document: where it leads nowhere
- * the column is NULL.
+ * There are two syntaxes with one result. In a dotted path, brackets mark an index; in a JSON Pointer, digits can be
+ * an index or a key, depending on the document. A path never causes an error for a document: if there is no value
+ * at the path, the column is NULL.
  */
 #include "postgres.h"
 
@@ -13,7 +13,7 @@
 
 typedef struct PathReader
 {
-	const char *path; /* the whole, for messages */
+	const char *path; /* the whole path, for error messages */
 	JsonStep *steps;
 	int nsteps;
 	int numbers;
@@ -83,7 +83,7 @@ read_dotted(PathReader *reader)
 	}
 }
 
-/* Behind an opening bracket: digits and the closing one. Returns what follows. */
+/* Read digits and a closing bracket. Returns the position after them. */
 static const char *
 read_index(PathReader *reader, const char *s)
 {
@@ -96,7 +96,7 @@ read_index(PathReader *reader, const char *s)
 	return s + len + 1;
 }
 
-/* ("/" token)*, where ~1 stands for a slash and ~0 for a tilde */
+/* ("/" token)*, where ~1 means a slash and ~0 a tilde */
 static void
 read_pointer(PathReader *reader)
 {
@@ -151,7 +151,7 @@ add_step(PathReader *reader, JsonStep step)
 	reader->steps[reader->nsteps++] = step;
 }
 
-/* A whole number without leading zeros that an array index can be. */
+/* Parse an array index: up to 9 digits without leading zeros. */
 static bool
 parse_index(const char *s, size_t len, uint32 *index)
 {

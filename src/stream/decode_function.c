@@ -1,9 +1,9 @@
 /*
  * decode_function.c
- *		streambatch.decode: one payload as a stream would read it.
+ *		streambatch.decode: decodes one payload as a stream would.
  *
- * For users who check their payloads and repair dead dead_letters: SELECT * FROM streambatch.decode(NULL::events,
- * payload). The decoder is made at a query's first call and kept for the others.
+ * For checking payloads and repairing dead letters: SELECT * FROM streambatch.decode(NULL::events, payload). The
+ * decoder is created at the first call of a query and kept for later calls.
  */
 #include "postgres.h"
 
@@ -59,7 +59,7 @@ streambatch_decode(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(call->stream->desc, values, isnull)));
 }
 
-/* The decoder for the row type of the first argument, for as long as the query's function call lives. */
+/* Create the decoder for the row type of the first argument, in fn_mcxt. */
 static DecodeCall *
 prepare_call(FunctionCallInfo fcinfo)
 {

@@ -1,17 +1,17 @@
 /*
  * insert.c
- *		INSERT INTO a stream, and COPY: each row becomes a message.
+ *		INSERT and COPY into a stream: each row becomes a message.
  *
- * A statement has a producer of its own (producer.h). It ends when the brokers have acknowledged all of its
- * messages on all in-sync replicas, or with the first failure as an error.
+ * Each statement has its own producer (producer.h). It ends when the brokers have acknowledged all of its messages
+ * on all in-sync replicas, or with an error for the first failure.
  *
- * This is outside of the transaction: messages that were acknowledged stay when the transaction is rolled
- * back, or when the statement fails half way, and other readers see them before it commits. RETURNING returns
- * the row as it was given: the broker's offset is not in it.
+ * This is not transactional: acknowledged messages remain when the transaction is rolled back or the statement
+ * fails, and other readers see them before the transaction commits. RETURNING returns the inserted row, without
+ * the offset assigned by the broker.
  *
- * The payload is what encode.c makes of the columns that are fields; in format 'raw' it is the value column
- * (NULL: a tombstone). Of the metadata columns, key, partition, timestamp and headers are given to the
- * message; offset and topic cannot be.
+ * The payload is encoded from the columns that are fields (encode.c); in format 'raw' it is the value column
+ * (NULL: a tombstone). The metadata columns key, partition, timestamp and headers are set in the message; offset
+ * and topic cannot be inserted.
  */
 #include "postgres.h"
 
@@ -52,7 +52,7 @@ static void send_row(StreamInsert *insert, TupleTableSlot *slot);
 static StringInfo bytes_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot);
 static int32 partition_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot);
 static int64 milliseconds_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot);
-static void refuse_given(const Stream *stream, MessageMeta meta, TupleTableSlot *slot);
+static void refuse_value(const Stream *stream, MessageMeta meta, TupleTableSlot *slot);
 static void end_modify(EState *estate, ResultRelInfo *rri);
 static int updatable(Relation rel);
 static void explain_modify(ModifyTableState *mtstate, ResultRelInfo *rri, List *private, int subplan,
@@ -88,7 +88,7 @@ begin_modify(ModifyTableState *mtstate, ResultRelInfo *rri, List *private, int s
 		begin_insert(mtstate, rri);
 }
 
-/* COPY, and rows routed into a foreign partition. */
+/* Also called for COPY and for rows routed to a foreign partition. */
 static void
 begin_insert(ModifyTableState *mtstate, ResultRelInfo *rri)
 {
@@ -130,8 +130,8 @@ send_row(StreamInsert *insert, TupleTableSlot *slot)
 	AttrNumber headers = stream_meta_column(stream, META_HEADERS);
 	OutgoingMessage message = {0};
 
-	refuse_given(stream, META_OFFSET, slot);
-	refuse_given(stream, META_TOPIC, slot);
+	refuse_value(stream, META_OFFSET, slot);
+	refuse_value(stream, META_TOPIC, slot);
 	if (insert->encoder != NULL)
 	{
 		message.value = makeStringInfo();
@@ -147,7 +147,7 @@ send_row(StreamInsert *insert, TupleTableSlot *slot)
 	producer_send(insert->producer, &message);
 }
 
-/* The bytes of a text (as UTF-8) or bytea column, NULL where it is NULL or there is no such column. */
+/* The bytes of a text (as UTF-8) or bytea column; NULL if the value is NULL or there is no such column. */
 static StringInfo
 bytes_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
 {
@@ -172,7 +172,7 @@ bytes_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
 	return bytes;
 }
 
-/* The partition that the row asks for; otherwise the key's hash decides, as it does in Java's clients. */
+/* The partition in the row; if NULL, the partition is chosen by the hash of the key, as in Java clients. */
 static int32
 partition_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
 {
@@ -190,7 +190,7 @@ partition_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
 	return partition;
 }
 
-/* The message's timestamp in Kafka's milliseconds; 0: now. */
+/* The timestamp of the message in milliseconds since 1970; 0: now. */
 static int64
 milliseconds_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
 {
@@ -208,7 +208,7 @@ milliseconds_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
 }
 
 static void
-refuse_given(const Stream *stream, MessageMeta meta, TupleTableSlot *slot)
+refuse_value(const Stream *stream, MessageMeta meta, TupleTableSlot *slot)
 {
 	AttrNumber attnum = stream_meta_column(stream, meta);
 
@@ -223,7 +223,7 @@ refuse_given(const Stream *stream, MessageMeta meta, TupleTableSlot *slot)
 					errhint("Omit the column.")));
 }
 
-/* Wait until all is acknowledged. */
+/* Wait until all messages are acknowledged. */
 static void
 end_modify(EState *estate, ResultRelInfo *rri)
 {

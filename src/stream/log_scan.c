@@ -1,15 +1,15 @@
 /*
  * log_scan.c
- *		One pass over a stream's log, for SELECT.
+ *		One scan of a stream's log, for SELECT.
  *
- * The pass has a fixed end: each partition's last stable offset when it begins, cut by the range of the
- * query. It is over when every partition's position has reached its end, which is what counts rather than the
- * last message seen: a log may end in control records.
+ * The scan has a fixed end: the last stable offset of each partition when it begins, limited by the range of the
+ * query. It is complete when the position of every partition has reached its end. The position is used instead of
+ * the last message, because a log may end in control records.
  *
- * Messages are taken in blocks that grow, so that a LIMIT decodes little. A block is decoded in a
- * subtransaction; a message that fails rolls it back and the rest goes on in a new one. Rows decoded before
- * the failure remain: they are Datums, in our own context. In parallel mode PostgreSQL starts no
- * subtransactions: there a bad message is an error.
+ * Messages are taken in blocks of increasing size, so that a query with LIMIT decodes few of them. A block is
+ * decoded in a subtransaction; if a message fails, it is rolled back and decoding continues in a new one. Rows
+ * decoded before the failure remain valid: they are Datums in our own context. Subtransactions cannot be started
+ * in parallel mode: there a message that cannot be decoded is an error.
  */
 #include "postgres.h"
 
@@ -28,8 +28,8 @@
 
 #define FIRST_BLOCK 64
 #define LAST_BLOCK 1024
-#define PATIENCE_MS 5000	   /* for an answer of the broker, and for messages while it is away */
-#define LONG_PATIENCE_MS 60000 /* for messages while nothing seems wrong */
+#define RESPONSE_TIMEOUT_MS 5000 /* for a response of the broker, and for messages while it is unreachable */
+#define MESSAGE_TIMEOUT_MS 60000 /* for messages while there is no error */
 
 struct LogScan
 {
@@ -43,7 +43,7 @@ struct LogScan
 	int nreading;
 	Message *messages;
 	int nmessages;
-	int decoding;  /* the message at hand, for the error context */
+	int decoding;  /* the current message, for the error context */
 	int block;	   /* how many to take next */
 	Datum *values; /* row-major */
 	bool *nulls;
@@ -51,14 +51,14 @@ struct LogScan
 	int next;
 	int64 taken;
 	int64 undecodable;
-	int32 first_partition; /* of the first one left out */
+	int32 first_partition; /* of the first message skipped */
 	int64 first_offset;
 	char *first_message;
-	TimestampTz progress; /* when a message came last */
+	TimestampTz progress; /* when the last message arrived */
 };
 
 static void plan_pass(LogScan *scan, const LogRange *range);
-static void query_offsets(LogScan *scan, const int32 *partitions, int64 *offsets, int n, int64 ask);
+static void query_offsets(LogScan *scan, const int32 *partitions, int64 *offsets, int n, int64 query);
 static void raise_consumer_error(LogScan *scan) pg_attribute_noreturn();
 static bool read_block(LogScan *scan);
 static void drop_finished(LogScan *scan);
@@ -67,8 +67,8 @@ static void decode_block(LogScan *scan);
 static void decode_all(LogScan *scan);
 static void add_position(void *arg);
 static void decode_message(void *arg, int i);
-static void leave_out(void *arg, int i, ErrorData *error);
-static void note_undecodable(LogScan *scan, const Message *message, const char *words);
+static void skip_message(void *arg, int i, ErrorData *error);
+static void note_undecodable(LogScan *scan, const Message *message, const char *reason);
 
 LogScan *
 log_scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums, const LogRange *range)
@@ -137,11 +137,11 @@ log_scan_counts(const LogScan *scan, int64 *messages, int64 *undecodable)
 	*undecodable = scan->undecodable;
 }
 
-/* Ask for the offsets, cut them by the range, and assign what is left to read. */
+/* Request the offsets, limit them to the range, and assign the partitions to read. */
 static void
 plan_pass(LogScan *scan, const LogRange *range)
 {
-	int count = consumer_partition_count(scan->consumer, PATIENCE_MS);
+	int count = consumer_partition_count(scan->consumer, RESPONSE_TIMEOUT_MS);
 	PartitionPosition *positions;
 	int64 *lows;
 	int64 *highs;
@@ -172,7 +172,7 @@ plan_pass(LogScan *scan, const LogRange *range)
 		int64 start = Max(lows[i], range->offset_low);
 		int64 end = range->offset_high == PG_INT64_MAX ? highs[i] : Min(highs[i], range->offset_high + 1);
 
-		/* no message as late: nothing to read */
+		/* no message at or after time_low: nothing to read */
 		if (range->has_time)
 			start = times[i] < 0 ? end : Max(start, times[i]);
 		if (start >= end)
@@ -186,11 +186,11 @@ plan_pass(LogScan *scan, const LogRange *range)
 }
 
 static void
-query_offsets(LogScan *scan, const int32 *partitions, int64 *offsets, int n, int64 ask)
+query_offsets(LogScan *scan, const int32 *partitions, int64 *offsets, int n, int64 query)
 {
 	for (int i = 0; i < n; i++)
-		offsets[i] = ask;
-	if (n > 0 && !consumer_query_offsets(scan->consumer, partitions, offsets, n, PATIENCE_MS))
+		offsets[i] = query;
+	if (n > 0 && !consumer_query_offsets(scan->consumer, partitions, offsets, n, RESPONSE_TIMEOUT_MS))
 		raise_consumer_error(scan);
 }
 
@@ -242,7 +242,7 @@ raise_consumer_error(LogScan *scan)
 	}
 }
 
-/* Take and decode the next messages; false when all is read. */
+/* Take and decode the next messages; false at the end. */
 static bool
 read_block(LogScan *scan)
 {
@@ -286,7 +286,8 @@ read_block(LogScan *scan)
 		if (state->error != CONSUMER_OK && state->error != CONSUMER_RECONNECTING)
 			raise_consumer_error(scan);
 		if (TimestampDifferenceExceeds(scan->progress, GetCurrentTimestamp(),
-									   state->error != CONSUMER_OK ? PATIENCE_MS : LONG_PATIENCE_MS))
+									   state->error != CONSUMER_OK ? RESPONSE_TIMEOUT_MS
+																   : MESSAGE_TIMEOUT_MS))
 			raise_consumer_error(scan);
 		if (n == 0)
 			wait_for_messages(scan);
@@ -323,7 +324,7 @@ wait_for_messages(LogScan *scan)
 static void
 decode_block(LogScan *scan)
 {
-	static const SubtransactionItems messages = {decode_message, leave_out};
+	static const SubtransactionItems messages = {decode_message, skip_message};
 	MemoryContext old = MemoryContextSwitchTo(scan->block_context);
 
 	MemoryContextReset(scan->block_context);
@@ -335,8 +336,8 @@ decode_block(LogScan *scan)
 }
 
 /*
- * Decode without a subtransaction; the first message that fails ends the query, and the error says where it is
- * and how to leave it out.
+ * Decode without a subtransaction. The first message that fails is an error, with its position as context and a
+ * hint how to skip it.
  */
 static void
 decode_all(LogScan *scan)
@@ -373,13 +374,13 @@ decode_message(void *arg, int i)
 	scan->nrows++;
 }
 
-/* Note message i, which does not decode. */
+/* Record that message i could not be decoded. */
 static void
-leave_out(void *arg, int i, ErrorData *error)
+skip_message(void *arg, int i, ErrorData *error)
 {
 	LogScan *scan = arg;
 
-	/* a cancel, or the server out of something, is no fault of the message */
+	/* cancel and insufficient resources are not caused by the message */
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
 		ReThrowError(error);
@@ -388,11 +389,11 @@ leave_out(void *arg, int i, ErrorData *error)
 }
 
 static void
-note_undecodable(LogScan *scan, const Message *message, const char *words)
+note_undecodable(LogScan *scan, const Message *message, const char *reason)
 {
 	if (scan->undecodable++ > 0)
 		return;
 	scan->first_partition = message->partition;
 	scan->first_offset = message->offset;
-	scan->first_message = MemoryContextStrdup(GetMemoryChunkContext(scan), words);
+	scan->first_message = MemoryContextStrdup(GetMemoryChunkContext(scan), reason);
 }

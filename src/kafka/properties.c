@@ -4,8 +4,8 @@
  *
  * The table allowed[] defines for each property where it can be set, by whom, whether it is secret, which
  * clients use it, and how its value is checked; refused[] gives the reason for those that are never accepted.
- * Properties keep librdkafka's names. librdkafka checks every value, since only it knows how it was built; the
- * checks here are additional restrictions.
+ * Properties keep librdkafka's names. librdkafka checks every value, because the valid values depend on its
+ * build options; the checks here are additional restrictions.
  *
  * Values are checked when they are set. What can change later, the privileges of the server's owner and
  * streambatch.allowed_brokers, is checked again when a client is opened (connection.c).
@@ -161,7 +161,8 @@ properties_check_combinations(List *options)
 	if (option_value(options, "sasl.mechanism") != NULL && option_value(options, "sasl.mechanisms") != NULL)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 						errmsg("options \"sasl.mechanism\" and \"sasl.mechanisms\" cannot both be set"),
-						errhint("They are two names of the same property. Set only \"sasl.mechanism\".")));
+						errdetail("They are two names of the same property."),
+						errhint("Set only \"sasl.mechanism\".")));
 
 	/* librdkafka's default is GSSAPI, which runs a shell command */
 	if (protocol != NULL && strncmp(protocol, "sasl_", 5) == 0 &&

@@ -17,7 +17,7 @@
 #include "stream/stream.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "window/query_window.h"
+#include "window/window_call.h"
 
 typedef struct Found
 {

@@ -26,6 +26,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
+#include "window/window_sql.h"
 
 /* What batch SQL calls its events, and their positions beside the stream's columns. */
 #define SOURCE "_event"

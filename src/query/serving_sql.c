@@ -19,6 +19,7 @@
 #include "query/serving_sql.h"
 #include "utils/builtins.h"
 #include "utils/ruleutils.h"
+#include "window/window_sql.h"
 
 static void append_groups(StringInfo buf, const ViewDef *def, const char *before);
 static Node *column(AttrNumber attno, Node *of);

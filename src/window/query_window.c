@@ -1,6 +1,6 @@
 /*
  * query_window.c
- *		Windows of a query (see query_window.h); window_shape.c has their arithmetic, window_functions.c the SQL functions.
+ *		The window of a query (see query_window.h).
  *
  * A tumbling window is one pane, and the pane is what the query groups by. hop(), cumulate() and session() are
  * kept as panes too, and assembled when the view is read: each pane of a hop or cumulate belongs to the windows
@@ -11,7 +11,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
@@ -24,30 +23,11 @@
 #include "utils/date.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/ruleutils.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
+#include "window/pane.h"
 #include "window/query_window.h"
 
 #define MAX_WINDOWS_OF_EVENT 100000
-
-/* A kind of window by the names of its functions; all but a session's take origin and time zone at last. */
-typedef struct WindowFunctions
-{
-	WindowKind kind;
-	const char *start;
-	const char *end;
-	const char *pane;
-	bool has_step; /* slide or step before the size */
-	bool has_grid; /* origin and time zone */
-} WindowFunctions;
-
-static const WindowFunctions window_functions[] = {
-	{WINDOW_TUMBLE, "tumble", "tumble_end", "tumble", false, true},
-	{WINDOW_HOP, "hop", "hop_end", "_hop_pane", true, true},
-	{WINDOW_CUMULATE, "cumulate", "cumulate_end", "_cumulate_pane", true, true},
-	{WINDOW_SESSION, "session", "session_end", "_session_pane", false, false},
-};
 
 typedef struct Search
 {
@@ -80,9 +60,6 @@ static const TruncField trunc_fields[] = {
 
 #define YEAR_2001 (366 * USECS_PER_DAY)
 
-static const WindowFunctions *find_functions(const Node *node, WindowEdge *edge);
-static bool contained_walker(Node *node, void *context);
-static Node *normalise_mutator(Node *node, void *context);
 static bool call_walker(Node *node, Search *search);
 static void fill(StreamWindow *window, const FuncExpr *call);
 static void make_shape(StreamWindow *window, const WindowFunctions *functions);
@@ -91,7 +68,6 @@ static void check_windows_of_event(const StreamWindow *window, const WindowFunct
 static Node *pane_call(const StreamWindow *window, const FuncExpr *call, const WindowFunctions *functions);
 static Node *twin(const FuncExpr *call, const char *name);
 static Const *interval_constant(const Interval *value);
-static const WindowFunctions *functions_of(WindowKind kind);
 static bool find_native(StreamWindow *window, List *groups, int varno, AttrNumber event_time);
 static bool fill_if_native(StreamWindow *window, Node *expr);
 static bool fill_date_trunc(StreamWindow *window, FuncExpr *call);
@@ -103,72 +79,17 @@ static void fill_native(StreamWindow *window, Node *pane, Node *argument, const 
 static bool fill_date_bin(StreamWindow *window, FuncExpr *call);
 static bool reads_only(Node *argument, int varno, AttrNumber attno);
 static int64 window_pane_length(const StreamWindow *window);
-static char *interval_sql(const Interval *interval);
-
-bool
-window_is_call(const Node *node)
-{
-	WindowEdge edge;
-
-	return find_functions(node, &edge) != NULL;
-}
-
-bool
-window_is_assembled(const Node *call)
-{
-	WindowEdge edge;
-
-	return find_functions(call, &edge)->kind != WINDOW_TUMBLE;
-}
-
-WindowEdge
-window_call_edge(const Node *call)
-{
-	WindowEdge edge;
-
-	(void) find_functions(call, &edge);
-	return edge;
-}
-
-Interval
-window_call_reach(const Node *call)
-{
-	WindowEdge edge;
-	int size = find_functions(call, &edge)->has_step ? 2 : 1;
-	const FuncExpr *func = (const FuncExpr *) call;
-	Interval reach = *DatumGetIntervalP(list_nth_node(Const, func->args, size)->constvalue);
-	const Const *zone = list_nth_node(Const, func->args, size + 2);
-
-	/* where a calendar has a say, clocks may be put back or forward while the window lasts */
-	if (reach.day != 0 || reach.month != 0 ||
-		((reach.time > USECS_PER_HOUR || func->funcresulttype == TIMESTAMPOID) &&
-		 strcmp(TextDatumGetCString(zone->constvalue), "UTC") != 0))
-		reach.day += 2;
-	return reach;
-}
-
-bool
-window_contained(Node *expr)
-{
-	return contained_walker(expr, NULL);
-}
 
 bool
 window_edge(const StreamWindow *window, const Node *node, WindowEdge *edge)
 {
-	const WindowFunctions *functions = find_functions(node, edge);
+	const WindowFunctions *functions = window_call_functions(node, edge);
 	const List *args;
 
 	if (functions == NULL || functions->kind != window->kind)
 		return false;
 	args = ((const FuncExpr *) node)->args;
 	return equal(linitial(args), window->argument) && equal(list_copy_tail(args, 1), window->parameters);
-}
-
-Node *
-window_normalise(Node *expr)
-{
-	return normalise_mutator(expr, NULL);
 }
 
 bool
@@ -189,127 +110,13 @@ window_find(StreamWindow *window, List *groups, int varno, AttrNumber event_time
 TimestampTz
 window_pane_start(StreamWindow *window, TimestampTz instant)
 {
-	return TIMESTAMP_NOT_FINITE(instant) ? instant : window_shape_pane(&window->shape, instant).start;
+	return TIMESTAMP_NOT_FINITE(instant) ? instant : pane_at(&window->shape, instant).start;
 }
 
 TimestampTz
 window_pane_end(StreamWindow *window, TimestampTz start)
 {
-	return TIMESTAMP_NOT_FINITE(start) ? start : window_shape_pane(&window->shape, start).end;
-}
-
-char *
-window_to_instant_sql(const StreamWindow *window, const char *column)
-{
-	switch (window->type)
-	{
-		case TIMESTAMPTZOID:
-			return pstrdup(column);
-		case TIMESTAMPOID:
-			return psprintf("pg_catalog.timezone('UTC', %s)", column);
-		default:
-			return psprintf("pg_catalog.timezone('UTC', %s::pg_catalog.timestamp)", column);
-	}
-}
-
-char *
-window_from_instant_sql(const StreamWindow *window, const char *instant)
-{
-	switch (window->type)
-	{
-		case TIMESTAMPTZOID:
-			return pstrdup(instant);
-		case TIMESTAMPOID:
-			return psprintf("pg_catalog.timezone('UTC', %s)", instant);
-		default:
-			return psprintf("pg_catalog.timezone('UTC', %s)::pg_catalog.date", instant);
-	}
-}
-
-char *
-window_call_sql(const StreamWindow *window, WindowEdge edge, const char *argument)
-{
-	const WindowFunctions *functions = functions_of(window->kind);
-	StringInfoData buf;
-	ListCell *lc;
-
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "streambatch.%s(%s", edge == WINDOW_START ? functions->start : functions->end,
-					 argument);
-	foreach (lc, window->parameters)
-		appendStringInfo(&buf, ", %s", deparse_expression(lfirst(lc), NIL, false, false));
-	appendStringInfoChar(&buf, ')');
-	return buf.data;
-}
-
-char *
-window_gap_sql(const StreamWindow *window)
-{
-	Interval gap = *DatumGetIntervalP(linitial_node(Const, window->parameters)->constvalue);
-
-	/* by instant: added to a timestamptz, days would go by the session's calendar */
-	gap.time += gap.day * USECS_PER_DAY;
-	gap.day = 0;
-	if (window->type == DATEOID)
-		return psprintf("%lld", (long long) (gap.time / USECS_PER_DAY));
-	return interval_sql(&gap);
-}
-
-char *
-window_margin_sql(const StreamWindow *window)
-{
-	Interval margin = *DatumGetIntervalP(linitial_node(Const, window->parameters)->constvalue);
-
-	margin.day += 2;
-	return interval_sql(&margin);
-}
-
-static const WindowFunctions *
-find_functions(const Node *node, WindowEdge *edge)
-{
-	Oid nsp;
-	char *name;
-
-	if (!IsA(node, FuncExpr))
-		return NULL;
-	nsp = get_namespace_oid("streambatch", true);
-	if (!OidIsValid(nsp) || get_func_namespace(((const FuncExpr *) node)->funcid) != nsp)
-		return NULL;
-	name = get_func_name(((const FuncExpr *) node)->funcid);
-	for (int i = 0; i < lengthof(window_functions); i++)
-	{
-		*edge = strcmp(window_functions[i].end, name) == 0 ? WINDOW_END : WINDOW_START;
-		if (*edge == WINDOW_END || strcmp(window_functions[i].start, name) == 0)
-			return &window_functions[i];
-	}
-	return NULL;
-}
-
-static bool
-contained_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return window_is_call(node) || expression_tree_walker(node, contained_walker, context);
-}
-
-static Node *
-normalise_mutator(Node *node, void *context)
-{
-	node = node ? expression_tree_mutator(node, normalise_mutator, context) : NULL;
-	if (node != NULL && window_is_call(node))
-	{
-		FuncExpr *call = (FuncExpr *) node;
-		HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
-
-		if (!HeapTupleIsValid(tuple))
-			elog(ERROR, "cache lookup failed for function %u", call->funcid);
-		call->args = expand_function_arguments(call->args, false, call->funcresulttype, tuple);
-		ReleaseSysCache(tuple);
-		for (int i = 1; i < list_length(call->args); i++)
-			lfirst(list_nth_cell(call->args, i)) = eval_const_expressions(NULL, list_nth(call->args, i));
-	}
-	return node;
+	return TIMESTAMP_NOT_FINITE(start) ? start : pane_at(&window->shape, start).end;
 }
 
 static bool
@@ -334,7 +141,7 @@ static void
 fill(StreamWindow *window, const FuncExpr *call)
 {
 	WindowEdge edge;
-	const WindowFunctions *functions = find_functions((const Node *) call, &edge);
+	const WindowFunctions *functions = window_call_functions((const Node *) call, &edge);
 
 	window->kind = functions->kind;
 	window->type = exprType((Node *) call);
@@ -432,7 +239,7 @@ pane_call(const StreamWindow *window, const FuncExpr *call, const WindowFunction
 		size.time = shape->pane;
 	pane = copyObject(unconstify(FuncExpr *, call));
 	pane->args = list_make4(linitial(pane->args), interval_constant(&size), list_nth(pane->args, 3), zone);
-	return twin(pane, functions_of(WINDOW_TUMBLE)->pane);
+	return twin(pane, window_functions_of(WINDOW_TUMBLE)->pane);
 }
 
 /* A function of the same arguments. */
@@ -458,17 +265,6 @@ interval_constant(const Interval *value)
 
 	*copy = *value;
 	return makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval), IntervalPGetDatum(copy), false, false);
-}
-
-static const WindowFunctions *
-functions_of(WindowKind kind)
-{
-	for (int i = 0; i < lengthof(window_functions); i++)
-	{
-		if (window_functions[i].kind == kind)
-			return &window_functions[i];
-	}
-	elog(ERROR, "unknown kind of window");
 }
 
 /* Of several, that with the shortest panes: the others follow from it. */
@@ -591,7 +387,7 @@ static void
 fill_native(StreamWindow *window, Node *pane, Node *argument, const Interval *size, const int64 *origin,
 			const char *zone)
 {
-	const WindowFunctions *functions = functions_of(WINDOW_TUMBLE);
+	const WindowFunctions *functions = window_functions_of(WINDOW_TUMBLE);
 	Const *at = makeConst(exprType(pane), -1, InvalidOid, sizeof(int64), origin ? Int64GetDatum(*origin) : 0,
 						  origin == NULL, FLOAT8PASSBYVAL);
 	Const *where = makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1, CStringGetTextDatum(zone), false, false);
@@ -657,11 +453,4 @@ static int64
 window_pane_length(const StreamWindow *window)
 {
 	return window->shape.pane * (window->shape.grid.months ? 30 * USECS_PER_DAY : 1);
-}
-
-static char *
-interval_sql(const Interval *interval)
-{
-	return psprintf("'%d months %d days %lld microseconds'::pg_catalog.interval", interval->month,
-					interval->day, (long long) interval->time);
 }

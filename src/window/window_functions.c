@@ -24,7 +24,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "window/window_shape.h"
+#include "window/pane.h"
 
 typedef enum WindowResult
 {
@@ -239,7 +239,7 @@ pane_of(FunctionCallInfo fcinfo, WindowCall *call, WindowShape *shape, WindowRes
 
 	if (shape == NULL)
 		PG_RETURN_NULL();
-	pane = window_shape_pane(shape, window_time(call->type, PG_GETARG_DATUM(0)));
+	pane = pane_at(shape, window_time(call->type, PG_GETARG_DATUM(0)));
 	return window_datum(call->type, result == RESULT_START ? pane.start : pane.end);
 }
 

@@ -2,23 +2,16 @@
  * window_shape.c
  *		Shapes of windows (see window_shape.h).
  *
- * A shape's windows and panes lie on one grid, so that all arithmetic is on whole units: the windows of hop
- * begin at multiples of the slide and end size later, panes lie between multiples of gcd(slide, size). What the
- * units are counted on depends on the length (a day belongs to the calendar, an hour to the time line), and
- * need not be the line of the values:
+ * Windows and panes of a shape lie on one grid: the windows of hop begin at multiples of the slide and end size
+ * later; pane.c finds the panes. The line on which units are counted depends on the length (a day belongs to the
+ * calendar, an hour to the time line), and need not be the line of the values:
  *
  *		values		by calendar							by instant
  *		timestamptz	LINE_CLOCK: the zone's clock		LINE_OWN
  *		timestamp	LINE_OWN							LINE_INSTANT, read from and shown by the zone's clock
  *		date		LINE_OWN							-
  *
- * In a zone whose offset never changes both lines are one, and everything is on its own. Crossing over goes by
- * functions that never go back and are each other's inverses (calendar.h), so that the slices of one line are
- * slices of the other: they partition it, and start <= time < end. A slice that crosses over to nothing, such
- * as a day that a zone left out, holds no time.
- *
- * Only cumulate may need both: hourly steps in a day of 23 or 25 hours. There a step counts from the beginning
- * of its day, and the day's last step ends with the day.
+ * In a zone whose offset never changes both lines are one, and every shape uses LINE_OWN.
  */
 #include "postgres.h"
 
@@ -26,6 +19,7 @@
 #include "common/int.h"
 #include "utils/date.h"
 #include "utils/timestamp.h"
+#include "window/pane.h"
 #include "window/window_shape.h"
 
 /* Monday 2000-01-03 00:00, and 2000-01-01 00:00 for months */
@@ -68,14 +62,6 @@ static void init_grid(WindowShape *shape, bool calendar, bool months, const int6
 static void check_step(WindowKind kind, WindowLength step, WindowLength size);
 static double about(WindowLength length);
 static bool by_calendar(WindowLength length, Oid type);
-static int64 gcd(int64 a, int64 b);
-static TimeSlice step_in_day(WindowShape *shape, int64 time);
-static TimeSlice slice_at(WindowShape *shape, int64 length, int64 time);
-static int64 to_line(WindowShape *shape, int64 time);
-static int64 edge_at(WindowShape *shape, int64 units);
-static int64 within_range(int64 edge, int64 margin);
-static int64 add_units(int64 a, int64 b);
-static bool next_hop(WindowWalk *walk, TimeSlice *window);
 
 void
 window_shape_init(WindowShape *shape, WindowKind kind, Oid type, const Interval *step, const Interval *size,
@@ -103,16 +89,15 @@ window_shape_init(WindowShape *shape, WindowKind kind, Oid type, const Interval 
 		leading = length_of(step, type, kinds[kind].step);
 		check_step(kind, leading, length);
 	}
+	shape->pane = pane_length(kind, leading.length, length.length);
 	calendar = by_calendar(length, type);
 	if (kind == WINDOW_HOP)
 	{
 		calendar = by_calendar(leading, type);
 		shape->slide = leading.length;
-		shape->pane = gcd(shape->slide, shape->size);
 	}
 	else if (kind == WINDOW_CUMULATE)
 	{
-		shape->pane = leading.length;
 		if (calendar && !by_calendar(leading, type) && !shape->clock.fixed)
 		{
 			shape->day = length.unit == UNIT_DAYS ? USECS_PER_DAY : shape->size;
@@ -132,65 +117,12 @@ window_shape_equal(const WindowShape *a, const WindowShape *b)
 			a->clock.zone == b->clock.zone);
 }
 
-TimeSlice
-window_shape_pane(WindowShape *shape, int64 time)
-{
-	if (time < shape->last.start || time >= shape->last.end)
-		shape->last = shape->day != 0 ? step_in_day(shape, time) : slice_at(shape, shape->pane, time);
-	return shape->last;
-}
-
 int64
 window_shape_instant(WindowShape *shape, int64 time)
 {
 	if (shape->type != TIMESTAMPOID || TIMESTAMP_NOT_FINITE(time))
 		return time;
 	return clock_instant(&shape->clock, time);
-}
-
-void
-window_walk_begin(WindowWalk *walk, WindowShape *shape, int64 time)
-{
-	walk->shape = shape;
-	walk->done = false;
-	if (shape->kind == WINDOW_HOP)
-	{
-		int64 units = grid_units(&shape->grid, to_line(shape, time));
-
-		/* the first one after the last that has ended by then */
-		walk->index = floor_div(units - shape->size, shape->slide) + 1;
-		walk->last = floor_div(units, shape->slide);
-		walk->done = walk->index > walk->last;
-		walk->next.start = edge_at(shape, walk->index * shape->slide);
-	}
-	else
-	{
-		walk->next = window_shape_pane(shape, time);
-		if (shape->kind == WINDOW_CUMULATE)
-		{
-			TimeSlice whole = slice_at(shape, shape->size, time);
-
-			walk->next.start = whole.start;
-			walk->last = whole.end;
-		}
-		else
-			walk->last = walk->next.end;
-	}
-}
-
-bool
-window_walk_next(WindowWalk *walk, TimeSlice *window)
-{
-	if (walk->done)
-		return false;
-	if (walk->shape->kind == WINDOW_HOP)
-		return next_hop(walk, window);
-	*window = walk->next;
-	walk->done = walk->next.end >= walk->last;
-	/* by way of the pane that begins at the end: empty ones have no window of their own */
-	if (!walk->done)
-		walk->next.end = window_shape_pane(walk->shape, walk->next.end).end;
-	return true;
 }
 
 int64
@@ -322,136 +254,6 @@ by_calendar(WindowLength length, Oid type)
 	{
 		if (length.length == clock_hours[i] * USECS_PER_HOUR)
 			return true;
-	}
-	return false;
-}
-
-static int64
-gcd(int64 a, int64 b)
-{
-	while (b != 0)
-	{
-		int64 rest = a % b;
-
-		a = b;
-		b = rest;
-	}
-	return a;
-}
-
-/* The pane of cumulate by instant in calendar days. */
-static TimeSlice
-step_in_day(WindowShape *shape, int64 time)
-{
-	ZoneClock *clock = &shape->clock;
-	bool naive = shape->type == TIMESTAMPOID;
-	TimeSlice day = slice_at(shape, shape->day, time);
-	TimeSlice instants = day;
-	TimeSlice result = day;
-	int64 start;
-	int64 end;
-
-	if (TIMESTAMP_NOT_FINITE(day.start) || TIMESTAMP_NOT_FINITE(day.end))
-		return day;
-	if (naive)
-	{
-		instants.start = clock_instant(clock, day.start);
-		instants.end = clock_instant(clock, day.end);
-		/* a time that is skipped at the end of the day comes after the day's last instant */
-		time = Min(clock_instant(clock, time), instants.end - 1);
-	}
-	start = instants.start + floor_div(time - instants.start, shape->step) * shape->step;
-	end = start + shape->step;
-	if (start > instants.start)
-		result.start = naive ? clock_before(clock, start) : start;
-	if (end < instants.end)
-		result.end = naive ? clock_before(clock, end) : end;
-	return result;
-}
-
-/* The slice between multiples of length (units) that holds a time. */
-static TimeSlice
-slice_at(WindowShape *shape, int64 length, int64 time)
-{
-	int64 first = floor_div(grid_units(&shape->grid, to_line(shape, time)), length) * length;
-	TimeSlice result;
-
-	result.start = edge_at(shape, first);
-	result.end = edge_at(shape, add_units(first, length));
-	return result;
-}
-
-/* Where a time of the shape's type lies on the line of its grid. */
-static int64
-to_line(WindowShape *shape, int64 time)
-{
-	switch (shape->line)
-	{
-		case LINE_CLOCK:
-			return clock_reached(&shape->clock, time);
-		case LINE_INSTANT:
-			return clock_instant(&shape->clock, time);
-		case LINE_OWN:
-			break;
-	}
-	return time;
-}
-
-/* The edge, of the shape's type, that is so many units after the origin. */
-static int64
-edge_at(WindowShape *shape, int64 units)
-{
-	int64 edge = grid_time(&shape->grid, units);
-
-	if (shape->line != LINE_OWN)
-	{
-		edge = within_range(edge, USECS_PER_DAY);
-		if (TIMESTAMP_NOT_FINITE(edge))
-			return edge;
-		if (shape->line == LINE_CLOCK)
-			edge = clock_instant(&shape->clock, edge);
-		else
-			edge = clock_before(&shape->clock, edge);
-	}
-	return within_range(edge, 0);
-}
-
-/* An edge beyond all timestamps, also by a clock of whatever offset, is none. */
-static int64
-within_range(int64 edge, int64 margin)
-{
-	if (edge < MIN_TIMESTAMP - margin)
-		return DT_NOBEGIN;
-	if (edge >= END_TIMESTAMP + margin)
-		return DT_NOEND;
-	return edge;
-}
-
-static int64
-add_units(int64 a, int64 b)
-{
-	int64 result;
-
-	return pg_add_s64_overflow(a, b, &result) ? PG_INT64_MAX : result;
-}
-
-static bool
-next_hop(WindowWalk *walk, TimeSlice *window)
-{
-	WindowShape *shape = walk->shape;
-
-	while (walk->index <= walk->last)
-	{
-		int64 first = walk->index++ * shape->slide;
-		int64 start = walk->next.start;
-
-		walk->next.start = edge_at(shape, add_units(first, shape->slide));
-		/* of windows that begin at the same time, as on a day that a zone left out, the last one counts */
-		if (start == walk->next.start && start != DT_NOBEGIN)
-			continue;
-		window->start = start;
-		window->end = edge_at(shape, add_units(first, shape->size));
-		return true;
 	}
 	return false;
 }

@@ -1,6 +1,6 @@
 /*
  * window_shape.h
- *		The shape of a window: where windows begin and end, and which panes they are made of.
+ *		The shape of a window: what its kind, size, step, origin and time zone make; pane.h has its panes.
  *
  * Times are microseconds since 2000-01-01 00:00, of the shape's type: instants for timestamptz, what the
  * clock shows for timestamp, midnights for date. Edges beyond the type's range are DT_NOBEGIN and DT_NOEND.
@@ -55,30 +55,8 @@ extern void window_shape_init(WindowShape *shape, WindowKind kind, Oid type, con
 /* Whether two shapes have the same windows at all times, and the same instants for them. */
 extern bool window_shape_equal(const WindowShape *a, const WindowShape *b);
 
-/* The pane that holds a finite time; of tumble, that is its window. Never empty: start <= time < end. */
-extern TimeSlice window_shape_pane(WindowShape *shape, int64 time);
-
 /* The instant of a time of the shape's type. Of dates, and without clock changes in UTC, that is the time. */
 extern int64 window_shape_instant(WindowShape *shape, int64 time);
-
-/*
- * All windows that hold a finite time, or a pane by its start: of hop in the order of their starts, which all
- * differ, of cumulate in the order of their ends. Of tumble and session: the pane. The shape must outlive the walk.
- *
- *		window_walk_begin(&walk, shape, time);
- *		while (window_walk_next(&walk, &window))
- */
-typedef struct WindowWalk
-{
-	WindowShape *shape;
-	TimeSlice next;
-	int64 index; /* hop: of the next window */
-	int64 last;	 /* hop: of the last one */
-	bool done;
-} WindowWalk;
-
-extern void window_walk_begin(WindowWalk *walk, WindowShape *shape, int64 time);
-extern bool window_walk_next(WindowWalk *walk, TimeSlice *window);
 
 /*
  * A value of a shape's type as a time and the other way round. Raises datetime_value_out_of_range for dates that

@@ -107,24 +107,6 @@ window_shape_init(WindowShape *shape, WindowKind kind, Oid type, const Interval 
 	init_grid(shape, calendar, length.unit == UNIT_MONTHS, origin);
 }
 
-bool
-window_shape_equal(const WindowShape *a, const WindowShape *b)
-{
-	return a->kind == b->kind && a->type == b->type && a->line == b->line &&
-		   a->grid.months == b->grid.months && a->grid.origin == b->grid.origin && a->slide == b->slide &&
-		   a->size == b->size && a->pane == b->pane && a->day == b->day && a->step == b->step &&
-		   ((a->type != TIMESTAMPOID && a->line == LINE_OWN && a->day == 0) ||
-			a->clock.zone == b->clock.zone);
-}
-
-int64
-window_shape_instant(WindowShape *shape, int64 time)
-{
-	if (shape->type != TIMESTAMPOID || TIMESTAMP_NOT_FINITE(time))
-		return time;
-	return clock_instant(&shape->clock, time);
-}
-
 int64
 window_time(Oid type, Datum value)
 {

@@ -52,12 +52,6 @@ typedef struct WindowShape
 extern void window_shape_init(WindowShape *shape, WindowKind kind, Oid type, const Interval *step,
 							  const Interval *size, const int64 *origin, const char *zone);
 
-/* Whether two shapes have the same windows at all times, and the same instants for them. */
-extern bool window_shape_equal(const WindowShape *a, const WindowShape *b);
-
-/* The instant of a time of the shape's type. Of dates, and without clock changes in UTC, that is the time. */
-extern int64 window_shape_instant(WindowShape *shape, int64 time);
-
 /*
  * A value of a shape's type as a time and the other way round. Raises datetime_value_out_of_range for dates that
  * are no timestamps, and for infinity: no window holds it, and none ends there.

@@ -121,10 +121,10 @@ check_aggregate(const Aggref *aggref)
 			ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("aggregate %s cannot be used in a hybrid view", format_procedure(aggref->aggfnoid)),
-			 errdetail("Of %s its value is %s, but combined of %s it is %s.", print_rows(check),
+			 errdetail("For %s its value is %s, but combining %s gives %s.", print_rows(check),
 					   check->at_once, check->parts, check->in_parts),
 			 errhint(
-				 "Its combine function must make of the states of any parts of the rows, in any order and some of them empty, the state of all the rows.")));
+				 "Its combine function must produce the state of all rows from the states of any parts of them, in any order and including empty parts.")));
 	FreeExprContext(check->states, true);
 	FreeExprContext(check->row_context, true);
 }
@@ -278,27 +278,27 @@ try_parts(void *arg)
 		reverse[n - 1 - i] = each[i] = part(check, from + i, from + i + 1);
 	if (contradicts(check, expected, each, n, "the states of each row"))
 		return;
-	if (contradicts(check, expected, reverse, n, "the states of each row, the last one first"))
+	if (contradicts(check, expected, reverse, n, "the states of each row in reverse order"))
 		return;
 	for (int cut = 0; cut <= n; cut++)
 	{
 		Part two[2] = {part(check, from, from + cut), part(check, from + cut, to)};
 
 		if (contradicts(check, expected, two, 2,
-						psprintf("the states of the first %d rows and of the other %d", cut, n - cut)))
+						psprintf("the states of the first %d rows and the other %d rows", cut, n - cut)))
 			return;
 	}
 	joined = part(check, from, from);
 	for (int i = 0; i < n; i++)
 		joined = join(check, joined, each[i]);
 	if (contradicts(check, expected, &joined, 1,
-					"the states of each row, one after the other, and stored again"))
+					"the states of each row one at a time, with each result stored,"))
 		return;
 	joined = part(check, to, to);
 	for (int i = n - 1; i >= 0; i--)
 		joined = join(check, each[i], joined);
 	(void) contradicts(check, expected, &joined, 1,
-					   "the states of each row, from the last on, and stored again");
+					   "the states of each row one at a time in reverse order, with each result stored,");
 }
 
 /* The stored state of some of the rows. */

@@ -120,7 +120,7 @@ streambatch_rank_value(PG_FUNCTION_ARGS)
 	value = receive_value(value_io(fcinfo->flinfo, 2, false), &bytes);
 	if (bytes.cursor != bytes.len)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-						errmsg("a state of first or last holds no value of type %s",
+						errmsg("state of first or last does not contain a value of type %s",
 							   format_type_be(get_fn_expr_argtype(fcinfo->flinfo, 2)))));
 	PG_RETURN_DATUM(value);
 }
@@ -176,7 +176,8 @@ key_number(Oid type, Datum key)
 			return DatumGetInt64(key);
 		default:
 			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-							errmsg("values of type %s have no rank", format_type_be(type))));
+							errmsg("type %s is not supported as the sort key of first or last",
+								   format_type_be(type))));
 	}
 }
 
@@ -267,7 +268,7 @@ state_argument(Datum argument)
 
 	if (VARSIZE_ANY_EXHDR(state) < STATE_MIN)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-						errmsg("%zu bytes are too few for a state of first or last",
+						errmsg("invalid length of a state of first or last: %zu bytes",
 							   (Size) VARSIZE_ANY_EXHDR(state))));
 	return state;
 }

@@ -23,7 +23,7 @@
 #include "utils/typcache.h"
 
 #define HINT_ORDER                                                                                           \
-	"Write last(x ORDER BY ts), with one column or expression of type timestamptz, timestamp, date, smallint, integer or bigint; DESC takes the first."
+	"Use last(x ORDER BY ts), with a single key of type timestamptz, timestamp, date, smallint, integer or bigint; with DESC it returns the first value."
 
 static Expr *order_key(const Aggref *aggref, const RuleStream *of, const char *what, bool *descending);
 static bool descends(const SortGroupClause *item, const Node *expr, const char *what);
@@ -51,8 +51,8 @@ rule_first_last(const Aggref *aggref, const RuleStream *stream, ResultDef *resul
 		return false;
 	what = psprintf("aggregate streambatch.%s", name);
 	if (aggref->aggdistinct != NIL)
-		rule_refuse(psprintf("%s with DISTINCT", what), "It takes one value, whatever the others are.",
-					"Leave out DISTINCT.");
+		rule_refuse(psprintf("%s with DISTINCT", what),
+					"It returns a single value, so DISTINCT has no meaning.", "Omit DISTINCT.");
 	key = order_key(aggref, stream, what, &descending);
 	check_value(aggref->aggtype, what);
 	last = (strcmp(name, "last") == 0) != descending;
@@ -81,8 +81,7 @@ order_key(const Aggref *aggref, const RuleStream *of, const char *what, bool *de
 	ListCell *lc;
 
 	if (aggref->aggorder == NIL)
-		rule_refuse(psprintf("%s without ORDER BY", what),
-					"Events have no order of their own: it must be said which is first or last.", HINT_ORDER);
+		rule_refuse(psprintf("%s without ORDER BY", what), "Events have no inherent order.", HINT_ORDER);
 	foreach (lc, aggref->aggorder)
 	{
 		const SortGroupClause *item = lfirst_node(SortGroupClause, lc);
@@ -97,14 +96,14 @@ order_key(const Aggref *aggref, const RuleStream *of, const char *what, bool *de
 		}
 		else if (i > lengthof(ties) || meta_of(expr, of, stream) != ties[i - 1] || backwards != *descending)
 			rule_refuse(
-				what, "Events of one key go by partition and offset, and by nothing else.",
-				"Give one key; the metadata columns of partition and offset may follow, in the same direction.");
+				what, "Events with equal keys are always ordered by partition and offset.",
+				"Use a single key; only the metadata columns for partition and offset can follow it, in the same direction.");
 	}
 	if (!is_rank_type(exprType(key)))
-		rule_refuse(what,
-					psprintf("Its order is by a key of type %s, which has no rank of a fixed size.",
-							 format_type_be(exprType(key))),
-					HINT_ORDER);
+		rule_refuse(
+			what,
+			psprintf("Its sort key is of type %s, which is not supported.", format_type_be(exprType(key))),
+			HINT_ORDER);
 	return (Expr *) key;
 }
 
@@ -116,10 +115,11 @@ descends(const SortGroupClause *item, const Node *expr, const char *what)
 	bool result = item->sortop == type->gt_opr;
 
 	if (!result && item->sortop != type->lt_opr)
-		rule_refuse(what, "Its order is another one than that of the type.", HINT_ORDER);
+		rule_refuse(what, "Its sort order is not the default order of the type.", HINT_ORDER);
 	if (item->nulls_first != result)
-		rule_refuse(what, "Events without a key come last in ascending order, and first in descending order.",
-					"Leave out NULLS FIRST and NULLS LAST, or leave those events out with FILTER.");
+		rule_refuse(what,
+					"Null keys are always sorted last in ascending order and first in descending order.",
+					"Omit NULLS FIRST and NULLS LAST, or exclude null keys with FILTER.");
 	return result;
 }
 
@@ -164,7 +164,9 @@ check_value(Oid type, const char *what)
 	fits = form->typtype != TYPTYPE_PSEUDO && OidIsValid(form->typsend) && OidIsValid(form->typreceive);
 	ReleaseSysCache(tuple);
 	if (!fits)
-		rule_refuse(what, psprintf("Values of type %s cannot be stored as bytes.", format_type_be(type)),
+		rule_refuse(what,
+					psprintf("Values of type %s cannot be converted to and from binary format.",
+							 format_type_be(type)),
 					"Cast the value to another type, for example text or jsonb.");
 }
 

@@ -120,9 +120,8 @@ rule_apply(const Aggref *aggref, const RuleStream *stream, ResultDef *result, St
 	transition_shape(aggref, &shape);
 	refuse_uncombinable(aggref, &shape, what);
 	if (aggref->aggvariadic && get_func_variadictype(aggref->aggfnoid) == ANYOID)
-		rule_refuse(psprintf("%s with VARIADIC", what),
-					"It takes arguments of any type, and here an array of them.",
-					"Pass the arguments one by one.");
+		rule_refuse(psprintf("%s with VARIADIC", what), "Its VARIADIC parameter is of type \"any\".",
+					"Pass the arguments individually.");
 	fill_partial(&parts[(*nparts)++], aggref, shape.stored);
 }
 
@@ -131,15 +130,15 @@ static void
 refuse_form(const Aggref *aggref, const char *what)
 {
 	if (aggref->aggkind != AGGKIND_NORMAL)
-		rule_refuse(what, "Ordered-set aggregates need all rows together.",
-					"Group by the value too, and use the aggregate in a query on the hybrid view.");
+		rule_refuse(what, "Ordered-set aggregates need all rows at once.",
+					"Add the value to GROUP BY, and use the aggregate in a query on the hybrid view.");
 	if (aggref->aggdistinct != NIL)
 		rule_refuse(psprintf("%s with DISTINCT", what), "Its partial results cannot be combined exactly.",
-					"Make the expression a grouping key and aggregate the view in a query on top.");
+					"Add the expression to GROUP BY, and aggregate in a query on the hybrid view.");
 	if (aggref->aggorder != NIL)
 		rule_refuse(
-			psprintf("ordered %s", what), "Partial results in no promised order cannot be combined.",
-			"Leave out ORDER BY, or group by the value too and use the aggregate in a query on the hybrid view.");
+			psprintf("%s with ORDER BY", what), "Partial results are not combined in any particular order.",
+			"Omit ORDER BY, or add the value to GROUP BY and use the aggregate in a query on the hybrid view.");
 }
 
 static const Rule *
@@ -213,7 +212,7 @@ binary_function(const char *name, Oid type)
 
 	if (func_get_detail(qualified, NIL, NIL, 2, types, false, false, false, &function, &result, &retset,
 						&nvargs, &vatype, &declared, NULL) != FUNCDETAIL_NORMAL)
-		elog(ERROR, "no function %s of two values of type %s", name, format_type_be(type));
+		elog(ERROR, "could not find function %s for two values of type %s", name, format_type_be(type));
 	return function;
 }
 
@@ -263,15 +262,15 @@ refuse_uncombinable(const Aggref *aggref, const TransitionShape *shape, const ch
 	if (aggref->aggfnoid >= FirstNormalObjectId)
 		rule_refuse(what,
 					shape->combinable
-						? "Its transition state is internal, and it has no serialization functions."
-						: "It has no combine function, which makes one of two partial results.",
+						? "Its transition state is of type internal, and it has no serialization functions."
+						: "It has no combine function for partial results.",
 					shape->combinable ? "Create the aggregate with SERIALFUNC and DESERIALFUNC."
 									  : "Create the aggregate with COMBINEFUNC.");
 	if (strcmp(name, "array_agg") == 0 || strcmp(name, "string_agg") == 0)
-		rule_refuse(what, "This version of PostgreSQL cannot combine its partial results; 16 and newer can.",
-					"Group by the value too, and use the aggregate in a query on the hybrid view.");
-	rule_refuse(what, "PostgreSQL has no function that combines its partial results.",
-				"Group by the value too, and use the aggregate in a query on the hybrid view.");
+		rule_refuse(what, "PostgreSQL supports combining its partial results only in version 16 and later.",
+					"Add the value to GROUP BY, and use the aggregate in a query on the hybrid view.");
+	rule_refuse(what, "PostgreSQL has no combine function for its partial results.",
+				"Add the value to GROUP BY, and use the aggregate in a query on the hybrid view.");
 }
 
 static void

@@ -347,7 +347,8 @@ streambatch_percentiles(PG_FUNCTION_ARGS)
 	for (int i = 0; i < n; i++)
 	{
 		if (nulls[i])
-			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("a fraction must not be null")));
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("percentile fraction must not be null")));
 		fractions[i] = quantile(s, PG_GETARG_DATUM(0), DatumGetFloat8(fractions[i]), type);
 	}
 	get_typlenbyvalalign(type, &len, &byval, &align);
@@ -409,7 +410,8 @@ sketches(FmgrInfo *caller, int argument, int value)
 			fmgr_info_cxt(type->hash_extended_proc, &s->hash, caller->fn_mcxt);
 		}
 		else if (s->hashed != FLOAT8OID)
-			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("a t-digest takes double precision")));
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+							errmsg("values of a t-digest must be of type double precision")));
 	}
 	MemoryContextSwitchTo(old);
 	caller->fn_extra = s;
@@ -424,8 +426,9 @@ kind_of(Oid type)
 		if (OidIsValid(type) && sketch_type(kinds[i].name) == type)
 			return &kinds[i];
 	}
-	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-					errmsg("type %s is no sketch of the extensions hll and tdigest", format_type_be(type))));
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("type %s is not a sketch type of extension hll or tdigest", format_type_be(type))));
 }
 
 static void
@@ -472,8 +475,9 @@ quantile(Sketches *s, Datum sketch, float8 fraction, Oid type)
 	float8 value;
 
 	if (s->kind->quantile == NULL)
-		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("a sketch of type %s has no percentiles", format_type_be(s->type))));
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("cannot compute percentiles from a sketch of type %s", format_type_be(s->type))));
 	old = begin_work(s);
 	state = call(&s->absorb_quantile, (Node *) s->agg, (Datum) 0, 2, args);
 	value = DatumGetFloat8(call(&s->quantile, (Node *) s->agg, state, 0, NULL));
@@ -535,7 +539,7 @@ to_type(float8 value, Oid type)
 	}
 	if (type != FLOAT8OID)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("a t-digest has no values of type %s", format_type_be(type))));
+						errmsg("cannot convert a t-digest value to type %s", format_type_be(type))));
 	return Float8GetDatum(value);
 }
 
@@ -573,10 +577,10 @@ check_digest_value(float8 value)
 {
 	if (!(value >= -DIGEST_LIMIT && value <= DIGEST_LIMIT))
 		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-						errmsg("a t-digest cannot hold the value %s",
+						errmsg("cannot store the value %s in a t-digest",
 							   DatumGetCString(DirectFunctionCall1(float8out, Float8GetDatum(value)))),
-						errdetail("It takes neither NaN nor infinity nor values beyond %g.", DIGEST_LIMIT),
-						errhint("Leave such values out with FILTER.")));
+						errdetail("NaN, infinity and values beyond %g are not supported.", DIGEST_LIMIT),
+						errhint("Exclude such values with FILTER.")));
 	return value;
 }
 

@@ -113,9 +113,10 @@ streambatch_merge_end(PG_FUNCTION_ARGS)
 Datum
 streambatch_state_in(PG_FUNCTION_ARGS)
 {
-	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					errmsg("cannot accept a value of type %s", "streambatch._state"),
-					errdetail("Aggregates believe their own states, so nobody can write one down.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot accept a value of type %s", "streambatch._state"),
+			 errdetail("Aggregates do not validate their states, so a state cannot be entered as text.")));
 }
 
 Datum
@@ -151,7 +152,7 @@ check_caller(FunctionCallInfo fcinfo)
 {
 	if (AggCheckCallContext(fcinfo, NULL) != AGG_CONTEXT_AGGREGATE)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("aggregates over transition states cannot be window functions")));
+						errmsg("aggregates over transition states cannot be used as window functions")));
 }
 
 /*
@@ -198,7 +199,7 @@ named_aggregate(const Aggref *call)
 
 	if (!IsA(first, Const) || ((const Const *) first)->constisnull)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the aggregate must be a constant that is not null")));
+						errmsg("the aggregate must be a non-null constant")));
 	return DatumGetObjectId(((const Const *) first)->constvalue);
 }
 
@@ -208,7 +209,7 @@ refuse_type(Oid aggregate, const char *what, Oid is, Oid promised)
 	if (is == promised)
 		return;
 	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-					errmsg("the %s of %s has the type %s, not %s", what, format_procedure(aggregate),
+					errmsg("the %s of %s is of type %s, not %s", what, format_procedure(aggregate),
 						   format_type_be(is), format_type_be(promised))));
 }
 

@@ -331,7 +331,7 @@ declared_types(Oid aggregate, int nargs, Oid *declared)
 	form = (Form_pg_proc) GETSTRUCT(tuple);
 	if (form->provariadic == ANYOID ? nargs < form->pronargs : nargs != form->pronargs)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("%s takes another number of arguments", format_procedure(aggregate))));
+						errmsg("wrong number of arguments for %s", format_procedure(aggregate))));
 	for (int i = 0; i < nargs; i++)
 		declared[i] = i < form->pronargs ? form->proargtypes.values[i] : ANYOID;
 	result = form->prorettype;
@@ -402,7 +402,7 @@ init_partial(Transition *t, const Aggref *aggref, Form_pg_aggregate form)
 	if (!OidIsValid(form->aggcombinefn) ||
 		(t->sealed && (!OidIsValid(form->aggserialfn) || !OidIsValid(form->aggdeserialfn))))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("the states of %s cannot be stored and combined",
+						errmsg("cannot store and combine the transition states of %s",
 							   format_procedure(aggref->aggfnoid))));
 	fmgr_info(form->aggcombinefn, &t->combine);
 	build_aggregate_transfn_expr(&t->type, 1, 0, false, t->type, t->collation, form->aggcombinefn, InvalidOid,
@@ -489,7 +489,8 @@ unseal(const Transition *t, Datum sealed)
 
 	if (size < tag || memcmp(VARDATA_ANY(value), t->tag, tag) != 0)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("the state is not one of %s over these types", format_procedure(t->tag[0]))));
+						errmsg("the state does not belong to %s with these argument types",
+							   format_procedure(t->tag[0]))));
 	result = palloc(VARHDRSZ + size - tag);
 	SET_VARSIZE(result, VARHDRSZ + size - tag);
 	memcpy(VARDATA(result), VARDATA_ANY(value) + tag, size - tag);

@@ -92,8 +92,8 @@ analyse_query(const Query *original)
 	if (system_column_walker((Node *) def->query->targetList, NULL) ||
 		system_column_walker((Node *) def->query->jointree, NULL) ||
 		system_column_walker(def->query->havingQual, NULL))
-		refuse("system columns and whole rows are not supported in a hybrid view",
-			   "Name the stream's columns.");
+		refuse("system columns and whole-row references are not supported in a hybrid view",
+			   "List the columns of the stream by name.");
 	stream = stream_open(def->stream);
 	collect_groups(def, stream);
 	check_key_types(def);
@@ -124,8 +124,8 @@ analyse_stored(int32 view_id, Oid owner)
 	int sec_context;
 
 	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the query of hybrid view %d is gone", view_id)));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("could not find the stored query of hybrid view %d", view_id)));
 	rel = relation_open(relid, AccessShareLock);
 	query = copyObject(get_view_query(rel));
 	drop_own_entries(query, relid);
@@ -170,7 +170,7 @@ static void
 refuse_statement(void)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("the query of a hybrid view must be one SELECT"),
+					errmsg("the query of a hybrid view must be a single SELECT statement"),
 					errhint("For example: SELECT user_id, count(*) FROM events GROUP BY user_id.")));
 }
 
@@ -240,8 +240,8 @@ add_group(ViewDef *def, Node *expr)
 	group->key = -1;
 	if (assembled && column_walker(expr, def))
 		refuse(
-			"a grouping key that mixes a window of several panes with columns is not supported in a hybrid view",
-			"Group by the window and by the columns, each by itself, and compute the expression from them.");
+			"a grouping key that combines a hop, cumulate or session window with columns is not supported in a hybrid view",
+			"Group by the window and the columns separately, and compute the expression from them.");
 	if (assembled)
 		group->column = psprintf("g%d", def->ngroups + 1);
 	else if (def->has_window && equal(expr, def->window.pane))
@@ -291,11 +291,12 @@ check_key_type(const KeyDef *key)
 	TypeCacheEntry *type = lookup_type_cache(key->type, TYPECACHE_EQ_OPR);
 
 	if (!OidIsValid(type->eq_opr) || type->typtype == TYPTYPE_PSEUDO)
-		refuse(psprintf("type %s cannot be a grouping key of a hybrid view", format_type_be(key->type)),
-			   "Cast the key to a type that can be compared, for example text.");
+		refuse(
+			psprintf("type %s cannot be used as a grouping key in a hybrid view", format_type_be(key->type)),
+			"Cast the key to a type with an equality operator, for example text.");
 	if (OidIsValid(key->collation) && !get_collation_isdeterministic(key->collation))
 		refuse("a grouping key with a nondeterministic collation is not supported in a hybrid view",
-			   "Give the key a deterministic collation, for example COLLATE \"C\".");
+			   "Use a deterministic collation for the key, for example COLLATE \"C\".");
 }
 
 /*
@@ -391,11 +392,12 @@ check_key_types(const ViewDef *def)
 			unsorted = &def->keys[i];
 	}
 	if (unsorted != NULL && unhashed != NULL)
-		refuse(psprintf("types %s and %s cannot be grouping keys of one query",
-						format_type_be(unsorted->type), format_type_be(unhashed->type)),
-			   "One can only be hashed, the other only sorted: cast one of them, for example to text.");
+		refuse(
+			psprintf("types %s and %s cannot be used together as grouping keys in a hybrid view",
+					 format_type_be(unsorted->type), format_type_be(unhashed->type)),
+			"One type can only be hashed and the other only sorted; cast one of them, for example to text.");
 	if (unsorted != NULL && def->has_window && def->window.kind == WINDOW_SESSION)
-		refuse(psprintf("type %s cannot be a grouping key beside a session window",
+		refuse(psprintf("type %s cannot be used as a grouping key together with a session window",
 						format_type_be(unsorted->type)),
 			   "Cast the key to a type that can be sorted, for example text.");
 }
@@ -407,10 +409,9 @@ check_event_time(const ViewDef *def, const Stream *stream)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("stream \"%s\" has no event time, which a window needs", stream->name),
-			 errhint(
-				 "ALTER FOREIGN TABLE %s OPTIONS (ADD event_time '…') names the column of the event time.",
-				 quote_qualified_identifier(stream->schema, stream->name))));
+			 errmsg("cannot use a window on stream \"%s\" because it has no event time", stream->name),
+			 errhint("Use ALTER FOREIGN TABLE %s OPTIONS (ADD event_time '…') to name the event time column.",
+					 quote_qualified_identifier(stream->schema, stream->name))));
 }
 
 /*
@@ -428,10 +429,11 @@ ungrouped_walker(Node *node, ViewDef *def)
 			return false;
 	}
 	if (IsA(node, FuncExpr) && ((FuncExpr *) node)->funcretset)
-		refuse("a hybrid view groups by its window", "Name the window in GROUP BY.");
+		refuse("a window that is not in GROUP BY is not supported in a hybrid view",
+			   "Add the window to GROUP BY.");
 	if (IsA(node, Var))
 		refuse("a column that is not in GROUP BY is not supported in a hybrid view",
-			   "Name the column in GROUP BY, also where a primary key determines it.");
+			   "Add the column to GROUP BY, even if a primary key determines it.");
 	return expression_tree_walker(node, ungrouped_walker, def);
 }
 

@@ -52,7 +52,7 @@ query_check(const Query *query)
 	check_windows(query);
 	if (query->setOperations != NULL)
 		refuse("UNION, INTERSECT and EXCEPT are not supported in a hybrid view",
-			   "Create one view for each query, and combine them in a view on top.");
+			   "Create a hybrid view for each query, and combine them in an ordinary view.");
 	if (query->cteList != NIL)
 		refuse("WITH is not supported in a hybrid view", "Write the query without common table expressions.");
 	if (query->hasWindowFuncs)
@@ -63,7 +63,7 @@ query_check(const Query *query)
 			   "Use them in a query on the hybrid view.");
 	if (lock_walker((Node *) unconstify(Query *, query), NULL))
 		refuse("FOR UPDATE and FOR SHARE are not supported in a hybrid view",
-			   "Leave them out: events are not locked.");
+			   "Remove the locking clause; events are not locked.");
 	if (sample_walker((Node *) unconstify(Query *, query), NULL))
 		refuse("TABLESAMPLE is not supported in a hybrid view", NULL);
 	if (query->hasSubLinks)
@@ -72,26 +72,25 @@ query_check(const Query *query)
 		refuse("SELECT DISTINCT ON is not supported in a hybrid view",
 			   "Use streambatch.first(x ORDER BY ts) or streambatch.last(x ORDER BY ts) with GROUP BY.");
 	if (query->distinctClause != NIL && query->hasAggs)
-		refuse("SELECT DISTINCT over aggregates is not supported in a hybrid view",
+		refuse("SELECT DISTINCT with aggregates is not supported in a hybrid view",
 			   "Use DISTINCT in a query on the hybrid view.");
 	if (query->distinctClause != NIL && hidden_group(query))
-		refuse("SELECT DISTINCT that leaves out grouping keys is not supported in a hybrid view",
-			   "Group by what is selected alone, or use DISTINCT in a query on the hybrid view.");
+		refuse("SELECT DISTINCT that omits grouping keys is not supported in a hybrid view",
+			   "Group only by the selected expressions, or use DISTINCT in a query on the hybrid view.");
 	if (query->groupClause == NIL && list_length(query->groupingSets) == 1 &&
 		linitial_node(GroupingSet, query->groupingSets)->kind == GROUPING_SET_EMPTY)
 		refuse("GROUP BY () is not supported in a hybrid view",
-			   "Leave it out: aggregates without GROUP BY are of all events.");
+			   "Remove it; without GROUP BY, aggregates are computed over all events.");
 	if (query->groupingSets != NIL || grouping_walker((Node *) query->targetList, NULL) ||
 		grouping_walker(query->havingQual, NULL))
 		refuse("GROUPING SETS, ROLLUP, CUBE and GROUPING are not supported in a hybrid view",
-			   "Create one view for each set of grouping keys.");
+			   "Create a hybrid view for each set of grouping keys.");
 	if (query->hasTargetSRFs && set_walker((Node *) query->targetList, NULL))
-		refuse("set-returning functions are not available in the select list of a hybrid view",
+		refuse("set-returning functions are not supported in the select list of a hybrid view",
 			   "Call the function in FROM: FROM stream, unnest(…).");
 	if (unrepeatable_walker((Node *) unconstify(Query *, query), NULL))
-		refuse(
-			"volatile functions and the clock are not supported in a hybrid view",
-			"Its result would depend on when it is computed; compare with the clock in a query on the view.");
+		refuse("volatile functions and the current time are not supported in a hybrid view",
+			   "The result would depend on when it is computed; use them in a query on the hybrid view.");
 }
 
 List *
@@ -115,11 +114,11 @@ query_find_stream(const Query *query, int *varno)
 		refuse_streamless(found.only ? rt_fetch(found.only, query->rtable) : NULL);
 	if (query->hasSubLinks && stream_walker((Node *) query->jointree, NULL))
 		refuse("subqueries over streams are not supported in a hybrid view",
-			   "Name the stream itself in FROM.");
+			   "Use the stream directly in FROM.");
 	check_relations(query);
 	if (!query->hasAggs && query->groupClause == NIL && query->distinctClause == NIL)
-		refuse("a hybrid view needs an aggregate or GROUP BY",
-			   "Read the stream itself, or its archive, for single events.");
+		refuse("the query of a hybrid view must have an aggregate or GROUP BY",
+			   "To read single events, query the stream or its archive.");
 	*varno = found.varno;
 	return rt_fetch(found.varno, query->rtable)->relid;
 }
@@ -166,9 +165,9 @@ misplaced_walker(Node *node, bool *inside)
 		return false;
 	if (*inside && window_is_call(node) && window_is_assembled(node))
 		refuse(
-			psprintf("%s() has a meaning only in GROUP BY of a hybrid view",
+			psprintf("%s() can only be used in GROUP BY of a hybrid view",
 					 get_func_name(((FuncExpr *) node)->funcid)),
-			"Name the window in the select list and in GROUP BY; filter by it in a query on the hybrid view.");
+			"Use the window in the select list and in GROUP BY, and filter by it in a query on the hybrid view.");
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, misplaced_walker, inside, 0);
 	if (!IsA(node, Aggref))
@@ -213,10 +212,10 @@ check_subqueries(const Query *query)
 {
 	if (sublink_walker((Node *) query->targetList, NULL) || sublink_walker(query->havingQual, NULL))
 		refuse("subqueries are not supported in the select list, aggregates or HAVING of a hybrid view",
-			   "Look a table up with LEFT JOIN, or filter with EXISTS or IN in WHERE.");
+			   "Join the table with LEFT JOIN, or use EXISTS or IN in WHERE.");
 	if (condition_walker((Node *) query->jointree, NULL))
-		refuse("a subquery that stands for a value is not supported in a hybrid view",
-			   "Look a table up with LEFT JOIN, or filter with EXISTS or IN in WHERE.");
+		refuse("subqueries other than EXISTS and IN are not supported in a hybrid view",
+			   "Join the table with LEFT JOIN, or use EXISTS or IN in WHERE.");
 }
 
 static bool
@@ -356,15 +355,15 @@ look_at(Found *found, int varno, bool optional)
 	found->only = varno;
 	if (rte->rtekind == RTE_SUBQUERY && stream_walker((Node *) rte->subquery, NULL))
 		refuse("subqueries over streams are not supported in a hybrid view",
-			   "Name the stream itself in FROM.");
+			   "Use the stream directly in FROM.");
 	if (rte->rtekind != RTE_RELATION || !stream_is_stream(rte->relid))
 		return;
 	if (found->varno != 0)
 		refuse("joins of streams are not supported in a hybrid view",
-			   "Create one hybrid view for each stream, and join them in a query on top.");
+			   "Create a hybrid view for each stream, and join the views in a query.");
 	if (optional)
-		refuse("a stream on the optional side of an outer join is not supported in a hybrid view",
-			   "Put the stream on the left of LEFT JOIN, or use an inner join.");
+		refuse("a stream on the nullable side of an outer join is not supported in a hybrid view",
+			   "Put the stream on the left side of LEFT JOIN, or use an inner join.");
 	found->varno = varno;
 }
 
@@ -395,11 +394,11 @@ refuse_streamless(const RangeTblEntry *rte)
 		ERROR,
 		(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 		 named ? errmsg("\"%s\" is not a stream", get_rel_name(rte->relid))
-			   : errmsg("a hybrid view reads a stream"),
+			   : errmsg("the query of a hybrid view must read a stream"),
 		 view
-			 ? errhint("Name a stream in FROM. On top of a hybrid view, an ordinary CREATE VIEW will do.")
+			 ? errhint("Use a stream in FROM. To define a view on a hybrid view, use CREATE VIEW.")
 			 : errhint(
-				   "Name a stream in FROM: a foreign table of a server of the foreign data wrapper streambatch_kafka.")));
+				   "Use a stream in FROM, that is, a foreign table whose server uses the foreign-data wrapper streambatch_kafka.")));
 }
 
 static void
@@ -414,12 +413,12 @@ check_relations(const Query *query)
 
 		if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE &&
 			relkind != RELKIND_MATVIEW && relkind != RELKIND_FOREIGN_TABLE)
-			refuse(psprintf("\"%s\" is not a table, and cannot be joined in a hybrid view",
+			refuse(psprintf("cannot join \"%s\" in a hybrid view because it is not a table",
 							get_rel_name(lfirst_oid(lc))),
-				   "Join the tables that the view reads, or join in a query on the hybrid view.");
+				   "Join the underlying tables, or join in a query on the hybrid view.");
 		if (get_rel_persistence(lfirst_oid(lc)) == RELPERSISTENCE_TEMP)
-			refuse(psprintf("\"%s\" is a temporary table, and cannot be joined in a hybrid view",
+			refuse(psprintf("cannot join \"%s\" in a hybrid view because it is a temporary table",
 							get_rel_name(lfirst_oid(lc))),
-				   "Join a table that other sessions see, too.");
+				   "Use a table that is not temporary.");
 	}
 }

@@ -103,7 +103,7 @@ window_find(StreamWindow *window, List *groups, int varno, AttrNumber event_time
 	if (!reads_only(window->argument, varno, 0))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("a window over columns of a joined table is not supported in a hybrid view"),
-						errhint("Give the window a time of the stream's own columns.")));
+						errhint("Use a time column of the stream in the window function.")));
 	return true;
 }
 
@@ -131,8 +131,9 @@ call_walker(Node *node, Search *search)
 	if (!search->found)
 		fill(search->window, (FuncExpr *) node);
 	else if (!window_edge(search->window, node, &edge))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a hybrid view groups by one window"),
-						errhint("Create one hybrid view for each window.")));
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("a hybrid view cannot group by more than one window"),
+						errhint("Create a separate hybrid view for each window.")));
 	search->found = true;
 	return false;
 }
@@ -197,7 +198,7 @@ constant(const List *parameters, int i, bool may_be_null, const char *function)
 	if (((Const *) node)->constisnull && !may_be_null)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("sizes and time zone of %s() must not be null", function),
-						errhint("Give a length such as '10 minutes'; the time zone may be left out.")));
+						errhint("Specify a length such as '10 minutes'; the time zone can be omitted.")));
 	return (Const *) node;
 }
 
@@ -211,9 +212,9 @@ check_windows_of_event(const StreamWindow *window, const WindowFunctions *functi
 
 	if (functions->has_step && size / step > MAX_WINDOWS_OF_EVENT)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("%s() would have more than %d windows for each event", functions->start,
+						errmsg("%s() would assign each event to more than %d windows", functions->start,
 							   MAX_WINDOWS_OF_EVENT),
-						errhint("Use a longer step, or a shorter size.")));
+						errhint("Use a longer step or a shorter size.")));
 }
 
 /*
@@ -319,7 +320,7 @@ fill_date_trunc(StreamWindow *window, FuncExpr *call)
 		Datum args[3] = {((Const *) name)->constvalue, TimestampGetDatum(0), CStringGetTextDatum(zone)};
 
 		try_native(call, args, list_length(call->args),
-				   "The usual fields are 'minute', 'hour', 'day', 'week', 'month', 'quarter' and 'year'.");
+				   "Common fields are 'minute', 'hour', 'day', 'week', 'month', 'quarter' and 'year'.");
 	}
 	if (field == NULL)
 		return false;
@@ -421,8 +422,7 @@ fill_date_bin(StreamWindow *window, FuncExpr *call)
 	args[2] = TimestampGetDatum(at);
 	try_native(
 		call, args, 3,
-		"Give date_bin() a stride of days or less, such as '10 minutes', and a finite origin; for months "
-		"there are date_trunc() and streambatch.tumble().");
+		"Use a stride without months, such as '10 minutes', and a finite origin; for months, use date_trunc() or streambatch.tumble().");
 	/* what is no window of ours has a value for each event all the same */
 	if (size.day < 0 || size.time < 0 || size.day > 1000000)
 		return false;

@@ -56,7 +56,7 @@ window_functions_of(WindowKind kind)
 		if (window_functions[i].kind == kind)
 			return &window_functions[i];
 	}
-	elog(ERROR, "unknown kind of window");
+	elog(ERROR, "unrecognized window kind: %d", kind);
 }
 
 bool

@@ -163,9 +163,9 @@ streambatch_session(PG_FUNCTION_ARGS)
 	ereport(
 		ERROR,
 		(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-		 errmsg("%s() has a meaning only in a hybrid view", get_func_name(fcinfo->flinfo->fn_oid)),
+		 errmsg("%s() can only be used in a hybrid view", get_func_name(fcinfo->flinfo->fn_oid)),
 		 errhint(
-			 "Over a table, number the sessions with lag() and a running sum: "
+			 "For a table, compute sessions with lag() and a running sum: "
 			 "SELECT k, min(ts) AS start, max(ts) + gap AS \"end\", count(*) FROM "
 			 "(SELECT *, sum(fresh) OVER (PARTITION BY k ORDER BY ts) AS n FROM "
 			 "(SELECT *, CASE WHEN ts - lag(ts) OVER (PARTITION BY k ORDER BY ts) <= gap THEN 0 ELSE 1 END AS fresh "

@@ -114,8 +114,8 @@ window_time(Oid type, Datum value)
 								 : DatumGetTimestamp(value);
 
 	if (TIMESTAMP_NOT_FINITE(time))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("infinity belongs to no window")));
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("cannot assign an infinite timestamp to a window")));
 	return time;
 }
 
@@ -133,19 +133,20 @@ length_of(const Interval *interval, Oid type, const char *what)
 	WindowLength result;
 
 	if ((interval->month != 0) + (interval->day != 0) + (interval->time != 0) > 1)
-		refuse("%s mixes months, days and hours", what,
-			   "Use one kind of unit, for example '36 hours' or '2 days'.");
+		refuse("%s must not mix months, days and hours", what,
+			   "Use a single unit, for example '36 hours' or '2 days'.");
 	if (interval->month <= 0 && interval->day <= 0 && interval->time <= 0)
 		refuse("%s must be greater than zero", what,
-			   "Give a length such as '10 minutes', '1 day' or '1 month'.");
+			   "Specify a length such as '10 minutes', '1 day' or '1 month'.");
 	result.unit = interval->month != 0 ? UNIT_MONTHS : interval->day != 0 ? UNIT_DAYS : UNIT_HOURS;
 	result.length = interval->month != 0 ? interval->month : interval->time;
 	if (interval->day != 0 && pg_mul_s64_overflow(interval->day, USECS_PER_DAY, &result.length))
 		result.length = PG_INT64_MAX;
 	if (result.length > MAX_LENGTH)
-		refuse("%s is too large", what, "For a total over all time, group by no window.");
+		refuse("%s is too large", what, "To aggregate over all time, do not group by a window.");
 	if (type == DATEOID && result.unit == UNIT_HOURS && result.length % USECS_PER_DAY != 0)
-		refuse("%s must be whole days over a date", what, "Cast the date to timestamp for shorter windows.");
+		refuse("%s must be a whole number of days for type date", what,
+			   "Cast the date to timestamp to use shorter windows.");
 	return result;
 }
 
@@ -165,7 +166,7 @@ init_grid(WindowShape *shape, bool calendar, bool months, const int64 *origin)
 
 	if (origin != NULL && TIMESTAMP_NOT_FINITE(*origin))
 		refuse("%s must be finite", "window origin",
-			   "Give the beginning of any one window, for example '2025-01-01'.");
+			   "Specify the start of any window, for example '2025-01-01'.");
 	shape->line = LINE_OWN;
 	if (shape->type == TIMESTAMPTZOID)
 	{
@@ -204,16 +205,16 @@ check_step(WindowKind kind, WindowLength step, WindowLength size)
 		refuse("%s is longer than the window size", what,
 			   psprintf("The order of the arguments is %s.", kinds[kind].call));
 	if (step.unit != size.unit && !steps_of_day)
-		refuse("%s is of another kind than the window size", what,
+		refuse("%s and window size must use the same unit", what,
 			   step.unit == UNIT_MONTHS || size.unit == UNIT_MONTHS
-				   ? "Months are of no fixed length: give both in months, or none of them."
-				   : "Give both in hours, or both in days, for example '24 hours' instead of '1 day'.");
+				   ? "Months have no fixed length; specify either both or none in months."
+				   : "Specify both in hours or both in days, for example '24 hours' instead of '1 day'.");
 	if (steps_of_day && USECS_PER_DAY % step.length != 0)
-		refuse("%s does not divide a day", what,
-			   "In a window size of days a step is of whole days, or of a length that divides 24 hours.");
+		refuse("%s must divide a day evenly", what,
+			   "For a window size in days, the step must be a number of days or divide 24 hours evenly.");
 	if (kind == WINDOW_CUMULATE && size.length % step.length != 0)
-		refuse("window size is not a multiple of the %s", what,
-			   "Use a step that divides the size, for example '10 minutes' in '1 hour'.");
+		refuse("window size must be a multiple of the %s", what,
+			   "Use a step that divides the size evenly, for example '10 minutes' for a size of '1 hour'.");
 }
 
 /* Roughly how long a length is, to tell which one of two of different units is meant to be the longer. */

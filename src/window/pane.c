@@ -63,7 +63,7 @@ window_walk_begin(WindowWalk *walk, WindowShape *shape, int64 time)
 	{
 		int64 units = grid_units(&shape->grid, to_line(shape, time));
 
-		/* the first one after the last that has ended by then */
+		/* the window after the last one that has ended by then */
 		walk->index = floor_div(units - shape->size, shape->slide) + 1;
 		walk->last = floor_div(units, shape->slide);
 		walk->done = walk->index > walk->last;
@@ -93,7 +93,7 @@ window_walk_next(WindowWalk *walk, TimeSlice *window)
 		return next_hop(walk, window);
 	*window = walk->next;
 	walk->done = walk->next.end >= walk->last;
-	/* by way of the pane that begins at the end: empty ones have no window of their own */
+	/* continue with the pane that starts at this end: empty panes have no window of their own */
 	if (!walk->done)
 		walk->next.end = pane_at(walk->shape, walk->next.end).end;
 	return true;
@@ -130,7 +130,7 @@ step_in_day(WindowShape *shape, int64 time)
 	{
 		instants.start = clock_instant(clock, day.start);
 		instants.end = clock_instant(clock, day.end);
-		/* a time that is skipped at the end of the day comes after the day's last instant */
+		/* a skipped time at the end of the day would map to an instant after the day's last one */
 		time = Min(clock_instant(clock, time), instants.end - 1);
 	}
 	start = instants.start + floor_div(time - instants.start, shape->step) * shape->step;
@@ -142,7 +142,7 @@ step_in_day(WindowShape *shape, int64 time)
 	return result;
 }
 
-/* The slice between multiples of length (units) that holds a time. */
+/* The slice between multiples of length (units) that contains a time. */
 static TimeSlice
 slice_at(WindowShape *shape, int64 length, int64 time)
 {
@@ -154,7 +154,7 @@ slice_at(WindowShape *shape, int64 length, int64 time)
 	return result;
 }
 
-/* Where a time of the shape's type lies on the line of its grid. */
+/* A time of the shape's type, converted to the line of its grid. */
 static int64
 to_line(WindowShape *shape, int64 time)
 {
@@ -170,7 +170,7 @@ to_line(WindowShape *shape, int64 time)
 	return time;
 }
 
-/* The edge, of the shape's type, that is so many units after the origin. */
+/* The edge that is the given number of units after the origin, as a time of the shape's type. */
 static int64
 edge_at(WindowShape *shape, int64 units)
 {
@@ -189,7 +189,7 @@ edge_at(WindowShape *shape, int64 units)
 	return within_range(edge, 0);
 }
 
-/* An edge beyond all timestamps, also by a clock of whatever offset, is none. */
+/* An edge beyond the range of timestamps by more than margin becomes infinite. */
 static int64
 within_range(int64 edge, int64 margin)
 {
@@ -219,7 +219,7 @@ next_hop(WindowWalk *walk, TimeSlice *window)
 		int64 start = walk->next.start;
 
 		walk->next.start = edge_at(shape, add_units(first, shape->slide));
-		/* of windows that begin at the same time, as on a day that a zone left out, the last one counts */
+		/* of windows that start at the same time, as around a day that the zone skipped, return the last one */
 		if (start == walk->next.start && start != DT_NOBEGIN)
 			continue;
 		window->start = start;

@@ -3,11 +3,11 @@
  *		The window of a query (see query_window.h).
  *
  * A tumbling window is one pane, and the pane is what the query groups by. hop(), cumulate() and session() are
- * kept as panes too, and assembled when the view is read: each pane of a hop or cumulate belongs to the windows
- * that the very function gives for its start; sessions are chains of panes (serving_sql.c).
+ * stored as panes too, and assembled when the view is read: a pane of a hop or cumulate belongs to the windows
+ * that the function returns for the pane's start; sessions are chains of panes (serving_sql.c).
  *
- * date_trunc() and date_bin() over the event time are windows as well. The pane is PostgreSQL's own value, and
- * so to the last digit what the query says; the tumbling window of the same size only tells where panes end.
+ * date_trunc() and date_bin() over the event time are windows as well. The pane is PostgreSQL's own value,
+ * exactly as in the query; a tumbling window of the same size only determines where panes end.
  */
 #include "postgres.h"
 
@@ -39,7 +39,7 @@ typedef struct TruncField
 {
 	const char *name;
 	Interval size;
-	bool from_2001; /* the first century began in the year 1 */
+	bool from_2001; /* centuries start in a year that ends in 01 */
 } TruncField;
 
 static const TruncField trunc_fields[] = {
@@ -61,21 +61,21 @@ static const TruncField trunc_fields[] = {
 #define YEAR_2001 (366 * USECS_PER_DAY)
 
 static bool call_walker(Node *node, Search *search);
-static void fill(StreamWindow *window, const FuncExpr *call);
+static void fill_window_call(StreamWindow *window, const FuncExpr *call);
 static void make_shape(StreamWindow *window, const WindowFunctions *functions);
 static Const *constant(const List *parameters, int i, bool may_be_null, const char *function);
 static void check_windows_of_event(const StreamWindow *window, const WindowFunctions *functions);
 static Node *pane_call(const StreamWindow *window, const FuncExpr *call, const WindowFunctions *functions);
-static Node *twin(const FuncExpr *call, const char *name);
+static Node *call_with_same_args(const FuncExpr *call, const char *name);
 static Const *interval_constant(const Interval *value);
-static bool find_native(StreamWindow *window, List *groups, int varno, AttrNumber event_time);
-static bool fill_if_native(StreamWindow *window, Node *expr);
+static bool find_date_function(StreamWindow *window, List *groups, int varno, AttrNumber event_time);
+static bool fill_date_function(StreamWindow *window, Node *expr);
 static bool fill_date_trunc(StreamWindow *window, FuncExpr *call);
 static const TruncField *trunc_field(const Const *name);
-static void try_native(const FuncExpr *call, const Datum *args, int nargs, const char *hint);
-static void hint_native(void *arg);
-static void fill_native(StreamWindow *window, Node *pane, Node *argument, const Interval *size,
-						const int64 *origin, const char *zone);
+static void try_call(const FuncExpr *call, const Datum *args, int nargs, const char *hint);
+static void add_hint(void *arg);
+static void fill_tumbling(StreamWindow *window, Node *pane, Node *argument, const Interval *size,
+						  const int64 *origin, const char *zone);
 static bool fill_date_bin(StreamWindow *window, FuncExpr *call);
 static bool reads_only(Node *argument, int varno, AttrNumber attno);
 static int64 window_pane_length(const StreamWindow *window);
@@ -99,7 +99,7 @@ window_find(StreamWindow *window, List *groups, int varno, AttrNumber event_time
 
 	(void) call_walker((Node *) groups, &search);
 	if (!search.found)
-		return event_time != 0 && find_native(window, groups, varno, event_time);
+		return event_time != 0 && find_date_function(window, groups, varno, event_time);
 	if (!reads_only(window->argument, varno, 0))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("a window over columns of a joined table is not supported in a hybrid view"),
@@ -129,7 +129,7 @@ call_walker(Node *node, Search *search)
 	if (!window_is_call(node))
 		return expression_tree_walker(node, call_walker, search);
 	if (!search->found)
-		fill(search->window, (FuncExpr *) node);
+		fill_window_call(search->window, (FuncExpr *) node);
 	else if (!window_edge(search->window, node, &edge))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("a hybrid view cannot group by more than one window"),
@@ -139,7 +139,7 @@ call_walker(Node *node, Search *search)
 }
 
 static void
-fill(StreamWindow *window, const FuncExpr *call)
+fill_window_call(StreamWindow *window, const FuncExpr *call)
 {
 	WindowEdge edge;
 	const WindowFunctions *functions = window_call_functions((const Node *) call, &edge);
@@ -174,7 +174,7 @@ make_shape(StreamWindow *window, const WindowFunctions *functions)
 
 		if (!given->constisnull)
 		{
-			/* infinity is refused as an origin, not as a time */
+			/* window_shape_init() refuses an infinite origin */
 			time = window->type == DATEOID
 					   ? date2timestamp_opt_overflow(DatumGetDateADT(given->constvalue), NULL)
 					   : DatumGetTimestamp(given->constvalue);
@@ -185,7 +185,7 @@ make_shape(StreamWindow *window, const WindowFunctions *functions)
 	window_shape_init(&window->shape, functions->kind, window->type, step, size, origin, zone);
 }
 
-/* A parameter of a window function, which must not vary from row to row. */
+/* A parameter of a window function, which must be a constant. */
 static Const *
 constant(const List *parameters, int i, bool may_be_null, const char *function)
 {
@@ -202,7 +202,7 @@ constant(const List *parameters, int i, bool may_be_null, const char *function)
 	return (Const *) node;
 }
 
-/* A reader puts each pane into all of its windows: there is an end to what makes sense, and to memory. */
+/* When the view is read, each pane is copied into all of its windows, which takes time and memory. */
 static void
 check_windows_of_event(const StreamWindow *window, const WindowFunctions *functions)
 {
@@ -218,8 +218,8 @@ check_windows_of_event(const StreamWindow *window, const WindowFunctions *functi
 }
 
 /*
- * The start of an event's pane. Where panes are those of a tumbling window, it is said as that one says it, so
- * that views over the same panes can share a fold.
+ * The start of an event's pane. If the panes are those of a tumbling window, it is a call of tumble(), so that
+ * views over the same panes can share a fold.
  */
 static Node *
 pane_call(const StreamWindow *window, const FuncExpr *call, const WindowFunctions *functions)
@@ -230,22 +230,22 @@ pane_call(const StreamWindow *window, const FuncExpr *call, const WindowFunction
 	Const *zone;
 
 	if (!functions->has_step || shape->grid.months || shape->line != LINE_OWN || shape->day != 0)
-		return twin(call, functions->pane);
+		return call_with_same_args(call, functions->pane);
 	zone = list_nth_node(Const, call->args, 4);
 	if (strcmp(TextDatumGetCString(zone->constvalue), "UTC") != 0)
-		return twin(call, functions->pane);
+		return call_with_same_args(call, functions->pane);
 	if (shape->pane % USECS_PER_DAY == 0)
 		size.day = shape->pane / USECS_PER_DAY;
 	else
 		size.time = shape->pane;
 	pane = copyObject(unconstify(FuncExpr *, call));
 	pane->args = list_make4(linitial(pane->args), interval_constant(&size), list_nth(pane->args, 3), zone);
-	return twin(pane, window_functions_of(WINDOW_TUMBLE)->pane);
+	return call_with_same_args(pane, window_functions_of(WINDOW_TUMBLE)->pane);
 }
 
-/* A function of the same arguments. */
+/* A call of another function with the same arguments. */
 static Node *
-twin(const FuncExpr *call, const char *name)
+call_with_same_args(const FuncExpr *call, const char *name)
 {
 	FuncExpr *result = copyObject(unconstify(FuncExpr *, call));
 	Oid array[FUNC_MAX_ARGS];
@@ -268,9 +268,9 @@ interval_constant(const Interval *value)
 	return makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval), IntervalPGetDatum(copy), false, false);
 }
 
-/* Of several, that with the shortest panes: the others follow from it. */
+/* Of several, the one with the shortest panes: the others can be computed from it. */
 static bool
-find_native(StreamWindow *window, List *groups, int varno, AttrNumber event_time)
+find_date_function(StreamWindow *window, List *groups, int varno, AttrNumber event_time)
 {
 	bool found = false;
 	ListCell *lc;
@@ -279,7 +279,7 @@ find_native(StreamWindow *window, List *groups, int varno, AttrNumber event_time
 	{
 		StreamWindow candidate = {0};
 
-		if (!fill_if_native(&candidate, lfirst(lc)) || !reads_only(candidate.argument, varno, event_time))
+		if (!fill_date_function(&candidate, lfirst(lc)) || !reads_only(candidate.argument, varno, event_time))
 			continue;
 		if (!found || window_pane_length(&candidate) < window_pane_length(window))
 			*window = candidate;
@@ -289,7 +289,7 @@ find_native(StreamWindow *window, List *groups, int varno, AttrNumber event_time
 }
 
 static bool
-fill_if_native(StreamWindow *window, Node *expr)
+fill_date_function(StreamWindow *window, Node *expr)
 {
 	if (!IsA(expr, FuncExpr))
 		return false;
@@ -319,8 +319,8 @@ fill_date_trunc(StreamWindow *window, FuncExpr *call)
 	{
 		Datum args[3] = {((Const *) name)->constvalue, TimestampGetDatum(0), CStringGetTextDatum(zone)};
 
-		try_native(call, args, list_length(call->args),
-				   "Common fields are 'minute', 'hour', 'day', 'week', 'month', 'quarter' and 'year'.");
+		try_call(call, args, list_length(call->args),
+				 "Common fields are 'minute', 'hour', 'day', 'week', 'month', 'quarter' and 'year'.");
 	}
 	if (field == NULL)
 		return false;
@@ -334,12 +334,12 @@ fill_date_trunc(StreamWindow *window, FuncExpr *call)
 			return false;
 		zone = TextDatumGetCString(((Const *) given)->constvalue);
 	}
-	fill_native(window, (Node *) call, lsecond(call->args), &field->size, field->from_2001 ? &origin : NULL,
-				zone);
+	fill_tumbling(window, (Node *) call, lsecond(call->args), &field->size, field->from_2001 ? &origin : NULL,
+				  zone);
 	return true;
 }
 
-/* The field of a date_trunc(), by the spelling that it is known for or its plural; others are no windows. */
+/* The field of a date_trunc(), by its name or plural; NULL for those that are not supported as windows. */
 static const TruncField *
 trunc_field(const Const *name)
 {
@@ -357,12 +357,12 @@ trunc_field(const Const *name)
 	return NULL;
 }
 
-/* Call date_trunc() or date_bin() for any time: what they refuse for every event is said at once. */
+/* Call date_trunc() or date_bin() once, so that what they refuse for every event is refused now. */
 static void
-try_native(const FuncExpr *call, const Datum *args, int nargs, const char *hint)
+try_call(const FuncExpr *call, const Datum *args, int nargs, const char *hint)
 {
 	LOCAL_FCINFO(fcinfo, 3);
-	ErrorContextCallback context = {error_context_stack, hint_native, unconstify(char *, hint)};
+	ErrorContextCallback context = {error_context_stack, add_hint, unconstify(char *, hint)};
 	FmgrInfo function;
 
 	fmgr_info(call->funcid, &function);
@@ -378,15 +378,15 @@ try_native(const FuncExpr *call, const Datum *args, int nargs, const char *hint)
 }
 
 static void
-hint_native(void *arg)
+add_hint(void *arg)
 {
 	errhint("%s", (const char *) arg);
 }
 
-/* Fill the window of which the expression gives the starts. */
+/* Fill a tumbling window whose starts the expression computes. */
 static void
-fill_native(StreamWindow *window, Node *pane, Node *argument, const Interval *size, const int64 *origin,
-			const char *zone)
+fill_tumbling(StreamWindow *window, Node *pane, Node *argument, const Interval *size, const int64 *origin,
+			  const char *zone)
 {
 	const WindowFunctions *functions = window_functions_of(WINDOW_TUMBLE);
 	Const *at = makeConst(exprType(pane), -1, InvalidOid, sizeof(int64), origin ? Int64GetDatum(*origin) : 0,
@@ -420,15 +420,15 @@ fill_date_bin(StreamWindow *window, FuncExpr *call)
 	args[0] = ((Const *) stride)->constvalue;
 	args[1] = TimestampGetDatum(0);
 	args[2] = TimestampGetDatum(at);
-	try_native(
+	try_call(
 		call, args, 3,
 		"Use a stride without months, such as '10 minutes', and a finite origin; for months, use date_trunc() or streambatch.tumble().");
-	/* what is no window of ours has a value for each event all the same */
+	/* not supported as a window, but it is an ordinary grouping key */
 	if (size.day < 0 || size.time < 0 || size.day > 1000000)
 		return false;
 	size.time += size.day * USECS_PER_DAY;
 	size.day = 0;
-	fill_native(window, (Node *) call, lsecond(call->args), &size, &at, "UTC");
+	fill_tumbling(window, (Node *) call, lsecond(call->args), &size, &at, "UTC");
 	return true;
 }
 
@@ -448,7 +448,7 @@ reads_only(Node *argument, int varno, AttrNumber attno)
 	return vars != NIL || attno == 0;
 }
 
-/* About how long a pane is, in microseconds. */
+/* The approximate length of a pane in microseconds. */
 static int64
 window_pane_length(const StreamWindow *window)
 {

@@ -14,18 +14,20 @@ typedef struct StreamWindow
 {
 	WindowKind kind;
 	Oid type;		  /* of the argument and of windows' starts: timestamptz, timestamp or date */
-	Node *argument;	  /* the expression whose time is windowed */
+	Node *argument;	  /* the time that is grouped by window */
 	List *parameters; /* the other arguments of the window function: constants */
 	Node *pane;		  /* the start of the pane that an event belongs to */
-	bool assembled;	  /* of several panes, or of panes that depend on each other: put together by readers */
-	bool by_pane; /* a pane may begin behind an event of its own: PostgreSQL's, where clocks are put back */
+	bool assembled;	  /* when the view is read: from several panes, or from chained panes */
+	/* computed by date_trunc() or date_bin(): a pane may start after an event in it where clocks are set back */
+	bool by_pane;
 	WindowShape shape;
 } StreamWindow;
 
 /*
  * The window of a query's grouping expressions: that of its window functions, or else of date_trunc() or
- * date_bin() over the event time (an attribute of variable varno; 0: the stream has none). False: none. Raises
- * for arguments that are not constants, for what a kind refuses, and for more than one window.
+ * date_bin() over the event time (an attribute of relation varno; 0: the stream has none). Returns false if
+ * there is none. Raises for arguments that are not constants or not valid for the kind of window, and for more
+ * than one window.
  */
 extern bool window_find(StreamWindow *window, List *groups, int varno, AttrNumber event_time);
 
@@ -33,8 +35,8 @@ extern bool window_find(StreamWindow *window, List *groups, int varno, AttrNumbe
 extern bool window_edge(const StreamWindow *window, const Node *node, WindowEdge *edge);
 
 /*
- * The start of the pane that an instant belongs to, and where the pane that starts there ends (instants and
- * panes as timestamptz: naive times are read in UTC). Infinite where that is no timestamp.
+ * The start of the pane that contains an instant, and the end of the pane with a given start. Times without
+ * time zone are read in UTC. Infinite where out of the range of timestamps.
  */
 extern TimestampTz window_pane_start(StreamWindow *window, TimestampTz instant);
 extern TimestampTz window_pane_end(StreamWindow *window, TimestampTz start);

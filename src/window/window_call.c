@@ -2,7 +2,7 @@
  * window_call.c
  *		Calls of the window functions (see window_call.h).
  *
- * The functions are recognised by schema and name, so that the table below is all there is to know of a kind.
+ * Functions are recognised by schema and name.
  */
 #include "postgres.h"
 
@@ -93,7 +93,7 @@ window_call_reach(const Node *call)
 	Interval reach = *DatumGetIntervalP(list_nth_node(Const, func->args, size)->constvalue);
 	const Const *zone = list_nth_node(Const, func->args, size + 2);
 
-	/* where a calendar has a say, clocks may be put back or forward while the window lasts */
+	/* for windows by calendar, the clock may be set forward or back within the window */
 	if (reach.day != 0 || reach.month != 0 ||
 		((reach.time > USECS_PER_HOUR || func->funcresulttype == TIMESTAMPOID) &&
 		 strcmp(TextDatumGetCString(zone->constvalue), "UTC") != 0))

@@ -26,7 +26,7 @@
 #define DEFAULT_ORIGIN (2 * USECS_PER_DAY)
 #define DEFAULT_ORIGIN_MONTHS 0
 
-/* more than half of all time; less than what makes sums of a time and two lengths overflow at the lower end */
+/* more than half the range of timestamps; small enough that a time minus two lengths cannot overflow */
 #define MAX_LENGTH (PG_INT64_MAX / 4)
 
 typedef enum LengthUnit
@@ -43,7 +43,7 @@ typedef struct WindowLength
 	int64 length;
 } WindowLength;
 
-/* What the arguments of each kind are called, and in which order they stand. */
+/* Names and order of each kind's arguments, for messages. */
 static const struct
 {
 	const char *step;
@@ -60,7 +60,7 @@ static WindowLength length_of(const Interval *interval, Oid type, const char *wh
 static void refuse(const char *message, const char *what, const char *hint);
 static void init_grid(WindowShape *shape, bool calendar, bool months, const int64 *origin);
 static void check_step(WindowKind kind, WindowLength step, WindowLength size);
-static double about(WindowLength length);
+static double approximate(WindowLength length);
 static bool by_calendar(WindowLength length, Oid type);
 
 void
@@ -157,7 +157,7 @@ refuse(const char *message, const char *what, const char *hint)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg_internal(message, what), errhint("%s", hint)));
 }
 
-/* Put the grid on its line, its origin included. */
+/* Choose the line of the grid, and convert the origin to it. */
 static void
 init_grid(WindowShape *shape, bool calendar, bool months, const int64 *origin)
 {
@@ -170,7 +170,7 @@ init_grid(WindowShape *shape, bool calendar, bool months, const int64 *origin)
 	shape->line = LINE_OWN;
 	if (shape->type == TIMESTAMPTZOID)
 	{
-		/* without clock changes, days are lengths like any other */
+		/* without clock changes, days have a fixed length */
 		if (calendar && !clock->fixed)
 			shape->line = LINE_CLOCK;
 		else if (months && clock->offset != 0)
@@ -188,20 +188,20 @@ init_grid(WindowShape *shape, bool calendar, bool months, const int64 *origin)
 		if (shape->line == LINE_INSTANT)
 			start = clock_instant(clock, start);
 	}
-	/* any multiple of the slide is as good an origin, and those near zero cannot overflow */
+	/* origins that differ by a multiple of the slide are equivalent, and one near zero cannot overflow */
 	if (!months)
 		start -= floor_div(start, shape->slide) * shape->slide;
 	grid_init(&shape->grid, months, start);
 }
 
-/* Raises unless a slide or step goes with the size. */
+/* Raises unless the slide or step is valid for the size. */
 static void
 check_step(WindowKind kind, WindowLength step, WindowLength size)
 {
 	const char *what = kinds[kind].step;
 	bool steps_of_day = kind == WINDOW_CUMULATE && step.unit == UNIT_HOURS && size.unit == UNIT_DAYS;
 
-	if (about(step) > about(size))
+	if (approximate(step) > approximate(size))
 		refuse("%s is longer than the window size", what,
 			   psprintf("The order of the arguments is %s.", kinds[kind].call));
 	if (step.unit != size.unit && !steps_of_day)
@@ -217,18 +217,18 @@ check_step(WindowKind kind, WindowLength step, WindowLength size)
 			   "Use a step that divides the size evenly, for example '10 minutes' for a size of '1 hour'.");
 }
 
-/* Roughly how long a length is, to tell which one of two of different units is meant to be the longer. */
+/* An approximation, to compare lengths of different units. */
 static double
-about(WindowLength length)
+approximate(WindowLength length)
 {
 	return (double) length.length * (length.unit == UNIT_MONTHS ? DAYS_PER_MONTH * USECS_PER_DAY : 1);
 }
 
-/* Whether a length goes by the calendar; otherwise it goes by instant. */
+/* Whether a length is by calendar; otherwise it is by instant. */
 static bool
 by_calendar(WindowLength length, Oid type)
 {
-	/* those that divide a day into hours: they begin at midnight */
+	/* hours that divide a day evenly; such windows start at midnight */
 	static const int clock_hours[] = {2, 3, 4, 6, 8, 12};
 
 	if (length.unit != UNIT_HOURS || type == DATEOID)

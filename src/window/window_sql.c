@@ -62,7 +62,7 @@ window_gap_sql(const StreamWindow *window)
 {
 	Interval gap = *DatumGetIntervalP(linitial_node(Const, window->parameters)->constvalue);
 
-	/* by instant: added to a timestamptz, days would go by the session's calendar */
+	/* by instant: days added to a timestamptz would follow the session's time zone */
 	gap.time += gap.day * USECS_PER_DAY;
 	gap.day = 0;
 	if (window->type == DATEOID)

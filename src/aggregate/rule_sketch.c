@@ -2,9 +2,10 @@
  * rule_sketch.c
  *		The rules for count(DISTINCT x) and percentiles (see rule_sketch.h; sketch.c has the sketches).
  *
- * Two states: the exact value, which only the batch layer computes and nothing can combine, and a sketch in
- * both layers. A group that is one row of the batch layer has the exact value; any other the sketch's:
- * count(DISTINCT user_id) and percentile_cont(0.9) WITHIN GROUP (ORDER BY price) are, over merged states,
+ * There are two states: the exact value, which only the batch layer computes and which cannot be combined, and
+ * a sketch in both layers. A group that is a single row of the batch layer returns the exact value, any other
+ * the sketch's estimate: count(DISTINCT user_id) and percentile_cont(0.9) WITHIN GROUP (ORDER BY price) are,
+ * over merged states,
  *
  *		coalesce(_only(s1), round(hll_cardinality(_sketch_merge(s2)))::int8, 0)
  *		coalesce(_only(s3), _percentile(_sketch_merge(s4), '0.9'::float8, NULL::float8))
@@ -82,7 +83,7 @@ apply_distinct(const Aggref *aggref, ResultDef *result, StateDef *parts, int *np
 		rule_refuse(psprintf("count(DISTINCT) of type %s", format_type_be(type)),
 					"The stream layer counts hash values, and the type has no extended hash function.",
 					"Cast the value to another type, for example text or numeric.");
-	/* an enum's hash is that of a number which a dump does not keep */
+	/* enums are hashed by OID, which a dump does not preserve */
 	if (type_is_enum(getBaseType(type)))
 		value = (Expr *) coerce_to_target_type(NULL, (Node *) value, type, TEXTOID, -1, COERCION_EXPLICIT,
 											   COERCE_EXPLICIT_CAST, -1);
@@ -97,7 +98,7 @@ apply_distinct(const Aggref *aggref, ResultDef *result, StateDef *parts, int *np
 	result->exact = "streambatch._exact(%s, %s)";
 }
 
-/* The type of a sketch; the hint names the command where there is none. */
+/* The sketch type of an extension. Raises if the extension is not installed. */
 static Oid
 require_sketch(const char *extension, const char *what)
 {
@@ -112,13 +113,13 @@ require_sketch(const char *extension, const char *what)
 			 errhint(
 				 "Use CREATE EXTENSION %s to install it. On Debian, its files are in the package postgresql-*-%s.",
 				 extension, extension)));
-	/* the layers' SQL names the type, as the view's owner */
+	/* the SQL of the layers uses the type as the view's owner */
 	if (compat_namespace_aclcheck(sketch_namespace(type), GetUserId(), ACL_USAGE) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_SCHEMA, get_namespace_name(sketch_namespace(type)));
 	return type;
 }
 
-/* The exact value, of the batch layer alone. */
+/* The exact value, a batch-only state. */
 static void
 fill_exact(StateDef *state, const Aggref *aggref)
 {
@@ -199,8 +200,8 @@ is_number(Oid type)
 }
 
 /*
- * The value that is put into the digest. What a digest cannot hold raises here, where it costs the view one
- * row, and not in the fold; but not for a row that the filter leaves out.
+ * The value that is added to the digest. A value that a digest does not support raises here, where only its row
+ * fails, and not in the fold. Rows excluded by the filter are not checked.
  */
 static Expr *
 digest_value(const Aggref *aggref, const Expr *value)

@@ -1,17 +1,17 @@
 /*
  * rules.c
- *		One table of rules for aggregates (see rules.h).
+ *		The table of rules for aggregates (see rules.h).
  *
- * The table has those that are kept as plain readable columns, each the value of an aggregate over some of
- * the rows. count and sum add up, min and max are their own combination; avg is kept as a sum and a count,
- * which is what PostgreSQL's own avg divides (numeric_avg, int8_avg, interval_avg), so that its value is the
- * same to the last digit. sum(bigint) and sum(numeric) have an internal transition state; their stored state
- * is the numeric sum.
+ * The table lists the aggregates that are stored as plain readable columns, each the value of an aggregate over
+ * some of the rows. count and sum are combined by addition, min and max by themselves; avg is stored as sum and
+ * count, which PostgreSQL's own avg divides (numeric_avg, int8_avg, interval_avg), so that its value is
+ * identical. sum(bigint) and sum(numeric) have an internal transition state; their stored state is the numeric
+ * sum.
  *
- * Any other aggregate is kept as its transition state, if the catalog has a combine function for it, and
- * serialisation functions where the state is internal.
+ * Any other aggregate is stored as its transition state, if it has a combine function and, for an internal
+ * state, serialisation functions.
  *
- * Two kinds have rules of their own: first and last (rule_first_last.c); count(DISTINCT) and percentiles
+ * Two groups have rules of their own: first and last (rule_first_last.c); count(DISTINCT) and percentiles
  * (rule_sketch.c).
  */
 #include "postgres.h"
@@ -125,7 +125,7 @@ rule_apply(const Aggref *aggref, const RuleStream *stream, ResultDef *result, St
 	fill_partial(&parts[(*nparts)++], aggref, shape.stored);
 }
 
-/* Forms of calls whose partial results cannot be combined. */
+/* Refuse forms of calls whose partial results cannot be combined. */
 static void
 refuse_form(const Aggref *aggref, const char *what)
 {
@@ -197,7 +197,7 @@ fill_plain(StateDef *state, Aggref *aggref)
 	state->merge = rule->merge ? rule->merge : psprintf("pg_catalog.%s(%%s)", rule->name);
 }
 
-/* A function of pg_catalog, polymorphic perhaps, over two values of the given type. */
+/* A function of pg_catalog, possibly polymorphic, for two values of the given type. */
 static Oid
 binary_function(const char *name, Oid type)
 {
@@ -247,11 +247,11 @@ part_aggregate(const Aggref *whole, const char *name, Oid cast)
 		LookupFuncName(list_make2(makeString("pg_catalog"), makeString(pstrdup(name))), 1, &declared, false);
 	part->aggargtypes = list_make1_oid(type);
 	part->aggtype = get_func_rettype(part->aggfnoid);
-	part->aggtranstype = InvalidOid; /* left to the planner, as the parser does */
+	part->aggtranstype = InvalidOid; /* set by the planner */
 	return part;
 }
 
-/* Aggregates whose state cannot be combined, or not be stored. */
+/* Refuse an aggregate whose state cannot be combined or stored. */
 static void
 refuse_uncombinable(const Aggref *aggref, const TransitionShape *shape, const char *what)
 {
@@ -330,7 +330,7 @@ merge_call(const Aggref *aggref)
 		bool collatable = OidIsValid(get_typcollation(lfirst_oid(lc)));
 
 		appendStringInfoString(&format, ", ");
-		/* explicit, and once, so that it is the aggregate's, whatever the state's column has */
+		/* explicit, and only once, so that it overrides the collation of the state's column */
 		rule_append_null(&format, lfirst_oid(lc), collatable ? collation : InvalidOid);
 		if (collatable)
 			collation = InvalidOid;

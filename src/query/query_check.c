@@ -1,11 +1,11 @@
 /*
  * query_check.c
- *		Shapes of queries (see query_check.h).
+ *		Checks of a hybrid view's query (see query_check.h).
  *
- * A hybrid view aggregates one stream. Ordinary tables may be joined to it, looked into by EXISTS and IN, and
- * functions called in FROM: each event is looked up as it arrives, and again at a refresh. The stream leads: it
- * stands on no optional side of an outer join, since then rows would come and go with events that are yet to
- * come. Views are refused as tables, because what they read can be changed behind the hybrid view's back.
+ * A hybrid view aggregates one stream. Ordinary tables may be joined or used in EXISTS and IN, and functions
+ * may be called in FROM; they are evaluated for each event as it arrives, and again at a refresh. The stream
+ * must not be on the nullable side of an outer join, because later events would then change the rows of earlier
+ * ones. Views are refused, because their definitions can change without the hybrid view's notice.
  */
 #include "postgres.h"
 
@@ -22,8 +22,8 @@
 typedef struct Found
 {
 	const Query *query;
-	int varno; /* of the stream; 0: none yet */
-	int only;  /* place of any relation, for the message */
+	int varno; /* the stream's; 0: none found yet */
+	int only;  /* index of any relation, for the error message */
 } Found;
 
 static void check_windows(const Query *query);
@@ -37,11 +37,11 @@ static bool condition_walker(Node *node, void *context);
 static bool hidden_group(const Query *query);
 static bool grouping_walker(Node *node, void *context);
 static bool set_walker(Node *node, void *context);
-static bool unrepeatable_walker(Node *node, void *context);
-static bool is_clock_function(Oid funcid, void *context);
+static bool volatile_walker(Node *node, void *context);
+static bool is_volatile_function(Oid funcid, void *context);
 static bool relation_walker(Node *node, List **relations);
-static void look_into(Found *found, Node *node, bool optional);
-static void look_at(Found *found, int varno, bool optional);
+static void find_in_join(Found *found, Node *node, bool optional);
+static void find_in_relation(Found *found, int varno, bool optional);
 static bool stream_walker(Node *node, void *context);
 static void refuse_streamless(const RangeTblEntry *rte);
 static void check_relations(const Query *query);
@@ -88,7 +88,7 @@ query_check(const Query *query)
 	if (query->hasTargetSRFs && set_walker((Node *) query->targetList, NULL))
 		refuse("set-returning functions are not supported in the select list of a hybrid view",
 			   "Call the function in FROM: FROM stream, unnest(…).");
-	if (unrepeatable_walker((Node *) unconstify(Query *, query), NULL))
+	if (volatile_walker((Node *) unconstify(Query *, query), NULL))
 		refuse("volatile functions and the current time are not supported in a hybrid view",
 			   "The result would depend on when it is computed; use them in a query on the hybrid view.");
 }
@@ -109,7 +109,7 @@ query_find_stream(const Query *query, int *varno)
 	ListCell *lc;
 
 	foreach (lc, query->jointree->fromlist)
-		look_into(&found, lfirst(lc), false);
+		find_in_join(&found, lfirst(lc), false);
 	if (found.varno == 0)
 		refuse_streamless(found.only ? rt_fetch(found.only, query->rtable) : NULL);
 	if (query->hasSubLinks && stream_walker((Node *) query->jointree, NULL))
@@ -153,8 +153,8 @@ check_windows(const Query *query)
 }
 
 /*
- * Windows of which an event can be in several, or that depend on other events, have a meaning in GROUP BY alone:
- * not in WHERE, in aggregates, or in FROM.
+ * Refuse windows that are assembled from panes (hop, cumulate, session) in WHERE, aggregates and FROM: they are
+ * defined only in GROUP BY.
  */
 static bool
 misplaced_walker(Node *node, bool *inside)
@@ -185,7 +185,7 @@ refuse(const char *message, const char *hint)
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", message), hint ? errhint("%s", hint) : 0));
 }
 
-/* Rows locked at any level: neither layer could lock them. */
+/* FOR UPDATE or FOR SHARE at any level. */
 static bool
 lock_walker(Node *node, void *context)
 {
@@ -226,7 +226,7 @@ sublink_walker(Node *node, void *context)
 	return IsA(node, SubLink) || expression_tree_walker(node, sublink_walker, context);
 }
 
-/* In WHERE and ON: EXISTS and IN. */
+/* Whether WHERE or ON has a subquery other than EXISTS and IN. */
 static bool
 condition_walker(Node *node, void *context)
 {
@@ -240,7 +240,7 @@ condition_walker(Node *node, void *context)
 	return expression_tree_walker(node, condition_walker, context);
 }
 
-/* Whether the query groups by something that it does not select. */
+/* Whether the query groups by an expression that it does not select. */
 static bool
 hidden_group(const Query *query)
 {
@@ -262,7 +262,7 @@ grouping_walker(Node *node, void *context)
 	return IsA(node, GroupingFunc) || expression_tree_walker(node, grouping_walker, context);
 }
 
-/* Set-returning functions, but those of windows, which stand for the windows of an event. */
+/* Set-returning functions other than window functions, which return the windows of an event. */
 static bool
 set_walker(Node *node, void *context)
 {
@@ -276,7 +276,7 @@ set_walker(Node *node, void *context)
 }
 
 static bool
-unrepeatable_walker(Node *node, void *context)
+volatile_walker(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
@@ -287,16 +287,16 @@ unrepeatable_walker(Node *node, void *context)
 		if (op <= SVFOP_LOCALTIMESTAMP_N)
 			return true;
 	}
-	if (check_functions_in_node(node, is_clock_function, NULL))
+	if (check_functions_in_node(node, is_volatile_function, NULL))
 		return true;
 	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, unrepeatable_walker, context, 0);
-	return expression_tree_walker(node, unrepeatable_walker, context);
+		return query_tree_walker((Query *) node, volatile_walker, context, 0);
+	return expression_tree_walker(node, volatile_walker, context);
 }
 
-/* Functions that read the clock, although they are called stable. */
+/* Volatile functions, and stable functions that read the clock. */
 static bool
-is_clock_function(Oid funcid, void *context)
+is_volatile_function(Oid funcid, void *context)
 {
 	switch (funcid)
 	{
@@ -311,7 +311,7 @@ is_clock_function(Oid funcid, void *context)
 	}
 }
 
-/* Every relation at any level must be an ordinary one, but for the stream itself. */
+/* Collect the relations at all levels, except streams. */
 static bool
 relation_walker(Node *node, List **relations)
 {
@@ -331,10 +331,10 @@ relation_walker(Node *node, List **relations)
 }
 
 static void
-look_into(Found *found, Node *node, bool optional)
+find_in_join(Found *found, Node *node, bool optional)
 {
 	if (IsA(node, RangeTblRef))
-		look_at(found, ((RangeTblRef *) node)->rtindex, optional);
+		find_in_relation(found, ((RangeTblRef *) node)->rtindex, optional);
 	else
 	{
 		JoinExpr *join = castNode(JoinExpr, node);
@@ -342,13 +342,13 @@ look_into(Found *found, Node *node, bool optional)
 		if (join->jointype != JOIN_INNER && join->jointype != JOIN_LEFT)
 			refuse("right and full joins are not supported in a hybrid view",
 				   "Use an inner join, or a LEFT JOIN with the stream on the left.");
-		look_into(found, join->larg, optional);
-		look_into(found, join->rarg, optional || join->jointype == JOIN_LEFT);
+		find_in_join(found, join->larg, optional);
+		find_in_join(found, join->rarg, optional || join->jointype == JOIN_LEFT);
 	}
 }
 
 static void
-look_at(Found *found, int varno, bool optional)
+find_in_relation(Found *found, int varno, bool optional)
 {
 	RangeTblEntry *rte = rt_fetch(varno, found->query->rtable);
 
@@ -383,7 +383,7 @@ stream_walker(Node *node, void *context)
 	return expression_tree_walker(node, stream_walker, context);
 }
 
-/* rte: what the query reads instead, if it is anything by a name. */
+/* rte: a relation that the query reads instead, or NULL. */
 static void
 refuse_streamless(const RangeTblEntry *rte)
 {

@@ -33,7 +33,7 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
-#include "window/query_window.h"
+#include "window/window_call.h"
 
 /* The last and first days of timestamps; dates go on for longer, and no window is there. */
 #define DATETIME_MAX_DAY (TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE - 1)

@@ -38,7 +38,7 @@ typedef struct ViewJob
 {
 	Definition *d;
 	const ViewRow *row;
-	WorkerView *vf;
+	WorkerView *view;
 } ViewJob;
 
 static void on_relation_change(Datum arg, Oid relid);
@@ -251,11 +251,11 @@ load_view(Definition *d, const ViewRow *row)
 		return;
 	}
 	/* one that is just being dropped has nothing to open */
-	if (job.vf != NULL)
+	if (job.view != NULL)
 	{
 		foreach (lc, d->views)
 		{
-			if (worker_view_share(job.vf, lfirst(lc)))
+			if (worker_view_share(job.view, lfirst(lc)))
 			{
 				ereport(DEBUG1, (errmsg_internal("hybrid view \"%s\" shares the fold of \"%s\"",
 												 get_rel_name(row->view),
@@ -263,7 +263,7 @@ load_view(Definition *d, const ViewRow *row)
 				break;
 			}
 		}
-		d->views = lappend(d->views, job.vf);
+		d->views = lappend(d->views, job.view);
 	}
 	d->max_staleness = Min(d->max_staleness, interval_usec(&row->max_staleness));
 }
@@ -274,5 +274,5 @@ open_view(void *arg)
 	ViewJob *job = arg;
 
 	MemoryContextSwitchTo(job->d->context);
-	job->vf = worker_view_open(job->row);
+	job->view = worker_view_open(job->row);
 }

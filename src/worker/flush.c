@@ -92,7 +92,7 @@
 #define PATIENCE_MS 200 /* less than a deadlock_timeout: nobody is told of a deadlock that we end ourselves */
 
 static FlushResult lock_stream(Oid stream, int64 generation);
-static bool write_view(WorkerView *vf, int64 epoch);
+static bool write_view(WorkerView *view, int64 epoch);
 static int64 epoch_of(List *rows, int32 view_id);
 static void report_dead_letters(const FlushJob *job);
 
@@ -112,12 +112,12 @@ flush_write(const FlushJob *job)
 	views = catalog_views_of(stream);
 	foreach (lc, job->views)
 	{
-		WorkerView *vf = lfirst(lc);
-		const ErrorData *failure = worker_view_failure(vf);
+		WorkerView *view = lfirst(lc);
+		const ErrorData *failure = worker_view_failure(view);
 
 		if (failure != NULL)
-			catalog_suspend_view(vf->row.view, failure->sqlerrcode, failure->message);
-		else if (!write_view(vf, epoch_of(views, vf->row.id)))
+			catalog_suspend_view(view->row.view, failure->sqlerrcode, failure->message);
+		else if (!write_view(view, epoch_of(views, view->row.id)))
 			return FLUSH_RETRY;
 	}
 	catalog_insert_dead_letters(stream, job->stream->topic, job->dead_letters->items, job->dead_letters->n);
@@ -150,7 +150,7 @@ lock_stream(Oid stream, int64 generation)
 
 /* One view's states. False where combining them with the stored ones raises. */
 static bool
-write_view(WorkerView *vf, int64 epoch)
+write_view(WorkerView *view, int64 epoch)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool done = true;
@@ -158,12 +158,12 @@ write_view(WorkerView *vf, int64 epoch)
 	PG_TRY();
 	{
 		Guard guard;
-		Relation rel = table_open(vf->state_table, RowExclusiveLock);
+		Relation rel = table_open(view->state_table, RowExclusiveLock);
 
 		/* the table is the view owner's, and so is what hangs on it */
-		guard_enter(&guard, vf->owner, vf->row.settings);
+		guard_enter(&guard, view->owner, view->row.settings);
 		PushActiveSnapshot(GetTransactionSnapshot());
-		state_table_write(rel, vf->def, vf->fold, vf->written, epoch, vf->append);
+		state_table_write(rel, view->def, view->fold, view->filter, epoch, view->append);
 		PopActiveSnapshot();
 		guard_leave(&guard);
 		table_close(rel, NoLock);
@@ -171,11 +171,11 @@ write_view(WorkerView *vf, int64 epoch)
 	PG_CATCH();
 	{
 		/* no subtransaction: whoever gets false aborts the whole transaction */
-		if (vf->append || dead_letters_nobodys(geterrcode()))
+		if (view->append || dead_letters_nobodys(geterrcode()))
 			PG_RE_THROW();
 		MemoryContextSwitchTo(context);
 		FlushErrorState();
-		vf->append = true;
+		view->append = true;
 		done = false;
 	}
 	PG_END_TRY();

@@ -5,6 +5,8 @@
 #ifndef STREAMBATCH_FLUSH_H
 #define STREAMBATCH_FLUSH_H
 
+#include "worker/dead_letters.h"
+#include "worker/positions.h"
 #include "worker/worker_view.h"
 
 typedef struct FlushJob

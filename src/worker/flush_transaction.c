@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 #include "worker/flush.h"
 #include "worker/flush_transaction.h"
+#include "worker/fold_query.h"
 
 static void take_locks(Worker *w);
 static void commit(Worker *w, TimestampTz flush_start);
@@ -69,10 +70,10 @@ flush_transaction_fold(Worker *w)
 	foreach (lc, w->d.views)
 	{
 		if (clean &&
-			worker_view_run(lfirst(lc), &w->d.decoded, w->taken, &w->d.dead_letters) == WORKER_VIEW_POISONED)
+			fold_query_run(lfirst(lc), &w->d.decoded, w->taken, &w->d.dead_letters) == FOLD_QUERY_POISONED)
 			clean = false;
 	}
-	worker_view_count(w->taken, w->d.decoded.batch.nrows, &w->counts);
+	fold_query_count(w->taken, w->d.decoded.batch.nrows, &w->counts);
 	PopActiveSnapshot();
 	MemoryContextSwitchTo(w->context);
 	return clean;
@@ -117,10 +118,10 @@ take_locks(Worker *w)
 
 	foreach (lc, w->d.views)
 	{
-		const WorkerView *vf = lfirst(lc);
+		const WorkerView *view = lfirst(lc);
 
-		read = list_concat(read, vf->relations);
-		written = lappend_oid(written, vf->state_table);
+		read = list_concat(read, view->relations);
+		written = lappend_oid(written, view->state_table);
 	}
 	locks_take(read, list_concat(written, catalog_written_tables()));
 }

@@ -10,7 +10,7 @@
  * flushing costs at most about a tenth), and the queue is empty or max_staleness is reached, or when the
  * folds and dead dead_letters outgrow streambatch.work_mem.
  *
- * A poisoned fold (worker_view.h) costs the transaction: its messages are read again, in small micro-batches of a
+ * A poisoned fold (fold_query.h) costs the transaction: its messages are read again, in small micro-batches of a
  * flush each, so that a second one costs little.
  */
 #include "postgres.h"
@@ -140,9 +140,9 @@ fold_size(const Worker *w)
 
 	foreach (lc, w->d.views)
 	{
-		const WorkerView *vf = lfirst(lc);
+		const WorkerView *view = lfirst(lc);
 
-		size += vf->leader == NULL ? fold_memory(vf->fold) : 0;
+		size += view->leader == NULL ? fold_memory(view->fold) : 0;
 	}
 	return size;
 }

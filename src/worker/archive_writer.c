@@ -57,11 +57,11 @@ struct ArchiveWriter
 /* One micro-batch on its way into the archive. */
 typedef struct WriteJob
 {
-	ArchiveWriter *w;
+	ArchiveWriter *writer;
 	DecodedBatch *decoded;
 	DeadLetters *dead_letters;
 	StreamCounts *counts;
-	bool *refused; /* rows that became dead dead_letters; NULL: none */
+	bool *refused; /* rows that became dead letters; NULL: none */
 	/* the attempt at hand: rows [from, to) */
 	int from;
 	int to;
@@ -70,14 +70,14 @@ typedef struct WriteJob
 
 static void check_privilege(const Stream *stream, Relation rel);
 static char *qualified_name(Relation rel);
-static bool map_columns(ArchiveWriter *w, const char *partition, const char *offset);
-static void open_plain(ArchiveWriter *w);
-static void describe_rows(ArchiveWriter *w, const char *partition, const char *offset);
+static bool map_columns(ArchiveWriter *writer, const char *partition, const char *offset);
+static void open_plain(ArchiveWriter *writer);
+static void describe_rows(ArchiveWriter *writer, const char *partition, const char *offset);
 static void write_all_plain(WriteJob *job);
 static ErrorData *try_write(WriteJob *job, int from, int to);
 static void write_rows(void *arg);
 static void write_plain(WriteJob *job);
-static void fill_row(const ArchiveWriter *w, const MicroBatch *batch, int row, int natts, Datum *to,
+static void fill_row(const ArchiveWriter *writer, const MicroBatch *batch, int row, int natts, Datum *to,
 					 bool *to_nulls);
 static void write_any(WriteJob *job);
 static void refuse(WriteJob *job, int row, ErrorData *error);
@@ -86,49 +86,52 @@ static void write_all_any(WriteJob *job, int from, int to);
 ArchiveWriter *
 archive_writer_open(const Stream *stream, Oid archive)
 {
-	ArchiveWriter *w = palloc0(sizeof(ArchiveWriter));
+	ArchiveWriter *writer = palloc0(sizeof(ArchiveWriter));
 	const char *partition;
 	const char *offset;
 
 	stream_position_columns(stream, &partition, &offset);
-	w->stream = stream;
-	w->context = AllocSetContextCreate(CurrentMemoryContext, "streambatch archive", ALLOCSET_DEFAULT_SIZES);
-	w->rel = try_relation_open(archive, RowExclusiveLock);
-	if (w->rel == NULL)
+	writer->stream = stream;
+	writer->context =
+		AllocSetContextCreate(CurrentMemoryContext, "streambatch archive", ALLOCSET_DEFAULT_SIZES);
+	writer->rel = try_relation_open(archive, RowExclusiveLock);
+	if (writer->rel == NULL)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("the archive of stream \"%s\" is gone", stream->name),
 						errhint("Drop the stream and its hybrid views, and create them again.")));
-	check_privilege(stream, w->rel);
+	check_privilege(stream, writer->rel);
 	stream_check_archive(stream, archive);
-	w->plain = w->rel->rd_rel->relkind == RELKIND_RELATION && !w->rel->rd_rel->relispartition &&
-			   w->rel->trigdesc == NULL && map_columns(w, partition, offset);
-	if (w->plain)
-		open_plain(w);
+	writer->plain = writer->rel->rd_rel->relkind == RELKIND_RELATION &&
+					!writer->rel->rd_rel->relispartition && writer->rel->trigdesc == NULL &&
+					map_columns(writer, partition, offset);
+	if (writer->plain)
+		open_plain(writer);
 	else
-		describe_rows(w, partition, offset);
-	return w;
+		describe_rows(writer, partition, offset);
+	return writer;
 }
 
 void
-archive_writer_close(ArchiveWriter *w)
+archive_writer_close(ArchiveWriter *writer)
 {
-	if (w->plain)
+	if (writer->plain)
 	{
 		for (int i = 0; i < CHUNK; i++)
-			ExecDropSingleTupleTableSlot(w->slots[i]);
-		ExecCloseIndices(w->result);
-		FreeExecutorState(w->estate);
+			ExecDropSingleTupleTableSlot(writer->slots[i]);
+		ExecCloseIndices(writer->result);
+		FreeExecutorState(writer->estate);
 	}
-	relation_close(w->rel, NoLock);
-	MemoryContextDelete(w->context);
+	relation_close(writer->rel, NoLock);
+	MemoryContextDelete(writer->context);
 }
 
 void
-archive_writer_write(ArchiveWriter *w, DecodedBatch *decoded, DeadLetters *dead_letters, StreamCounts *counts)
+archive_writer_write(ArchiveWriter *writer, DecodedBatch *decoded, DeadLetters *dead_letters,
+					 StreamCounts *counts)
 {
-	WriteJob job = {w, decoded, dead_letters, counts};
+	WriteJob job = {writer, decoded, dead_letters, counts};
 
-	if (w->plain)
+	if (writer->plain)
 		write_all_plain(&job);
 	else
 		write_all_any(&job, 0, decoded->batch.nrows);
@@ -137,7 +140,7 @@ archive_writer_write(ArchiveWriter *w, DecodedBatch *decoded, DeadLetters *dead_
 		decoded_batch_remove(decoded, job.refused);
 		pfree(job.refused);
 	}
-	MemoryContextReset(w->context);
+	MemoryContextReset(writer->context);
 }
 
 /* Multi-inserts ask nobody. */
@@ -161,11 +164,11 @@ qualified_name(Relation rel)
 
 /* Where each column of the archive comes from; false where the plain way cannot serve. */
 static bool
-map_columns(ArchiveWriter *w, const char *partition, const char *offset)
+map_columns(ArchiveWriter *writer, const char *partition, const char *offset)
 {
-	TupleDesc desc = RelationGetDescr(w->rel);
+	TupleDesc desc = RelationGetDescr(writer->rel);
 
-	w->source = palloc(desc->natts * sizeof(int));
+	writer->source = palloc(desc->natts * sizeof(int));
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
@@ -173,24 +176,24 @@ map_columns(ArchiveWriter *w, const char *partition, const char *offset)
 
 		if (att->attisdropped || att->attgenerated || att->attidentity)
 			return false;
-		for (c = 0; c < w->stream->desc->natts; c++)
+		for (c = 0; c < writer->stream->desc->natts; c++)
 		{
-			const MessageColumn *column = &w->stream->layout.columns[c];
+			const MessageColumn *column = &writer->stream->layout.columns[c];
 
 			if (!column->dropped && strcmp(column->name, NameStr(att->attname)) == 0)
 				break;
 		}
-		if (c < w->stream->desc->natts)
+		if (c < writer->stream->desc->natts)
 		{
-			if (att->atttypid != w->stream->layout.columns[c].type ||
-				att->atttypmod != w->stream->layout.columns[c].typmod)
+			if (att->atttypid != writer->stream->layout.columns[c].type ||
+				att->atttypmod != writer->stream->layout.columns[c].typmod)
 				return false;
-			w->source[i] = c;
+			writer->source[i] = c;
 		}
 		else if (strcmp(NameStr(att->attname), partition) == 0 && att->atttypid == INT4OID)
-			w->source[i] = FROM_PARTITION;
+			writer->source[i] = FROM_PARTITION;
 		else if (strcmp(NameStr(att->attname), offset) == 0 && att->atttypid == INT8OID)
-			w->source[i] = FROM_OFFSET;
+			writer->source[i] = FROM_OFFSET;
 		else
 			return false;
 	}
@@ -198,59 +201,59 @@ map_columns(ArchiveWriter *w, const char *partition, const char *offset)
 }
 
 static void
-open_plain(ArchiveWriter *w)
+open_plain(ArchiveWriter *writer)
 {
 	Guard guard;
 
-	w->estate = CreateExecutorState();
-	w->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(w->result, w->rel, 0, NULL, 0);
+	writer->estate = CreateExecutorState();
+	writer->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(writer->result, writer->rel, 0, NULL, 0);
 	/* constant folding may call what an index's expression or condition calls */
-	guard_enter(&guard, w->stream->owner, NULL);
-	ExecOpenIndices(w->result, false);
+	guard_enter(&guard, writer->stream->owner, NULL);
+	ExecOpenIndices(writer->result, false);
 	guard_leave(&guard);
-	w->slots = palloc(CHUNK * sizeof(TupleTableSlot *));
+	writer->slots = palloc(CHUNK * sizeof(TupleTableSlot *));
 	for (int i = 0; i < CHUNK; i++)
-		w->slots[i] = table_slot_create(w->rel, NULL);
+		writer->slots[i] = table_slot_create(writer->rel, NULL);
 }
 
 /* Describe the rows to be inserted, by the names of the archive's columns. */
 static void
-describe_rows(ArchiveWriter *w, const char *partition, const char *offset)
+describe_rows(ArchiveWriter *writer, const char *partition, const char *offset)
 {
-	const Stream *stream = w->stream;
+	const Stream *stream = writer->stream;
 	StringInfoData names;
 	AttrNumber n = 0;
 
-	w->desc = CreateTemplateTupleDesc(stream->desc->natts + 2);
-	w->source = palloc((stream->desc->natts + 2) * sizeof(int));
+	writer->desc = CreateTemplateTupleDesc(stream->desc->natts + 2);
+	writer->source = palloc((stream->desc->natts + 2) * sizeof(int));
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
 		const MessageColumn *column = &stream->layout.columns[i];
 
 		if (column->dropped)
 			continue;
-		w->source[n++] = i;
-		TupleDescInitEntry(w->desc, n, column->name, column->type, column->typmod, 0);
-		TupleDescInitEntryCollation(w->desc, n, column->collation);
+		writer->source[n++] = i;
+		TupleDescInitEntry(writer->desc, n, column->name, column->type, column->typmod, 0);
+		TupleDescInitEntryCollation(writer->desc, n, column->collation);
 	}
 	if (stream_meta_column(stream, META_PARTITION) == 0)
 	{
-		w->source[n++] = FROM_PARTITION;
-		TupleDescInitEntry(w->desc, n, partition, INT4OID, -1, 0);
+		writer->source[n++] = FROM_PARTITION;
+		TupleDescInitEntry(writer->desc, n, partition, INT4OID, -1, 0);
 	}
 	if (stream_meta_column(stream, META_OFFSET) == 0)
 	{
-		w->source[n++] = FROM_OFFSET;
-		TupleDescInitEntry(w->desc, n, offset, INT8OID, -1, 0);
+		writer->source[n++] = FROM_OFFSET;
+		TupleDescInitEntry(writer->desc, n, offset, INT8OID, -1, 0);
 	}
-	w->desc->natts = n;
+	writer->desc->natts = n;
 	initStringInfo(&names);
 	for (int i = 0; i < n; i++)
 		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "",
-						 quote_identifier(NameStr(TupleDescAttr(w->desc, i)->attname)));
-	w->insert =
-		psprintf("INSERT INTO %s (%s) SELECT %s FROM " ROWS, qualified_name(w->rel), names.data, names.data);
+						 quote_identifier(NameStr(TupleDescAttr(writer->desc, i)->attname)));
+	writer->insert = psprintf("INSERT INTO %s (%s) SELECT %s FROM " ROWS, qualified_name(writer->rel),
+							  names.data, names.data);
 }
 
 /* Each error is of the row at hand. */
@@ -289,7 +292,7 @@ try_write(WriteJob *job, int from, int to)
 		return NULL;
 	dead_letters_reject_error(error);
 	/* an error of the table, not of a row: nothing can be archived */
-	if (job->w->plain ? job->cursor == from : !dead_letters_is_data(error->sqlerrcode))
+	if (job->writer->plain ? job->cursor == from : !dead_letters_is_data(error->sqlerrcode))
 		ReThrowError(error);
 	return error;
 }
@@ -299,8 +302,8 @@ write_rows(void *arg)
 {
 	WriteJob *job = arg;
 
-	MemoryContextSwitchTo(job->w->context);
-	if (job->w->plain)
+	MemoryContextSwitchTo(job->writer->context);
+	if (job->writer->plain)
 		write_plain(job);
 	else
 		write_any(job);
@@ -309,11 +312,11 @@ write_rows(void *arg)
 static void
 write_plain(WriteJob *job)
 {
-	ArchiveWriter *w = job->w;
-	bool constrained = RelationGetDescr(w->rel)->constr != NULL;
+	ArchiveWriter *writer = job->writer;
+	bool constrained = RelationGetDescr(writer->rel)->constr != NULL;
 	CommandId cid = GetCurrentCommandId(true);
 
-	w->estate->es_output_cid = cid;
+	writer->estate->es_output_cid = cid;
 	for (int start = job->from; start < job->to; start += CHUNK)
 	{
 		int n = Min(CHUNK, job->to - start);
@@ -321,33 +324,33 @@ write_plain(WriteJob *job)
 		for (int i = 0; i < n; i++)
 		{
 			job->cursor = start + i + 1;
-			ExecClearTuple(w->slots[i]);
-			fill_row(w, &job->decoded->batch, start + i, w->slots[i]->tts_tupleDescriptor->natts,
-					 w->slots[i]->tts_values, w->slots[i]->tts_isnull);
-			ExecStoreVirtualTuple(w->slots[i]);
+			ExecClearTuple(writer->slots[i]);
+			fill_row(writer, &job->decoded->batch, start + i, writer->slots[i]->tts_tupleDescriptor->natts,
+					 writer->slots[i]->tts_values, writer->slots[i]->tts_isnull);
+			ExecStoreVirtualTuple(writer->slots[i]);
 			if (constrained)
-				ExecConstraints(w->result, w->slots[i], w->estate);
+				ExecConstraints(writer->result, writer->slots[i], writer->estate);
 		}
-		table_multi_insert(w->rel, w->slots, n, cid, 0, NULL);
-		for (int i = 0; i < n && w->result->ri_NumIndices > 0; i++)
+		table_multi_insert(writer->rel, writer->slots, n, cid, 0, NULL);
+		for (int i = 0; i < n && writer->result->ri_NumIndices > 0; i++)
 		{
 			job->cursor = start + i + 1;
-			list_free(compat_insert_index_tuples(w->result, w->slots[i], w->estate));
+			list_free(compat_insert_index_tuples(writer->result, writer->slots[i], writer->estate));
 		}
-		ResetPerTupleExprContext(w->estate);
+		ResetPerTupleExprContext(writer->estate);
 	}
 }
 
 /* A row as its columns are to be written. */
 static void
-fill_row(const ArchiveWriter *w, const MicroBatch *batch, int row, int natts, Datum *to, bool *to_nulls)
+fill_row(const ArchiveWriter *writer, const MicroBatch *batch, int row, int natts, Datum *to, bool *to_nulls)
 {
 	const Datum *values = batch->values + (Size) row * batch->natts;
 	const bool *nulls = batch->nulls + (Size) row * batch->natts;
 
 	for (int i = 0; i < natts; i++)
 	{
-		int source = w->source[i];
+		int source = writer->source[i];
 
 		to_nulls[i] = source >= 0 && nulls[source];
 		to[i] = source >= 0				   ? values[source]
@@ -359,20 +362,20 @@ fill_row(const ArchiveWriter *w, const MicroBatch *batch, int row, int natts, Da
 static void
 write_any(WriteJob *job)
 {
-	ArchiveWriter *w = job->w;
+	ArchiveWriter *writer = job->writer;
 	Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
-	Datum *values = palloc(w->desc->natts * sizeof(Datum));
-	bool *nulls = palloc(w->desc->natts * sizeof(bool));
+	Datum *values = palloc(writer->desc->natts * sizeof(Datum));
+	bool *nulls = palloc(writer->desc->natts * sizeof(bool));
 	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
 	int rc;
 
 	for (int row = job->from; row < job->to; row++)
 	{
-		fill_row(w, &job->decoded->batch, row, w->desc->natts, values, nulls);
-		tuplestore_putvalues(rows, w->desc, values, nulls);
+		fill_row(writer, &job->decoded->batch, row, writer->desc->natts, values, nulls);
+		tuplestore_putvalues(rows, writer->desc, values, nulls);
 	}
 	relation->md.name = ROWS;
-	relation->md.tupdesc = w->desc;
+	relation->md.tupdesc = writer->desc;
 	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
 	relation->md.enrtuples = job->to - job->from;
 	relation->reldata = rows;
@@ -380,7 +383,7 @@ write_any(WriteJob *job)
 	rc = SPI_register_relation(relation);
 	if (rc != SPI_OK_REL_REGISTER)
 		elog(ERROR, "could not register the rows to archive: %s", SPI_result_code_string(rc));
-	rc = SPI_execute(w->insert, false, 0);
+	rc = SPI_execute(writer->insert, false, 0);
 	if (rc != SPI_OK_INSERT)
 		elog(ERROR, "could not write the archive: %s", SPI_result_code_string(rc));
 	SPI_finish();

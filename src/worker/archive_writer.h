@@ -17,7 +17,7 @@ extern ArchiveWriter *archive_writer_open(const Stream *stream, Oid archive);
 extern void archive_writer_close(ArchiveWriter *writer);
 
 /*
- * Append the micro-batch's rows. Rows that the archive's own rules refuse become dead dead_letters of the stream
+ * Append the micro-batch's rows. Rows that the archive's own rules refuse become dead letters of the stream
  * and leave the batch. As the stream's owner; in subtransactions. Needs an active snapshot.
  */
 extern void archive_writer_write(ArchiveWriter *writer, DecodedBatch *decoded, DeadLetters *dead_letters,

@@ -1,6 +1,6 @@
 /*
  * dead_letters.c
- *		Dead dead_letters of the transaction at hand (see dead_letters.h).
+ *		Dead letters of the transaction at hand (see dead_letters.h).
  */
 #include "postgres.h"
 
@@ -13,8 +13,7 @@ void
 dead_letters_init(DeadLetters *dead_letters, MemoryContext parent)
 {
 	memset(dead_letters, 0, sizeof(*dead_letters));
-	dead_letters->context =
-		AllocSetContextCreate(parent, "streambatch dead dead_letters", ALLOCSET_DEFAULT_SIZES);
+	dead_letters->context = AllocSetContextCreate(parent, "streambatch dead letters", ALLOCSET_DEFAULT_SIZES);
 }
 
 void

@@ -1,6 +1,6 @@
 /*
  * dead_letters.h
- *		Dead dead_letters of the transaction at hand, until the flush writes them.
+ *		Dead letters of the transaction at hand, until the flush writes them.
  */
 #ifndef STREAMBATCH_DEAD_LETTERS_H
 #define STREAMBATCH_DEAD_LETTERS_H

@@ -22,96 +22,96 @@
 #define MAX_FILTERS 20
 #define GROUPS_PER_WORD 5 /* in a full filter: of those that are not in it, 1 in 30 then seems to be */
 
-typedef struct Filter
+typedef struct BloomFilter
 {
 	uint64 *words;
 	int bits; /* binary logarithm of their number */
 	int64 ngroups;
-} Filter;
+} BloomFilter;
 
 struct EpochFilter
 {
 	int64 epoch; /* 0: there was no flush yet */
 	bool known;	 /* all that was written under it is in the filters */
-	Filter filters[MAX_FILTERS];
+	BloomFilter filters[MAX_FILTERS];
 	int n;
 	Size memory;
 	Size left;
 	MemoryContext context;
 };
 
-static Filter *filter_with_room(EpochFilter *written);
+static BloomFilter *filter_with_room(EpochFilter *filter);
 
 EpochFilter *
 epoch_filter_create(Size memory)
 {
-	EpochFilter *written = palloc0(sizeof(EpochFilter));
+	EpochFilter *filter = palloc0(sizeof(EpochFilter));
 
-	written->context =
-		AllocSetContextCreate(CurrentMemoryContext, "streambatch written groups", ALLOCSET_SMALL_SIZES);
-	written->memory = memory;
-	return written;
+	filter->context =
+		AllocSetContextCreate(CurrentMemoryContext, "streambatch epoch filter", ALLOCSET_SMALL_SIZES);
+	filter->memory = memory;
+	return filter;
 }
 
 void
-epoch_filter_begin(EpochFilter *written, int64 epoch, bool empty)
+epoch_filter_begin(EpochFilter *filter, int64 epoch, bool empty)
 {
-	if (written->epoch == epoch)
+	if (filter->epoch == epoch)
 		return;
-	written->known = empty || written->epoch != 0;
-	written->epoch = epoch;
-	written->n = 0;
-	written->left = written->memory;
-	MemoryContextReset(written->context);
+	filter->known = empty || filter->epoch != 0;
+	filter->epoch = epoch;
+	filter->n = 0;
+	filter->left = filter->memory;
+	MemoryContextReset(filter->context);
 }
 
 bool
-epoch_filter_note(EpochFilter *written, uint32 hash)
+epoch_filter_note(EpochFilter *filter, uint32 hash)
 {
 	/* the highest bits choose the word, the others the bits in it */
 	uint64 mixed = hash * UINT64CONST(0x9E3779B97F4A7C15);
 	uint64 mask = 0;
-	Filter *filter;
+	BloomFilter *bloom;
 
-	if (!written->known)
+	if (!filter->known)
 		return true;
 	for (int shift = 0; shift < BITS_PER_HASH * 6; shift += 6)
 		mask |= UINT64CONST(1) << (mixed >> shift & 63);
-	for (int i = 0; i < written->n; i++)
+	for (int i = 0; i < filter->n; i++)
 	{
-		const Filter *f = &written->filters[i];
+		const BloomFilter *older = &filter->filters[i];
 
-		if ((f->words[mixed >> (64 - f->bits)] & mask) == mask)
+		if ((older->words[mixed >> (64 - older->bits)] & mask) == mask)
 			return true;
 	}
-	filter = filter_with_room(written);
-	if (filter == NULL)
+	bloom = filter_with_room(filter);
+	if (bloom == NULL)
 	{
-		written->known = false;
+		filter->known = false;
 		return true;
 	}
-	filter->words[mixed >> (64 - filter->bits)] |= mask;
-	filter->ngroups++;
+	bloom->words[mixed >> (64 - bloom->bits)] |= mask;
+	bloom->ngroups++;
 	return false;
 }
 
 /* The filter to note a group in. NULL: there is no memory for even one. */
-static Filter *
-filter_with_room(EpochFilter *written)
+static BloomFilter *
+filter_with_room(EpochFilter *filter)
 {
-	Filter *last = written->n > 0 ? &written->filters[written->n - 1] : NULL;
-	Filter *next = &written->filters[written->n];
+	BloomFilter *last = filter->n > 0 ? &filter->filters[filter->n - 1] : NULL;
+	BloomFilter *next = &filter->filters[filter->n];
 	Size size;
 
-	if (last != NULL && (last->ngroups < (GROUPS_PER_WORD << last->bits) || written->n == MAX_FILTERS))
+	if (last != NULL && (last->ngroups < (GROUPS_PER_WORD << last->bits) || filter->n == MAX_FILTERS))
 		return last;
 	next->bits = last != NULL ? last->bits + 1 : FIRST_BITS;
 	size = sizeof(uint64) << next->bits;
-	if (size > written->left)
+	if (size > filter->left)
 		return last;
-	next->words = MemoryContextAllocExtended(written->context, size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	next->words = MemoryContextAllocExtended(filter->context, size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	next->ngroups = 0;
-	written->left -= size;
-	written->n++;
+	filter->left -= size;
+	filter->n++;
 	return next;
 }

@@ -20,7 +20,7 @@
  * Who writes what, under which lock. "The row" is the stream's row in the catalog, locked FOR NO KEY UPDATE
  * until the commit, and after all table locks:
  *
- *		flush (here)			the row: archive, stream rows of the present epoch, dead dead_letters, positions,
+ *		flush (here)			the row: archive, stream rows of the present epoch, dead letters, positions,
  *								watermark, counts
  *		cut (refresh.c)			the row: the epoch; the generation too, if the view was suspended
  *		chunk (refresh.c)		the view's advisory lock, held by the refresh from its beginning to its end:
@@ -40,7 +40,7 @@
  *		   another owner of the positions, and nothing is written
  *		3. only now read each view's epoch: a cut that has committed has raised it, and what we write is behind
  *		   that cut
- *		4. write states, dead dead_letters, positions, counts and watermark; the archive's rows are in the same
+ *		4. write states, dead letters, positions, counts and watermark; the archive's rows are in the same
  *		   transaction already
  *
  * For example, count(*) with a cut after five events, and two more events while it is refreshed:
@@ -210,7 +210,7 @@ report_dead_letters(const FlushJob *job)
 	if (job->dead_letters->n == 0 || !TimestampDifferenceExceeds(reported, now, REPORT_MS))
 		return;
 	ereport(LOG, (errmsg_plural("stream \"%s\": %lu message became a dead letter",
-								"stream \"%s\": %lu messages became dead dead_letters", unreported,
+								"stream \"%s\": %lu messages became dead letters", unreported,
 								job->stream->name, unreported),
 				  errdetail("The latest, at partition %d offset %lld: %s", first->partition,
 							(long long) first->offset, first->message)));

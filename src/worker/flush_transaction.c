@@ -5,7 +5,7 @@
  * It takes its table locks all at once and first, so that no lock is waited for while the stream's row is
  * locked; receives the archive's rows micro-batch by micro-batch; and ends with flush_write(), which says what
  * is written under which lock. What messages leave behind in memory goes with the transaction, save the folds,
- * the dead dead_letters and the positions, which go with its end.
+ * the dead letters and the positions, which go with its end.
  */
 #include "postgres.h"
 
@@ -112,18 +112,18 @@ flush_transaction_end(Worker *w)
 static void
 take_locks(Worker *w)
 {
-	List *read = NIL;
-	List *written = list_make2_oid(w->d.relid, w->d.row.archive);
+	List *to_read = NIL;
+	List *to_write = list_make2_oid(w->d.relid, w->d.row.archive);
 	ListCell *lc;
 
 	foreach (lc, w->d.views)
 	{
 		const WorkerView *view = lfirst(lc);
 
-		read = list_concat(read, view->relations);
-		written = lappend_oid(written, view->state_table);
+		to_read = list_concat(to_read, view->relations);
+		to_write = lappend_oid(to_write, view->state_table);
 	}
-	locks_take(read, list_concat(written, catalog_written_tables()));
+	locks_take(to_read, list_concat(to_write, catalog_written_tables()));
 }
 
 /* Commit what flush_write() has written, and note it as stored. */

@@ -47,7 +47,7 @@ extern int64 fold_sort(Fold *fold);
  * Group i in that order, with states as they are stored, in the current context. Every group can be asked for
  * again: several state tables may store the same fold. Raises what final functions raise.
  */
-extern void fold_group(Fold *fold, int64 i, FoldGroup *group);
+extern void fold_group(Fold *fold, int64 i, FoldGroup *result);
 
 /*
  * Two stored states, neither of them null, made one. Raises what combine functions raise; the groups are

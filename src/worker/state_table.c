@@ -33,7 +33,7 @@
 typedef struct Writer
 {
 	const ViewDef *def;
-	EpochFilter *written; /* NULL: it cannot tell */
+	EpochFilter *filter; /* NULL: it cannot tell */
 	Relation rel;
 	EState *estate;
 	ResultRelInfo *result;
@@ -69,8 +69,7 @@ static void insert_fresh(Writer *w);
 static void writer_close(Writer *w);
 
 int64
-state_table_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *written, int64 epoch,
-				  bool append)
+state_table_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *filter, int64 epoch, bool append)
 {
 	MemoryContext work =
 		AllocSetContextCreate(CurrentMemoryContext, "streambatch states", ALLOCSET_DEFAULT_SIZES);
@@ -83,8 +82,8 @@ state_table_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *wri
 	writer_open(&w, rel, def, append);
 	if (fold_hash_tells(fold))
 	{
-		w.written = written;
-		epoch_filter_begin(written, epoch, RelationGetNumberOfBlocks(rel) == 0);
+		w.filter = filter;
+		epoch_filter_begin(filter, epoch, RelationGetNumberOfBlocks(rel) == 0);
 	}
 	while (done < ngroups)
 	{
@@ -267,7 +266,7 @@ look_up(Writer *w, const FoldGroup *group, int64 epoch)
 	MemoryContext old;
 	bool found;
 
-	if ((w->written != NULL && !epoch_filter_note(w->written, group->hash)) || w->scan == NULL)
+	if ((w->filter != NULL && !epoch_filter_note(w->filter, group->hash)) || w->scan == NULL)
 		return false;
 	for (int i = 0; i < w->nscan; i++)
 	{

@@ -9,7 +9,7 @@
  * time of all counts instead of the least. A partition that is not idle and has shown no event time yet keeps
  * the stream without a watermark.
  *
- * Event times beyond now() + max_future never get here: they are dead dead_letters (decoded_batch.c), and move no
+ * Event times beyond now() + max_future never get here: they are dead letters (decoded_batch.c), and move no
  * partition's greatest. What is computed here may go back, when an idle partition wakes; the stored watermark
  * never does (catalog_flushed()).
  *

@@ -8,7 +8,7 @@
  *
  * Cadence: a flush is due once ten times the last flush's duration have passed since it ended (so that
  * flushing costs at most about a tenth), and the queue is empty or max_staleness is reached, or when the
- * folds and dead dead_letters outgrow streambatch.work_mem.
+ * folds and dead letters outgrow streambatch.work_mem.
  *
  * A poisoned fold (fold_query.h) costs the transaction: its messages are read again, in small micro-batches of a
  * flush each, so that a second one costs little.

@@ -290,9 +290,9 @@ try_write(WriteJob *job, int from, int to)
 	error = subtransaction_run(write_rows, job, CurrentMemoryContext);
 	if (error == NULL)
 		return NULL;
-	dead_letters_reject_error(error);
+	dead_letters_rethrow_system_error(error);
 	/* an error of the table, not of a row: nothing can be archived */
-	if (job->writer->plain ? job->cursor == from : !dead_letters_is_data(error->sqlerrcode))
+	if (job->writer->plain ? job->cursor == from : !dead_letters_is_data_error(error->sqlerrcode))
 		ReThrowError(error);
 	return error;
 }

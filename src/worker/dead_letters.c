@@ -59,7 +59,7 @@ dead_letters_add(DeadLetters *dead_letters, const Message *message, Oid view, co
 }
 
 bool
-dead_letters_is_data(int sqlerrcode)
+dead_letters_is_data_error(int sqlerrcode)
 {
 	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
 	{
@@ -72,7 +72,7 @@ dead_letters_is_data(int sqlerrcode)
 }
 
 bool
-dead_letters_nobodys(int sqlerrcode)
+dead_letters_is_system_error(int sqlerrcode)
 {
 	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
 	{
@@ -87,9 +87,9 @@ dead_letters_nobodys(int sqlerrcode)
 }
 
 void
-dead_letters_reject_error(ErrorData *error)
+dead_letters_rethrow_system_error(ErrorData *error)
 {
-	if (dead_letters_nobodys(error->sqlerrcode))
+	if (dead_letters_is_system_error(error->sqlerrcode))
 		ReThrowError(error);
 }
 

@@ -156,7 +156,7 @@ reject_message(void *arg, int m, ErrorData *error)
 {
 	DecodeJob *job = arg;
 
-	dead_letters_reject_error(error);
+	dead_letters_rethrow_system_error(error);
 	dead_letters_add(job->dead_letters, &job->decoded->messages[m], InvalidOid, error);
 	job->counts->dead++;
 }

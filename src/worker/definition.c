@@ -243,7 +243,7 @@ load_view(Definition *d, const ViewRow *row)
 
 	if (error != NULL)
 	{
-		dead_letters_reject_error(error);
+		dead_letters_rethrow_system_error(error);
 		if (get_rel_name(row->view) != NULL)
 			ereport(LOG,
 					(errmsg("hybrid view \"%s\" is suspended: %s", get_rel_name(row->view), error->message)));

@@ -171,7 +171,7 @@ write_view(WorkerView *view, int64 epoch)
 	PG_CATCH();
 	{
 		/* no subtransaction: whoever gets false aborts the whole transaction */
-		if (view->append || dead_letters_nobodys(geterrcode()))
+		if (view->append || dead_letters_is_system_error(geterrcode()))
 			PG_RE_THROW();
 		MemoryContextSwitchTo(context);
 		FlushErrorState();

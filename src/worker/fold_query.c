@@ -169,7 +169,7 @@ run_plain(FoldRun *run)
 
 		if (error == NULL)
 			break;
-		dead_letters_reject_error(error);
+		dead_letters_rethrow_system_error(error);
 		if (receiver.folding)
 		{
 			remember_bad_row(run->view, run->scan.batch, run->scan.next - 1, error);
@@ -328,7 +328,7 @@ run_joined(FoldRun *run, int from, int to)
 		run->scan.end = to;
 		error = subtransaction_run(run_query, &job, run->view->errors);
 		if (error != NULL)
-			dead_letters_reject_error(error);
+			dead_letters_rethrow_system_error(error);
 	} while (error != NULL && run->scan.next == from && query_failed(run, error));
 	receiver.store->rDestroy(receiver.store);
 	if (error == NULL)
@@ -338,7 +338,7 @@ run_joined(FoldRun *run, int from, int to)
 		ExecDropSingleTupleTableSlot(store.slot);
 		if (error != NULL)
 		{
-			dead_letters_reject_error(error);
+			dead_letters_rethrow_system_error(error);
 			remember_bad_row(run->view, run->scan.batch, store.row, error);
 			result = FOLD_QUERY_POISONED;
 		}

@@ -158,7 +158,7 @@ report_state(Worker *w)
 		offset_gap_handle(w);
 		return;
 	}
-	if (!worker_note_trouble(w))
+	if (!worker_check_consumer(w))
 		return;
 	if (at_end)
 		slots_note_success(w->slot);

@@ -45,7 +45,7 @@ try_start(Worker *w)
 	bool begun = false;
 
 	if (count > 0 && need_ends && (ends = consumer_log_ends(w->consumer, count, ANSWER_MS)) == NULL)
-		(void) worker_note_trouble(w);
+		(void) worker_check_consumer(w);
 	if (count == 0 || (need_ends && ends == NULL))
 		worker_idle(w, Max(HOUSEKEEPING_MS - (GetCurrentTimestamp() - asked) / 1000, 1));
 	else
@@ -68,7 +68,7 @@ ask_partitions(Worker *w)
 		count = consumer_partition_count(w->consumer, 0);
 	if (count > 0)
 		return count;
-	if (worker_note_trouble(w))
+	if (worker_check_consumer(w))
 	{
 		stream_error_no_topic(w->d.stream, &error);
 		slots_set_state(w->slot, WORKER_RECONNECTING);

@@ -104,7 +104,7 @@ worker_reload(Worker *w)
 }
 
 bool
-worker_note_trouble(Worker *w)
+worker_check_consumer(Worker *w)
 {
 	WorkerError error;
 

@@ -61,7 +61,7 @@ extern void worker_rewind(Worker *w);
 extern void worker_reload(Worker *w);
 
 /* Note in the slot why brokers cannot be read; true where they can. */
-extern bool worker_note_trouble(Worker *w);
+extern bool worker_check_consumer(Worker *w);
 
 /* Wait for messages, the latch, or the timeout. Interrupts and changed settings are heard. */
 extern void worker_idle(Worker *w, int timeout_ms);

@@ -97,7 +97,7 @@ archive_writer_open(const Stream *stream, Oid archive)
 	writer->rel = try_relation_open(archive, RowExclusiveLock);
 	if (writer->rel == NULL)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("the archive of stream \"%s\" is gone", stream->name),
+						errmsg("the archive of stream \"%s\" no longer exists", stream->name),
 						errhint("Drop the stream and its hybrid views, and create them again.")));
 	check_privilege(stream, writer->rel);
 	stream_check_archive(stream, archive);
@@ -151,7 +151,7 @@ check_privilege(const Stream *stream, Relation rel)
 		return;
 	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					errmsg("permission denied for table %s", RelationGetRelationName(rel)),
-					errhint("The stream's owner writes its archive: GRANT INSERT ON %s TO %s.",
+					errhint("Grant the privilege to the stream's owner: GRANT INSERT ON %s TO %s.",
 							qualified_name(rel), quote_identifier(GetUserNameFromId(stream->owner, false)))));
 }
 
@@ -382,10 +382,10 @@ write_any(WriteJob *job)
 	SPI_connect();
 	rc = SPI_register_relation(relation);
 	if (rc != SPI_OK_REL_REGISTER)
-		elog(ERROR, "could not register the rows to archive: %s", SPI_result_code_string(rc));
+		elog(ERROR, "could not register the rows for the archive: %s", SPI_result_code_string(rc));
 	rc = SPI_execute(writer->insert, false, 0);
 	if (rc != SPI_OK_INSERT)
-		elog(ERROR, "could not write the archive: %s", SPI_result_code_string(rc));
+		elog(ERROR, "could not insert into the archive: %s", SPI_result_code_string(rc));
 	SPI_finish();
 	tuplestore_end(rows);
 }

@@ -102,7 +102,7 @@ decode_message(void *arg, int m)
 	job->counts->received++;
 	if (message->broken != NULL)
 		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED), errmsg("message cannot be read: %s", message->broken)));
+				(errcode(ERRCODE_DATA_CORRUPTED), errmsg("could not read message: %s", message->broken)));
 	else if (message->payload == NULL)
 		job->counts->skipped++;
 	else
@@ -147,7 +147,7 @@ event_time(const DecodedBatch *decoded, const Datum *values, const bool *nulls, 
 						errmsg("event time \"%s\" is infinite", name)));
 	if (time > now && time - now > stream->max_future)
 		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-						errmsg("event time \"%s\" is further ahead than the stream's max_future", name)));
+						errmsg("event time \"%s\" is further in the future than max_future allows", name)));
 	return time;
 }
 

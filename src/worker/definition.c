@@ -245,8 +245,8 @@ load_view(Definition *d, const ViewRow *row)
 	{
 		dead_letters_rethrow_system_error(error);
 		if (get_rel_name(row->view) != NULL)
-			ereport(LOG,
-					(errmsg("hybrid view \"%s\" is suspended: %s", get_rel_name(row->view), error->message)));
+			ereport(LOG, (errmsg("hybrid view \"%s\" has been suspended because of an error: %s",
+								 get_rel_name(row->view), error->message)));
 		catalog_suspend_view(row->view, error->sqlerrcode, error->message);
 		return;
 	}

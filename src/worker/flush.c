@@ -194,7 +194,7 @@ epoch_of(List *rows, int32 view_id)
 		if (row->id == view_id)
 			return row->epoch;
 	}
-	elog(ERROR, "hybrid view %d has no row in an unchanged generation", view_id);
+	elog(ERROR, "could not find hybrid view %d", view_id);
 }
 
 /* One line each REPORT_MS at most, however many there are: they can be read in streambatch.dead_letter. */
@@ -212,7 +212,7 @@ report_dead_letters(const FlushJob *job)
 	ereport(LOG, (errmsg_plural("stream \"%s\": %lu message became a dead letter",
 								"stream \"%s\": %lu messages became dead letters", unreported,
 								job->stream->name, unreported),
-				  errdetail("The latest, at partition %d offset %lld: %s", first->partition,
+				  errdetail("For example, at partition %d, offset %lld: %s", first->partition,
 							(long long) first->offset, first->message)));
 	reported = now;
 	unreported = 0;

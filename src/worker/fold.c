@@ -334,8 +334,8 @@ find_group(Fold *fold, TupleTableSlot *row)
 
 		if (tuple->t_len > MAX_KEY_SIZE)
 			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-							errmsg("grouping keys of %u bytes are longer than the maximum of %d",
-								   tuple->t_len, MAX_KEY_SIZE),
+							errmsg("grouping keys of %u bytes exceed the maximum of %d bytes", tuple->t_len,
+								   MAX_KEY_SIZE),
 							errhint("Group by a hash or a prefix of the value.")));
 		compat_entry_set_additional(fold->groups, entry, new_group(fold, tuple, hash));
 	}

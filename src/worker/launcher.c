@@ -168,11 +168,10 @@ scan_databases(List *databases)
 	while (databases != NIL && scan_database(linitial_oid(databases)))
 		databases = list_delete_first(databases);
 	if (databases != NIL && !told)
-		ereport(WARNING,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("no worker slot is left to look for streams in database %u", linitial_oid(databases)),
-				 errdetail("Its streams do not run until there is one."),
-				 errhint("Raise max_worker_processes.")));
+		ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("out of background worker slots"),
+						  errdetail("Streams in database %u are not started until a slot is available.",
+									linitial_oid(databases)),
+						  errhint("Increase max_worker_processes.")));
 	told = databases != NIL;
 	return databases;
 }
@@ -205,7 +204,8 @@ start_worker(int slot)
 	describe(&worker, "pg_streambatch worker", "streambatch_worker_main", Int32GetDatum(slot));
 	if (RegisterDynamicBackgroundWorker(&worker, NULL))
 		return;
-	ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("no worker slot is left for a stream"),
-					  errhint("Raise max_worker_processes.")));
-	slots_start_failed(slot, "no worker slot is left for the stream", "Raise max_worker_processes.");
+	ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("out of background worker slots"),
+					  errdetail("The worker of a stream could not be started."),
+					  errhint("Increase max_worker_processes.")));
+	slots_start_failed(slot, "out of background worker slots", "Increase max_worker_processes.");
 }

@@ -176,7 +176,7 @@ positions_check(const Positions *positions, Oid stream)
 		stored = r < n && rows[r].partition == p->partition;
 		if (stored != p->stored || (stored && rows[r].next_offset != p->stored_offset))
 			ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-							errmsg("partition %d has been moved by another process", p->partition)));
+							errmsg("position of partition %d was changed by another process", p->partition)));
 	}
 	pfree(rows);
 }

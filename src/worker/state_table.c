@@ -21,6 +21,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -140,9 +141,9 @@ attribute(Relation rel, const char *column, Oid type)
 
 	if (att == InvalidAttrNumber || TupleDescAttr(RelationGetDescr(rel), att - 1)->atttypid != type)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("state table \"%s\" has lost its column \"%s\"", RelationGetRelationName(rel),
-							   column),
-						errhint("Drop and create the hybrid view again.")));
+						errmsg("state table \"%s\" has no column \"%s\" of type %s",
+							   RelationGetRelationName(rel), column, format_type_be(type)),
+						errhint("Drop the hybrid view and create it again.")));
 	return att;
 }
 
@@ -192,10 +193,9 @@ open_lookup_index(Writer *w)
 		if (index->rd_rel->relam == BTREE_AM_OID && IndexRelationGetNumberOfKeyAttributes(index) == w->nscan)
 			return index;
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("state table \"%s\" has lost the index over its keys", RelationGetRelationName(w->rel)),
-			 errhint("Drop and create the hybrid view again.")));
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+					errmsg("state table \"%s\" has no index on its keys", RelationGetRelationName(w->rel)),
+					errhint("Drop the hybrid view and create it again.")));
 }
 
 /* Write groups from one on, as many as make a chunk, in the current context. Returns the first after them. */

@@ -115,7 +115,8 @@ record_error(const Worker *w)
 	error.sqlerrcode = data->sqlerrcode;
 	strlcpy(error.message, data->message ? data->message : "unknown error", sizeof(error.message));
 	strlcpy(error.hint,
-			data->hint ? data->hint : "The worker starts again by itself; mend what the message names.",
+			data->hint ? data->hint
+					   : "The worker restarts automatically; fix the cause named in the message.",
 			sizeof(error.hint));
 	FreeErrorData(data);
 	MemoryContextSwitchTo(old);

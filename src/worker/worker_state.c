@@ -37,7 +37,7 @@ void
 worker_stop(Worker *w, const WorkerError *error)
 {
 	ereport(LOG, (errcode(error->sqlerrcode),
-				  errmsg("worker of stream \"%s\" stops: %s", w->d.stream->name, error->message),
+				  errmsg("worker of stream \"%s\" will stop: %s", w->d.stream->name, error->message),
 				  errhint("%s", error->hint)));
 	slots_set_error(w->slot, error);
 	worker_leave(w, WORKER_ERROR);

@@ -57,7 +57,7 @@ worker_view_open(const ViewRow *row)
 	view->relations = view_relations_read(row->id);
 	view->def = analyse_stored(row->id, view->owner);
 	if (view->def->stream != row->stream)
-		elog(ERROR, "the query of hybrid view %d reads another stream", row->id);
+		elog(ERROR, "the query of hybrid view %d does not read its stream", row->id);
 	check_states(view);
 	view->query = sql_fold(view->def, &view->columns);
 	guard_leave(&guard);
@@ -147,9 +147,9 @@ check_states(const WorkerView *view)
 
 		if (att == InvalidAttrNumber || get_atttype(view->state_table, att) != state->type)
 			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-							errmsg("the states of %s are not what they were when the view was created",
+							errmsg("the state type of aggregate %s has changed since the view was created",
 								   format_procedure(state->folded->aggfnoid)),
-							errhint("Drop and create the hybrid view again.")));
+							errhint("Drop the hybrid view and create it again.")));
 	}
 }
 

@@ -2,12 +2,14 @@
  * archive_writer.c
  *		Appending events to the archive (see archive_writer.h).
  *
- * Two ways. A plain table whose columns are the stream's and the position, without triggers, takes
- * multi-inserts as COPY makes them. Anything else (partitioned, a partition, foreign, triggers, generated
- * columns, columns of its own) takes INSERT … SELECT from the rows, which stand in the query's environment. Either way one subtransaction holds the batch. Where a row of a plain table is refused, those
- * before it are written again without it and the rest goes on behind it, so that each refused row costs one
- * more insert of the rows between it and the refused row before. In any other table the error may come after
- * all rows, from a trigger: the batch is halved until the row is alone.
+ * A plain table whose columns are the stream's and the position, without triggers, takes multi-inserts, as COPY
+ * does. Any other table (partitioned, a partition, foreign, with triggers, generated or additional columns) takes
+ * INSERT … SELECT from the rows, which are an ephemeral named relation of the query. In both cases one
+ * subtransaction covers the batch.
+ *
+ * If a plain table rejects a row, the rows before it are written again without it, and writing continues after it;
+ * so each rejected row costs one more insert of the rows between it and the previous one. In any other table the
+ * error may be raised after all rows, by a trigger: the batch is halved until the failing row is alone.
  */
 #include "postgres.h"
 
@@ -39,33 +41,33 @@ struct ArchiveWriter
 	MemoryContext context;
 	/* plain tables */
 	bool plain;
-	int *source; /* of each of its columns: index of the stream's column, or one of the two below */
+	int *source; /* of each column: index of the stream's column, FROM_PARTITION or FROM_OFFSET */
 	EState *estate;
 	ResultRelInfo *result;
 	TupleTableSlot **slots;
-	/* others */
-	TupleDesc desc; /* of what is inserted: the stream's columns, and the position */
+	/* other tables */
+	TupleDesc desc; /* of the inserted rows: the stream's columns and the position */
 	char *insert;
 };
 
-/* What the INSERT statement reads, given to it as PostgreSQL gives a trigger its transition tables. */
+/* The ephemeral named relation that the INSERT statement reads, like a trigger's transition table. */
 #define ROWS "_event"
 
 #define FROM_PARTITION (-1)
 #define FROM_OFFSET (-2)
 
-/* One micro-batch on its way into the archive. */
+/* Writing one micro-batch to the archive. */
 typedef struct WriteJob
 {
 	ArchiveWriter *writer;
 	DecodedBatch *decoded;
 	DeadLetters *dead_letters;
 	StreamCounts *counts;
-	bool *refused; /* rows that became dead letters; NULL: none */
-	/* the attempt at hand: rows [from, to) */
+	bool *rejected; /* rows that became dead letters; NULL: none */
+	/* the current attempt: rows [from, to) */
 	int from;
 	int to;
-	int cursor; /* plain tables: behind the row at hand, for the error path */
+	int cursor; /* plain tables: after the current row, for the error path */
 } WriteJob;
 
 static void check_privilege(const Stream *stream, Relation rel);
@@ -80,7 +82,7 @@ static void write_plain(WriteJob *job);
 static void fill_row(const ArchiveWriter *writer, const MicroBatch *batch, int row, int natts, Datum *to,
 					 bool *to_nulls);
 static void write_any(WriteJob *job);
-static void refuse(WriteJob *job, int row, ErrorData *error);
+static void reject(WriteJob *job, int row, ErrorData *error);
 static void write_all_any(WriteJob *job, int from, int to);
 
 ArchiveWriter *
@@ -135,15 +137,15 @@ archive_writer_write(ArchiveWriter *writer, DecodedBatch *decoded, DeadLetters *
 		write_all_plain(&job);
 	else
 		write_all_any(&job, 0, decoded->batch.nrows);
-	if (job.refused != NULL)
+	if (job.rejected != NULL)
 	{
-		decoded_batch_remove(decoded, job.refused);
-		pfree(job.refused);
+		decoded_batch_remove(decoded, job.rejected);
+		pfree(job.rejected);
 	}
 	MemoryContextReset(writer->context);
 }
 
-/* Multi-inserts ask nobody. */
+/* Multi-inserts do not check privileges. */
 static void
 check_privilege(const Stream *stream, Relation rel)
 {
@@ -162,7 +164,7 @@ qualified_name(Relation rel)
 									  RelationGetRelationName(rel));
 }
 
-/* Where each column of the archive comes from; false where the plain way cannot serve. */
+/* Find the source of each column of the archive. Returns false if multi-inserts cannot be used. */
 static bool
 map_columns(ArchiveWriter *writer, const char *partition, const char *offset)
 {
@@ -217,7 +219,7 @@ open_plain(ArchiveWriter *writer)
 		writer->slots[i] = table_slot_create(writer->rel, NULL);
 }
 
-/* Describe the rows to be inserted, by the names of the archive's columns. */
+/* Prepare INSERT … SELECT: the descriptor of the rows, with the names of the archive's columns. */
 static void
 describe_rows(ArchiveWriter *writer, const char *partition, const char *offset)
 {
@@ -256,7 +258,7 @@ describe_rows(ArchiveWriter *writer, const char *partition, const char *offset)
 							  names.data, names.data);
 }
 
-/* Each error is of the row at hand. */
+/* Each error belongs to the current row. */
 static void
 write_all_plain(WriteJob *job)
 {
@@ -268,8 +270,8 @@ write_all_plain(WriteJob *job)
 	{
 		int row = job->cursor - 1;
 
-		refuse(job, row, error);
-		/* those before it were good; they raise again only if something else is wrong */
+		reject(job, row, error);
+		/* the rows before it succeeded once; another error now is not theirs */
 		error = try_write(job, from, row);
 		if (error != NULL)
 			ReThrowError(error);
@@ -277,7 +279,7 @@ write_all_plain(WriteJob *job)
 	}
 }
 
-/* Write rows [from, to): NULL, or the error of one of them, with none of them written. */
+/* Write rows [from, to). Returns NULL, or the error of one of them; then none is written. */
 static ErrorData *
 try_write(WriteJob *job, int from, int to)
 {
@@ -341,7 +343,7 @@ write_plain(WriteJob *job)
 	}
 }
 
-/* A row as its columns are to be written. */
+/* Fill in the values of a row of the archive. */
 static void
 fill_row(const ArchiveWriter *writer, const MicroBatch *batch, int row, int natts, Datum *to, bool *to_nulls)
 {
@@ -390,23 +392,23 @@ write_any(WriteJob *job)
 	tuplestore_end(rows);
 }
 
-/* The row that the archive refused is a dead letter. */
+/* Make a rejected row a dead letter. */
 static void
-refuse(WriteJob *job, int row, ErrorData *error)
+reject(WriteJob *job, int row, ErrorData *error)
 {
 	DecodedBatch *decoded = job->decoded;
 
-	if (job->refused == NULL)
-		job->refused = palloc0(decoded->batch.nrows * sizeof(bool));
-	job->refused[row] = true;
+	if (job->rejected == NULL)
+		job->rejected = palloc0(decoded->batch.nrows * sizeof(bool));
+	job->rejected[row] = true;
 	dead_letters_add(job->dead_letters, &decoded->messages[decoded->message_of[row]], InvalidOid, error);
 	job->counts->dead++;
 	FreeErrorData(error);
 }
 
 /*
- * What comes after the rows (a foreign key, an AFTER trigger) does not tell which one it is about: halve,
- * until it is alone.
+ * An error raised after all rows (by a foreign key or an AFTER trigger) does not identify its row: halve the
+ * range until the failing row is alone.
  */
 static void
 write_all_any(WriteJob *job, int from, int to)
@@ -418,7 +420,7 @@ write_all_any(WriteJob *job, int from, int to)
 		return;
 	if (to - from == 1)
 	{
-		refuse(job, from, error);
+		reject(job, from, error);
 		return;
 	}
 	FreeErrorData(error);

@@ -1,6 +1,6 @@
 /*
  * dead_letters.c
- *		Dead letters of the transaction at hand (see dead_letters.h).
+ *		Dead letters of the current transaction (see dead_letters.h).
  */
 #include "postgres.h"
 
@@ -100,7 +100,7 @@ copy_bytes(const char *data, size_t len)
 
 	if (data == NULL)
 		return NULL;
-	/* a bytea holds less than 1 GB; librdkafka's message.max.bytes keeps us far below */
+	/* a bytea is limited to 1 GB; librdkafka's message.max.bytes is below that */
 	result = palloc(len + VARHDRSZ);
 	SET_VARSIZE(result, len + VARHDRSZ);
 	memcpy(VARDATA(result), data, len);

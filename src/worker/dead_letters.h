@@ -1,6 +1,6 @@
 /*
  * dead_letters.h
- *		Dead letters of the transaction at hand, until the flush writes them.
+ *		Dead letters of the current transaction, kept in memory until the flush writes them.
  */
 #ifndef STREAMBATCH_DEAD_LETTERS_H
 #define STREAMBATCH_DEAD_LETTERS_H
@@ -20,7 +20,7 @@ extern void dead_letters_init(DeadLetters *dead_letters, MemoryContext parent);
 extern void dead_letters_clear(DeadLetters *dead_letters);
 extern Size dead_letters_memory(const DeadLetters *dead_letters);
 
-/* A message that error keeps out of the stream (view InvalidOid) or out of a view. Copies all it needs. */
+/* Add a message that failed with error, in the stream (view InvalidOid) or in a view. Copies all it needs. */
 extern void dead_letters_add(DeadLetters *dead_letters, const Message *message, Oid view,
 							 const ErrorData *error);
 

@@ -1,10 +1,10 @@
 /*
  * decoded_batch.c
- *		Messages into a micro-batch of rows (see decoded_batch.h).
+ *		Decoding messages into a micro-batch of rows (see decoded_batch.h).
  *
- * One subtransaction covers a whole micro-batch as long as every message decodes. Where one raises, the
- * subtransaction is rolled back (which takes nothing from the rows decoded before: their memory is ours), the
- * message becomes a dead letter and a new subtransaction goes on behind it.
+ * One subtransaction covers the whole micro-batch as long as every message can be decoded. If one raises an error,
+ * the subtransaction is rolled back, the message becomes a dead letter, and a new subtransaction continues after
+ * it. The rows decoded before are kept: they are in our own memory context.
  */
 #include "postgres.h"
 
@@ -127,7 +127,7 @@ decode_one(DecodedBatch *decoded, int m, Positions *positions, TimestampTz now)
 	batch->nrows++;
 }
 
-/* The event time of a decoded row as an instant. Raises where the stream's rules make it a dead letter. */
+/* The event time of a decoded row. Raises an error if it is null, infinite, or beyond max_future. */
 static TimestampTz
 event_time(const DecodedBatch *decoded, const Datum *values, const bool *nulls, TimestampTz now)
 {

@@ -1,26 +1,25 @@
 /*
  * epoch_filter.c
- *		Which groups may have rows (see epoch_filter.h).
+ *		A filter of the groups that may have rows (see epoch_filter.h).
  *
- * Nobody but the owner of a stream's positions writes rows of the present epoch, save create_view before
- * there is a flush. So all of them are known to a process that has written from the epoch's beginning: because
- * the table was empty at its first flush, or because the epoch was raised between two of its flushes, in which
- * it found the positions to be its own. One that took over in the midst of an epoch knows nothing until the
- * next.
+ * Only the owner of a stream's positions writes rows of the current epoch, apart from create_view before the
+ * first flush. So a process that has written since the beginning of the epoch knows all of them: either the table
+ * was empty at its first flush, or the epoch was raised between two of its flushes, which both found the positions
+ * to be its own. A process that takes over during an epoch knows nothing until the next one.
  *
- * They are remembered in Bloom filters whose bits for one hash lie in one word, so that a question costs one
- * look into memory for each filter. A full one is followed by another of twice its size; the last that memory
- * allows goes on filling, and tells less and less.
+ * The groups are in Bloom filters whose bits for one hash are in one word, so that a test costs one memory access
+ * per filter. A full filter is followed by one of twice its size. Once memory is used up, the last one is filled
+ * further, with more and more false positives.
  */
 #include "postgres.h"
 
 #include "utils/memutils.h"
 #include "worker/epoch_filter.h"
 
-#define FIRST_BITS 12 /* of the first filter: its words are counted in as many bits */
+#define FIRST_BITS 12 /* binary logarithm of the number of words of the first filter */
 #define BITS_PER_HASH 4
 #define MAX_FILTERS 20
-#define GROUPS_PER_WORD 5 /* in a full filter: of those that are not in it, 1 in 30 then seems to be */
+#define GROUPS_PER_WORD 5 /* in a full filter; 1 in 30 is then a false positive */
 
 typedef struct BloomFilter
 {
@@ -31,8 +30,8 @@ typedef struct BloomFilter
 
 struct EpochFilter
 {
-	int64 epoch; /* 0: there was no flush yet */
-	bool known;	 /* all that was written under it is in the filters */
+	int64 epoch; /* 0: no flush yet */
+	bool known;	 /* the filters contain all groups written under it */
 	BloomFilter filters[MAX_FILTERS];
 	int n;
 	Size memory;
@@ -68,7 +67,7 @@ epoch_filter_begin(EpochFilter *filter, int64 epoch, bool empty)
 bool
 epoch_filter_note(EpochFilter *filter, uint32 hash)
 {
-	/* the highest bits choose the word, the others the bits in it */
+	/* the highest bits select the word, the others the bits in it */
 	uint64 mixed = hash * UINT64CONST(0x9E3779B97F4A7C15);
 	uint64 mask = 0;
 	BloomFilter *bloom;
@@ -95,7 +94,7 @@ epoch_filter_note(EpochFilter *filter, uint32 hash)
 	return false;
 }
 
-/* The filter to note a group in. NULL: there is no memory for even one. */
+/* The filter to add a group to. NULL: not even one fits into memory. */
 static BloomFilter *
 filter_with_room(EpochFilter *filter)
 {

@@ -64,7 +64,7 @@ worker_load(Worker *w)
 		case DEFINITION_PAUSED:
 			worker_leave(w, WORKER_PAUSED);
 			break;
-		case DEFINITION_GONE:
+		case DEFINITION_UNNEEDED:
 			worker_leave(w, WORKER_STOPPED);
 			break;
 	}

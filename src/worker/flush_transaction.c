@@ -2,10 +2,10 @@
  * flush_transaction.c
  *		The transaction of a flush (see flush_transaction.h).
  *
- * It takes its table locks all at once and first, so that no lock is waited for while the stream's row is
- * locked; receives the archive's rows micro-batch by micro-batch; and ends with flush_write(), which says what
- * is written under which lock. What messages leave behind in memory goes with the transaction, save the folds,
- * the dead letters and the positions, which go with its end.
+ * It first takes all of its table locks, so that it never waits for a lock while the stream's row is locked. Then
+ * it writes the archive's rows, micro-batch by micro-batch, and ends with flush_write() (flush.c describes what is
+ * written under which lock). Memory used for messages is freed with the transaction; folds, dead letters and
+ * positions are reset after it.
  */
 #include "postgres.h"
 
@@ -126,7 +126,7 @@ take_locks(Worker *w)
 	locks_take(to_read, list_concat(to_write, catalog_written_tables()));
 }
 
-/* Commit what flush_write() has written, and note it as stored. */
+/* Commit what flush_write() has written, and mark it as stored. */
 static void
 commit(Worker *w, TimestampTz flush_start)
 {
@@ -153,7 +153,7 @@ commit(Worker *w, TimestampTz flush_start)
 		worker_load(w);
 }
 
-/* Wait until nobody keeps the stream's row, with no other lock. */
+/* Wait for the lock on the stream's row, without holding any other lock. */
 static void
 await_stream(Worker *w)
 {

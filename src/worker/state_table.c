@@ -81,7 +81,7 @@ state_table_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *fil
 	Writer w;
 
 	writer_open(&w, rel, def, append);
-	if (fold_hash_tells(fold))
+	if (fold_hash_is_exact(fold))
 	{
 		w.filter = filter;
 		epoch_filter_begin(filter, epoch, RelationGetNumberOfBlocks(rel) == 0);

@@ -2,14 +2,15 @@
  * archive_writer.c
  *		Appending events to the archive (see archive_writer.h).
  *
- * A plain table whose columns are the stream's and the position, without triggers, takes multi-inserts, as COPY
- * does. Any other table (partitioned, a partition, foreign, with triggers, generated or additional columns) takes
- * INSERT … SELECT from the rows, which are an ephemeral named relation of the query. In both cases one
- * subtransaction covers the batch.
+ * A plain table whose columns are the stream's and the position, without triggers, takes multi-inserts, as
+ * COPY does. Any other table (partitioned, a partition, foreign, with triggers, generated or additional
+ * columns) takes INSERT … SELECT from the rows, which are an ephemeral named relation of the query. In both
+ * cases one subtransaction covers the batch.
  *
- * If a plain table rejects a row, the rows before it are written again without it, and writing continues after it;
- * so each rejected row costs one more insert of the rows between it and the previous one. In any other table the
- * error may be raised after all rows, by a trigger: the batch is halved until the failing row is alone.
+ * If a plain table rejects a row, the rows before it are written again without it, and writing continues
+ * after it; so each rejected row costs one more insert of the rows between it and the previous one. In any
+ * other table the error may be raised after all rows, by a trigger: the batch is halved until the failing row
+ * is alone.
  */
 #include "postgres.h"
 

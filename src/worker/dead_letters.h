@@ -25,8 +25,8 @@ extern void dead_letters_add(DeadLetters *dead_letters, const Message *message, 
 							 const ErrorData *error);
 
 /*
- * Whether data caused an error: a data exception, a constraint violation, an exceeded limit of a key or value,
- * or an exception that a function raised on purpose. Any other error is a condition of the system.
+ * Whether data caused an error: a data exception, a constraint violation, an exceeded limit of a key or
+ * value, or an exception that a function raised on purpose. Any other error is a condition of the system.
  */
 extern bool dead_letters_is_data_error(int sqlerrcode);
 

@@ -2,9 +2,9 @@
  * decoded_batch.c
  *		Decoding messages into a micro-batch of rows (see decoded_batch.h).
  *
- * One subtransaction covers the whole micro-batch as long as every message can be decoded. If one raises an error,
- * the subtransaction is rolled back, the message becomes a dead letter, and a new subtransaction continues after
- * it. The rows decoded before are kept: they are in our own memory context.
+ * One subtransaction covers the whole micro-batch as long as every message can be decoded. If one raises an
+ * error, the subtransaction is rolled back, the message becomes a dead letter, and a new subtransaction
+ * continues after it. The rows decoded before are kept: they are in our own memory context.
  */
 #include "postgres.h"
 

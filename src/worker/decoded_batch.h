@@ -28,10 +28,10 @@ typedef struct DecodedBatch
 extern void decoded_batch_init(DecodedBatch *decoded, const Stream *stream, const Bitmapset *columns);
 
 /*
- * Decode decoded->messages (nmessages of them) into rows of decoded->batch. Messages that cannot be decoded or
- * have no valid event time are added to dead_letters; tombstones are counted and skipped. Records offsets and
- * event times in positions. Runs in subtransactions of the caller's transaction, with the role and settings of
- * the caller's guard.
+ * Decode decoded->messages (nmessages of them) into rows of decoded->batch. Messages that cannot be decoded
+ * or have no valid event time are added to dead_letters; tombstones are counted and skipped. Records offsets
+ * and event times in positions. Runs in subtransactions of the caller's transaction, with the role and
+ * settings of the caller's guard.
  */
 extern void decoded_batch_decode(DecodedBatch *decoded, Positions *positions, DeadLetters *dead_letters,
 								 StreamCounts *counts);

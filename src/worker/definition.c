@@ -2,9 +2,9 @@
  * definition.c
  *		The definition of a worker's stream (see definition.h).
  *
- * The generation (flush.c) is read before the views: if a view is created or dropped in between, the generation is
- * the older one, and the first flush detects that. A view whose query can no longer be analysed is suspended; the
- * others continue.
+ * The generation (flush.c) is read before the views: if a view is created or dropped in between, the
+ * generation is the older one, and the first flush detects that. A view whose query can no longer be analysed
+ * is suspended; the others continue.
  */
 #include "postgres.h"
 
@@ -23,8 +23,8 @@
 #include "worker/definition.h"
 
 /*
- * State of the cache callbacks: what they watch, and whether it was altered. Callbacks cannot be unregistered, so
- * this lives as long as the process.
+ * State of the cache callbacks: what they watch, and whether it was altered. Callbacks cannot be
+ * unregistered, so this lives as long as the process.
  */
 struct DefinitionWatch
 {

@@ -50,10 +50,11 @@
  *		flush of offsets 5 and 6	stream rows: 5 of epoch 1, 2 of epoch 2				7
  *		chunk						batch row: 5; stream rows: 2 of epoch 2				7
  *
- * Crashes. A crash during a flush leaves nothing of it: states, archive and positions go back together, also when
- * a standby is promoted or a backup restored, and the log is read again. A crash during a refresh leaves nothing
- * before its cut; after its cut, a closed epoch, whose rows readers merge as before, and the committed chunks. The
- * next refresh takes its own cut, which closes one more epoch; its chunks delete the rows of both.
+ * Crashes. A crash during a flush leaves nothing of it: states, archive and positions go back together, also
+ * when a standby is promoted or a backup restored, and the log is read again. A crash during a refresh leaves
+ * nothing before its cut; after its cut, a closed epoch, whose rows readers merge as before, and the
+ * committed chunks. The next refresh takes its own cut, which closes one more epoch; its chunks delete the
+ * rows of both.
  *
  * Seven rules, and what would go wrong without them:
  *
@@ -89,8 +90,8 @@
 #include "worker/watermark.h"
 
 #define REPORT_MS 10000
-#define LOCK_WAIT_MS                                                                                         \
-	200 /* less than deadlock_timeout: a deadlock that we resolve ourselves is not reported */
+/* Less than deadlock_timeout: a deadlock that we resolve ourselves is not reported. */
+#define LOCK_WAIT_MS 200
 
 static FlushResult lock_stream(Oid stream, int64 generation);
 static bool write_view(WorkerView *view, int64 epoch);

@@ -2,10 +2,10 @@
  * flush_transaction.c
  *		The transaction of a flush (see flush_transaction.h).
  *
- * It first takes all of its table locks, so that it never waits for a lock while the stream's row is locked. Then
- * it writes the archive's rows, micro-batch by micro-batch, and ends with flush_write() (flush.c describes what is
- * written under which lock). Memory used for messages is freed with the transaction; folds, dead letters and
- * positions are reset after it.
+ * It first takes all of its table locks, so that it never waits for a lock while the stream's row is locked.
+ * Then it writes the archive's rows, micro-batch by micro-batch, and ends with flush_write() (flush.c
+ * describes what is written under which lock). Memory used for messages is freed with the transaction; folds,
+ * dead letters and positions are reset after it.
  */
 #include "postgres.h"
 

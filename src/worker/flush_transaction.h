@@ -14,8 +14,8 @@
 extern bool flush_transaction_begin(Worker *w);
 
 /*
- * Decode, archive and fold the messages just taken. Returns false if a fold is half-changed; then the transaction
- * must be aborted.
+ * Decode, archive and fold the messages just taken. Returns false if a fold is half-changed; then the
+ * transaction must be aborted.
  */
 extern bool flush_transaction_fold(Worker *w);
 

@@ -2,13 +2,14 @@
  * fold.c
  *		The fold: aggregate states in memory (see fold.h).
  *
- * A hash table of groups (PostgreSQL's TupleHashTable) contains, for each group, the transition values of every
- * state that the worker computes, advanced by the aggregates' own transition functions (aggregate/transition.h). The
- * stored state is the aggregate's value, or, for a partial state, the transition state itself.
+ * A hash table of groups (PostgreSQL's TupleHashTable) contains, for each group, the transition values of
+ * every state that the worker computes, advanced by the aggregates' own transition functions
+ * (aggregate/transition.h). The stored state is the aggregate's value, or, for a partial state, the
+ * transition state itself.
  *
- * Groups are chained in the order in which they were created, which is their order in memory. To be written they are
- * sorted by copies of their keys, and finalised one by one, so that each is visited twice and there is no second copy
- * of all groups.
+ * Groups are chained in the order in which they were created, which is their order in memory. To be written
+ * they are sorted by copies of their keys, and finalised one by one, so that each is visited twice and there
+ * is no second copy of all groups.
  *
  * Memory contexts: "table" contains groups and states and is reset as a whole; "row" is reset for each row;
  * "combining" for each combination of two stored states.
@@ -27,7 +28,10 @@
 #include "worker/fold.h"
 #include "worker/group_order.h"
 
-/* A btree entry is limited to a third of a page. Rows with longer keys, which could not be indexed, are rejected. */
+/*
+ * A btree entry is limited to a third of a page. Rows with longer keys, which could not be indexed, are
+ * rejected.
+ */
 #define MAX_KEY_SIZE 2600
 
 /* How many groups ahead to prefetch: the group, then what it points to. */

@@ -21,21 +21,24 @@ typedef struct FoldGroup
 } FoldGroup;
 
 /*
- * Create a fold for the rows of the definition's fold query, in the current context; def and columns must live as
- * long. Called as the view's owner, whose privilege to execute the aggregates it checks.
+ * Create a fold for the rows of the definition's fold query, in the current context; def and columns must
+ * live as long. Called as the view's owner, whose privilege to execute the aggregates it checks.
  */
 extern Fold *fold_create(const ViewDef *def, const FoldState *columns);
 
 /*
- * Fold one row, of the event at this position. An error in a transition function leaves the fold half-changed: it
- * must be reset, and its events read again.
+ * Fold one row, of the event at this position. An error in a transition function leaves the fold
+ * half-changed: it must be reset, and its events read again.
  */
 extern void fold_row(Fold *fold, TupleTableSlot *row, int32 partition, int64 offset);
 
 /* Remove all groups. */
 extern void fold_reset(Fold *fold);
 
-/* Whether equal keys have equal hashes. Not so for types without a hash function, hashed by their binary image. */
+/*
+ * Whether equal keys have equal hashes. Not so for types without a hash function, hashed by their binary
+ * image.
+ */
 extern bool fold_hash_is_exact(const Fold *fold);
 
 extern Size fold_memory(const Fold *fold);
@@ -50,8 +53,8 @@ extern int64 fold_sort(Fold *fold);
 extern void fold_group(Fold *fold, int64 i, FoldGroup *result);
 
 /*
- * Combine two stored states, neither of them null. Allocates in the current context. Raises what combine functions
- * raise; after that, call fold_group() again, or reset the fold.
+ * Combine two stored states, neither of them null. Allocates in the current context. Raises what combine
+ * functions raise; after that, call fold_group() again, or reset the fold.
  */
 extern Datum fold_combine(Fold *fold, int state, Datum a, Datum b, bool *isnull);
 

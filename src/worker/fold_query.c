@@ -15,8 +15,8 @@
  *   retried.
  *
  * After a join, rows come in any order, and there may be many for one event. There the query runs to its end
- * first, each result row carrying the ctid of its event, and then its rows are folded. If it fails, the batch is
- * halved until the failing event is alone.
+ * first, each result row carrying the ctid of its event, and then its rows are folded. If it fails, the batch
+ * is halved until the failing event is alone.
  */
 #include "postgres.h"
 

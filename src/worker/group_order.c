@@ -2,8 +2,8 @@
  * group_order.c
  *		Sorting groups by their keys (see group_order.h).
  *
- * The order is that of the index: its keys, then the pane. It matters for speed only, so keys that are not in the
- * index are not compared.
+ * The order is that of the index: its keys, then the pane. It matters for speed only, so keys that are not in
+ * the index are not compared.
  */
 #include "postgres.h"
 

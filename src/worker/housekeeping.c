@@ -2,9 +2,9 @@
  * housekeeping.c
  *		Periodic work of a worker (see housekeeping.h).
  *
- * It checks the catalog: if the stream was paused or dropped, the worker exits; if the set of views has changed, the
- * definition is reloaded. It flushes a watermark that moves without messages because partitions become idle. It
- * starts reading new partitions of the topic.
+ * It checks the catalog: if the stream was paused or dropped, the worker exits; if the set of views has
+ * changed, the definition is reloaded. It flushes a watermark that moves without messages because partitions
+ * become idle. It starts reading new partitions of the topic.
  */
 #include "postgres.h"
 

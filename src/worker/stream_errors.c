@@ -1,6 +1,6 @@
 /*
  * stream_errors.c
- *		What stands between a worker and its topic, and what to do (see stream_errors.h).
+ *		Errors of reading a topic, with hints (see stream_errors.h).
  */
 #include "postgres.h"
 

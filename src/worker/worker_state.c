@@ -1,9 +1,9 @@
 /*
  * worker_state.c
- *		What all files of the worker do with it: load, go back to what is stored, wait, leave (see worker_state.h).
+ *		Operations on the worker: load, go back to the stored state, wait, exit (see worker_state.h).
  *
- * Whatever goes wrong, the way back is the same: abort, drop what is in memory, read on from the stored
- * positions. A crash does no more.
+ * Recovery from any error is the same as from a crash: abort, drop what is in memory, read again from the
+ * stored positions.
  */
 #include "postgres.h"
 
@@ -126,7 +126,7 @@ worker_idle(Worker *w, int timeout_ms)
 	if (rc & WL_LATCH_SET)
 	{
 		ResetLatch(MyLatch);
-		/* whoever set it may have changed the catalog */
+		/* the session that set it may have changed the catalog */
 		w->last_housekeeping = 0;
 	}
 	CHECK_FOR_INTERRUPTS();

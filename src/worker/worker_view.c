@@ -52,7 +52,7 @@ worker_view_open(const ViewRow *row)
 		MemoryContextDelete(context);
 		return NULL;
 	}
-	/* under the settings that the query runs under: constants are printed as they are read back */
+	/* with the settings that the query runs with, so that constants are deparsed as they will be read */
 	guard_enter(&guard, InvalidOid, view->row.settings);
 	view->relations = view_relations_read(row->id);
 	view->def = analyse_stored(row->id, view->owner);
@@ -61,7 +61,7 @@ worker_view_open(const ViewRow *row)
 	check_states(view);
 	view->query = sql_fold(view->def, &view->columns);
 	guard_leave(&guard);
-	/* initial values are made by input functions, which may be somebody's */
+	/* initial values are made by input functions, which may be user-defined */
 	guard_enter(&guard, view->owner, view->row.settings);
 	view->fold = fold_create(view->def, view->columns);
 	guard_leave(&guard);
@@ -122,7 +122,7 @@ worker_view_stored(WorkerView *view)
 {
 	worker_view_dropped(view);
 	view->nbad = 0;
-	/* FreeErrorData() leaves some of what CopyErrorData() copies */
+	/* FreeErrorData() does not free all that CopyErrorData() copies */
 	if (view->failure == NULL)
 		MemoryContextReset(view->errors);
 	view->append = false;
@@ -135,7 +135,7 @@ worker_view_dropped(WorkerView *view)
 		fold_reset(view->fold);
 }
 
-/* An aggregate that was replaced since the view was made may keep states of another type. */
+/* An aggregate that was replaced since the view was created may have another state type. */
 static void
 check_states(const WorkerView *view)
 {

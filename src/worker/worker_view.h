@@ -38,8 +38,8 @@ typedef struct WorkerView
 extern WorkerView *worker_view_open(const ViewRow *row);
 
 /*
- * Let a view share the fold of another, if both have the same owner and fold the same rows into the same states,
- * such as a tumbling and a hopping window with the same panes. Returns false if they do not.
+ * Let a view share the fold of another, if both have the same owner and fold the same rows into the same
+ * states, such as a tumbling and a hopping window with the same panes. Returns false if they do not.
  */
 extern bool worker_view_share(WorkerView *view, WorkerView *leader);
 

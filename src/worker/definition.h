@@ -33,7 +33,7 @@ typedef enum DefinitionResult
 /* Called once per process: from now on, detect changes of the foreign table, its server and user mappings. */
 extern void definition_init(Definition *d, Oid relid);
 
-/* Load the definition, again if need be, in its own transaction. Does not change positions or consumer. */
+/* Load or reload the definition, in its own transaction. Does not change positions or consumer. */
 extern DefinitionResult definition_load(Definition *d);
 
 /* Whether options, columns or secrets have changed since the process started. */

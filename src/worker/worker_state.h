@@ -11,8 +11,8 @@
 #include "worker/definition.h"
 
 #define HOUSEKEEPING_MS 1000
-#define ANSWER_MS                                                                                            \
-	800 /* maximum wait for a broker; less than a second, so that the catalog is checked in time */
+/* Maximum wait for a broker; less than a second, so that the catalog is checked in time. */
+#define ANSWER_MS 800
 
 typedef struct Worker
 {

@@ -544,8 +544,8 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
                         WHERE r.ev_class = w.view AND d.refclassid = 'pg_class'::regclass AND d.refobjid = m.oid);
     IF FOUND THEN
-        RAISE EXCEPTION 'hybrid view "%" cannot be replaced', v.view
-            USING ERRCODE = 'wrong_object_type', HINT = 'DROP VIEW it first, or give the new view another name.';
+        RAISE EXCEPTION 'cannot replace hybrid view "%"', v.view
+            USING ERRCODE = 'wrong_object_type', HINT = 'Use DROP VIEW first, or choose another name for the new view.';
     END IF;
     FOR v IN
         SELECT w.id, w.stream, c.relowner, c.relowner::regrole::text AS owner, b.relowner AS us, l.oid::regclass::text AS layers,

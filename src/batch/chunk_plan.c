@@ -101,7 +101,7 @@ widen(const Computation *c, RefreshRange *asked)
 	if (asked->has_to && to != asked->to)
 		to = window_pane_end(window, asked->to);
 	if ((asked->has_from && from != asked->from) || (asked->has_to && to != asked->to))
-		ereport(NOTICE, (errmsg("the range is widened to whole %s: from %s to %s",
+		ereport(NOTICE, (errmsg("refresh range is extended to whole %s: from %s to %s",
 								window->assembled ? "panes of windows" : "windows",
 								asked->has_from ? pstrdup(timestamptz_to_str(from)) : "-infinity",
 								asked->has_to ? pstrdup(timestamptz_to_str(to)) : "the watermark")));

@@ -52,21 +52,20 @@ compute_open(const ViewRow *view)
 	/* as the worker would find it on the next event */
 	if (pg_class_aclcheck(view->stream, c->owner, ACL_SELECT) != ACLCHECK_OK &&
 		pg_attribute_aclcheck_all(view->stream, c->owner, ACL_SELECT, ACLMASK_ANY) != ACLCHECK_OK)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("permission denied for foreign table %s", stream->name),
-						errhint("The hybrid view's owner reads the stream: GRANT SELECT ON %s TO %s.",
-								quote_qualified_identifier(stream->schema, stream->name),
-								quote_identifier(GetUserNameFromId(c->owner, false)))));
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for foreign table %s", stream->name),
+				 errhint("The owner of a hybrid view needs SELECT on the stream: GRANT SELECT ON %s TO %s.",
+						 quote_qualified_identifier(stream->schema, stream->name),
+						 quote_identifier(GetUserNameFromId(c->owner, false)))));
 	if (!OidIsValid(stream_row.archive))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("stream \"%s\" has no archive to compute from", stream->name),
-			 errhint(
-				 "Create the stream without archive 'none'; the archive then keeps every event for refreshes.")));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("cannot compute hybrid view \"%s\" because stream \"%s\" has no archive",
+							   get_rel_name(view->view), stream->name),
+						errhint("Create the stream without archive 'none'.")));
 	if (get_rel_name(stream_row.archive) == NULL)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("the archive of stream \"%s\" is gone", stream->name),
+						errmsg("the archive of stream \"%s\" no longer exists", stream->name),
 						errhint("Drop the stream and its hybrid views, and create them again.")));
 	stream_check_archive(stream, stream_row.archive);
 	guard_enter(&guard, InvalidOid, view->settings);

@@ -85,10 +85,12 @@ failing_row_find(const Computation *c, const char *cut, PaneRange panes, const B
 		return;
 	error->detail =
 		mark->has_place
-			? psprintf("The event at partition %d, offset %lld of the archive %s raises it.", mark->partition,
-					   (long long) mark->offset, c->source.relation)
-			: psprintf("An event without a position in the archive %s raises it.", c->source.relation);
-	error->hint = "Guard the expression in the view's query, or delete the event from the archive.";
+			? psprintf("The error is raised for the event at partition %d, offset %lld in archive %s.",
+					   mark->partition, (long long) mark->offset, c->source.relation)
+			: psprintf("The error is raised for an event without a position in archive %s.",
+					   c->source.relation);
+	error->hint =
+		"Change the expression in the view's query to avoid the error, or delete the event from the archive.";
 }
 
 static void

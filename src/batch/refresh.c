@@ -92,9 +92,12 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(3))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("view and full must not be null")));
 	if (call == NULL || !IsA(call, CallContext) || call->atomic)
-		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-						errmsg("refresh cannot run inside a transaction block or a function"),
-						errhint("CALL streambatch.refresh(…) by itself: it commits as it goes.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+			 errmsg("refresh cannot run inside a transaction block or a function"),
+			 errhint(
+				 "Use CALL streambatch.refresh(…) as a statement of its own; it commits after each chunk.")));
 	run.view = PG_GETARG_OID(0);
 	run.asked.has_from = !PG_ARGISNULL(1) && !TIMESTAMP_IS_NOBEGIN(PG_GETARG_TIMESTAMPTZ(1));
 	run.asked.has_to = !PG_ARGISNULL(2);
@@ -106,8 +109,8 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(run.view));
 	if (!lock_view(&row, true))
 	{
-		ereport(NOTICE, (errmsg("another refresh of hybrid view \"%s\" is running", get_rel_name(run.view)),
-						 errdetail("This one leaves the work to it.")));
+		ereport(NOTICE, (errmsg("another refresh of hybrid view \"%s\" is already running, skipping",
+								get_rel_name(run.view))));
 		PG_RETURN_VOID();
 	}
 	run.context = AllocSetContextCreate(TopMemoryContext, "streambatch refresh", ALLOCSET_DEFAULT_SIZES);
@@ -147,12 +150,12 @@ refresh(Run *run, ViewRow *row)
 	if (!plan_chunks(run, row, &stream))
 	{
 		ereport(NOTICE,
-				(errmsg("hybrid view \"%s\" has no window to refresh", get_rel_name(run->view)),
+				(errmsg("hybrid view \"%s\" has no windows to refresh", get_rel_name(run->view)),
 				 run->c->def->has_window && !run->asked.has_to && !stream.has_watermark
-					 ? errdetail("The stream has no watermark yet, by which a window could have ended.")
+					 ? errdetail("The stream has no watermark yet, so no window has ended.")
 				 : run->asked.full || run->asked.has_from || run->asked.has_to
-					 ? errdetail("No window of the range has ended before the watermark.")
-					 : errdetail("Every window that has ended is covered already, and none has changed.")));
+					 ? errdetail("No window in the range has ended before the watermark.")
+					 : errdetail("All windows that have ended are already covered, and none has changed.")));
 		return;
 	}
 	for (int i = 0; i < run->chunks.n; i++)
@@ -192,8 +195,8 @@ static void
 check_exists(const Run *run)
 {
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(run->view)))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("the hybrid view was dropped while it was refreshed")));
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the hybrid view was dropped during the refresh")));
 }
 
 static void
@@ -202,14 +205,13 @@ check_arguments(const ViewRow *row, const Run *run, const ViewDef *def)
 	const char *name = get_rel_name(row->view);
 
 	if (!def->has_window && (run->asked.has_from || run->asked.has_to))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("hybrid view \"%s\" has no window, so that no range of it can be refreshed", name),
-				 errhint("CALL streambatch.refresh('%s') refreshes all of it.", name)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("cannot refresh a range of hybrid view \"%s\" because it has no window", name),
+						errhint("Use CALL streambatch.refresh('%s') to refresh the whole view.", name)));
 	if (run->asked.has_from && run->asked.has_to && run->asked.from > run->asked.to)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the range to refresh ends before it begins"),
-						errhint("Give the earlier time first.")));
+						errmsg("refresh range must not end before it begins"),
+						errhint("Specify the earlier time first.")));
 }
 
 /*

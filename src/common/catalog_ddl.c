@@ -78,9 +78,9 @@ catalog_forget_dropped(void)
 
 		result = lappend_oid(result, DatumGetObjectId(statement_get(i, 1, &(bool){false})));
 		if (gone && !isnull)
-			ereport(NOTICE,
-					(errmsg("the archive %s of the dropped stream is left", TextDatumGetCString(archive)),
-					 errhint("DROP TABLE it if its events are needed no more.")));
+			ereport(NOTICE, (errmsg("archive %s of the dropped stream is kept", TextDatumGetCString(archive)),
+							 errhint("Use DROP TABLE %s if its events are no longer needed.",
+									 TextDatumGetCString(archive))));
 		MemoryContextSwitchTo(old);
 	}
 	statement_finish(&call);

@@ -57,7 +57,7 @@ catalog_require_view(Oid view, ViewRow *row)
 	if (found == NIL)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("\"%s\" is not a hybrid view", name != NULL ? name : "?"),
-						errhint("SELECT view FROM streambatch.stat_view lists them.")));
+						errhint("Use SELECT view FROM streambatch.stat_view to list the hybrid views.")));
 	*row = *(ViewRow *) linitial(found);
 }
 

@@ -105,7 +105,8 @@ slots_want(Oid database, Oid stream)
 	LWLockRelease(lock);
 	if (slot == NULL)
 		ereport(WARNING, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-						  errmsg("no more than %d streams can have a worker in one server", MAX_SLOTS)));
+						  errmsg("out of slots for the workers of streams"),
+						  errdetail("At most %d streams of a server can have a worker.", MAX_SLOTS)));
 	wake(pid);
 }
 

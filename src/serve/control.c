@@ -51,7 +51,7 @@ streambatch_pause(PG_FUNCTION_ARGS)
 	check_owner(relid);
 	stream_setup(relid, &row);
 	if (row.paused)
-		ereport(NOTICE, (errmsg("stream \"%s\" is paused already", get_rel_name(relid))));
+		ereport(NOTICE, (errmsg("stream \"%s\" is already paused", get_rel_name(relid))));
 	catalog_set_paused(relid, true, false);
 	stream_nudge_at_commit(relid);
 	PG_RETURN_VOID();
@@ -73,9 +73,10 @@ streambatch_resume(PG_FUNCTION_ARGS)
 			ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("stream \"%s\" has neither a hybrid view nor an archive", get_rel_name(relid)),
-			 errhint("Create a hybrid view over it with streambatch.create_view(), or give it an archive.")));
+			 errhint(
+				 "Create a hybrid view over it with streambatch.create_view(), or create the stream without archive 'none'.")));
 	if (!row.paused && slots_get(MyDatabaseId, relid, &slot) && slot.pid != 0 && slot.state != WORKER_ERROR)
-		ereport(NOTICE, (errmsg("stream \"%s\" is running already", get_rel_name(relid))));
+		ereport(NOTICE, (errmsg("stream \"%s\" is already running", get_rel_name(relid))));
 	catalog_set_paused(relid, false, archive_alone);
 	stream_want_at_commit(relid);
 	stream_setup_warn(relid);
@@ -102,8 +103,8 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 		/* such a transaction would never see what it waits for */
 		if (IsolationUsesXactSnapshot())
 			ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-							errmsg("wait_for waits in vain in a REPEATABLE READ or SERIALIZABLE transaction"),
-							errhint("Call it before the transaction, or in READ COMMITTED.")));
+							errmsg("wait_for cannot wait in a REPEATABLE READ or SERIALIZABLE transaction"),
+							errhint("Call it before the transaction, or use READ COMMITTED.")));
 		if (GetCurrentTimestamp() >= deadline)
 		{
 			say_why_not(relid);
@@ -151,15 +152,15 @@ check_running(Oid relid)
 	if (!catalog_stream(relid, &row) || (row.nviews == 0 && !row.resumed))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("stream \"%s\" is stopped", name),
-				 errhint("It starts with its first hybrid view, or with SELECT streambatch.resume('%s').",
+				 errhint("Create a hybrid view over it, or use SELECT streambatch.resume('%s') to start it.",
 						 quote_identifier(name))));
 	if (row.paused)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("stream \"%s\" is paused", name),
-				 errhint("SELECT streambatch.resume('%s').", quote_identifier(name))));
+				 errhint("Use SELECT streambatch.resume('%s') to resume it.", quote_identifier(name))));
 	if (!slots_available())
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("stream \"%s\" has no worker, because pg_streambatch is not preloaded", name),
+						errmsg("stream \"%s\" has no worker because pg_streambatch is not preloaded", name),
 						errhint("Add pg_streambatch to shared_preload_libraries and restart the server.")));
 	if (slots_get(MyDatabaseId, relid, &slot) && slot.state == WORKER_ERROR && !slot.wanted)
 		ereport(ERROR, (errcode(slot.error.sqlerrcode),
@@ -176,15 +177,18 @@ log_ends(const Stream *stream, int timeout_ms, int *n)
 
 	*n = consumer_partition_count(consumer, timeout_ms);
 	if (*n == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("topic \"%s\" does not exist", stream->topic),
-				 errhint("Create the topic, or correct the option topic of the stream.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("topic \"%s\" does not exist", stream->topic),
+			 errhint(
+				 "Create the topic, or correct the option: ALTER FOREIGN TABLE %s OPTIONS (SET topic '…').",
+				 quote_qualified_identifier(stream->schema, stream->name))));
 	ends = *n > 0 ? consumer_log_ends(consumer, *n, timeout_ms) : NULL;
 	if (ends == NULL)
 		ereport(ERROR, (errcode(ERRCODE_CONNECTION_FAILURE),
-						errmsg("no broker of stream \"%s\" tells how far the log goes: %s", stream->name,
+						errmsg("could not get the log end offsets of stream \"%s\": %s", stream->name,
 							   consumer_state(consumer)->message),
-						errhint("streambatch.stat_stream shows the state of the stream.")));
+						errhint("Check the state of the stream in streambatch.stat_stream.")));
 	consumer_close(consumer);
 	return ends;
 }
@@ -216,11 +220,13 @@ say_why_not(Oid relid)
 
 	if (!is_attended(relid))
 		ereport(NOTICE,
-				(errmsg("stream \"%s\" is not read: nobody has asked for its worker", get_rel_name(relid)),
-				 errhint("SELECT streambatch.resume('%s').", quote_identifier(get_rel_name(relid)))));
+				(errmsg("stream \"%s\" is not being read: no worker has been requested", get_rel_name(relid)),
+				 errhint("Use SELECT streambatch.resume('%s') to start it.",
+						 quote_identifier(get_rel_name(relid)))));
 	else if (slots_get(MyDatabaseId, relid, &slot) && slot.error.sqlerrcode != 0)
-		ereport(NOTICE, (errmsg("stream \"%s\" is not read: %s", get_rel_name(relid), slot.error.message),
-						 slot.error.hint[0] != '\0' ? errhint("%s", slot.error.hint) : 0));
+		ereport(NOTICE,
+				(errmsg("stream \"%s\" is not being read: %s", get_rel_name(relid), slot.error.message),
+				 slot.error.hint[0] != '\0' ? errhint("%s", slot.error.hint) : 0));
 }
 
 /* Whether the stream has a worker, or is to get one. On a standby it is the primary's that counts. */
@@ -243,5 +249,6 @@ check_attended(Oid relid, TimestampTz *last)
 	else if (TimestampDifferenceExceeds(*last, now, UNATTENDED_MS))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("stream \"%s\" is stopped", get_rel_name(relid)),
-						errhint("SELECT streambatch.resume('%s').", quote_identifier(get_rel_name(relid)))));
+						errhint("Use SELECT streambatch.resume('%s') to start it.",
+								quote_identifier(get_rel_name(relid)))));
 }

@@ -158,18 +158,20 @@ parse_name(Creation *c, text *name)
 	if (OidIsValid(existing))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_TABLE), errmsg("relation \"%s\" already exists", rv->relname),
-				 errhint("Choose another name, or DROP VIEW %s first.", quote_identifier(rv->relname))));
+				 errhint("Choose another name, or use DROP VIEW %s first.", quote_identifier(rv->relname))));
 	if (rv->relpersistence == RELPERSISTENCE_TEMP || isTempNamespace(c->namespace))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a hybrid view cannot be temporary")));
 	c->relname = rv->relname;
 	layers = psprintf("%s_layers", rv->relname);
 	if (strlen(layers) >= NAMEDATALEN)
-		ereport(ERROR, (errcode(ERRCODE_NAME_TOO_LONG),
-						errmsg("name \"%s\" is too long for a hybrid view", rv->relname),
-						errhint("\"%s\" must fit %d bytes.", layers, NAMEDATALEN - 1)));
+		ereport(ERROR,
+				(errcode(ERRCODE_NAME_TOO_LONG),
+				 errmsg("name \"%s\" is too long for a hybrid view", rv->relname),
+				 errhint("The name \"%s\" must not be longer than %d bytes.", layers, NAMEDATALEN - 1)));
 	if (OidIsValid(get_relname_relid(layers, c->namespace)))
-		ereport(ERROR, (errcode(ERRCODE_DUPLICATE_TABLE), errmsg("relation \"%s\" already exists", layers),
-						errhint("A hybrid view comes with a second view whose name ends in _layers.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE), errmsg("relation \"%s\" already exists", layers),
+				 errhint("create_view also creates this view; choose another name for the hybrid view.")));
 	c->name = quote_qualified_identifier(get_namespace_name(c->namespace), rv->relname);
 	c->layers = quote_qualified_identifier(get_namespace_name(c->namespace), layers);
 }
@@ -209,7 +211,7 @@ check_duplicate_columns(const Query *query)
 				continue;
 			ereport(ERROR, (errcode(ERRCODE_DUPLICATE_COLUMN),
 							errmsg("column \"%s\" specified more than once", x->resname),
-							errhint("Give each output column a name of its own with AS.")));
+							errhint("Give each output column a unique name with AS.")));
 		}
 	}
 }
@@ -239,9 +241,9 @@ check_layers_columns(const Creation *c)
 
 		if (!tle->resjunk && list_member(taken, makeString(tle->resname)))
 			ereport(ERROR, (errcode(ERRCODE_DUPLICATE_COLUMN),
-							errmsg("column \"%s\" cannot be a column of a hybrid view", tle->resname),
-							errdetail("The view %s has a column of its own by that name.", c->layers),
-							errhint("Give the output column another name with AS.")));
+							errmsg("column name \"%s\" cannot be used in a hybrid view", tle->resname),
+							errdetail("The name is reserved for a column of view %s.", c->layers),
+							errhint("Rename the output column with AS.")));
 	}
 }
 
@@ -262,10 +264,11 @@ check_privileges(const Creation *c, const StreamRow *stream, bool fresh)
 			 /* an archive that this very call makes is not there to be granted once the call has failed */
 			 fresh
 				 ? errhint(
-					   "The stream's owner makes the archive with SELECT streambatch.resume('%s'), and then GRANT SELECT ON %s TO %s.",
+					   "As the stream's owner, create the archive with SELECT streambatch.resume('%s'), then GRANT SELECT ON %s TO %s.",
 					   get_rel_name(c->def->stream), quote_identifier(get_rel_name(stream->archive)), role)
-				 : errhint("The owner of a hybrid view reads the stream's archive: GRANT SELECT ON %s TO %s.",
-						   quote_identifier(get_rel_name(stream->archive)), role)));
+				 : errhint(
+					   "The owner of a hybrid view needs SELECT on the stream's archive: GRANT SELECT ON %s TO %s.",
+					   quote_identifier(get_rel_name(stream->archive)), role)));
 }
 
 /* The tables that are looked up: the worker would find out later, and suspend the view. */
@@ -398,7 +401,7 @@ archive_has_rows(const Creation *c, const StreamRow *stream)
 												   get_namespace_name(get_rel_namespace(stream->archive)),
 												   get_rel_name(stream->archive))),
 					true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not look into the archive");
+		elog(ERROR, "could not query the archive");
 	result = SPI_processed > 0;
 	SPI_finish();
 	guard_leave(&guard);
@@ -420,10 +423,10 @@ compute_past(const Creation *c, const StreamRow *stream, const Cut *before)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("stream \"%s\" has no archive to compute the view's history from",
+			 errmsg("cannot compute the history of the hybrid view because stream \"%s\" has no archive",
 					get_rel_name(c->def->stream)),
 			 errhint(
-				 "Call create_view(…, history => false) to count from the stream's present position on.")));
+				 "Use create_view(…, history => false) to start from the current position of the stream.")));
 	computation = compute_open(&c->row);
 	if (c->def->has_window)
 		closed = stream->has_watermark ? window_pane_start(&c->def->window, stream->watermark) : DT_NOBEGIN;

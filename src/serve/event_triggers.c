@@ -74,7 +74,7 @@ check_caller(FunctionCallInfo fcinfo)
 {
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("this function is called by an event trigger only")));
+						errmsg("this function can only be called by an event trigger")));
 }
 
 /* The states of dropped views, and what merges them. */

@@ -131,7 +131,7 @@ stream_setup_warn(Oid relid)
 	{
 		ereport(WARNING,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("stream \"%s\" has no worker, because pg_streambatch is not preloaded", stream->name),
+				 errmsg("stream \"%s\" has no worker because pg_streambatch is not preloaded", stream->name),
 				 errhint("Add pg_streambatch to shared_preload_libraries and restart the server.")));
 		return;
 	}
@@ -143,10 +143,11 @@ stream_setup_warn(Oid relid)
 	consumer = consumer_open(stream->serverid, stream->topic, stream->owner, false);
 	partitions = consumer_partition_count(consumer, BROKER_TIMEOUT_MS);
 	if (partitions < 0)
-		ereport(WARNING, (errcode(ERRCODE_CONNECTION_FAILURE),
-						  errmsg("no broker of stream \"%s\" answers: %s", stream->name,
-								 consumer_state(consumer)->message),
-						  errhint("The worker keeps trying; streambatch.stat_stream shows its state.")));
+		ereport(WARNING,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("could not connect to a broker of stream \"%s\": %s", stream->name,
+						consumer_state(consumer)->message),
+				 errhint("The worker keeps trying to connect; check its state in streambatch.stat_stream.")));
 	else if (partitions == 0)
 		ereport(
 			WARNING,
@@ -217,24 +218,24 @@ check_archive(const Stream *stream, Oid archive)
 	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_FOREIGN_TABLE)
 		refuse_archive(stream, "It is not a table.");
 	if (stream_is_stream(archive))
-		refuse_archive(stream, "It is a stream itself.");
+		refuse_archive(stream, "It is a stream.");
 	if (OidIsValid(other))
 		refuse_archive(stream, psprintf("It is the archive of stream \"%s\".",
 										get_rel_name(other) ? get_rel_name(other) : "?"));
 	comment = GetComment(archive, RelationRelationId, 0);
 	if (comment != NULL && strncmp(comment, ARCHIVE_COMMENT, strlen(ARCHIVE_COMMENT)) == 0 &&
 		strcmp(comment, archive_comment(stream)) != 0)
-		refuse_archive(stream, psprintf("It holds %s, as its comment says.", comment));
+		refuse_archive(stream, psprintf("According to its comment, it contains %s.", comment));
 	if (get_rel_persistence(archive) != RELPERSISTENCE_PERMANENT)
 		refuse_archive(
 			stream,
-			"It is unlogged or temporary: a crash would empty it, and positions would stand behind what is lost.");
+			"It is unlogged or temporary; a crash would delete events that the stream does not read again.");
 	if (stream_archive_fits(stream, archive, &misfit))
 		return;
 	if (misfit.has == NULL)
 		refuse_archive(stream, psprintf("It has no column \"%s\".", misfit.column));
-	refuse_archive(stream, psprintf("Its column \"%s\" is of type %s, not %s.", misfit.column, misfit.has,
-									misfit.wanted));
+	refuse_archive(
+		stream, psprintf("Its column \"%s\" has type %s, not %s.", misfit.column, misfit.has, misfit.wanted));
 }
 
 static void
@@ -245,7 +246,9 @@ refuse_archive(const Stream *stream, const char *problem)
 		(errcode(ERRCODE_DATATYPE_MISMATCH),
 		 errmsg("table \"%s\" cannot be the archive of stream \"%s\"", stream->archive_name, stream->name),
 		 errdetail("%s", problem),
-		 errhint("Name another table with OPTIONS (ADD archive '…'), or have this one dropped or changed.")));
+		 errhint(
+			 "Use ALTER FOREIGN TABLE %s to set the option archive to another table, or drop or alter this one.",
+			 quote_qualified_identifier(stream->schema, stream->name))));
 }
 
 static char *
@@ -261,12 +264,14 @@ check_archive_privileges(const Stream *stream, Oid archive)
 	if (pg_class_aclcheck(archive, stream->owner, ACL_INSERT) == ACLCHECK_OK &&
 		pg_class_aclcheck(archive, stream->owner, ACL_SELECT) == ACLCHECK_OK)
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied for table %s", stream->archive_name),
-			 errhint("The stream's owner reads and writes its archive: GRANT SELECT, INSERT ON %s TO %s.",
-					 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
-					 quote_identifier(GetUserNameFromId(stream->owner, false)))));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		 errmsg("permission denied for table %s", stream->archive_name),
+		 errhint(
+			 "The stream's owner needs SELECT and INSERT on its archive: GRANT SELECT, INSERT ON %s TO %s.",
+			 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
+			 quote_identifier(GetUserNameFromId(stream->owner, false)))));
 }
 
 /*
@@ -351,6 +356,6 @@ adopt_positions(const Stream *stream, const char *partition, const char *offset)
 		return;
 	catalog_put_progress(stream->relid, rows, n);
 	catalog_set_started(stream->relid);
-	ereport(NOTICE, (errmsg("stream \"%s\" goes on behind the events that its archive \"%s\" holds",
+	ereport(NOTICE, (errmsg("stream \"%s\" resumes after the last offsets found in archive \"%s\"",
 							stream->name, stream->archive_name)));
 }

@@ -16,6 +16,7 @@
 #include "aggregate/rule_sketch.h"
 #include "aggregate/sketch.h"
 #include "catalog/pg_aggregate.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "common/compat.h"
 #include "common/shortest_dec.h"

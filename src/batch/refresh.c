@@ -25,6 +25,7 @@
 #include "batch/archive_index.h"
 #include "batch/chunk_plan.h"
 #include "batch/computation.h"
+#include "catalog/pg_class.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
 #include "common/compat.h"

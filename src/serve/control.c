@@ -9,6 +9,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_class.h"
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/slots.h"

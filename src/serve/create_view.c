@@ -30,7 +30,6 @@
 #include "catalog/pg_class.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
-#include "common/compat.h"
 #include "common/export.h"
 #include "common/guard.h"
 #include "executor/spi.h"

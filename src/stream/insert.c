@@ -23,6 +23,7 @@
 #include "kafka/producer.h"
 #include "mb/pg_wchar.h"
 #include "message/encode.h"
+#include "miscadmin.h"
 #include "nodes/nodes.h"
 #include "stream/insert.h"
 #include "stream/stream.h"

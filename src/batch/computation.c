@@ -16,7 +16,7 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-/* A computing statement: what it is of, and how many rows it wrote. */
+/* The arguments of a statement that computes states, and the number of rows that it wrote. */
 typedef struct ComputeJob
 {
 	const Computation *c;
@@ -49,7 +49,7 @@ compute_open(const ViewRow *view)
 	if (!catalog_stream(view->stream, &stream_row))
 		elog(ERROR, "stream %u has no row", view->stream);
 	stream = stream_open(view->stream);
-	/* as the worker would find it on the next event */
+	/* the worker checks the same with the next event */
 	if (pg_class_aclcheck(view->stream, c->owner, ACL_SELECT) != ACLCHECK_OK &&
 		pg_attribute_aclcheck_all(view->stream, c->owner, ACL_SELECT, ACLMASK_ANY) != ACLCHECK_OK)
 		ereport(ERROR,
@@ -121,7 +121,7 @@ compute_between(const Computation *c, const Cut *from, const Cut *to, int64 epoc
 	return compute(c, true, sql_between_cuts(&c->source), PANES_ALL, &parameters);
 }
 
-/* Run a computing statement; an error of its rows names the row. */
+/* Run a statement that computes states; the DETAIL of a data exception names the row that raises it. */
 static int64
 compute(const Computation *c, bool into_stream, const char *cut, PaneRange panes,
 		const BatchParameters *parameters)
@@ -131,7 +131,7 @@ compute(const Computation *c, bool into_stream, const char *cut, PaneRange panes
 
 	if (error == NULL)
 		return job.rows;
-	/* in the user's terms, and not in those of the statement that was generated */
+	/* instead of the generated statement */
 	error->context = psprintf("computing hybrid view \"%s\" from its archive", get_rel_name(c->view.view));
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION)
 		failing_row_find(c, cut, panes, parameters, error);

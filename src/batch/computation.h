@@ -21,8 +21,8 @@ typedef struct Computation
 } Computation;
 
 /*
- * Analyse the stored query, and look up its source. Raises if the view or the archive does not exist, or the
- * owner may not read the stream. Current context.
+ * Analyse the stored query, and look up its source. Raises if the view was dropped, the stream has no
+ * archive, or the view's owner may not read the stream. Current context.
  */
 extern Computation *compute_open(const ViewRow *view);
 

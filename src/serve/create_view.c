@@ -2,21 +2,21 @@
  * create_view.c
  *		streambatch.create_view(): a hybrid view from one query.
  *
- * Everything happens in the caller's transaction. A view named v with id 1 is made of
+ * Everything happens in the caller's transaction. A view named v with id 1 consists of
  *
- *		v, v_layers							what users read, owned by the creator
- *		streambatch_state.query_1			the query as written, as a view: it keeps what its names meant, and what it depends on
+ *		v, v_layers							the views for users, owned by the creator
+ *		streambatch_state.query_1			the query, as a view: stores the objects that its names refer to
  *		streambatch_state.stream_1, batch_1	the states of both layers
- *		streambatch_state.merged_1			both, merged per group
+ *		streambatch_state.merged_1			the states of both layers, merged per group
  *
- * query_1 and v_layers depend on v internally: DROP VIEW v takes them along, and dropping the stream with
- * CASCADE takes v. The rest goes by the event trigger streambatch_on_drop, for v depends on it.
+ * query_1 and v_layers have internal dependencies on v, so DROP VIEW v drops them, and dropping the stream with
+ * CASCADE drops v. The event trigger streambatch_on_drop drops the other objects, on which v depends.
  *
- * History, for a stream that has been read before: the batch layer is computed from the archive below the
- * positions C0 that this transaction sees, without any lock, for panes that have ended; panes still open go
- * into the stream layer. Then, under the stream's lock, the events between C0 and the present positions C1
- * are added, and the generation is raised. The worker's next flush finds another generation, and what it
- * folds from C1 on it folds for this view too: each event is counted once.
+ * The history of a stream that has been read before: states are computed from the archive below the positions
+ * C0 that this transaction sees, without holding the stream's lock; batch rows for panes that have ended, stream
+ * rows for open panes. Then, with the stream's row locked, stream rows of the events between C0 and the current
+ * positions C1 are added, and the generation is raised. The worker's next flush finds the new generation, and
+ * the worker folds this view from C1 on: each event is counted once.
  */
 #include "postgres.h"
 
@@ -47,10 +47,7 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
-/*
- * Of max_staleness and allowed_lateness: what is longer is a slip, and would overflow when it is added to a
- * time.
- */
+/* Limit of max_staleness and allowed_lateness: a longer interval could overflow when added to a time. */
 #define MAX_DELAY_DAYS 36525
 
 typedef struct Creation
@@ -76,13 +73,13 @@ static void check_tables(const Creation *c);
 static void create_internal(const Creation *c);
 static void execute(const char *sql);
 static void create_views(Creation *c);
-static Oid internal(const Creation *c, const char *what);
-static char *lateness(const Creation *c);
+static Oid internal_object(const Creation *c, const char *what);
+static char *lateness_literal(const Creation *c);
 static void record_dependencies(const Creation *c);
-static void depend(Oid part, Oid view);
-static bool lock_unread(const Creation *c);
+static void add_internal_dependency(Oid object, Oid view);
+static bool lock_if_unread(const Creation *c);
 static bool archive_has_rows(const Creation *c, const StreamRow *stream);
-static void compute_past(const Creation *c, const StreamRow *stream, const Cut *before);
+static void compute_history_of_view(const Creation *c, const StreamRow *stream, const Cut *before);
 
 STREAMBATCH_FUNCTION(streambatch_create_view);
 
@@ -126,9 +123,9 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	catalog_follow_owners();
 	CommandCounterIncrement();
 	before = cut_read(c.def->stream);
-	/* where the worker has begun at this very moment, all of the past lies behind the positions before */
-	if (history && (before->n > 0 || !lock_unread(&c) || archive_has_rows(&c, &stream)))
-		compute_past(&c, &stream, before);
+	/* if the worker starts concurrently, its events are above the positions read before */
+	if (history && (before->n > 0 || !lock_if_unread(&c) || archive_has_rows(&c, &stream)))
+		compute_history_of_view(&c, &stream, before);
 	catalog_raise_generation(c.def->stream);
 	if (!stream.paused)
 		stream_want_at_commit(c.def->stream);
@@ -185,7 +182,7 @@ analyse(Creation *c, text *sql)
 	c->def = analyse_query(c->query);
 	check_layers_columns(c);
 	combinability_check(c->def->results, c->def->nresults, c->def->states, c->owner, c->row.settings);
-	/* a window stays what it is, whatever becomes of the functions that computed its size */
+	/* fold window sizes to constants, so that later changes of functions do not change the windows */
 	c->query->targetList = (List *) window_normalise((Node *) c->query->targetList);
 	c->query->havingQual = window_normalise(c->query->havingQual);
 	guard_enter(&guard, InvalidOid, c->row.settings);
@@ -215,7 +212,7 @@ check_duplicate_columns(const Query *query)
 	}
 }
 
-/* The columns of <view>_layers beside those of the query must not be columns of the query as well. */
+/* The query must not have the columns that <view>_layers adds to those of the query. */
 static void
 check_layers_columns(const Creation *c)
 {
@@ -260,7 +257,7 @@ check_privileges(const Creation *c, const StreamRow *stream, bool fresh)
 			ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied for table %s", get_rel_name(stream->archive)),
-			 /* an archive that this very call makes is not there to be granted once the call has failed */
+			 /* an archive that this call created is removed by the error, so it must be created first */
 			 fresh
 				 ? errhint(
 					   "As the stream's owner, create the archive with SELECT streambatch.resume('%s'), then GRANT SELECT ON %s TO %s.",
@@ -270,7 +267,7 @@ check_privileges(const Creation *c, const StreamRow *stream, bool fresh)
 					   quote_identifier(get_rel_name(stream->archive)), role)));
 }
 
-/* The tables that are looked up: the worker would find out later, and suspend the view. */
+/* Check SELECT on joined tables now: the worker would suspend the view later. */
 static void
 check_tables(const Creation *c)
 {
@@ -289,9 +286,9 @@ check_tables(const Creation *c)
 }
 
 /*
- * The objects in streambatch_state, where only the extension creates anything. They stay the bootstrap
- * superuser's: an owner could hang code on them that others run, or make of a table something else while the
- * worker writes it. catalog_follow_owners() lets the view's owner use them.
+ * Create the objects in streambatch_state. They belong to the bootstrap superuser: an owner could attach code to
+ * them that other roles run, or alter a table while the worker writes it. catalog_follow_owners() grants
+ * privileges on them to the view's owner.
  */
 static void
 create_internal(const Creation *c)
@@ -319,32 +316,32 @@ execute(const char *sql)
 		elog(ERROR, "could not run \"%s\": %s", sql, SPI_result_code_string(rc));
 }
 
-/* What users read, created as the user. */
+/* Create the views for users, as the calling user. */
 static void
 create_views(Creation *c)
 {
 	Guard guard;
-	Oid merged = internal(c, "merged");
+	Oid merged = internal_object(c, "merged");
 
 	guard_enter(&guard, c->owner, c->row.settings);
 	SPI_connect();
 	execute(sql_serving_view(c->def, c->row.id, c->name, merged));
-	execute(sql_layers_view(c->def, c->row.id, c->layers, merged, lateness(c)));
+	execute(sql_layers_view(c->def, c->row.id, c->layers, merged, lateness_literal(c)));
 	SPI_finish();
 	guard_leave(&guard);
 	c->row.view = get_relname_relid(c->relname, c->namespace);
 }
 
 static Oid
-internal(const Creation *c, const char *what)
+internal_object(const Creation *c, const char *kind)
 {
-	return get_relname_relid(psprintf("%s_%d", what, c->row.id),
+	return get_relname_relid(psprintf("%s_%d", kind, c->row.id),
 							 get_namespace_oid("streambatch_state", false));
 }
 
-/* The allowed lateness as an SQL literal that says the same in every IntervalStyle. */
+/* The allowed lateness as an SQL literal that does not depend on IntervalStyle. */
 static char *
-lateness(const Creation *c)
+lateness_literal(const Creation *c)
 {
 	const Interval *delay = &c->row.allowed_lateness;
 
@@ -353,30 +350,30 @@ lateness(const Creation *c)
 }
 
 /*
- * Not of the tables and the merge, on which the view depends: in a circle, DROP TYPE … CASCADE of a key's
- * type ends in an error. The event trigger drops them.
+ * Not for the state tables and the merged view, on which the view depends: with a circular dependency,
+ * DROP TYPE … CASCADE of the type of a key fails. The event trigger drops them.
  */
 static void
 record_dependencies(const Creation *c)
 {
-	depend(internal(c, "query"), c->row.view);
-	depend(get_relname_relid(psprintf("%s_layers", c->relname), c->namespace), c->row.view);
+	add_internal_dependency(internal_object(c, "query"), c->row.view);
+	add_internal_dependency(get_relname_relid(psprintf("%s_layers", c->relname), c->namespace), c->row.view);
 }
 
 static void
-depend(Oid part, Oid view)
+add_internal_dependency(Oid object, Oid view)
 {
-	ObjectAddress a;
-	ObjectAddress b;
+	ObjectAddress depender;
+	ObjectAddress referenced;
 
-	ObjectAddressSet(a, RelationRelationId, part);
-	ObjectAddressSet(b, RelationRelationId, view);
-	recordDependencyOn(&a, &b, DEPENDENCY_INTERNAL);
+	ObjectAddressSet(depender, RelationRelationId, object);
+	ObjectAddressSet(referenced, RelationRelationId, view);
+	recordDependencyOn(&depender, &referenced, DEPENDENCY_INTERNAL);
 }
 
-/* Whether the stream has never been read, which the lock then keeps so. */
+/* Lock the stream's row, and return whether the stream has never been read; the lock prevents that it is. */
 static bool
-lock_unread(const Creation *c)
+lock_if_unread(const Creation *c)
 {
 	StreamRow locked;
 
@@ -385,7 +382,7 @@ lock_unread(const Creation *c)
 	return cut_read(c->def->stream)->n == 0;
 }
 
-/* Whether somebody has put rows into the archive of a stream that was never read: they are below every cut. */
+/* Whether the archive of a stream that was never read has rows, for example loaded by a user: they are below every cut. */
 static bool
 archive_has_rows(const Creation *c, const StreamRow *stream)
 {
@@ -407,9 +404,9 @@ archive_has_rows(const Creation *c, const StreamRow *stream)
 	return result;
 }
 
-/* Compute what the stream held before the view; see the head of this file. Locks the stream. */
+/* Compute the history of the view (see the head of this file). Locks the stream's row. */
 static void
-compute_past(const Creation *c, const StreamRow *stream, const Cut *before)
+compute_history_of_view(const Creation *c, const StreamRow *stream, const Cut *before)
 {
 	Computation *computation;
 	TimestampTz closed = DT_NOEND;

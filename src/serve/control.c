@@ -28,7 +28,7 @@
 #include "utils/timestamp.h"
 
 #define POLL_MS 5
-#define NO_WORKER_MS 2000 /* after a server start, requests for workers are made with a delay */
+#define NO_WORKER_MS 2000 /* after a server start, workers are requested with a delay */
 
 static void check_owner(Oid relid);
 static TimestampTz deadline_after(const Interval *timeout);

@@ -123,7 +123,7 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	catalog_follow_owners();
 	CommandCounterIncrement();
 	before = cut_read(c.def->stream);
-	/* if the worker starts concurrently, its events are above the positions read before */
+	/* if the worker has started since, all events that it has read are above the positions in "before" */
 	if (history && (before->n > 0 || !lock_if_unread(&c) || archive_has_rows(&c, &stream)))
 		compute_history_of_view(&c, &stream, before);
 	catalog_raise_generation(c.def->stream);

@@ -33,7 +33,7 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
-#include "window/window_call.h"
+#include "window/query_window.h"
 
 /* The last and first days of timestamps. Dates have a larger range, but there are no windows beyond. */
 #define DATETIME_MAX_DAY (TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE - 1)

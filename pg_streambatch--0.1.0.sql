@@ -530,54 +530,27 @@ CREATE EVENT TRIGGER streambatch_on_drop ON sql_drop EXECUTE FUNCTION streambatc
 ALTER EVENT TRIGGER streambatch_on_drop ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER streambatch_on_drop IS 'deletes the catalog rows and state tables of dropped hybrid views and streams';
 
--- The objects in streambatch_state do not belong to the owners of the views. DELETE on batch_<id> identifies the owner.
-CREATE FUNCTION streambatch._follow_owners()
-    RETURNS void AS $$
-DECLARE
-    v record;
-    former text;
-    objects text;
-BEGIN
-    SELECT w.view INTO v
-      FROM streambatch._view w
-      JOIN pg_class m ON m.relname = 'merged_' || w.id AND m.relnamespace = 'streambatch_state'::regnamespace
-     WHERE NOT EXISTS (SELECT FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
-                        WHERE r.ev_class = w.view AND d.refclassid = 'pg_class'::regclass AND d.refobjid = m.oid);
-    IF FOUND THEN
-        RAISE EXCEPTION 'cannot replace hybrid view "%"', v.view
-            USING ERRCODE = 'wrong_object_type', HINT = 'Use DROP VIEW first, or choose another name for the new view.';
-    END IF;
-    FOR v IN
-        SELECT w.id, w.stream, c.relowner, c.relowner::regrole::text AS owner, b.relowner AS us, l.oid::regclass::text AS layers,
-               l.relowner AS layers_owner, ARRAY(SELECT a.grantee FROM aclexplode(b.relacl) a WHERE a.privilege_type = 'DELETE') AS users
-          FROM streambatch._view w
-          JOIN pg_class c ON c.oid = w.view
-          JOIN pg_class b ON b.relname = 'batch_' || w.id AND b.relnamespace = 'streambatch_state'::regnamespace
-          LEFT JOIN (pg_depend d JOIN pg_class l ON l.oid = d.objid AND l.relnamespace <> 'streambatch_state'::regnamespace)
-            ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = w.view AND d.deptype = 'i'
-    LOOP
-        CONTINUE WHEN v.layers_owner = v.relowner AND (v.relowner = v.us OR v.relowner = ANY (v.users));
-        objects := format('streambatch_state.stream_%1$s, streambatch_state.batch_%1$s, streambatch_state.merged_%1$s', v.id);
-        FOR former IN SELECT u::regrole FROM unnest(v.users) u WHERE u NOT IN (v.us, v.relowner) LOOP
-            EXECUTE format('REVOKE ALL ON %s FROM %s', objects, former);
-        END LOOP;
-        EXECUTE format('GRANT SELECT, INSERT, DELETE ON %s TO %s', objects, v.owner);
-        IF v.layers_owner <> v.relowner THEN
-            EXECUTE format('ALTER VIEW %s OWNER TO %s', v.layers, v.owner);
-            UPDATE streambatch._stream SET generation = generation + 1 WHERE stream = v.stream;
-        END IF;
-    END LOOP;
-END $$ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION streambatch._follow_owners() IS 'internal: gives the internal objects of hybrid views to the current owners of the views';
-REVOKE ALL ON FUNCTION streambatch._follow_owners() FROM PUBLIC;
+-- The objects in streambatch_state belong to the owners of the views, who may change their rows, but not their definitions.
 CREATE FUNCTION streambatch._on_alter()
     RETURNS event_trigger AS 'MODULE_PATHNAME', 'streambatch_on_alter' LANGUAGE C;
-COMMENT ON FUNCTION streambatch._on_alter() IS 'internal: gives the internal objects of hybrid views to the current owners of the views';
+COMMENT ON FUNCTION streambatch._on_alter() IS 'internal: gives the internal objects of hybrid views to the current owners of the views, and refuses other changes of them';
 REVOKE ALL ON FUNCTION streambatch._on_alter() FROM PUBLIC;
-CREATE EVENT TRIGGER streambatch_on_alter ON ddl_command_end WHEN TAG IN ('CREATE VIEW', 'ALTER VIEW', 'ALTER TABLE')
+CREATE EVENT TRIGGER streambatch_on_alter ON ddl_command_end
+    WHEN TAG IN ('ALTER FOREIGN TABLE', 'ALTER INDEX', 'ALTER POLICY', 'ALTER PUBLICATION', 'ALTER RULE', 'ALTER STATISTICS', 'ALTER TABLE',
+                 'ALTER TRIGGER', 'ALTER VIEW', 'COMMENT', 'CREATE FOREIGN TABLE', 'CREATE INDEX', 'CREATE POLICY', 'CREATE PUBLICATION',
+                 'CREATE RULE', 'CREATE SCHEMA', 'CREATE STATISTICS', 'CREATE TABLE', 'CREATE TRIGGER', 'CREATE VIEW', 'SECURITY LABEL')
     EXECUTE FUNCTION streambatch._on_alter();
 ALTER EVENT TRIGGER streambatch_on_alter ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER streambatch_on_alter IS 'gives the internal objects of hybrid views to the new owners of the views';
+COMMENT ON EVENT TRIGGER streambatch_on_alter IS 'gives the internal objects of hybrid views to the new owners of the views, and refuses other changes of them';
+
+CREATE FUNCTION streambatch._on_start()
+    RETURNS event_trigger AS 'MODULE_PATHNAME', 'streambatch_on_start' LANGUAGE C;
+COMMENT ON FUNCTION streambatch._on_start() IS 'internal: refuses changes of the internal objects of hybrid views that would be committed, or hidden, at the end of the command';
+REVOKE ALL ON FUNCTION streambatch._on_start() FROM PUBLIC;
+CREATE EVENT TRIGGER streambatch_on_start ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'CREATE INDEX', 'DROP INDEX')
+    EXECUTE FUNCTION streambatch._on_start();
+ALTER EVENT TRIGGER streambatch_on_start ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER streambatch_on_start IS 'refuses changes of the internal objects of hybrid views that would be committed, or hidden, at the end of the command';
 
 CREATE FUNCTION streambatch._on_define()
     RETURNS event_trigger AS 'MODULE_PATHNAME', 'streambatch_on_define' LANGUAGE C;

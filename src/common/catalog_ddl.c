@@ -4,12 +4,17 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/tablecmds.h"
 #include "common/catalog_ddl.h"
 #include "common/catalog_statement.h"
+#include "common/catalog_stream.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+
+static bool find_part(Statement *statement, Datum *values, ViewPart *part);
 
 List *
 catalog_written_tables(void)
@@ -26,9 +31,111 @@ catalog_written_tables(void)
 void
 catalog_follow_owners(void)
 {
-	static Statement s = {"SELECT streambatch._follow_owners()", 0, {0}};
+	static Statement s = {
+		"SELECT p.oid, c.relowner, v.stream::oid FROM streambatch._view v "
+		"JOIN pg_catalog.pg_class c ON c.oid = v.view, LATERAL "
+		"(SELECT r.oid, r.relowner FROM pg_catalog.pg_class r "
+		"  WHERE r.relnamespace = 'streambatch_state'::regnamespace AND r.relname = ANY "
+		"    (ARRAY['query_' || v.id, 'stream_' || v.id, 'batch_' || v.id, 'merged_' || v.id]::name[]) "
+		" UNION ALL SELECT l.oid, l.relowner FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class l ON l.oid = d.objid "
+		"  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass "
+		"    AND d.refobjid = v.view AND d.deptype = 'i' AND l.relnamespace <> 'streambatch_state'::regnamespace) p "
+		"WHERE p.relowner <> c.relowner ORDER BY v.stream, p.oid",
+		0,
+		{0}};
+	StatementCall call;
+	Oid last = InvalidOid;
+	bool isnull;
 
-	statement_run_only(&s, NULL, NULL);
+	statement_run(&call, &s, NULL, NULL);
+	for (uint64 i = 0; i < call.nrows; i++)
+		/* as REASSIGN OWNED does: the schema is not one in which the owner may create anything */
+		ATExecChangeOwner(DatumGetObjectId(statement_get(i, 1, &isnull)),
+						  DatumGetObjectId(statement_get(i, 2, &isnull)), true, AccessExclusiveLock);
+	if (call.nrows > 0)
+		CommandCounterIncrement();
+	/* tables before the streams' rows, as workers lock them */
+	for (uint64 i = 0; i < call.nrows; i++)
+	{
+		Oid stream = DatumGetObjectId(statement_get(i, 3, &isnull));
+
+		if (stream != last)
+			catalog_raise_generation(stream);
+		last = stream;
+	}
+	statement_finish(&call);
+}
+
+/* The names of a part and its view, of rows of pg_class named c. */
+#define PART                                                                                                 \
+	"SELECT c.oid::pg_catalog.regclass::text, (SELECT v.view::text FROM streambatch._view v "                \
+	"  WHERE v.id = pg_catalog.substring(c.relname, '^[a-z]+_(\\d{1,9})(_|$)')::int) "                       \
+	"FROM pg_catalog.pg_class c WHERE c.relnamespace = 'streambatch_state'::regnamespace AND "
+
+/* The relation that an object of a ddl_command_end event trigger is, or belongs to. */
+#define RELATION_OF_COMMAND                                                                                  \
+	"CASE d.classid WHEN 'pg_catalog.pg_class'::regclass THEN d.objid "                                      \
+	"WHEN 'pg_catalog.pg_rewrite'::regclass THEN (SELECT ev_class FROM pg_catalog.pg_rewrite WHERE oid = d.objid) "
+
+bool
+catalog_altered_part(ViewPart *part)
+{
+	static Statement s = {
+		PART
+		"c.oid IN (SELECT " RELATION_OF_COMMAND
+		"WHEN 'pg_catalog.pg_trigger'::regclass THEN (SELECT tgrelid FROM pg_catalog.pg_trigger WHERE oid = d.objid) "
+		"WHEN 'pg_catalog.pg_policy'::regclass THEN (SELECT polrelid FROM pg_catalog.pg_policy WHERE oid = d.objid) "
+		"WHEN 'pg_catalog.pg_constraint'::regclass THEN (SELECT conrelid FROM pg_catalog.pg_constraint WHERE oid = d.objid) "
+		"WHEN 'pg_catalog.pg_statistic_ext'::regclass "
+		"  THEN (SELECT stxrelid FROM pg_catalog.pg_statistic_ext WHERE oid = d.objid) "
+		"END FROM pg_catalog.pg_event_trigger_ddl_commands() d "
+		"UNION ALL SELECT p.prrelid FROM pg_catalog.pg_event_trigger_ddl_commands() d "
+		"  JOIN pg_catalog.pg_publication_rel p ON d.classid = 'pg_catalog.pg_publication'::regclass AND p.prpubid = d.objid "
+		"    OR d.classid = 'pg_catalog.pg_publication_rel'::regclass AND p.oid = d.objid "
+		/* as parent, as child or as a partition */
+		"UNION ALL SELECT pg_catalog.unnest(ARRAY[i.inhparent, i.inhrelid]) FROM pg_catalog.pg_event_trigger_ddl_commands() d "
+		"  JOIN pg_catalog.pg_inherits i ON d.objid IN (i.inhrelid, i.inhparent)) LIMIT 1"};
+
+	return find_part(&s, NULL, part);
+}
+
+bool
+catalog_dropped_part(ViewPart *part)
+{
+	/* what is dropped is not in pg_class any more */
+	static Statement s = {
+		"SELECT d.object_identity, (SELECT coalesce((SELECT o.object_identity FROM pg_catalog.pg_event_trigger_dropped_objects() o "
+		"    WHERE o.classid = 'pg_catalog.pg_class'::regclass AND o.objid = v.view AND o.objsubid = 0), v.view::text) "
+		"  FROM streambatch._view v WHERE v.id = pg_catalog.substring(d.object_name, '^[a-z]+_(\\d{1,9})(_|$)')::int) "
+		"FROM pg_catalog.pg_event_trigger_dropped_objects() d "
+		"WHERE d.original AND d.classid = 'pg_catalog.pg_class'::regclass AND d.schema_name = 'streambatch_state' LIMIT 1"};
+
+	return find_part(&s, NULL, part);
+}
+
+bool
+catalog_is_part(Oid relid, ViewPart *part)
+{
+	static Statement s = {PART "c.oid = $1", 1, {OIDOID}};
+	Datum values[1] = {ObjectIdGetDatum(relid)};
+
+	return find_part(&s, values, part);
+}
+
+char *
+catalog_replaced_view(void)
+{
+	static Statement s = {
+		"SELECT v.view::text, NULL::text FROM streambatch._view v JOIN pg_catalog.pg_class m "
+		"  ON m.relname = 'merged_' || v.id AND m.relnamespace = 'streambatch_state'::regnamespace "
+		"WHERE v.view::oid IN (SELECT " RELATION_OF_COMMAND
+		"END FROM pg_catalog.pg_event_trigger_ddl_commands() d) "
+		"AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend d "
+		"  ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid "
+		"  WHERE r.ev_class = v.view AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = m.oid) LIMIT 1"};
+	ViewPart view;
+
+	return find_part(&s, NULL, &view) ? view.name : NULL;
 }
 
 /* The relations dropped by the command, in an sql_drop event trigger. */
@@ -103,4 +210,27 @@ catalog_altered_streams(Oid server)
 	Datum values[1] = {ObjectIdGetDatum(server)};
 
 	return statement_run_list(&s, values);
+}
+
+static bool
+find_part(Statement *statement, Datum *values, ViewPart *part)
+{
+	StatementCall call;
+	bool found;
+
+	memset(part, 0, sizeof(*part));
+	statement_run(&call, statement, values, NULL);
+	found = call.nrows > 0;
+	for (int column = 1; found && column <= 2; column++)
+	{
+		bool isnull;
+		Datum name = statement_get(0, column, &isnull);
+		MemoryContext old = MemoryContextSwitchTo(call.caller);
+
+		if (!isnull)
+			*(column == 1 ? &part->name : &part->view) = TextDatumGetCString(name);
+		MemoryContextSwitchTo(old);
+	}
+	statement_finish(&call);
+	return found;
 }

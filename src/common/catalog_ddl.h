@@ -12,11 +12,29 @@
 extern List *catalog_written_tables(void);
 
 /*
- * Make the objects of hybrid views follow changes of owner: the owner of a view owns its _layers and has
- * privileges on its internal objects, a former owner has none. Raises the generation of the streams affected, so
- * that workers run the views as their current owners.
+ * Give the parts of hybrid views (the objects in streambatch_state, and _layers) to the owners of the views.
+ * Raises the generation of the streams affected, so that workers run the views as their current owners.
  */
 extern void catalog_follow_owners(void);
+
+/* A part of a hybrid view. Names are as a user would write them; view is NULL if it is not known. */
+typedef struct ViewPart
+{
+	char *name;
+	char *view;
+} ViewPart;
+
+/*
+ * In a ddl_command_end event trigger: an object in streambatch_state that the command created, altered, or
+ * attached something to; in an sql_drop event trigger: one that it named to be dropped. False: none.
+ */
+extern bool catalog_altered_part(ViewPart *part);
+extern bool catalog_dropped_part(ViewPart *part);
+/* The same for a relation. False: it is no part of a hybrid view. */
+extern bool catalog_is_part(Oid relid, ViewPart *part);
+
+/* In a ddl_command_end event trigger: the name of a hybrid view whose query the command replaced, or NULL. */
+extern char *catalog_replaced_view(void);
 
 /*
  * In an sql_drop event trigger: return the ids of the dropped views; delete the rows of dropped views and

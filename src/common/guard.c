@@ -26,6 +26,10 @@ static const char *const stored_settings[] = {"TimeZone",
 											  "xmlbinary",
 											  "xmloption"};
 
+/* Whether guards switch the session user too. */
+static bool own_session = false;
+
+static void set_session_user(const Guard *guard, Oid role);
 static void set_local(const char *name, const char *value);
 
 void
@@ -45,16 +49,29 @@ guard_enter(Guard *guard, Oid role, ArrayType *settings)
 		for (int i = 0; i + 1 < n; i += 2)
 			set_local(TextDatumGetCString(elems[i]), TextDatumGetCString(elems[i + 1]));
 	}
-	if (OidIsValid(role))
-		SetUserIdAndSecContext(role, guard->sec_context | SECURITY_LOCAL_USERID_CHANGE |
-										 SECURITY_RESTRICTED_OPERATION);
+	if (!OidIsValid(role))
+		return;
+	if (own_session)
+		set_session_user(guard, role);
+	SetUserIdAndSecContext(role,
+						   guard->sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 }
 
 void
 guard_leave(const Guard *guard)
 {
-	AtEOXact_GUC(false, guard->setting_level);
+	/* the session user can be set back only outside of the restricted operation */
 	SetUserIdAndSecContext(guard->user, guard->sec_context);
+	AtEOXact_GUC(false, guard->setting_level);
+}
+
+void
+guard_own_session(void)
+{
+	/* what it is set back to when a guard is left */
+	SetConfigOption("session_authorization", GetUserNameFromId(GetSessionUserId(), false), PGC_SUSET,
+					PGC_S_OVERRIDE);
+	own_session = true;
 }
 
 Oid
@@ -82,6 +99,20 @@ guard_note_settings(void)
 		elems[2 * i + 1] = CStringGetTextDatum(GetConfigOption(stored_settings[i], false, false));
 	}
 	return construct_array(elems, lengthof(elems), TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+/*
+ * By the setting session_authorization, which goes back with the guard's other settings, also where the
+ * (sub)transaction is aborted. Only the outermost guard can set it: those inside are in a security-restricted
+ * operation, and the session stays that of whose code called them.
+ */
+static void
+set_session_user(const Guard *guard, Oid role)
+{
+	if (guard->sec_context != 0 || role == GetSessionUserId())
+		return;
+	(void) set_config_option("session_authorization", GetUserNameFromId(role, false), PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
 static void

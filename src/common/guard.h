@@ -25,6 +25,12 @@ typedef struct Guard
 extern void guard_enter(Guard *guard, Oid role, ArrayType *settings);
 extern void guard_leave(const Guard *guard);
 
+/*
+ * In a process without a client, in a transaction: from now on guards also switch the session user, so that
+ * session_user and is_superuser tell code that runs under a guard of nobody but the role.
+ */
+extern void guard_own_session(void);
+
 /* The owner of a relation; InvalidOid if it does not exist. */
 extern Oid guard_owner_of(Oid relid);
 

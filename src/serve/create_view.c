@@ -286,9 +286,9 @@ check_tables(const Creation *c)
 }
 
 /*
- * Create the objects in streambatch_state. They belong to the bootstrap superuser: an owner could attach code to
- * them that other roles run, or alter a table while the worker writes it. catalog_follow_owners() grants
- * privileges on them to the view's owner.
+ * Create the objects in streambatch_state, as the bootstrap superuser, who alone may create anything there.
+ * catalog_follow_owners() gives them to the view's owner: what hangs on the types of keys and states must run as
+ * nobody else. The event triggers keep their definitions as they are.
  */
 static void
 create_internal(const Creation *c)

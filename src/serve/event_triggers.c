@@ -13,14 +13,19 @@
 #include "common/export.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "serve/stream_setup.h"
 #include "utils/lsyscache.h"
 
 static void check_caller(FunctionCallInfo fcinfo);
-static void drop_internal(List *views);
+static void refuse_part(const ViewPart *part);
+static DropBehavior behavior_of(const Node *command);
+static void drop_internal(List *views, DropBehavior behavior);
+static RangeVar *early_relation(const Node *command);
 
 STREAMBATCH_FUNCTION(streambatch_on_drop);
+STREAMBATCH_FUNCTION(streambatch_on_start);
 STREAMBATCH_FUNCTION(streambatch_on_alter);
 STREAMBATCH_FUNCTION(streambatch_on_define);
 
@@ -28,23 +33,60 @@ STREAMBATCH_FUNCTION(streambatch_on_define);
 Datum
 streambatch_on_drop(PG_FUNCTION_ARGS)
 {
+	EventTriggerData *event;
+	ViewPart part;
 	List *streams;
 	ListCell *lc;
 
 	check_caller(fcinfo);
+	event = (EventTriggerData *) fcinfo->context;
+	/* DROP OWNED names the parts of a view as well as the view */
+	if (!superuser() && event->tag != CMDTAG_DROP_OWNED && catalog_dropped_part(&part))
+		refuse_part(&part);
 	/* lock tables before rows, in the same order as the worker */
-	drop_internal(catalog_dropped_views());
+	drop_internal(catalog_dropped_views(), behavior_of(event->parsetree));
 	streams = catalog_forget_dropped();
 	foreach (lc, streams)
 		stream_nudge_at_commit(lfirst_oid(lc));
 	PG_RETURN_NULL();
 }
 
-/* ddl_command_end: give the internal objects of a view to its new owner. */
+/*
+ * ddl_command_start: refuse changes of a view's parts that cannot be undone, or seen, at the end of the command:
+ * CONCURRENTLY commits in between, SET SCHEMA takes the part away.
+ */
+Datum
+streambatch_on_start(PG_FUNCTION_ARGS)
+{
+	RangeVar *relation;
+	ViewPart part;
+
+	check_caller(fcinfo);
+	relation = early_relation(((EventTriggerData *) fcinfo->context)->parsetree);
+	if (relation != NULL && !superuser() && catalog_is_part(RangeVarGetRelid(relation, NoLock, true), &part))
+		refuse_part(&part);
+	PG_RETURN_NULL();
+}
+
+/*
+ * ddl_command_end: refuse changes of a view's parts and of its query; give the parts of a view to its new owner.
+ * Only the objects of this command are looked at: nobody's command fails because of what somebody else has done.
+ */
 Datum
 streambatch_on_alter(PG_FUNCTION_ARGS)
 {
+	ViewPart part;
+	char *replaced;
+
 	check_caller(fcinfo);
+	/* superusers may, as pg_restore does */
+	if (!superuser() && catalog_altered_part(&part))
+		refuse_part(&part);
+	replaced = catalog_replaced_view();
+	if (replaced != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("cannot replace hybrid view \"%s\"", replaced),
+				 errhint("Use DROP VIEW first, or choose another name for the new view.")));
 	catalog_follow_owners();
 	PG_RETURN_NULL();
 }
@@ -77,13 +119,47 @@ check_caller(FunctionCallInfo fcinfo)
 						errmsg("this function can only be called by an event trigger")));
 }
 
-/* Drop the state tables and the merged views of dropped views. */
 static void
-drop_internal(List *views)
+refuse_part(const ViewPart *part)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("cannot change the definition of \"%s\"", part->name),
+			 part->view != NULL ? errdetail("It is an internal part of hybrid view \"%s\".", part->view) : 0,
+			 part->view != NULL ? errhint("Use DROP VIEW %s to drop the view with all its parts.", part->view)
+								: 0));
+}
+
+/* Whether a command drops what depends on what it drops. */
+static DropBehavior
+behavior_of(const Node *command)
+{
+	ListCell *lc;
+
+	switch (nodeTag(command))
+	{
+		case T_DropStmt:
+			return ((const DropStmt *) command)->behavior;
+		case T_DropOwnedStmt:
+			return ((const DropOwnedStmt *) command)->behavior;
+		case T_AlterTableStmt:
+			foreach (lc, ((const AlterTableStmt *) command)->cmds)
+			{
+				if (lfirst_node(AlterTableCmd, lc)->behavior == DROP_CASCADE)
+					return DROP_CASCADE;
+			}
+			return DROP_RESTRICT;
+		default:
+			return DROP_RESTRICT;
+	}
+}
+
+/* Drop the state tables and the merged views of dropped views, with what others have made to depend on them. */
+static void
+drop_internal(List *views, DropBehavior behavior)
 {
 	static const char *const objects[] = {"merged", "stream", "batch"};
 	Oid nsp = get_namespace_oid("streambatch_state", false);
-	ObjectAddresses *addresses = new_object_addresses();
 	ListCell *lc;
 
 	foreach (lc, views)
@@ -97,9 +173,30 @@ drop_internal(List *views)
 			if (!OidIsValid(relid))
 				continue;
 			ObjectAddressSet(address, RelationRelationId, relid);
-			add_exact_object_address(&address, addresses);
+			performDeletion(&address, behavior, PERFORM_DELETION_INTERNAL);
 		}
 	}
-	performMultipleDeletions(addresses, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
-	free_object_addresses(addresses);
+}
+
+/* What a command moves to another schema or changes concurrently; NULL: nothing. */
+static RangeVar *
+early_relation(const Node *command)
+{
+	const DropStmt *drop;
+
+	switch (nodeTag(command))
+	{
+		case T_AlterObjectSchemaStmt:
+			return ((const AlterObjectSchemaStmt *) command)->relation;
+		case T_IndexStmt:
+			return ((const IndexStmt *) command)->concurrent ? ((const IndexStmt *) command)->relation : NULL;
+		case T_DropStmt:
+			drop = (const DropStmt *) command;
+			/* CONCURRENTLY takes one index at a time */
+			return drop->concurrent && drop->removeType == OBJECT_INDEX
+					   ? makeRangeVarFromNameList(linitial_node(List, drop->objects))
+					   : NULL;
+		default:
+			return NULL;
+	}
 }

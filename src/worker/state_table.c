@@ -11,11 +11,13 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "common/compat.h"
 #include "executor/executor.h"
@@ -61,6 +63,7 @@ static void writer_open(Writer *w, Relation rel, const ViewDef *def, bool append
 static AttrNumber attribute(Relation rel, const char *column, Oid type);
 static void open_lookup(Writer *w);
 static Relation open_lookup_index(Writer *w);
+static bool is_on_keys(const Writer *w, Relation index);
 static int64 write_chunk(Writer *w, Fold *fold, int64 from, int64 ngroups, int64 epoch);
 static void put_group(Writer *w, Fold *fold, const FoldGroup *group, int64 epoch);
 static bool look_up(Writer *w, const FoldGroup *group, int64 epoch);
@@ -187,12 +190,32 @@ open_lookup_index(Writer *w)
 	{
 		Relation index = w->result->ri_IndexRelationDescs[i];
 
-		if (index->rd_rel->relam == BTREE_AM_OID && IndexRelationGetNumberOfKeyAttributes(index) == w->nscan)
+		if (index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indisvalid &&
+			IndexRelationGetNumberOfKeyAttributes(index) == w->nscan && is_on_keys(w, index))
 			return index;
 	}
 	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 					errmsg("state table \"%s\" has no index on its keys", RelationGetRelationName(w->rel)),
 					errhint("Drop the hybrid view and create it again.")));
+}
+
+/* Whether an index is on indexed keys and the epoch alone, and on all rows: no other is looked up in. */
+static bool
+is_on_keys(const Writer *w, Relation index)
+{
+	if (!heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL))
+		return false;
+	for (int i = 0; i < w->nscan; i++)
+	{
+		AttrNumber att = index->rd_index->indkey.values[i];
+		bool found = att == w->epoch_att;
+
+		for (int k = 0; k < w->def->nkeys && !found; k++)
+			found = w->def->keys[k].indexed && w->key_atts[k] == att;
+		if (!found)
+			return false;
+	}
+	return true;
 }
 
 /* Write one chunk of groups, starting at from, in the current context. Returns the end of the chunk. */

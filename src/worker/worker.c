@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/guard.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -93,6 +94,9 @@ set_options(void)
 
 	for (int i = 0; i < lengthof(options); i++)
 		SetConfigOption(options[i][0], options[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	worker_begin_transaction();
+	guard_own_session();
+	CommitTransactionCommand();
 }
 
 static void

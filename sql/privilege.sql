@@ -155,11 +155,16 @@ SET ROLE privilege_owner;
 REVOKE SELECT ON events FROM privilege_reader;
 RESET ROLE;
 
--- ---- an archive that is somebody else's table ----
+-- ---- an archive that is somebody else's table, and one that its owner may not write ----
 CREATE TABLE foreign_archive (k text, kafka_partition int, kafka_offset bigint);
-GRANT SELECT ON foreign_archive TO privilege_owner;
+GRANT SELECT, INSERT ON foreign_archive TO privilege_owner;
 SET ROLE privilege_owner;
 CREATE FOREIGN TABLE into_foreign (k text) SERVER privilege_kafka OPTIONS (topic 'privilege', archive 'foreign_archive');
+SELECT streambatch.resume('into_foreign');
+RESET ROLE;
+ALTER TABLE foreign_archive OWNER TO privilege_owner;
+REVOKE INSERT ON foreign_archive FROM privilege_owner;
+SET ROLE privilege_owner;
 SELECT streambatch.resume('into_foreign');
 SELECT streambatch.create_view('v', 'SELECT count(*) FROM into_foreign');
 RESET ROLE;

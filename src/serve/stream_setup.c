@@ -95,6 +95,7 @@ stream_setup(Oid relid, StreamRow *row)
 		existing = OidIsValid(archive);
 		if (existing)
 		{
+			stream_check_archive_owner(stream, archive);
 			check_archive(stream, archive);
 			check_archive_privileges(stream, archive);
 		}

@@ -14,8 +14,10 @@
 #include "catalog/pg_foreign_data_wrapper.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "common/guard.h"
 #include "foreign/foreign.h"
 #include "kafka/option_rule.h"
+#include "miscadmin.h"
 #include "stream/options.h"
 #include "stream/stream.h"
 #include "utils/builtins.h"
@@ -145,12 +147,34 @@ stream_archive_fits(const Stream *stream, Oid archive, ArchiveMisfit *misfit)
 }
 
 void
+stream_check_archive_owner(const Stream *stream, Oid archive)
+{
+	Oid owner = guard_owner_of(archive);
+	const char *name = get_rel_name(archive);
+	const char *role = GetUserNameFromId(stream->owner, true);
+
+	if (owner == stream->owner || !OidIsValid(owner))
+		return;
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		 errmsg("archive \"%s\" belongs to role \"%s\", but stream \"%s\" to role \"%s\"", name,
+				GetUserNameFromId(owner, true), stream->name, role),
+		 errhint(
+			 "Check its triggers and defaults, then use ALTER %s %s OWNER TO %s; or set the stream's option archive to another table.",
+			 get_rel_relkind(archive) == RELKIND_FOREIGN_TABLE ? "FOREIGN TABLE" : "TABLE",
+			 quote_qualified_identifier(get_namespace_name(get_rel_namespace(archive)), name),
+			 quote_identifier(role))));
+}
+
+void
 stream_check_archive(const Stream *stream, Oid archive)
 {
 	const char *name = get_rel_name(archive);
 	const char *table;
 	ArchiveMisfit misfit;
 
+	stream_check_archive_owner(stream, archive);
 	if (stream_archive_fits(stream, archive, &misfit))
 		return;
 	table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(archive)), name);

@@ -76,7 +76,16 @@ typedef struct ArchiveMisfit
  */
 extern bool stream_archive_fits(const Stream *stream, Oid archive, ArchiveMisfit *misfit);
 
-/* Raises an error, with the statement to fix it as hint, if the archive does not match the stream. */
+/*
+ * Raises insufficient_privilege if a table is not the stream's owner's: whoever owns it could attach code to it,
+ * which the worker would run as the stream's owner.
+ */
+extern void stream_check_archive_owner(const Stream *stream, Oid archive);
+
+/*
+ * Raises an error, with the statement to fix it as hint, if the archive does not match the stream, or does not
+ * belong to the stream's owner.
+ */
 extern void stream_check_archive(const Stream *stream, Oid archive);
 
 #endif /* STREAMBATCH_STREAM_H */

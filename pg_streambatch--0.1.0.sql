@@ -116,6 +116,7 @@ CREATE TABLE streambatch._run (
     rows        bigint NOT NULL DEFAULT 0,      -- batch rows written
     started_at  timestamptz NOT NULL,
     ended_at    timestamptz,
+    error_sqlstate text,
     error       text
 );
 CREATE INDEX ON streambatch._run (view_id, id);
@@ -595,40 +596,28 @@ SELECT c.oid::regclass AS stream,
   LEFT JOIN streambatch._stream s ON s.stream = c.oid
   LEFT JOIN streambatch._workers() w ON w.stream = c.oid
   LEFT JOIN LATERAL (SELECT sum(log_end - next_offset)::bigint AS lag FROM streambatch._progress WHERE stream = c.oid) p ON true
- WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+ WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.stat_stream IS
     'one row per stream that the user may SELECT from: state of the worker (stopped, starting, catching up, streaming, paused, reconnecting, error) and its error, lag in messages, watermark; numbers of messages: received = folded + filtered + dead + skipped (tombstones)';
 
 CREATE VIEW streambatch.stat_partition WITH (security_barrier) AS
 SELECT p.stream, p.kafka_partition AS partition, p.next_offset, p.log_end, p.log_end - p.next_offset AS lag, p.max_event_time
   FROM streambatch._progress p
- WHERE pg_catalog.has_table_privilege(p.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+ WHERE pg_catalog.has_table_privilege(p.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.stat_partition IS
     'one row per partition of a stream: next offset to read, end of the log (last stable offset) last reported by the broker, lag in messages, latest event time read';
 
 CREATE FUNCTION streambatch._groups(view_id int)
-    RETURNS bigint AS $$
-DECLARE
-    estimate float8;
-    keys text;
-    n bigint;
-BEGIN
-    SELECT sum(greatest(c.reltuples, 0)) INTO estimate FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
-     WHERE s.nspname = 'streambatch_state' AND c.relname IN ('stream_' || view_id, 'batch_' || view_id);
-    IF estimate > 100000 THEN
-        RETURN estimate;
-    END IF;
-    SELECT string_agg(a.attname, ', ') INTO keys FROM pg_attribute a
-     WHERE a.attrelid = to_regclass('streambatch_state.batch_' || view_id) AND a.attname ~ '^(k[0-9]+|pane)$' AND NOT a.attisdropped;
-    EXECUTE format('SELECT count(*) FROM (SELECT %1$s FROM streambatch_state.batch_%2$s UNION SELECT %1$s FROM streambatch_state.stream_%2$s) u',
-                   coalesce(keys, '0'), view_id) INTO n;
-    RETURN n;
-END $$ LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_groups' LANGUAGE C STABLE STRICT;
 COMMENT ON FUNCTION streambatch._groups(int) IS
-    'internal: number of groups of a hybrid view in both layers; above 100,000 rows of states, the number of rows as of the last ANALYZE';
+    'internal: number of groups of a hybrid view in both layers; above 100,000 rows of states, the number of rows as of the last ANALYZE; NULL if the caller may neither SELECT from the view nor read all statistics, or if the states are locked';
 
+-- The text of an error may contain data of the stream and of joined tables: it is for the view's owner, who reads all of them, as long as
+-- the owner may read the stream. The stream's owner sees which views others have on it.
 CREATE VIEW streambatch.stat_view WITH (security_barrier) AS
-SELECT v.view, v.stream, v.state, v.error_sqlstate, v.error_message,
+SELECT v.view, v.stream, w.relowner::pg_catalog.regrole AS owner, v.state, v.error_sqlstate,
+       CASE WHEN pg_catalog.pg_has_role(w.relowner, 'USAGE') AND pg_catalog.has_table_privilege(v.stream::oid, 'SELECT')
+              OR pg_catalog.pg_has_role('pg_read_all_data', 'USAGE') THEN v.error_message END AS error_message,
        streambatch._groups(v.id) AS groups,
        coalesce(c.coverage, '{}'::tstzmultirange) AS coverage,
        r.ended_at AS last_refresh,
@@ -637,19 +626,26 @@ SELECT v.view, v.stream, v.state, v.error_sqlstate, v.error_message,
        v.epoch,
        v.max_staleness, v.allowed_lateness
   FROM streambatch._view v
+  JOIN pg_catalog.pg_class w ON w.oid = v.view
+  JOIN pg_catalog.pg_class t ON t.oid = v.stream
   LEFT JOIN LATERAL (SELECT pg_catalog.range_agg(pg_catalog.tstzrange(from_time, to_time)) AS coverage FROM streambatch._coverage
                       WHERE view_id = v.id) c ON true
   LEFT JOIN LATERAL (SELECT ended_at, cut, cut_at FROM streambatch._run WHERE view_id = v.id AND state = 'done'
                       ORDER BY id DESC LIMIT 1) r ON true
- WHERE pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+ WHERE pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role(t.relowner, 'USAGE')
+    OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.stat_view IS
-    'one row per hybrid view that the user may SELECT from: state (building, active, suspended) and error, number of groups in both layers (an estimate above 100,000 rows of states), ranges of time that the batch layer covers, end and cut of the last refresh (next offset of partition i at index i + 1), epoch';
+    'one row per hybrid view that the user may SELECT from, or that is on a stream of the user: owner, state (building, active, suspended) and error, number of groups in both layers (an estimate above 100,000 rows of states), ranges of time that the batch layer covers, end and cut of the last refresh (next offset of partition i at index i + 1), epoch';
 
 CREATE VIEW streambatch.refresh_history WITH (security_barrier) AS
 SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at, r.from_time, r.to_time, r.chunks, r.chunks_done, r.rows, r.started_at,
-       r.ended_at, r.error
+       r.ended_at, r.error_sqlstate,
+       CASE WHEN pg_catalog.pg_has_role(w.relowner, 'USAGE') AND pg_catalog.has_table_privilege(v.stream::oid, 'SELECT')
+              OR pg_catalog.pg_has_role('pg_read_all_data', 'USAGE') THEN r.error END AS error
   FROM streambatch._run r
- WHERE pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+  JOIN streambatch._view v ON v.view = r.view
+  JOIN pg_catalog.pg_class w ON w.oid = v.view
+ WHERE pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.refresh_history IS
     'runs of the batch layer: kind (history: by create_view(); refresh), state (running, done, failed), cut, range of time, chunks, rows of states written';
 
@@ -664,7 +660,7 @@ SELECT l.pid, r.id, r.view,
   JOIN pg_catalog.pg_locks l ON l.locktype = 'advisory' AND l.granted AND l.classid = r.view_id::oid AND l.objid = 0 AND l.objsubid = 3
   JOIN pg_catalog.pg_database d ON d.oid = l.database AND d.datname = pg_catalog.current_database()
  WHERE r.state = 'running'
-   AND (pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'));
+   AND (pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'));
 COMMENT ON VIEW streambatch.stat_progress_refresh IS
     'refreshes in progress: pid of the session, phase (planning, computing), chunks done and total, rows of states written, expected end';
 
@@ -679,13 +675,20 @@ COMMENT ON VIEW streambatch.dead_letter IS
 CREATE VIEW streambatch.gap WITH (security_barrier) AS
 SELECT g.stream, g.kafka_partition, g.from_offset, g.to_offset, g.noticed_at, g.action
   FROM streambatch._gap g
- WHERE pg_catalog.has_table_privilege(g.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+ WHERE pg_catalog.has_table_privilege(g.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.gap IS 'ranges of offsets [from_offset, to_offset) that the broker deleted before they were read, skipped because of the option on_gap ''skip''';
 
--- Read by <view>_layers with the privileges of any owner: times only, no data.
-CREATE VIEW streambatch._batch_as_of AS SELECT view_id, from_time, to_time, cut_at FROM streambatch._coverage;
+-- Read by <view>_layers with the privileges of its owner: times only, and only of views that the user may read, or whose layers.
+CREATE VIEW streambatch._readable_view WITH (security_barrier) AS
+SELECT v.id AS view_id, v.stream FROM streambatch._view v
+ WHERE pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+    OR EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass
+                  AND d.refobjid = v.view AND d.deptype = 'i' AND pg_catalog.has_table_privilege(d.objid, 'SELECT'));
+CREATE VIEW streambatch._batch_as_of AS
+SELECT c.view_id, c.from_time, c.to_time, c.cut_at FROM streambatch._readable_view v JOIN streambatch._coverage c USING (view_id);
 CREATE VIEW streambatch._stream_as_of AS
-SELECT v.id AS view_id, s.flushed_at, s.watermark FROM streambatch._view v JOIN streambatch._stream s ON s.stream = v.stream;
+SELECT v.view_id, s.flushed_at, s.watermark FROM streambatch._readable_view v JOIN streambatch._stream s ON s.stream = v.stream;
+COMMENT ON VIEW streambatch._readable_view IS 'internal: hybrid views whose times the user may know';
 COMMENT ON VIEW streambatch._batch_as_of IS 'internal: ranges of time that batch layers cover, and the times of their cuts';
 COMMENT ON VIEW streambatch._stream_as_of IS 'internal: last flush and watermark of the stream of each hybrid view';
 

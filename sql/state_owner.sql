@@ -132,17 +132,17 @@ CREATE TABLE parent ();
 CREATE PUBLICATION empty_publication;
 CREATE TABLE orphan (epoch int8 NOT NULL, k1 span, s1 int8);
 CREATE TABLE partitioned (epoch int8, k1 span, s1 int8) PARTITION BY LIST (epoch);
-SELECT command, replace(attempt(format(command, relation)), :'id', 'N') FROM commands, unnest(ARRAY[:'stream', :'batch']) relation WHERE relation LIKE '%.stream%' OR n IN (1, 15, 20) ORDER BY n, 2;
+SELECT command, regexp_replace(attempt(format(command, relation)), '_\d+', '_N') FROM commands, unnest(ARRAY[:'stream', :'batch']) relation WHERE relation LIKE '%.stream%' OR n IN (1, 15, 20) ORDER BY n, 2;
 -- the batch layer is empty, and could be made a view
-SELECT replace(attempt(format('CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO %s DO INSTEAD SELECT NULL::state_owner.span AS %s, 1::bigint AS %s', relation, key, state)), :'id', 'N')
+SELECT regexp_replace(attempt(format('CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO %s DO INSTEAD SELECT NULL::state_owner.span AS %s, 1::bigint AS %s', relation, key, state)), '_\d+', '_N')
   FROM (VALUES (:'batch', 'k1', 's1'), (:'query', 'k', 'n'), (:'merged', 'k1', 'a1')) r (relation, key, state);
-SELECT replace(attempt(format(command, relation)), :'id', 'N')
+SELECT regexp_replace(attempt(format(command, relation)), '_\d+', '_N')
   FROM unnest(ARRAY['ALTER VIEW %s SET (security_barrier)', 'DROP VIEW %s CASCADE']) command, unnest(ARRAY[:'query', :'merged']) relation;
 \set VERBOSITY sqlstate
 CREATE INDEX CONCURRENTLY ON streambatch_state.stream_:id ((k1::text));
 SELECT 'DROP INDEX CONCURRENTLY ' || min(indexrelid::regclass::text) AS command FROM pg_index WHERE indrelid = :'stream'::regclass \gset drop_
 :drop_command;
-SELECT replace(attempt('DROP INDEX ' || min(indexrelid::regclass::text)), :'id', 'N') FROM pg_index WHERE indrelid = :'stream'::regclass;
+SELECT regexp_replace(attempt('DROP INDEX ' || min(indexrelid::regclass::text)), '_\d+', '_N') FROM pg_index WHERE indrelid = :'stream'::regclass;
 \set VERBOSITY default
 -- nothing of it has stayed
 SELECT count(*) AS indexes FROM pg_index WHERE indrelid = :'stream'::regclass;

@@ -14,6 +14,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 
 /* The arguments of a statement that computes states, and the number of rows that it wrote. */
@@ -82,6 +83,23 @@ compute_open(const ViewRow *view)
 }
 
 void
+compute_check_row_security(Oid archive, Oid owner)
+{
+	if (check_enable_rls(archive, owner, true) != RLS_ENABLED)
+		return;
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+		 errmsg("row-level security of archive \"%s\" applies to role \"%s\"", get_rel_name(archive),
+				GetUserNameFromId(owner, false)),
+		 errdetail("A refresh for this role would leave out events that the stream layer has counted."),
+		 errhint(
+			 "Use ALTER TABLE %s DISABLE ROW LEVEL SECURITY, or give the hybrid view an owner with BYPASSRLS.",
+			 quote_qualified_identifier(get_namespace_name(get_rel_namespace(archive)),
+										get_rel_name(archive)))));
+}
+
+void
 compute_leave_out(Computation *c)
 {
 	c->source.leave_out = catalog_view_dead_letters(c->view.view, &c->dead_partitions, &c->dead_offsets) > 0;
@@ -127,8 +145,11 @@ compute(const Computation *c, bool into_stream, const char *cut, PaneRange panes
 		const BatchParameters *parameters)
 {
 	ComputeJob job = {c, into_stream, cut, panes, parameters, 0};
-	ErrorData *error = subtransaction_run(write_states, &job, CurrentMemoryContext);
+	ErrorData *error;
 
+	/* each time, for it may be enabled between two chunks */
+	compute_check_row_security(c->archive, c->owner);
+	error = subtransaction_run(write_states, &job, CurrentMemoryContext);
 	if (error == NULL)
 		return job.rows;
 	/* instead of the generated statement */

@@ -27,6 +27,12 @@ typedef struct Computation
 extern Computation *compute_open(const ViewRow *view);
 
 /*
+ * Raises feature_not_supported if row-level security would hide rows of the archive from the role that reads it for
+ * a hybrid view.
+ */
+extern void compute_check_row_security(Oid archive, Oid owner);
+
+/*
  * Read the positions of the view's dead letters, which computations skip, as compute_open() does. Called again
  * after the cut, for those added by the flushes before it. Current context.
  */

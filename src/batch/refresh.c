@@ -141,6 +141,7 @@ refresh(Run *run, ViewRow *row)
 	run->c = compute_open(row);
 	MemoryContextSwitchTo(old);
 	check_arguments(row, run, run->c->def);
+	compute_check_row_security(run->c->archive, run->c->owner);
 	next_transaction();
 	take_cut(run, row, &stream);
 	archive_index_summarise(run->c->archive);
@@ -272,7 +273,7 @@ refresh_chunk(const Run *run, const Coverage *chunk)
 
 	if (error == NULL)
 		return;
-	catalog_end_run(run->id, error->message);
+	catalog_end_run(run->id, error);
 	next_transaction();
 	ReThrowError(error);
 }

@@ -105,23 +105,28 @@ catalog_run_progress(int64 run, int64 rows)
 }
 
 void
-catalog_end_run(int64 run, const char *error)
+catalog_end_run(int64 run, const ErrorData *error)
 {
 	static Statement s = {
-		"UPDATE streambatch._run SET state = CASE WHEN $2 IS NULL THEN 'done' ELSE 'failed' END, error = $2, "
-		"  ended_at = pg_catalog.clock_timestamp() WHERE id = $1",
-		2,
-		{INT8OID, TEXTOID}};
-	Datum values[2] = {Int64GetDatum(run), error ? CStringGetTextDatum(error) : (Datum) 0};
+		"UPDATE streambatch._run SET state = CASE WHEN $2 IS NULL THEN 'done' ELSE 'failed' END, error_sqlstate = $2, "
+		"  error = $3, ended_at = pg_catalog.clock_timestamp() WHERE id = $1",
+		3,
+		{INT8OID, TEXTOID, TEXTOID}};
+	Datum values[3] = {Int64GetDatum(run), 0, 0};
 
-	statement_run_only(&s, values, error ? NULL : " n");
+	if (error != NULL)
+	{
+		values[1] = CStringGetTextDatum(unpack_sql_state(error->sqlerrcode));
+		values[2] = CStringGetTextDatum(error->message ? error->message : "unknown error");
+	}
+	statement_run_only(&s, values, error ? NULL : " nn");
 }
 
 void
 catalog_fail_abandoned_runs(int32 view_id)
 {
 	static Statement s = {
-		"UPDATE streambatch._run SET state = 'failed', error = 'interrupted', ended_at = pg_catalog.clock_timestamp() "
+		"UPDATE streambatch._run SET state = 'failed', error_sqlstate = '57P01', error = 'interrupted', ended_at = pg_catalog.clock_timestamp() "
 		"WHERE view_id = $1 AND state = 'running'",
 		1,
 		{INT4OID}};

@@ -27,7 +27,7 @@ extern int64 catalog_begin_run(int32 view_id, Oid view, const char *kind, int64 
 extern void catalog_run_chunks(int64 run, int chunks);
 /* Add one chunk, and the rows that it wrote. */
 extern void catalog_run_progress(int64 run, int64 rows);
-extern void catalog_end_run(int64 run, const char *error); /* NULL: successful */
+extern void catalog_end_run(int64 run, const ErrorData *error); /* NULL: successful */
 
 /* Mark running runs as failed. The caller holds the view's refresh lock, so their sessions have ended. */
 extern void catalog_fail_abandoned_runs(int32 view_id);

@@ -61,6 +61,17 @@ catalog_require_view(Oid view, ViewRow *row)
 	*row = *(ViewRow *) linitial(found);
 }
 
+Oid
+catalog_view_by_id(int32 id)
+{
+	static Statement s = {"SELECT view::oid FROM streambatch._view WHERE id = $1", 1, {INT4OID}};
+	Datum values[1] = {Int32GetDatum(id)};
+	Datum view = ObjectIdGetDatum(InvalidOid);
+
+	(void) statement_run_value(&s, values, &view);
+	return DatumGetObjectId(view);
+}
+
 List *
 catalog_views_of(Oid stream)
 {

@@ -26,6 +26,7 @@ extern int32 catalog_next_view_id(void);
 extern void catalog_insert_view(const ViewRow *row);
 /* Raises an error if the relation is not a hybrid view. */
 extern void catalog_require_view(Oid view, ViewRow *row);
+extern Oid catalog_view_by_id(int32 id);   /* InvalidOid: there is none */
 extern List *catalog_views_of(Oid stream); /* of ViewRow *, in the order of their ids */
 
 extern int64 catalog_raise_epoch(Oid view); /* returns the epoch that it closed */

@@ -58,6 +58,7 @@ static bool is_held(Oid database);
 static void back_off(Slot *slot);
 static void detach(int code, Datum arg);
 static bool is_visible(Oid stream);
+static bool is_readable(Oid stream);
 
 STREAMBATCH_FUNCTION(streambatch_workers);
 
@@ -254,6 +255,7 @@ slots_start_failed(int i, const char *message, const char *hint)
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	slot->state = WORKER_ERROR;
+	slot->error_raised = false;
 	slot->error.sqlerrcode = ERRCODE_INSUFFICIENT_RESOURCES;
 	strlcpy(slot->error.message, message, sizeof(slot->error.message));
 	strlcpy(slot->error.hint, hint, sizeof(slot->error.hint));
@@ -339,6 +341,18 @@ slots_set_error(int i, const WorkerError *error)
 		slot->error = *error;
 	else
 		memset(&slot->error, 0, sizeof(slot->error));
+	slot->error_raised = false;
+	LWLockRelease(lock);
+}
+
+void
+slots_set_raised_error(int i, const WorkerError *error)
+{
+	Slot *slot = &table->slots[i];
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot->error = *error;
+	slot->error_raised = true;
 	LWLockRelease(lock);
 }
 
@@ -377,8 +391,9 @@ streambatch_workers(PG_FUNCTION_ARGS)
 		values[1] = CStringGetTextDatum(state_names[copy.state]);
 		values[2] = Int32GetDatum(copy.pid);
 		nulls[2] = copy.pid == 0;
-		nulls[3] = nulls[4] = copy.error.sqlerrcode == 0;
-		nulls[5] = copy.error.sqlerrcode == 0 || copy.error.hint[0] == '\0';
+		nulls[3] = copy.error.sqlerrcode == 0;
+		nulls[4] = nulls[3] || (copy.error_raised && !is_readable(copy.stream));
+		nulls[5] = nulls[4] || copy.error.hint[0] == '\0';
 		values[3] = CStringGetTextDatum(unpack_sql_state(copy.error.sqlerrcode));
 		values[4] = CStringGetTextDatum(copy.error.message);
 		values[5] = CStringGetTextDatum(copy.error.hint);
@@ -513,8 +528,13 @@ detach(int code, Datum arg)
 static bool
 is_visible(Oid stream)
 {
+	return is_readable(stream) || has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+}
+
+static bool
+is_readable(Oid stream)
+{
 	bool missing = false;
 
-	return pg_class_aclcheck_ext(stream, GetUserId(), ACL_SELECT, &missing) == ACLCHECK_OK ||
-		   has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
+	return pg_class_aclcheck_ext(stream, GetUserId(), ACL_SELECT, &missing) == ACLCHECK_OK;
 }

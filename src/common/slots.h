@@ -39,6 +39,7 @@ typedef struct Slot
 	TimestampTz next_start; /* back-off after an error */
 	int failures;
 	WorkerError error;
+	bool error_raised; /* by a statement, so that its text may contain data: not one of ours about brokers */
 } Slot;
 
 /* Called from _PG_init. slots_available() is false without shared_preload_libraries. */
@@ -73,6 +74,8 @@ extern void slots_set_state(int slot, WorkerState state);
 /* After a flush, or if there is nothing to flush: clear the error, and reset the back-off. */
 extern void slots_note_success(int slot);
 extern void slots_set_error(int slot, const WorkerError *error); /* NULL: clear */
+/* The same for an error that was raised: only those who may SELECT the stream are shown its text. */
+extern void slots_set_raised_error(int slot, const WorkerError *error);
 /*
  * Prepare to exit. Unless a worker was requested since "requests" was read, the slot is no longer wanted; else
  * the launcher starts another worker. The state becomes visible when the process ends, with the removal of its

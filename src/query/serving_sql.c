@@ -106,7 +106,10 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, cons
 		") END AS batch_as_of, CASE WHEN m.of_batch = 0 THEN 'stream' WHEN m.of_stream = 0 THEN 'batch' "
 		"ELSE 'merged' END AS recommended, m.exact, ");
 	if (end)
-		appendStringInfo(&buf, "coalesce(%s + %s <= a.watermark, false) AS closed", end, lateness);
+		appendStringInfo(
+			&buf,
+			"CASE WHEN a.view_id IS NOT NULL THEN coalesce(%s + %s <= a.watermark, false) END AS closed", end,
+			lateness);
 	else
 		appendStringInfoString(&buf, "false AS closed");
 	append_merged(&buf, def, id);

@@ -265,6 +265,8 @@ check_privileges(const Creation *c, const StreamRow *stream, bool fresh)
 				 : errhint(
 					   "The owner of a hybrid view needs SELECT on the stream's archive: GRANT SELECT ON %s TO %s.",
 					   quote_identifier(get_rel_name(stream->archive)), role)));
+	if (stream != NULL && OidIsValid(stream->archive))
+		compute_check_row_security(stream->archive, c->owner);
 }
 
 /* Check SELECT on joined tables now: the worker would suspend the view later. */

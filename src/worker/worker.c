@@ -125,5 +125,5 @@ record_error(const Worker *w)
 	FreeErrorData(data);
 	MemoryContextSwitchTo(old);
 	slots_set_state(w->slot, WORKER_ERROR);
-	slots_set_error(w->slot, &error);
+	slots_set_raised_error(w->slot, &error);
 }

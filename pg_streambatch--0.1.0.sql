@@ -170,6 +170,8 @@ CREATE FUNCTION streambatch._cumulate_rows(internal) RETURNS internal
 COMMENT ON FUNCTION streambatch._hop_rows(internal) IS 'internal: planner support function, estimates the number of rows of hop()';
 COMMENT ON FUNCTION streambatch._cumulate_rows(internal) IS 'internal: planner support function, estimates the number of rows of cumulate()';
 
+REVOKE ALL ON FUNCTION streambatch._hop_rows(internal), streambatch._cumulate_rows(internal) FROM PUBLIC;
+
 CREATE FUNCTION streambatch.tumble(ts timestamptz, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
     RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_tumble' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION streambatch.tumble(ts timestamp, size interval, origin timestamp DEFAULT NULL, time_zone text DEFAULT 'UTC')
@@ -335,6 +337,10 @@ COMMENT ON FUNCTION streambatch._take_last(internal, anyelement) IS 'internal: t
 COMMENT ON FUNCTION streambatch._taken(internal, anyelement) IS 'internal: final function of the aggregates first and last';
 COMMENT ON FUNCTION streambatch._taken_only(internal, anyelement) IS 'internal: final function of the aggregate _only';
 
+-- called for the aggregates, whose owner needs the right, and not who uses them
+REVOKE ALL ON FUNCTION streambatch._take_first(internal, anyelement), streambatch._take_last(internal, anyelement),
+    streambatch._taken(internal, anyelement), streambatch._taken_only(internal, anyelement) FROM PUBLIC;
+
 CREATE AGGREGATE streambatch.first(value anyelement)
     (SFUNC = streambatch._take_first, STYPE = internal, FINALFUNC = streambatch._taken, FINALFUNC_EXTRA);
 CREATE AGGREGATE streambatch.last(value anyelement)
@@ -369,6 +375,11 @@ COMMENT ON FUNCTION streambatch._first_merge(bytea, bytea, anyelement) IS 'inter
 COMMENT ON FUNCTION streambatch._last_merge(bytea, bytea, anyelement) IS 'internal: transition function of the aggregate _last_value';
 COMMENT ON FUNCTION streambatch._rank_value(bytea, bytea, anyelement) IS
     'internal: the value in a state of first() or last(); type: a NULL of the type of the value; raises invalid_binary_representation';
+
+REVOKE ALL ON FUNCTION streambatch._first_add(bytea, anyelement, anycompatible, bigint, bigint), streambatch._first_combine(bytea, bytea),
+    streambatch._last_add(bytea, anyelement, anycompatible, bigint, bigint), streambatch._last_combine(bytea, bytea),
+    streambatch._first_merge(bytea, bytea, anyelement), streambatch._last_merge(bytea, bytea, anyelement),
+    streambatch._rank_value(bytea, bytea, anyelement) FROM PUBLIC;
 
 CREATE AGGREGATE streambatch._first_state(value anyelement, key anycompatible, kafka_partition bigint, kafka_offset bigint)
     (SFUNC = streambatch._first_add, STYPE = bytea, COMBINEFUNC = streambatch._first_combine, PARALLEL = SAFE);
@@ -417,6 +428,11 @@ COMMENT ON FUNCTION streambatch._percentiles(anyelement, double precision[], any
     'internal: percentiles of a t-digest; type: a NULL of the element type of the result';
 COMMENT ON FUNCTION streambatch._exact_add(int, anyelement, anycompatible) IS 'internal: transition function of the aggregate _exact';
 COMMENT ON FUNCTION streambatch._exact_end(int, anyelement, anycompatible) IS 'internal: final function of the aggregate _exact';
+
+REVOKE ALL ON FUNCTION streambatch._sketch_add(internal, anyelement, anycompatible), streambatch._sketch_end(internal, anyelement, anycompatible),
+    streambatch._sketch_combine(anyelement, anyelement), streambatch._sketch_merge_add(internal, anyelement),
+    streambatch._sketch_merge_end(internal, anyelement), streambatch._exact_add(int, anyelement, anycompatible),
+    streambatch._exact_end(int, anyelement, anycompatible) FROM PUBLIC;
 
 CREATE AGGREGATE streambatch._sketch(value anyelement, type anycompatible)
     (SFUNC = streambatch._sketch_add, STYPE = internal, SSPACE = 512, FINALFUNC = streambatch._sketch_end, FINALFUNC_EXTRA, FINALFUNC_MODIFY = SHAREABLE);
@@ -503,6 +519,12 @@ COMMENT ON FUNCTION streambatch._partial_end(internal, regprocedure, anyelement,
 COMMENT ON FUNCTION streambatch._partial_end(internal, regprocedure, anyelement) IS 'internal: final function of the aggregate _partial';
 COMMENT ON FUNCTION streambatch._merge_add(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: transition function of the aggregate _merge';
 COMMENT ON FUNCTION streambatch._merge_end(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: final function of the aggregate _merge';
+
+REVOKE ALL ON FUNCTION streambatch._state_in(cstring), streambatch._state_out(streambatch._state),
+    streambatch._partial_add(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._partial_add(internal, regprocedure, anyelement),
+    streambatch._partial_end(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._partial_end(internal, regprocedure, anyelement),
+    streambatch._merge_add(internal, regprocedure, anyelement, VARIADIC "any"),
+    streambatch._merge_end(internal, regprocedure, anyelement, VARIADIC "any") FROM PUBLIC;
 
 CREATE AGGREGATE streambatch._partial(aggregate regprocedure, state anyelement, VARIADIC arguments "any")
     (SFUNC = streambatch._partial_add, STYPE = internal, SSPACE = 256, FINALFUNC = streambatch._partial_end, FINALFUNC_EXTRA, FINALFUNC_MODIFY = READ_WRITE);

@@ -21,6 +21,7 @@
 #include <float.h>
 
 #include "aggregate/sketch.h"
+#include "aggregate/sketch_check.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
@@ -28,6 +29,7 @@
 #include "common/hashfn.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "parser/parse_func.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -131,6 +133,7 @@ typedef struct MergeState
 	Datum single;
 	Datum united; /* a state of the extension */
 	bool several;
+	int64 count; /* of values, of a t-digest */
 } MergeState;
 
 /*
@@ -147,6 +150,7 @@ static void open_functions(Sketches *s, MemoryContext memory);
 static void find_function(FmgrInfo *function, MemoryContext memory, Oid nsp, const char *name, int nargs,
 						  Oid *types);
 static Datum quantile(Sketches *s, Datum sketch, float8 fraction, Oid type);
+static Datum check_sketch(Sketches *s, Datum sketch, int64 *count);
 static MemoryContext begin_work(Sketches *s);
 static Datum call(FmgrInfo *function, Node *aggregate, Datum state, int nargs, const Datum *args);
 static Datum to_type(float8 value, Oid type);
@@ -247,10 +251,11 @@ streambatch_sketch_combine(PG_FUNCTION_ARGS)
 	Sketches *s = sketches(fcinfo->flinfo, 0, -1);
 	MemoryContext old = begin_work(s);
 	Datum state = (Datum) 0;
+	int64 count = 0;
 
 	for (int i = 0; i < 2; i++)
 	{
-		Datum sketch = PG_GETARG_DATUM(i);
+		Datum sketch = check_sketch(s, PG_GETARG_DATUM(i), &count);
 
 		state = call(&s->absorb, (Node *) s->agg, state, 1, &sketch);
 	}
@@ -277,17 +282,20 @@ streambatch_sketch_merge_add(PG_FUNCTION_ARGS)
 			PG_RETURN_NULL();
 		PG_RETURN_POINTER(state);
 	}
-	sketch = PG_GETARG_DATUM(1);
 	if (state == NULL)
 	{
-		MemoryContext old = MemoryContextSwitchTo(memory);
+		int64 count = 0;
+		MemoryContext old;
 
+		sketch = check_sketch(s, PG_GETARG_DATUM(1), &count);
+		old = MemoryContextSwitchTo(memory);
 		state = palloc0(sizeof(MergeState));
-		/* only the pointer, if it is stored out of line */
+		state->count = count;
 		state->single = datumCopy(sketch, false, -1);
 		MemoryContextSwitchTo(old);
 		PG_RETURN_POINTER(state);
 	}
+	sketch = check_sketch(s, PG_GETARG_DATUM(1), &state->count);
 	if (!state->several)
 		state->united = call(&s->absorb, fcinfo->context, (Datum) 0, 1, &state->single);
 	state->several = true;
@@ -350,6 +358,7 @@ streambatch_percentiles(PG_FUNCTION_ARGS)
 					  &fractions, &nulls, &n);
 	for (int i = 0; i < n; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (nulls[i])
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 							errmsg("percentile fraction must not be null")));
@@ -475,6 +484,7 @@ static Datum
 quantile(Sketches *s, Datum sketch, float8 fraction, Oid type)
 {
 	Datum args[2] = {sketch, Float8GetDatum(fraction)};
+	int64 count = 0;
 	MemoryContext old;
 	Datum state;
 	float8 value;
@@ -484,11 +494,24 @@ quantile(Sketches *s, Datum sketch, float8 fraction, Oid type)
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("cannot compute percentiles from a sketch of type %s", format_type_be(s->type))));
 	old = begin_work(s);
+	args[0] = check_sketch(s, sketch, &count);
 	state = call(&s->absorb_quantile, (Node *) s->agg, (Datum) 0, 2, args);
 	value = DatumGetFloat8(call(&s->quantile, (Node *) s->agg, state, 0, NULL));
 	MemoryContextSwitchTo(old);
 	ResetExprContext(s->agg->curaggcontext);
 	return to_type(value, type);
+}
+
+/* A sketch that may be anybody's, detoasted; adds the number of its values, if it is a t-digest. */
+static Datum
+check_sketch(Sketches *s, Datum sketch, int64 *count)
+{
+	sketch = PointerGetDatum(PG_DETOAST_DATUM(sketch));
+	if (s->kind->hashed)
+		sketch_check_hll(sketch);
+	else
+		*count = sketch_add_counts(*count, sketch_check_tdigest(sketch));
+	return sketch;
 }
 
 /* Switch to memory for calls without an aggregate; returns the previous context. */

@@ -20,6 +20,7 @@
 
 #include "catalog/pg_type.h"
 #include "common/int.h"
+#include "miscadmin.h"
 #include "utils/timestamp.h"
 #include "window/pane.h"
 
@@ -218,6 +219,7 @@ next_hop(WindowWalk *walk, TimeSlice *window)
 		int64 first = walk->index++ * shape->slide;
 		int64 start = walk->next.start;
 
+		CHECK_FOR_INTERRUPTS();
 		walk->next.start = edge_at(shape, add_units(first, shape->slide));
 		/* of windows that start at the same time, as around a day that the zone skipped, return the last one */
 		if (start == walk->next.start && start != DT_NOBEGIN)

@@ -15,6 +15,7 @@
 #include "common/export.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/supportnodes.h"
@@ -329,8 +330,11 @@ next_window(FunctionCallInfo fcinfo, WindowKind kind, WindowResult result)
 		call->walking = true;
 	}
 	do
+	{
+		/* there may be any number of windows that begin or end beyond the range of times */
+		CHECK_FOR_INTERRUPTS();
 		more = window_walk_next(&call->walk, &window);
-	while (more && (TIMESTAMP_NOT_FINITE(window.start) || TIMESTAMP_NOT_FINITE(window.end)));
+	} while (more && (TIMESTAMP_NOT_FINITE(window.start) || TIMESTAMP_NOT_FINITE(window.end)));
 	if (!more)
 	{
 		UnregisterExprContextCallback(set->econtext, forget_walk, PointerGetDatum(call));

@@ -456,6 +456,11 @@ CREATE FUNCTION streambatch.create_view(name text, query text, max_staleness int
 COMMENT ON FUNCTION streambatch.create_view(text, text, interval, interval, boolean) IS
     'creates a hybrid view, and the view <name>_layers, from an aggregate query over a stream, and returns the hybrid view; max_staleness: maximum delay under load before events become visible; allowed_lateness: how long a window stays open after its end; history: whether to compute the earlier events of the stream now, instead of in the first refresh; raises null_value_not_allowed for a NULL argument, feature_not_supported for a query that cannot be maintained';
 
+CREATE FUNCTION streambatch.drop_view(view regclass, "cascade" boolean DEFAULT false)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_drop_view' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION streambatch.drop_view(regclass, boolean) IS
+    'drops a hybrid view, as DROP VIEW does, for its owner and for the owner of its stream; cascade: with what depends on it; NULL: nothing is done; raises dependent_objects_still_exist, wrong_object_type for anything but a hybrid view';
+
 CREATE PROCEDURE streambatch.refresh(view regclass, "from" timestamptz DEFAULT NULL, "to" timestamptz DEFAULT NULL,
                                      "full" boolean DEFAULT false)
     AS 'MODULE_PATHNAME', 'streambatch_refresh' LANGUAGE C;

@@ -7,6 +7,7 @@
 #include "catalog/pg_type.h"
 #include "common/catalog_statement.h"
 #include "common/catalog_view.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
@@ -141,6 +142,34 @@ catalog_view_dead_letters(Oid view, Datum *partitions, Datum *offsets)
 	*offsets = PointerGetDatum(statement_get_array(&call, 0, 3));
 	statement_finish(&call);
 	return n;
+}
+
+char *
+catalog_role_setting(Oid role, const char *name)
+{
+	static Statement s = {
+		"SELECT pg_catalog.substr(c, pg_catalog.length($3) + 2) "
+		"FROM pg_catalog.pg_db_role_setting r, pg_catalog.unnest(r.setconfig) c "
+		"WHERE r.setrole = $1 AND r.setdatabase IN (0, $2) AND pg_catalog.starts_with(c, $3 || '=') "
+		"ORDER BY r.setdatabase DESC LIMIT 1",
+		3,
+		{OIDOID, OIDOID, TEXTOID}};
+	Datum values[3] = {ObjectIdGetDatum(role), ObjectIdGetDatum(MyDatabaseId), CStringGetTextDatum(name)};
+	StatementCall call;
+	char *result = NULL;
+
+	statement_run(&call, &s, values, NULL);
+	if (call.nrows > 0)
+	{
+		bool isnull;
+		Datum value = statement_get(0, 1, &isnull);
+		MemoryContext old = MemoryContextSwitchTo(call.caller);
+
+		result = TextDatumGetCString(value);
+		MemoryContextSwitchTo(old);
+	}
+	statement_finish(&call);
+	return result;
 }
 
 /* Run a statement that selects VIEW_COLUMNS; returns a list of ViewRow *. */

@@ -37,4 +37,7 @@ extern void catalog_set_view_state(Oid view, const char *state);
 /* Positions of a view's dead letters as int[] and bigint[]; returns their number. */
 extern int64 catalog_view_dead_letters(Oid view, Datum *partitions, Datum *offsets);
 
+/* What ALTER ROLE … SET says of a setting for a role in this database, or NULL; in the current context. */
+extern char *catalog_role_setting(Oid role, const char *name);
+
 #endif /* STREAMBATCH_CATALOG_VIEW_H */

@@ -15,6 +15,8 @@ int setting_prefetch_kb = 512 * 1024;
 char *setting_allowed_brokers = NULL;
 bool setting_autostart = true;
 int setting_refresh_chunk_rows = 1000000;
+int setting_view_timeout_ms = 5000;
+int setting_max_streams_per_role = -1;
 
 static const struct config_enum_entry serve_values[] = {{"merged", SERVE_MERGED, false},
 														{"batch", SERVE_BATCH, false},
@@ -44,6 +46,15 @@ settings_define(void)
 		"streambatch.allowed_brokers", "Sets the brokers that streams may connect to.",
 		"A comma-separated list of host[:port] patterns; if empty, any broker is allowed.",
 		&setting_allowed_brokers, "", PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"streambatch.view_timeout",
+		"Sets the maximum time that a hybrid view's query may take in the worker.",
+		"For the messages of one batch. A view whose query takes longer is suspended. 0 disables the limit.",
+		&setting_view_timeout_ms, 5000, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("streambatch.max_streams_per_role",
+							"Sets the maximum number of running streams of a role that is not a superuser.",
+							"-1: half of max_worker_processes; 0: no limit.", &setting_max_streams_per_role,
+							-1, -1, INT_MAX, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("streambatch.autostart",
 							 "Starts the workers of existing streams with the server.",
 							 "Turn this off on a physical copy of a server that must not consume.",

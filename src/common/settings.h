@@ -18,7 +18,9 @@ extern int setting_prefetch_kb;		  /* memory of one worker's queue of fetched me
 extern char *setting_allowed_brokers; /* NULL or empty: any */
 extern bool setting_autostart;
 extern int
-	setting_refresh_chunk_rows; /* approximate number of events that a refresh reads in one transaction */
+	setting_refresh_chunk_rows;		/* approximate number of events that a refresh reads in one transaction */
+extern int setting_view_timeout_ms; /* of a view's query over one batch; 0: none */
+extern int setting_max_streams_per_role; /* -1: half of max_worker_processes; 0: any number */
 
 extern void settings_define(void);
 

@@ -112,6 +112,20 @@ slots_want(Oid database, Oid stream)
 }
 
 void
+slots_note_owner(Oid database, Oid stream, Oid owner)
+{
+	Slot *slot;
+
+	if (table == NULL)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot = find_slot(database, stream);
+	if (slot != NULL)
+		slot->owner = owner;
+	LWLockRelease(lock);
+}
+
+void
 slots_nudge(Oid database, Oid stream)
 {
 	Slot *slot;
@@ -122,7 +136,10 @@ slots_nudge(Oid database, Oid stream)
 	LWLockAcquire(lock, LW_SHARED);
 	slot = find_slot(database, stream);
 	if (slot != NULL)
+	{
 		pid = slot->pid;
+		slot->give_way = true;
+	}
 	LWLockRelease(lock);
 	wake(pid);
 }
@@ -248,6 +265,48 @@ slots_next_wanted(long *wait_ms, Oid *database)
 	return result;
 }
 
+bool
+slots_next_busy(int *i, pid_t *pid)
+{
+	bool found = false;
+
+	LWLockAcquire(lock, LW_SHARED);
+	while (*i < MAX_SLOTS && !found)
+	{
+		*pid = table->slots[*i].pid;
+		found = table->slots[*i].busy && *pid != 0;
+		if (!found)
+			(*i)++;
+	}
+	LWLockRelease(lock);
+	return found;
+}
+
+void
+slots_give_way(int i)
+{
+	table->slots[i].give_way = true;
+}
+
+int
+slots_count_of(Oid owner, Oid stream)
+{
+	int n = 0;
+
+	if (table == NULL)
+		return 0;
+	LWLockAcquire(lock, LW_SHARED);
+	for (int i = 0; i < MAX_SLOTS; i++)
+	{
+		const Slot *slot = &table->slots[i];
+
+		n += slot->database != InvalidOid && slot->owner == owner && (slot->wanted || slot->pid != 0) &&
+			 (slot->database != MyDatabaseId || slot->stream != stream);
+	}
+	LWLockRelease(lock);
+	return n;
+}
+
 void
 slots_start_failed(int i, const char *message, const char *hint)
 {
@@ -274,6 +333,7 @@ slots_attach(int i, Oid *database, Oid *stream)
 	if (wanted)
 	{
 		slot->pid = MyProcPid;
+		slot->busy = slot->give_way = false;
 		if (slot->state != WORKER_ERROR)
 			slot->state = WORKER_STARTING;
 		*database = slot->database;
@@ -329,6 +389,45 @@ slots_note_success(int i)
 	slot->failures = 0;
 	memset(&slot->error, 0, sizeof(slot->error));
 	LWLockRelease(lock);
+}
+
+void
+slots_set_busy(int i, bool busy)
+{
+	pid_t launcher = table->launcher;
+
+	table->slots[i].busy = busy;
+	/* sets its latch; in a signal handler there is no other way */
+	if (busy && launcher != 0)
+		kill(launcher, SIGUSR1);
+}
+
+bool
+slots_must_give_way(int i)
+{
+	return table->slots[i].give_way;
+}
+
+void
+slots_blame(int i, Oid view)
+{
+	table->slots[i].blamed = view;
+}
+
+void
+slots_clear_give_way(int i)
+{
+	table->slots[i].give_way = false;
+	pg_memory_barrier();
+}
+
+Oid
+slots_take_blamed(int i)
+{
+	Oid view = table->slots[i].blamed;
+
+	table->slots[i].blamed = InvalidOid;
+	return view;
 }
 
 void

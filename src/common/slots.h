@@ -38,6 +38,10 @@ typedef struct Slot
 	uint64 requests;		/* number of slots_want() calls; compared by slots_leave() */
 	TimestampTz next_start; /* back-off after an error */
 	int failures;
+	Oid owner;				/* of the stream, as of the last request */
+	volatile bool busy;		/* the worker has run users' code for a while */
+	volatile bool give_way; /* somebody waits for it */
+	volatile Oid blamed;	/* the view whose code had to be ended with the worker; InvalidOid: none */
 	WorkerError error;
 	bool error_raised; /* by a statement, so that its text may contain data: not one of ours about brokers */
 } Slot;
@@ -53,6 +57,9 @@ extern void slots_retry(Oid database, Oid stream);
 /* Make the running worker, if any, read its catalog row. */
 extern void slots_nudge(Oid database, Oid stream);
 extern bool slots_get(Oid database, Oid stream, Slot *copy);
+/* Note in the slot whose stream it is, for slots_count_of(): how many other streams of a role have or want a worker, in all databases. */
+extern void slots_note_owner(Oid database, Oid stream, Oid owner);
+extern int slots_count_of(Oid owner, Oid stream);
 /* Stop all workers of a database, and start none until it is released. Waits until they have exited. */
 extern void slots_hold_database(Oid database);
 /* Allow workers of the database again. */
@@ -64,9 +71,20 @@ extern void slots_forget_database(Oid database);
 extern void slots_set_launcher(pid_t pid);
 /* The next slot to start a worker for, and its database; -1: none, and *wait_ms is the time until the next start. */
 extern int slots_next_wanted(long *wait_ms, Oid *database);
+/* The next slot, from *slot on, whose worker says that it is busy; false: none. */
+extern bool slots_next_busy(int *slot, pid_t *pid);
+/* Have a busy worker give way: what it runs is canceled. */
+extern void slots_give_way(int slot);
 extern void slots_start_failed(int slot, const char *message, const char *hint);
 
-/* For the worker. */
+/* For the worker. The first three may be called in a signal handler. */
+extern void slots_set_busy(int slot, bool busy); /* true wakes the launcher */
+extern bool slots_must_give_way(int slot);
+extern void slots_blame(int slot, Oid view);
+/* Before reading the catalog: what is requested from now on is not yet seen there. */
+extern void slots_clear_give_way(int slot);
+/* The view whose code the worker before had to be ended for; forgets it. InvalidOid: none. */
+extern Oid slots_take_blamed(int slot);
 extern bool slots_attach(int slot, Oid *database, Oid *stream); /* false: no longer wanted */
 extern Oid slots_my_stream(void); /* the stream of this worker process; InvalidOid: none */
 extern uint64 slots_requests(int slot);

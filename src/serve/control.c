@@ -78,6 +78,7 @@ streambatch_resume(PG_FUNCTION_ARGS)
 				 "Create a hybrid view over it with streambatch.create_view(), or create the stream without archive 'none'.")));
 	if (!row.paused && slots_get(MyDatabaseId, relid, &slot) && slot.pid != 0 && slot.state != WORKER_ERROR)
 		ereport(NOTICE, (errmsg("stream \"%s\" is already running", get_rel_name(relid))));
+	stream_check_limit(relid);
 	catalog_set_paused(relid, false, archive_only);
 	stream_want_at_commit(relid);
 	stream_setup_warn(relid);

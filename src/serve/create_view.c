@@ -111,6 +111,8 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	fresh = !catalog_stream(c.def->stream, &stream);
 	stream_setup(c.def->stream, &stream);
 	check_privileges(&c, &stream, fresh);
+	if (!stream.paused)
+		stream_check_limit(c.def->stream);
 	stream_setup_warn(c.def->stream);
 
 	c.row.id = catalog_next_view_id();

@@ -7,10 +7,12 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/comment.h"
 #include "common/guard.h"
+#include "common/settings.h"
 #include "common/slots.h"
 #include "executor/spi.h"
 #include "kafka/consumer.h"
@@ -33,6 +35,7 @@
 typedef struct Request
 {
 	Oid stream;
+	Oid owner;
 	void (*send)(Oid database, Oid stream); /* a function of slots.h */
 } Request;
 
@@ -40,6 +43,7 @@ static List *requests = NIL; /* of Request *, in TopMemoryContext */
 static bool registered = false;
 
 static void request_at_commit(Oid relid, void (*send)(Oid database, Oid stream));
+static int requested_by(Oid owner, Oid stream);
 static void send_requests(XactEvent event, void *arg);
 static bool find_row(Oid relid, StreamRow *row);
 static void check_archive(const Stream *stream, Oid archive);
@@ -50,6 +54,30 @@ static void create_archive(const Stream *stream, const char *partition, const ch
 static void execute(const char *sql);
 static char *archive_ddl(const Stream *stream, const char *partition, const char *offset);
 static void adopt_positions(const Stream *stream, const char *partition, const char *offset);
+
+void
+stream_check_limit(Oid relid)
+{
+	Oid owner = guard_owner_of(relid);
+	int max =
+		setting_max_streams_per_role < 0 ? Max(max_worker_processes / 2, 1) : setting_max_streams_per_role;
+	Slot slot;
+
+	if (max == 0 || superuser_arg(owner) ||
+		(slots_get(MyDatabaseId, relid, &slot) && (slot.wanted || slot.pid != 0)))
+		return;
+	/* until the commit, which says that there is one more: one session of a role counts at a time */
+	LockSharedObject(AuthIdRelationId, owner, 0, ShareUpdateExclusiveLock);
+	if (slots_count_of(owner, relid) + requested_by(owner, relid) < max)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("role \"%s\" has %d running streams already", GetUserNameFromId(owner, false), max),
+			 errdetail("That is the limit that streambatch.max_streams_per_role sets."),
+			 errhint("Pause another stream with streambatch.pause(), or have a superuser raise the limit: "
+					 "ALTER ROLE %s SET streambatch.max_streams_per_role = %d.",
+					 quote_identifier(GetUserNameFromId(owner, false)), max + 1)));
+}
 
 void
 stream_want_at_commit(Oid relid)
@@ -168,12 +196,33 @@ request_at_commit(Oid relid, void (*send)(Oid database, Oid stream))
 	Request *request = palloc(sizeof(Request));
 
 	request->stream = relid;
+	request->owner = guard_owner_of(relid);
 	request->send = send;
 	requests = lappend(requests, request);
 	MemoryContextSwitchTo(old);
 	if (!registered)
 		RegisterXactCallback(send_requests, NULL);
 	registered = true;
+}
+
+/* How many other streams of a role this transaction has requested workers for. */
+static int
+requested_by(Oid owner, Oid stream)
+{
+	List *streams = NIL;
+	ListCell *lc;
+	int n;
+
+	foreach (lc, requests)
+	{
+		const Request *request = lfirst(lc);
+
+		if (request->send == slots_want && request->owner == owner && request->stream != stream)
+			streams = list_append_unique_oid(streams, request->stream);
+	}
+	n = list_length(streams);
+	list_free(streams);
+	return n;
 }
 
 static void
@@ -187,8 +236,11 @@ send_requests(XactEvent event, void *arg)
 	{
 		const Request *request = lfirst(lc);
 
-		if (event == XACT_EVENT_COMMIT)
-			request->send(MyDatabaseId, request->stream);
+		if (event != XACT_EVENT_COMMIT)
+			continue;
+		request->send(MyDatabaseId, request->stream);
+		if (OidIsValid(request->owner))
+			slots_note_owner(MyDatabaseId, request->stream, request->owner);
 	}
 	list_free_deep(requests);
 	requests = NIL;

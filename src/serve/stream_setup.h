@@ -16,6 +16,12 @@
 extern void stream_setup(Oid relid, StreamRow *row);
 
 /*
+ * Raises configuration_limit_exceeded if the stream's owner has as many other running streams as
+ * streambatch.max_streams_per_role allows, and this one is not running.
+ */
+extern void stream_check_limit(Oid relid);
+
+/*
  * When the transaction commits: start a worker; make a running worker read its catalog row; restart a worker that
  * stopped with an error.
  */

@@ -12,6 +12,7 @@
 #include "commands/extension.h"
 #include "common/guard.h"
 #include "common/locks.h"
+#include "common/settings.h"
 #include "common/subtransaction.h"
 #include "query/view_relations.h"
 #include "utils/inval.h"
@@ -21,6 +22,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "worker/definition.h"
+#include "worker/user_code.h"
 
 /*
  * State of the cache callbacks: what they watch, and whether it was altered. Callbacks cannot be
@@ -238,12 +240,22 @@ static void
 load_view(Definition *d, const ViewRow *row)
 {
 	ViewJob job = {d, row, NULL};
-	ErrorData *error = subtransaction_run(open_view, &job, d->context);
+	ErrorData *error;
+	UserCodeEnd end;
 	ListCell *lc;
 
+	/* functions that the analysis evaluates, and input functions */
+	user_code_begin(row->view, setting_view_timeout_ms);
+	error = subtransaction_run(open_view, &job, d->context);
+	end = user_code_end();
 	if (error != NULL)
 	{
-		dead_letters_rethrow_system_error(error);
+		if (end == USER_CODE_GAVE_WAY)
+			ReThrowError(error);
+		if (end == USER_CODE_EXCEEDED)
+			error->message = user_code_limit_message(setting_view_timeout_ms);
+		else if (!user_code_raised(error))
+			dead_letters_rethrow_system_error(error);
 		if (get_rel_name(row->view) != NULL)
 			ereport(LOG, (errmsg("hybrid view \"%s\" has been suspended because of an error: %s",
 								 get_rel_name(row->view), error->message)));

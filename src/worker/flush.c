@@ -87,6 +87,7 @@
 #include "utils/timestamp.h"
 #include "worker/flush.h"
 #include "worker/state_table.h"
+#include "worker/user_code.h"
 #include "worker/watermark.h"
 
 #define REPORT_MS 10000
@@ -95,6 +96,7 @@
 
 static FlushResult lock_stream(Oid stream, int64 generation);
 static bool write_view(WorkerView *view, int64 epoch);
+static bool may_retry(WorkerView *view);
 static int64 epoch_of(List *rows, int32 view_id);
 static void report_dead_letters(const FlushJob *job);
 
@@ -163,25 +165,57 @@ write_view(WorkerView *view, int64 epoch)
 		Relation rel = table_open(view->state_table, RowExclusiveLock);
 
 		/* the table belongs to the view's owner, and so do its triggers and index functions */
+		user_code_begin(view->row.view, view->time_limit);
 		guard_enter(&guard, view->owner, view->row.settings);
 		PushActiveSnapshot(GetTransactionSnapshot());
 		state_table_write(rel, view->def, view->fold, view->filter, epoch, view->append);
 		PopActiveSnapshot();
 		guard_leave(&guard);
+		(void) user_code_end();
 		table_close(rel, NoLock);
 	}
 	PG_CATCH();
 	{
-		/* no subtransaction: on false the caller aborts the whole transaction */
-		if (view->append || dead_letters_is_system_error(geterrcode()))
-			PG_RE_THROW();
 		MemoryContextSwitchTo(context);
+		/* no subtransaction: on false the caller aborts the whole transaction */
+		if (!may_retry(view))
+			PG_RE_THROW();
 		FlushErrorState();
-		view->append = true;
 		done = false;
 	}
 	PG_END_TRY();
 	return done;
+}
+
+/*
+ * The error at hand stopped the writing of a view's states. Whether the flush is to be tried again: because somebody
+ * waited, without the view, or without combining its states with the stored ones.
+ */
+static bool
+may_retry(WorkerView *view)
+{
+	WorkerView *leader = view->leader != NULL ? view->leader : view;
+	UserCodeEnd end = user_code_end();
+
+	if (end == USER_CODE_GAVE_WAY)
+		return true;
+	if (end == USER_CODE_EXCEEDED)
+		leader->failure = worker_view_time_limit_error(view);
+	else if (dead_letters_is_system_error(geterrcode()))
+	{
+		MemoryContext old = MemoryContextSwitchTo(leader->errors);
+		ErrorData *error = CopyErrorData();
+
+		MemoryContextSwitchTo(old);
+		if (!user_code_raised(error))
+			return false;
+		leader->failure = error;
+	}
+	else if (view->append)
+		return false;
+	else
+		view->append = true;
+	return true;
 }
 
 static int64

@@ -19,8 +19,10 @@
 #include "utils/timestamp.h"
 #include "worker/flush.h"
 #include "worker/flush_transaction.h"
+#include "worker/user_code.h"
 #include "worker/fold_query.h"
 
+static bool fold_messages(Worker *w);
 static void take_locks(Worker *w);
 static void commit(Worker *w, TimestampTz flush_start);
 static void await_stream(Worker *w);
@@ -35,6 +37,7 @@ flush_transaction_begin(Worker *w)
 	worker_begin_transaction();
 	take_locks(w);
 	PushActiveSnapshot(GetTransactionSnapshot());
+	slots_clear_give_way(w->slot);
 	current = definition_current(&w->d, &row);
 	if (current && OidIsValid(w->d.row.archive))
 	{
@@ -55,27 +58,21 @@ flush_transaction_begin(Worker *w)
 bool
 flush_transaction_fold(Worker *w)
 {
-	Guard guard;
-	ListCell *lc;
-	bool clean = true;
+	volatile bool clean = false;
 
-	MemoryContextSwitchTo(TopTransactionContext);
-	PushActiveSnapshot(GetTransactionSnapshot());
-	guard_enter(&guard, w->d.stream->owner, w->d.row.settings);
-	decoded_batch_decode(&w->d.decoded, &w->positions, &w->d.dead_letters, &w->counts);
-	if (w->archive != NULL)
-		archive_writer_write(w->archive, &w->d.decoded, &w->d.dead_letters, &w->counts);
-	guard_leave(&guard);
-	memset(w->taken, ROW_FILTERED, w->d.decoded.batch.nrows);
-	foreach (lc, w->d.views)
+	PG_TRY();
 	{
-		if (clean &&
-			fold_query_run(lfirst(lc), &w->d.decoded, w->taken, &w->d.dead_letters) == FOLD_QUERY_POISONED)
-			clean = false;
+		clean = fold_messages(w);
 	}
-	fold_query_count(w->taken, w->d.decoded.batch.nrows, &w->counts);
-	PopActiveSnapshot();
-	MemoryContextSwitchTo(w->context);
+	PG_CATCH();
+	{
+		if (user_code_end() != USER_CODE_GAVE_WAY)
+			PG_RE_THROW();
+		/* no subtransaction: the caller aborts the whole transaction */
+		MemoryContextSwitchTo(w->context);
+		FlushErrorState();
+	}
+	PG_END_TRY();
 	return clean;
 }
 
@@ -107,6 +104,36 @@ flush_transaction_end(Worker *w)
 			await_stream(w);
 			break;
 	}
+}
+
+static bool
+fold_messages(Worker *w)
+{
+	Guard guard;
+	ListCell *lc;
+	bool clean = true;
+
+	MemoryContextSwitchTo(TopTransactionContext);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	/* the types of the columns and the archive's triggers are the stream's owner's */
+	user_code_begin(InvalidOid, 0);
+	guard_enter(&guard, w->d.stream->owner, w->d.row.settings);
+	decoded_batch_decode(&w->d.decoded, &w->positions, &w->d.dead_letters, &w->counts);
+	if (w->archive != NULL)
+		archive_writer_write(w->archive, &w->d.decoded, &w->d.dead_letters, &w->counts);
+	guard_leave(&guard);
+	(void) user_code_end();
+	memset(w->taken, ROW_FILTERED, w->d.decoded.batch.nrows);
+	foreach (lc, w->d.views)
+	{
+		if (clean &&
+			fold_query_run(lfirst(lc), &w->d.decoded, w->taken, &w->d.dead_letters) == FOLD_QUERY_POISONED)
+			clean = false;
+	}
+	fold_query_count(w->taken, w->d.decoded.batch.nrows, &w->counts);
+	PopActiveSnapshot();
+	MemoryContextSwitchTo(w->context);
+	return clean;
 }
 
 static void

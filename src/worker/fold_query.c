@@ -27,6 +27,7 @@
 #include "miscadmin.h"
 #include "tcop/dest.h"
 #include "worker/fold_query.h"
+#include "worker/user_code.h"
 
 struct BadRow
 {
@@ -80,6 +81,7 @@ static bool *skip_bad_rows(WorkerView *view, DecodedBatch *decoded, char *taken,
 static void add_dead_letter(const WorkerView *view, const DecodedBatch *decoded, int row, char *taken,
 							DeadLetters *dead_letters, const ErrorData *error);
 static FoldQueryResult run_plain(FoldRun *run);
+static ErrorData *run_user_code(WorkerView *view, void (*body)(void *arg), void *arg);
 static bool fold_received_row(TupleTableSlot *slot, DestReceiver *self);
 static void receiver_startup(DestReceiver *self, int operation, TupleDesc typeinfo);
 static void receiver_no_op(DestReceiver *self);
@@ -165,11 +167,10 @@ run_plain(FoldRun *run)
 	while (run->scan.next < run->scan.end)
 	{
 		int start = run->scan.next;
-		ErrorData *error = subtransaction_run(run_query, &job, run->view->errors);
+		ErrorData *error = run_user_code(run->view, run_query, &job);
 
-		if (error == NULL)
+		if (error == NULL || run->view->failure != NULL)
 			break;
-		dead_letters_rethrow_system_error(error);
 		if (receiver.folding)
 		{
 			remember_bad_row(run->view, run->scan.batch, run->scan.next - 1, error);
@@ -181,6 +182,32 @@ run_plain(FoldRun *run)
 			break;
 	}
 	return FOLD_QUERY_DONE;
+}
+
+/*
+ * Run code of the view's owner, in a subtransaction. Returns its error. If that does not come from the rows, it is
+ * the view's failure, or is raised again.
+ */
+static ErrorData *
+run_user_code(WorkerView *view, void (*body)(void *arg), void *arg)
+{
+	ErrorData *error;
+	UserCodeEnd end;
+
+	user_code_begin(view->row.view, view->time_limit);
+	error = subtransaction_run(body, arg, view->errors);
+	end = user_code_end();
+	if (error == NULL)
+		return NULL;
+	if (end == USER_CODE_GAVE_WAY)
+		ReThrowError(error);
+	if (end == USER_CODE_EXCEEDED)
+		view->failure = worker_view_time_limit_error(view);
+	else if (dead_letters_is_system_error(error->sqlerrcode) && user_code_raised(error))
+		view->failure = error;
+	else
+		dead_letters_rethrow_system_error(error);
+	return error;
 }
 
 static bool
@@ -326,19 +353,17 @@ run_joined(FoldRun *run, int from, int to)
 	{
 		run->scan.next = from;
 		run->scan.end = to;
-		error = subtransaction_run(run_query, &job, run->view->errors);
-		if (error != NULL)
-			dead_letters_rethrow_system_error(error);
-	} while (error != NULL && run->scan.next == from && query_failed(run, error));
+		error = run_user_code(run->view, run_query, &job);
+	} while (error != NULL && run->view->failure == NULL && run->scan.next == from &&
+			 query_failed(run, error));
 	receiver.store->rDestroy(receiver.store);
 	if (error == NULL)
 	{
 		store.slot = MakeSingleTupleTableSlot(receiver.desc, &TTSOpsMinimalTuple);
-		error = subtransaction_run(fold_stored_rows, &store, run->view->errors);
+		error = run_user_code(run->view, fold_stored_rows, &store);
 		ExecDropSingleTupleTableSlot(store.slot);
-		if (error != NULL)
+		if (error != NULL && run->view->failure == NULL)
 		{
-			dead_letters_rethrow_system_error(error);
 			remember_bad_row(run->view, run->scan.batch, store.row, error);
 			result = FOLD_QUERY_POISONED;
 		}

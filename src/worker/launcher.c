@@ -18,6 +18,7 @@
 #include "catalog/pg_database.h"
 #include "commands/extension.h"
 #include "common/catalog_stream.h"
+#include "common/guard.h"
 #include "common/settings.h"
 #include "common/slots.h"
 #include "miscadmin.h"
@@ -31,8 +32,10 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "worker/launcher.h"
+#include "worker/lock_waiters.h"
 
 #define SCAN_RETRY_MS 5000
+#define LOCKS_MS 200 /* while a worker is busy, how often the lock table is looked at */
 
 static void init_worker(BackgroundWorker *worker, const char *type, const char *function, Datum arg);
 static void unset_launcher(int code, Datum arg);
@@ -75,6 +78,8 @@ streambatch_launcher_main(Datum main_arg)
 			start_worker(slot);
 		if (databases != NIL)
 			wait_ms = Min(wait_ms, SCAN_RETRY_MS);
+		if (lock_waiters_check())
+			wait_ms = Min(wait_ms, LOCKS_MS);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait_ms,
 						 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
@@ -103,7 +108,10 @@ streambatch_scanner_main(Datum main_arg)
 		ListCell *lc;
 
 		foreach (lc, streams)
+		{
 			slots_want(MyDatabaseId, lfirst_oid(lc));
+			slots_note_owner(MyDatabaseId, lfirst_oid(lc), guard_owner_of(lfirst_oid(lc)));
+		}
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();

@@ -29,6 +29,7 @@
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 #include "worker/state_table.h"
+#include "worker/user_code.h"
 
 #define CHUNK 500 /* groups finalised and then written at a time; maximum of rows in one multi-insert */
 #define CHUNK_MEMORY (1024 * 1024) /* for a chunk: fewer groups if states are large */
@@ -233,6 +234,8 @@ write_chunk(Writer *w, Fold *fold, int64 from, int64 ngroups, int64 epoch)
 		fold_group(fold, i++, &group);
 		put_group(w, fold, &group, epoch);
 		ResetPerTupleExprContext(w->estate);
+		/* however many groups there are: only the code of one can take too long */
+		user_code_progress();
 	}
 	insert_collected(w);
 	return i;

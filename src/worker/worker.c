@@ -25,12 +25,14 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "worker/user_code.h"
 #include "worker/worker.h"
 #include "worker/worker_loop.h"
 #include "worker/worker_start.h"
 
 static Worker *create_worker(int slot, Oid relid);
 static void set_options(void);
+static void suspend_blamed(Oid view);
 static void open_consumer(Worker *w);
 static void record_error(const Worker *w);
 
@@ -50,8 +52,10 @@ streambatch_worker_main(Datum main_arg)
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
 	w = create_worker(slot, relid);
 	set_options();
+	user_code_init(slot);
 	PG_TRY();
 	{
+		suspend_blamed(slots_take_blamed(slot));
 		worker_load(w);
 		pgstat_report_appname(psprintf("pg_streambatch %s", w->d.stream->name));
 		open_consumer(w);
@@ -96,6 +100,19 @@ set_options(void)
 		SetConfigOption(options[i][0], options[i][1], PGC_SUSET, PGC_S_OVERRIDE);
 	worker_begin_transaction();
 	guard_own_session();
+	CommitTransactionCommand();
+}
+
+/* Suspend the view whose code could not be canceled, so that the worker before was ended. */
+static void
+suspend_blamed(Oid view)
+{
+	if (!OidIsValid(view))
+		return;
+	worker_begin_transaction();
+	catalog_suspend_view(
+		view, ERRCODE_QUERY_CANCELED,
+		"the query ran for longer than its time limit, and did not end when it was canceled");
 	CommitTransactionCommand();
 }
 

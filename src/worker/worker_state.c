@@ -15,6 +15,7 @@
 #include "storage/latch.h"
 #include "utils/guc.h"
 #include "worker/stream_errors.h"
+#include "worker/user_code.h"
 #include "worker/worker_state.h"
 
 void
@@ -122,6 +123,7 @@ worker_idle(Worker *w, int timeout_ms)
 	int events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH | (fd >= 0 ? WL_SOCKET_READABLE : 0);
 	int rc;
 
+	user_code_rest();
 	rc = WaitLatchOrSocket(MyLatch, events, fd >= 0 ? fd : PGINVALID_SOCKET, timeout_ms, PG_WAIT_EXTENSION);
 	if (rc & WL_LATCH_SET)
 	{

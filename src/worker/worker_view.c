@@ -11,9 +11,11 @@
 #include "nodes/nodeFuncs.h"
 #include "query/view_relations.h"
 #include "utils/datum.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/regproc.h"
+#include "worker/user_code.h"
 #include "worker/worker_view.h"
 
 /* The part of streambatch.work_mem that a view's epoch filter may use. */
@@ -26,6 +28,7 @@ typedef struct ColumnsUsed
 	Bitmapset *attnums;
 } ColumnsUsed;
 
+static int time_limit_of(Oid owner);
 static void check_states(const WorkerView *view);
 static bool same_state(const StateDef *a, const FoldState *of_a, const StateDef *b, const FoldState *of_b);
 static bool columns_walker(Node *node, ColumnsUsed *used);
@@ -46,6 +49,7 @@ worker_view_open(const ViewRow *row)
 	view->row.settings = DatumGetArrayTypePCopy(PointerGetDatum(row->settings));
 	view->owner = guard_owner_of(row->view);
 	view->state_table = get_relname_relid(psprintf("stream_%d", row->id), nsp);
+	view->time_limit = time_limit_of(view->owner);
 	if (!OidIsValid(view->owner) || !OidIsValid(view->state_table))
 	{
 		MemoryContextSwitchTo(old);
@@ -117,6 +121,19 @@ worker_view_failure(const WorkerView *view)
 	return view->leader != NULL ? view->leader->failure : view->failure;
 }
 
+ErrorData *
+worker_view_time_limit_error(WorkerView *view)
+{
+	MemoryContext old = MemoryContextSwitchTo(view->context);
+	ErrorData *error = palloc0(sizeof(ErrorData));
+
+	error->elevel = ERROR;
+	error->sqlerrcode = ERRCODE_QUERY_CANCELED;
+	error->message = user_code_limit_message(view->time_limit);
+	MemoryContextSwitchTo(old);
+	return error;
+}
+
 void
 worker_view_stored(WorkerView *view)
 {
@@ -133,6 +150,18 @@ worker_view_dropped(WorkerView *view)
 {
 	if (view->leader == NULL)
 		fold_reset(view->fold);
+}
+
+/* The lesser of streambatch.view_timeout and the role's own statement_timeout. */
+static int
+time_limit_of(Oid owner)
+{
+	char *setting = catalog_role_setting(owner, "statement_timeout");
+	int limit = 0;
+
+	if (setting == NULL || !parse_int(setting, &limit, GUC_UNIT_MS, NULL) || limit <= 0)
+		return setting_view_timeout_ms;
+	return setting_view_timeout_ms > 0 ? Min(limit, setting_view_timeout_ms) : limit;
 }
 
 /* An aggregate that was replaced since the view was created may have another state type. */

@@ -14,6 +14,7 @@ typedef struct WorkerView
 	ViewRow row;
 	Oid owner;
 	Oid state_table;
+	int time_limit;		   /* of its query over a micro-batch, in milliseconds; 0: none */
 	List *relations;	   /* that the query locks */
 	MemoryContext context; /* owns everything here */
 	MemoryContext errors;  /* its child; reset by worker_view_stored() */
@@ -51,6 +52,9 @@ extern Bitmapset *worker_view_columns(const WorkerView *view, Bitmapset *attnums
 
 /* Why the view's query fails; NULL: it does not. */
 extern const ErrorData *worker_view_failure(const WorkerView *view);
+
+/* In the context of the view: it has run for longer than its time limit. */
+extern ErrorData *worker_view_time_limit_error(WorkerView *view);
 
 /* Reset the fold, after it was stored; or because its messages are to be read again. */
 extern void worker_view_stored(WorkerView *view);

@@ -11,13 +11,20 @@
  * they are sorted by copies of their keys, and finalised one by one, so that each is visited twice and there
  * is no second copy of all groups.
  *
+ * In careful mode the values that a row is about to change are copied before: by-value ones as they are,
+ * by-reference ones with datumCopy(), those of type internal in their serialised form. A state of type internal
+ * without serialisation functions cannot be copied: the row is first folded into an empty state, which raises the
+ * error instead (such states are sketches, whose errors depend on the value alone).
+ *
  * Memory contexts: "table" contains groups and states and is reset as a whole; "row" is reset for each row;
- * "combining" for each combination of two stored states.
+ * "event" contains copies, and is reset for each event in careful mode; "combining" is reset for each
+ * combination of two stored states.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "aggregate/transition.h"
+#include "catalog/pg_type.h"
 #include "common/compat.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
@@ -46,16 +53,35 @@ typedef struct Folding
 	const FoldState *columns;
 	int state; /* index among the view's states */
 	bool partial;
+	bool copyable;	  /* its transition values can be copied */
 	FmgrInfo combine; /* of values, if not partial */
 } Folding;
+
+/* The stored states of a group. */
+typedef struct StoredStates
+{
+	Datum *states;
+	bool *nulls;
+} StoredStates;
 
 typedef struct Folded
 {
 	struct Folded *next;
 	MinimalTuple key;
+	StoredStates *stored; /* NULL: none, or not looked up */
 	uint32 hash;
+	bool used; /* some row is in it; if not, its only row was taken back */
 	TransitionValue values[FLEXIBLE_ARRAY_MEMBER];
 } Folded;
+
+/* What a group was before a row. */
+typedef struct FoldUndo
+{
+	struct FoldUndo *next; /* the one before */
+	Folded *group;
+	bool used;
+	TransitionValue *values;
+} FoldUndo;
 
 struct Fold
 {
@@ -68,6 +94,10 @@ struct Fold
 	ExprContext *combining;
 	MemoryContext table;
 	MemoryContext row;
+	MemoryContext event;
+	FoldUndo *undo; /* latest first, in "event" */
+	FoldFindStored find_stored;
+	void *find_arg;
 	TupleDesc key_desc;
 	TupleTableSlot *key_slot;
 	AttrNumber *key_columns;
@@ -77,6 +107,7 @@ struct Fold
 	bool by_image; /* a key is hashed by its binary image */
 	TupleHashTable groups;
 	int64 ngroups;
+	int64 nsorted;
 	Folded *oldest;		/* in a view without keys, the only one */
 	Folded **end;		/* of the chain */
 	KeyedGroup *sorted; /* NULL: not yet */
@@ -93,6 +124,11 @@ static Size group_size(const Fold *fold);
 static void build_table(Fold *fold);
 static void advance(Folding *folding, TransitionValue *state, TupleTableSlot *row,
 					const NullableDatum *position);
+static StoredStates *find_stored(Fold *fold);
+static void remember_group(Fold *fold, Folded *group);
+static void try_row(Fold *fold, Folding *folding, TupleTableSlot *row, const NullableDatum *position);
+static void check_combination(Fold *fold, Folded *group);
+static void restore_value(Transition *t, const TransitionValue *copy, TransitionValue *value);
 static void sort_by_keys(Fold *fold);
 static void read_keys(const Fold *fold, MinimalTuple key, Datum *keys, bool *nulls);
 static void prefetch_group(const Fold *fold, int64 i);
@@ -123,6 +159,7 @@ fold_create(const ViewDef *def, const FoldState *columns)
 	}
 	keys_init(fold);
 	fold->end = &fold->oldest;
+	fold->event = AllocSetContextCreate(CurrentMemoryContext, "streambatch event", ALLOCSET_SMALL_SIZES);
 	return fold;
 }
 
@@ -133,11 +170,19 @@ fold_reset(Fold *fold)
 	/* calls the shutdown callbacks of the aggregates, and frees all groups */
 	ReScanExprContext(fold->table_econtext);
 	MemoryContextReset(fold->row);
+	fold_begin_event(fold);
 	fold->ngroups = 0;
+	fold->nsorted = 0;
 	fold->sorted = NULL;
 	fold->oldest = NULL;
 	fold->end = &fold->oldest;
 	fold->groups = NULL;
+}
+
+bool
+fold_is_empty(const Fold *fold)
+{
+	return fold->ngroups == 0;
 }
 
 bool
@@ -166,7 +211,67 @@ fold_row(Fold *fold, TupleTableSlot *row, int32 partition, int64 offset)
 	group = find_group(fold, row);
 	for (int i = 0; i < fold->nfoldings; i++)
 		advance(&fold->foldings[i], &group->values[i], row, position);
+	group->used = true;
 	MemoryContextSwitchTo(old);
+}
+
+void
+fold_begin_event(Fold *fold)
+{
+	fold->undo = NULL;
+	MemoryContextReset(fold->event);
+}
+
+void
+fold_row_carefully(Fold *fold, TupleTableSlot *row, int32 partition, int64 offset)
+{
+	const NullableDatum position[] = {{Int64GetDatum(partition), false}, {Int64GetDatum(offset), false}};
+	MemoryContext old;
+	Folded *group;
+
+	slot_getallattrs(row);
+	MemoryContextReset(fold->row);
+	old = MemoryContextSwitchTo(fold->row);
+	use_table(fold);
+	group = find_group(fold, row);
+	remember_group(fold, group);
+	for (int i = 0; i < fold->nfoldings; i++)
+	{
+		if (!fold->foldings[i].copyable)
+			try_row(fold, &fold->foldings[i], row, position);
+	}
+	for (int i = 0; i < fold->nfoldings; i++)
+		advance(&fold->foldings[i], &group->values[i], row, position);
+	group->used = true;
+	if (group->stored != NULL)
+		check_combination(fold, group);
+	MemoryContextSwitchTo(old);
+}
+
+void
+fold_undo_event(Fold *fold)
+{
+	MemoryContext old = MemoryContextSwitchTo(fold->table);
+
+	use_table(fold);
+	for (const FoldUndo *undo = fold->undo; undo != NULL; undo = undo->next)
+	{
+		for (int i = 0; i < fold->nfoldings; i++)
+		{
+			if (fold->foldings[i].copyable)
+				restore_value(&fold->foldings[i].transition, &undo->values[i], &undo->group->values[i]);
+		}
+		undo->group->used = undo->used;
+	}
+	MemoryContextSwitchTo(old);
+	fold_begin_event(fold);
+}
+
+void
+fold_set_stored(Fold *fold, FoldFindStored find, void *arg)
+{
+	fold->find_stored = find;
+	fold->find_arg = arg;
 }
 
 int64
@@ -176,10 +281,11 @@ fold_sort(Fold *fold)
 	{
 		fold->sorted = MemoryContextAllocHuge(fold->table, fold->ngroups * sizeof(KeyedGroup));
 		fold->sorted[0].group = fold->oldest;
+		fold->nsorted = fold->oldest->used ? 1 : 0;
 		if (fold->def->nkeys > 0)
 			sort_by_keys(fold);
 	}
-	return fold->ngroups;
+	return fold->nsorted;
 }
 
 void
@@ -230,11 +336,18 @@ fold_combine(Fold *fold, int state, Datum a, Datum b, bool *isnull)
 static void
 folding_init(Fold *fold, Folding *folding, const StateDef *state, const FoldState *columns)
 {
+	TransitionShape shape;
+
 	transition_check_execute(state->folded->aggfnoid);
-	transition_init(&folding->transition, state->folded, state->partial, fold->table_econtext,
-					fold->row_econtext);
+	transition_shape(state->folded, &shape);
+	/* with its serialisation functions also where its value is stored, to copy it */
+	transition_init(&folding->transition, state->folded,
+					state->partial ||
+						(shape.type == INTERNALOID && shape.combinable && OidIsValid(shape.stored)),
+					fold->table_econtext, fold->row_econtext);
 	folding->columns = columns;
 	folding->partial = state->partial;
+	folding->copyable = folding->transition.type != INTERNALOID || folding->transition.sealed;
 	if (state->partial)
 		return;
 	fmgr_info(state->combine, &folding->combine);
@@ -329,7 +442,10 @@ find_group(Fold *fold, TupleTableSlot *row)
 	memcpy(key->tts_isnull, row->tts_isnull, fold->def->nkeys * sizeof(bool));
 	ExecStoreVirtualTuple(key);
 	entry = LookupTupleHashEntry(fold->groups, key, &isnew, &hash);
+	/* an entry without group was left by an error */
 	if (isnew)
+		compat_entry_set_additional(fold->groups, entry, NULL);
+	if (compat_entry_additional(fold->groups, entry) == NULL)
 	{
 		MinimalTuple tuple = compat_entry_tuple(entry);
 
@@ -353,6 +469,8 @@ new_group(Fold *fold, MinimalTuple key, uint32 hash)
 	group->next = NULL;
 	group->key = key;
 	group->hash = hash;
+	group->used = false;
+	group->stored = fold->find_stored != NULL ? find_stored(fold) : NULL;
 	*fold->end = group;
 	fold->end = &group->next;
 	fold->ngroups++;
@@ -404,6 +522,113 @@ advance(Folding *folding, TransitionValue *state, TupleTableSlot *row, const Nul
 	transition_advance(t, state);
 }
 
+/* The stored states of the group whose keys are in the key slot; NULL: none. */
+static StoredStates *
+find_stored(Fold *fold)
+{
+	const ViewDef *def = fold->def;
+	MemoryContext old = MemoryContextSwitchTo(fold->table);
+	StoredStates *stored = palloc(sizeof(StoredStates));
+
+	stored->states = palloc((def->nstates + 1) * sizeof(Datum));
+	stored->nulls = palloc((def->nstates + 1) * sizeof(bool));
+	if (fold->find_stored(fold->find_arg, fold->key_slot->tts_values, fold->key_slot->tts_isnull,
+						  stored->states, stored->nulls))
+	{
+		for (int i = 0; i < def->nstates; i++)
+		{
+			int16 len;
+			bool byval;
+
+			get_typlenbyval(def->states[i].type, &len, &byval);
+			if (!stored->nulls[i])
+				stored->states[i] = datumCopy(stored->states[i], byval, len);
+		}
+	}
+	else
+		stored = NULL;
+	MemoryContextSwitchTo(old);
+	return stored;
+}
+
+/* Copy what a row is about to change. */
+static void
+remember_group(Fold *fold, Folded *group)
+{
+	MemoryContext old = MemoryContextSwitchTo(fold->event);
+	FoldUndo *undo = palloc(sizeof(FoldUndo));
+
+	undo->group = group;
+	undo->used = group->used;
+	undo->values = palloc(fold->nfoldings * sizeof(TransitionValue));
+	for (int i = 0; i < fold->nfoldings; i++)
+	{
+		Folding *folding = &fold->foldings[i];
+		Transition *t = &folding->transition;
+		TransitionValue *copy = &undo->values[i];
+
+		*copy = group->values[i];
+		if (copy->isnull || t->byval || !folding->copyable)
+			continue;
+		copy->value = t->sealed ? transition_store(t, &group->values[i], &copy->isnull)
+								: datumCopy(copy->value, t->byval, t->len);
+	}
+	undo->next = fold->undo;
+	fold->undo = undo;
+	MemoryContextSwitchTo(old);
+}
+
+/* Fold a row into an empty state, for the errors that it may raise. */
+static void
+try_row(Fold *fold, Folding *folding, TupleTableSlot *row, const NullableDatum *position)
+{
+	TransitionValue state;
+
+	folding->transition.agg->curaggcontext = fold->row_econtext;
+	transition_start(&folding->transition, &state);
+	advance(folding, &state, row, position);
+	folding->transition.agg->curaggcontext = fold->table_econtext;
+}
+
+/* Combine a group's states with the stored ones, for the errors that it may raise. */
+static void
+check_combination(Fold *fold, Folded *group)
+{
+	for (int i = 0; i < fold->nfoldings; i++)
+	{
+		Folding *folding = &fold->foldings[i];
+		Transition *t = &folding->transition;
+		int state = folding->state;
+		Datum value;
+		bool isnull;
+
+		if (group->stored->nulls[state])
+			continue;
+		value = folding->partial ? transition_store(t, &group->values[i], &isnull)
+								 : transition_final(t, &group->values[i], &isnull);
+		if (!isnull)
+			(void) fold_combine(fold, state, group->stored->states[state], value, &isnull);
+	}
+}
+
+/* Put a copy in the place of a value. */
+static void
+restore_value(Transition *t, const TransitionValue *copy, TransitionValue *value)
+{
+	if (copy->isnull || t->byval)
+		*value = *copy;
+	else if (t->sealed)
+	{
+		transition_start(t, value);
+		transition_absorb(t, value, copy->value, false);
+	}
+	else
+	{
+		*value = *copy;
+		value->value = datumCopy(copy->value, t->byval, t->len);
+	}
+}
+
 static void
 sort_by_keys(Fold *fold)
 {
@@ -412,14 +637,20 @@ sort_by_keys(Fold *fold)
 	char *keys = MemoryContextAllocHuge(fold->table, fold->ngroups * size);
 	KeyedGroup *next = fold->sorted;
 
-	for (Folded *group = fold->oldest; group != NULL; group = group->next, next++, keys += size)
+	fold->nsorted = 0;
+	for (Folded *group = fold->oldest; group != NULL; group = group->next)
 	{
+		if (!group->used)
+			continue;
 		next->group = group;
 		next->keys = (Datum *) keys;
 		read_keys(fold, group->key, next->keys, (bool *) (next->keys + fold->def->nkeys));
 		group_order_prepare(order, next);
+		fold->nsorted++;
+		next++;
+		keys += size;
 	}
-	group_order_sort(order, fold->sorted, fold->ngroups);
+	group_order_sort(order, fold->sorted, fold->nsorted);
 }
 
 /* Deform the keys of a minimal tuple in place. */
@@ -437,7 +668,7 @@ read_keys(const Fold *fold, MinimalTuple key, Datum *keys, bool *nulls)
 static void
 prefetch_group(const Fold *fold, int64 i)
 {
-	if (i + PREFETCH_FAR < fold->ngroups)
+	if (i + PREFETCH_FAR < fold->nsorted)
 	{
 		const KeyedGroup *far = &fold->sorted[i + PREFETCH_FAR];
 
@@ -445,7 +676,7 @@ prefetch_group(const Fold *fold, int64 i)
 		for (Size at = 0; at < group_size(fold); at += CACHE_LINE)
 			__builtin_prefetch((const char *) far->group + at);
 	}
-	if (i + PREFETCH_NEAR < fold->ngroups)
+	if (i + PREFETCH_NEAR < fold->nsorted)
 	{
 		const Folded *near = fold->sorted[i + PREFETCH_NEAR].group;
 

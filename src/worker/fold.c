@@ -11,11 +11,6 @@
  * they are sorted by copies of their keys, and finalised one by one, so that each is visited twice and there
  * is no second copy of all groups.
  *
- * In careful mode the values that a row is about to change are copied before: by-value ones as they are,
- * by-reference ones with datumCopy(), those of type internal in their serialised form. A state of type internal
- * without serialisation functions cannot be copied: the row is first folded into an empty state, which raises the
- * error instead (such states are sketches, whose errors depend on the value alone).
- *
  * Memory contexts: "table" contains groups and states and is reset as a whole; "row" is reset for each row;
  * "event" contains copies, and is reset for each event in careful mode; "combining" is reset for each
  * combination of two stored states.
@@ -23,7 +18,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "aggregate/transition.h"
 #include "catalog/pg_type.h"
 #include "common/compat.h"
 #include "executor/executor.h"
@@ -32,8 +26,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
-#include "worker/fold.h"
-#include "worker/group_order.h"
+#include "worker/fold_private.h"
 
 /*
  * A btree entry is limited to a third of a page. Rows with longer keys, which could not be indexed, are
@@ -46,89 +39,13 @@
 #define PREFETCH_NEAR 8
 #define CACHE_LINE 64
 
-/* A state that the worker computes. States of the batch layer only have none. */
-typedef struct Folding
-{
-	Transition transition; /* first, and used in place */
-	const FoldState *columns;
-	int state; /* index among the view's states */
-	bool partial;
-	bool copyable;	  /* its transition values can be copied */
-	FmgrInfo combine; /* of values, if not partial */
-} Folding;
-
-/* The stored states of a group. */
-typedef struct StoredStates
-{
-	Datum *states;
-	bool *nulls;
-} StoredStates;
-
-typedef struct Folded
-{
-	struct Folded *next;
-	MinimalTuple key;
-	StoredStates *stored; /* NULL: none, or not looked up */
-	uint32 hash;
-	bool used; /* some row is in it; if not, its only row was taken back */
-	TransitionValue values[FLEXIBLE_ARRAY_MEMBER];
-} Folded;
-
-/* What a group was before a row. */
-typedef struct FoldUndo
-{
-	struct FoldUndo *next; /* the one before */
-	Folded *group;
-	bool used;
-	TransitionValue *values;
-} FoldUndo;
-
-struct Fold
-{
-	const ViewDef *def;
-	int nfoldings;
-	Folding *foldings;
-	Folding **folding_of;		 /* by state; NULL: of the batch layer only */
-	ExprContext *table_econtext; /* its per-tuple memory is "table" */
-	ExprContext *row_econtext;	 /* … "row" */
-	ExprContext *combining;
-	MemoryContext table;
-	MemoryContext row;
-	MemoryContext event;
-	FoldUndo *undo; /* latest first, in "event" */
-	FoldFindStored find_stored;
-	void *find_arg;
-	TupleDesc key_desc;
-	TupleTableSlot *key_slot;
-	AttrNumber *key_columns;
-	Oid *equal_functions;
-	FmgrInfo *hash_functions;
-	Oid *collations;
-	bool by_image; /* a key is hashed by its binary image */
-	TupleHashTable groups;
-	int64 ngroups;
-	int64 nsorted;
-	Folded *oldest;		/* in a view without keys, the only one */
-	Folded **end;		/* of the chain */
-	KeyedGroup *sorted; /* NULL: not yet */
-};
-
 static void folding_init(Fold *fold, Folding *folding, const StateDef *state, const FoldState *columns);
 static void keys_init(Fold *fold);
 static void key_hash_init(Fold *fold, FmgrInfo *function, Oid type);
 static Datum hash_image(PG_FUNCTION_ARGS);
-static void use_table(Fold *fold);
-static Folded *find_group(Fold *fold, TupleTableSlot *row);
 static Folded *new_group(Fold *fold, MinimalTuple key, uint32 hash);
 static Size group_size(const Fold *fold);
 static void build_table(Fold *fold);
-static void advance(Folding *folding, TransitionValue *state, TupleTableSlot *row,
-					const NullableDatum *position);
-static StoredStates *find_stored(Fold *fold);
-static void remember_group(Fold *fold, Folded *group);
-static void try_row(Fold *fold, Folding *folding, TupleTableSlot *row, const NullableDatum *position);
-static void check_combination(Fold *fold, Folded *group);
-static void restore_value(Transition *t, const TransitionValue *copy, TransitionValue *value);
 static void sort_by_keys(Fold *fold);
 static void read_keys(const Fold *fold, MinimalTuple key, Datum *keys, bool *nulls);
 static void prefetch_group(const Fold *fold, int64 i);
@@ -166,7 +83,7 @@ fold_create(const ViewDef *def, const FoldState *columns)
 void
 fold_reset(Fold *fold)
 {
-	use_table(fold);
+	fold_use_table(fold);
 	/* calls the shutdown callbacks of the aggregates, and frees all groups */
 	ReScanExprContext(fold->table_econtext);
 	MemoryContextReset(fold->row);
@@ -208,70 +125,11 @@ fold_row(Fold *fold, TupleTableSlot *row, int32 partition, int64 offset)
 	slot_getallattrs(row);
 	MemoryContextReset(fold->row);
 	old = MemoryContextSwitchTo(fold->row);
-	group = find_group(fold, row);
+	group = fold_find_group(fold, row);
 	for (int i = 0; i < fold->nfoldings; i++)
-		advance(&fold->foldings[i], &group->values[i], row, position);
+		fold_advance(&fold->foldings[i], &group->values[i], row, position);
 	group->used = true;
 	MemoryContextSwitchTo(old);
-}
-
-void
-fold_begin_event(Fold *fold)
-{
-	fold->undo = NULL;
-	MemoryContextReset(fold->event);
-}
-
-void
-fold_row_carefully(Fold *fold, TupleTableSlot *row, int32 partition, int64 offset)
-{
-	const NullableDatum position[] = {{Int64GetDatum(partition), false}, {Int64GetDatum(offset), false}};
-	MemoryContext old;
-	Folded *group;
-
-	slot_getallattrs(row);
-	MemoryContextReset(fold->row);
-	old = MemoryContextSwitchTo(fold->row);
-	use_table(fold);
-	group = find_group(fold, row);
-	remember_group(fold, group);
-	for (int i = 0; i < fold->nfoldings; i++)
-	{
-		if (!fold->foldings[i].copyable)
-			try_row(fold, &fold->foldings[i], row, position);
-	}
-	for (int i = 0; i < fold->nfoldings; i++)
-		advance(&fold->foldings[i], &group->values[i], row, position);
-	group->used = true;
-	if (group->stored != NULL)
-		check_combination(fold, group);
-	MemoryContextSwitchTo(old);
-}
-
-void
-fold_undo_event(Fold *fold)
-{
-	MemoryContext old = MemoryContextSwitchTo(fold->table);
-
-	use_table(fold);
-	for (const FoldUndo *undo = fold->undo; undo != NULL; undo = undo->next)
-	{
-		for (int i = 0; i < fold->nfoldings; i++)
-		{
-			if (fold->foldings[i].copyable)
-				restore_value(&fold->foldings[i].transition, &undo->values[i], &undo->group->values[i]);
-		}
-		undo->group->used = undo->used;
-	}
-	MemoryContextSwitchTo(old);
-	fold_begin_event(fold);
-}
-
-void
-fold_set_stored(Fold *fold, FoldFindStored find, void *arg)
-{
-	fold->find_stored = find;
-	fold->find_arg = arg;
 }
 
 int64
@@ -302,7 +160,7 @@ fold_group(Fold *fold, int64 i, FoldGroup *result)
 	result->states = palloc(nstates * (sizeof(Datum) + sizeof(bool)));
 	result->state_nulls = (bool *) (result->states + nstates);
 	memset(result->state_nulls, true, nstates * sizeof(bool));
-	use_table(fold);
+	fold_use_table(fold);
 	for (int f = 0; f < fold->nfoldings; f++)
 	{
 		Folding *folding = &fold->foldings[f];
@@ -418,15 +276,15 @@ hash_image(PG_FUNCTION_ARGS)
 }
 
 /* Make "table" the aggregate context again, also after an error. */
-static void
-use_table(Fold *fold)
+void
+fold_use_table(Fold *fold)
 {
 	for (int i = 0; i < fold->nfoldings; i++)
 		fold->foldings[i].transition.agg->curaggcontext = fold->table_econtext;
 }
 
-static Folded *
-find_group(Fold *fold, TupleTableSlot *row)
+Folded *
+fold_find_group(Fold *fold, TupleTableSlot *row)
 {
 	TupleTableSlot *key = fold->key_slot;
 	TupleHashEntry entry;
@@ -470,7 +328,7 @@ new_group(Fold *fold, MinimalTuple key, uint32 hash)
 	group->key = key;
 	group->hash = hash;
 	group->used = false;
-	group->stored = fold->find_stored != NULL ? find_stored(fold) : NULL;
+	group->stored = fold->find_stored != NULL ? fold_find_stored(fold) : NULL;
 	*fold->end = group;
 	fold->end = &group->next;
 	fold->ngroups++;
@@ -493,140 +351,6 @@ build_table(Fold *fold)
 										   fold->key_columns, fold->equal_functions, fold->hash_functions,
 										   fold->collations, 256, fold->table, fold->table, fold->row);
 	MemoryContextSwitchTo(old);
-}
-
-static void
-advance(Folding *folding, TransitionValue *state, TupleTableSlot *row, const NullableDatum *position)
-{
-	Transition *t = &folding->transition;
-	const FoldState *columns = folding->columns;
-	NullableDatum *args = t->call->args;
-
-	if (columns->filter >= 0 &&
-		(row->tts_isnull[columns->filter] || !DatumGetBool(row->tts_values[columns->filter])))
-		return;
-	for (int i = 0; i < t->nargs; i++)
-	{
-		int column = columns->args[i];
-
-		if (column < 0)
-		{
-			args[i + 1] = position[-1 - column];
-			continue;
-		}
-		if (t->function.fn_strict && row->tts_isnull[column])
-			return;
-		args[i + 1].value = row->tts_values[column];
-		args[i + 1].isnull = row->tts_isnull[column];
-	}
-	transition_advance(t, state);
-}
-
-/* The stored states of the group whose keys are in the key slot; NULL: none. */
-static StoredStates *
-find_stored(Fold *fold)
-{
-	const ViewDef *def = fold->def;
-	MemoryContext old = MemoryContextSwitchTo(fold->table);
-	StoredStates *stored = palloc(sizeof(StoredStates));
-
-	stored->states = palloc((def->nstates + 1) * sizeof(Datum));
-	stored->nulls = palloc((def->nstates + 1) * sizeof(bool));
-	if (fold->find_stored(fold->find_arg, fold->key_slot->tts_values, fold->key_slot->tts_isnull,
-						  stored->states, stored->nulls))
-	{
-		for (int i = 0; i < def->nstates; i++)
-		{
-			int16 len;
-			bool byval;
-
-			get_typlenbyval(def->states[i].type, &len, &byval);
-			if (!stored->nulls[i])
-				stored->states[i] = datumCopy(stored->states[i], byval, len);
-		}
-	}
-	else
-		stored = NULL;
-	MemoryContextSwitchTo(old);
-	return stored;
-}
-
-/* Copy what a row is about to change. */
-static void
-remember_group(Fold *fold, Folded *group)
-{
-	MemoryContext old = MemoryContextSwitchTo(fold->event);
-	FoldUndo *undo = palloc(sizeof(FoldUndo));
-
-	undo->group = group;
-	undo->used = group->used;
-	undo->values = palloc(fold->nfoldings * sizeof(TransitionValue));
-	for (int i = 0; i < fold->nfoldings; i++)
-	{
-		Folding *folding = &fold->foldings[i];
-		Transition *t = &folding->transition;
-		TransitionValue *copy = &undo->values[i];
-
-		*copy = group->values[i];
-		if (copy->isnull || t->byval || !folding->copyable)
-			continue;
-		copy->value = t->sealed ? transition_store(t, &group->values[i], &copy->isnull)
-								: datumCopy(copy->value, t->byval, t->len);
-	}
-	undo->next = fold->undo;
-	fold->undo = undo;
-	MemoryContextSwitchTo(old);
-}
-
-/* Fold a row into an empty state, for the errors that it may raise. */
-static void
-try_row(Fold *fold, Folding *folding, TupleTableSlot *row, const NullableDatum *position)
-{
-	TransitionValue state;
-
-	folding->transition.agg->curaggcontext = fold->row_econtext;
-	transition_start(&folding->transition, &state);
-	advance(folding, &state, row, position);
-	folding->transition.agg->curaggcontext = fold->table_econtext;
-}
-
-/* Combine a group's states with the stored ones, for the errors that it may raise. */
-static void
-check_combination(Fold *fold, Folded *group)
-{
-	for (int i = 0; i < fold->nfoldings; i++)
-	{
-		Folding *folding = &fold->foldings[i];
-		Transition *t = &folding->transition;
-		int state = folding->state;
-		Datum value;
-		bool isnull;
-
-		if (group->stored->nulls[state])
-			continue;
-		value = folding->partial ? transition_store(t, &group->values[i], &isnull)
-								 : transition_final(t, &group->values[i], &isnull);
-		if (!isnull)
-			(void) fold_combine(fold, state, group->stored->states[state], value, &isnull);
-	}
-}
-
-/* Put a copy in the place of a value. */
-static void
-restore_value(Transition *t, const TransitionValue *copy, TransitionValue *value)
-{
-	if (copy->isnull || t->byval)
-		*value = *copy;
-	else if (t->sealed)
-	{
-		transition_start(t, value);
-		transition_absorb(t, value, copy->value, false);
-	}
-	else
-	{
-		*value = *copy;
-		value->value = datumCopy(copy->value, t->byval, t->len);
-	}
 }
 
 static void

@@ -95,8 +95,8 @@
 #define LOCK_WAIT_MS 200
 
 static FlushResult lock_stream(Oid stream, int64 generation);
-static bool write_view(WorkerView *view, int64 epoch);
-static bool may_retry(WorkerView *view);
+static FlushResult write_view(WorkerView *view, int64 epoch);
+static FlushResult result_of_error(WorkerView *view);
 static int64 epoch_of(List *rows, int32 view_id);
 static void report_dead_letters(const FlushJob *job);
 
@@ -121,8 +121,10 @@ flush_write(const FlushJob *job)
 
 		if (failure != NULL)
 			catalog_suspend_view(view->row.view, failure->sqlerrcode, failure->message);
-		else if (!write_view(view, epoch_of(views, view->row.id)))
-			return FLUSH_RETRY;
+		else
+			result = write_view(view, epoch_of(views, view->row.id));
+		if (result != FLUSH_DONE)
+			return result;
 	}
 	catalog_insert_dead_letters(stream, job->stream->topic, job->dead_letters->items, job->dead_letters->n);
 	positions_write(job->positions, stream);
@@ -152,13 +154,20 @@ lock_stream(Oid stream, int64 generation)
 	return catalog_stream(stream, &row) && row.generation == generation ? FLUSH_DONE : FLUSH_STALE;
 }
 
-/* Write the states of one view. Returns false if combining them with the stored ones failed. */
-static bool
+/*
+ * Write the states of one view. FLUSH_RETRY: combining them with the stored ones failed, or they were compared with
+ * the stored ones of another epoch. FLUSH_BUSY: the view's code was to give way, or has failed the view.
+ */
+static FlushResult
 write_view(WorkerView *view, int64 epoch)
 {
 	MemoryContext context = CurrentMemoryContext;
-	volatile bool done = true;
+	volatile FlushResult result = FLUSH_DONE;
 
+	if (view->compared_epoch != 0 && view->compared_epoch != epoch)
+		return FLUSH_RETRY;
+	if (fold_is_empty(view->fold))
+		return FLUSH_DONE;
 	PG_TRY();
 	{
 		Guard guard;
@@ -168,7 +177,7 @@ write_view(WorkerView *view, int64 epoch)
 		user_code_begin(view->row.view, view->time_limit);
 		guard_enter(&guard, view->owner, view->row.settings);
 		PushActiveSnapshot(GetTransactionSnapshot());
-		state_table_write(rel, view->def, view->fold, view->filter, epoch, view->append);
+		state_table_write(rel, view->def, view->fold, view->filter, epoch);
 		PopActiveSnapshot();
 		guard_leave(&guard);
 		(void) user_code_end();
@@ -177,28 +186,25 @@ write_view(WorkerView *view, int64 epoch)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(context);
-		/* no subtransaction: on false the caller aborts the whole transaction */
-		if (!may_retry(view))
+		/* no subtransaction: the caller aborts the whole transaction */
+		result = result_of_error(view);
+		if (result == FLUSH_DONE)
 			PG_RE_THROW();
 		FlushErrorState();
-		done = false;
 	}
 	PG_END_TRY();
-	return done;
+	return result;
 }
 
-/*
- * The error at hand stopped the writing of a view's states. Whether the flush is to be tried again: because somebody
- * waited, without the view, or without combining its states with the stored ones.
- */
-static bool
-may_retry(WorkerView *view)
+/* What becomes of a flush when the writing of a view's states has raised an error; FLUSH_DONE: raise it again. */
+static FlushResult
+result_of_error(WorkerView *view)
 {
 	WorkerView *leader = view->leader != NULL ? view->leader : view;
 	UserCodeEnd end = user_code_end();
 
 	if (end == USER_CODE_GAVE_WAY)
-		return true;
+		return FLUSH_BUSY;
 	if (end == USER_CODE_EXCEEDED)
 		leader->failure = worker_view_time_limit_error(view);
 	else if (dead_letters_is_system_error(geterrcode()))
@@ -208,14 +214,12 @@ may_retry(WorkerView *view)
 
 		MemoryContextSwitchTo(old);
 		if (!user_code_raised(error))
-			return false;
+			return FLUSH_DONE;
 		leader->failure = error;
 	}
-	else if (view->append)
-		return false;
 	else
-		view->append = true;
-	return true;
+		return view->compared_epoch != 0 ? FLUSH_DONE : FLUSH_RETRY;
+	return FLUSH_BUSY;
 }
 
 static int64

@@ -138,11 +138,9 @@ void
 worker_view_stored(WorkerView *view)
 {
 	worker_view_dropped(view);
-	view->nbad = 0;
 	/* FreeErrorData() does not free all that CopyErrorData() copies */
 	if (view->failure == NULL)
 		MemoryContextReset(view->errors);
-	view->append = false;
 }
 
 void
@@ -150,6 +148,7 @@ worker_view_dropped(WorkerView *view)
 {
 	if (view->leader == NULL)
 		fold_reset(view->fold);
+	view->compared_epoch = 0;
 }
 
 /* The lesser of streambatch.view_timeout and the role's own statement_timeout. */

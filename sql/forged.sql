@@ -1,10 +1,10 @@
 -- Values that somebody has made up to do harm: sketches that their extensions would trust, and windows without number.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pg_streambatch;
-CREATE EXTENSION IF NOT EXISTS hll;
-CREATE EXTENSION IF NOT EXISTS tdigest;
 CREATE SCHEMA forged;
-SET search_path = forged, public;
+SET search_path = forged;
+CREATE EXTENSION hll SCHEMA forged;
+CREATE EXTENSION tdigest SCHEMA forged;
 SET timezone = 'UTC';
 \getenv broker STREAMBATCH_BROKER
 \! test/broker/broker-command create forged 1

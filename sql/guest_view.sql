@@ -55,7 +55,9 @@ CREATE MATERIALIZED VIEW on_stream AS SELECT count(*) FROM streambatch_state.str
 SET SESSION AUTHORIZATION guest_view;
 \set VERBOSITY terse
 -- as any view that something depends on
+\set VERBOSITY sqlstate
 DROP VIEW guests;
+\set VERBOSITY terse
 SELECT count(*) FROM guests;
 SET SESSION AUTHORIZATION guest_stream;
 DROP FOREIGN TABLE events;

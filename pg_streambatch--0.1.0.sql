@@ -1,4 +1,4 @@
-/* pg_streambatch--0.1.0.sql: everything that CREATE EXTENSION makes */
+/* pg_streambatch--0.1.0.sql: the objects that CREATE EXTENSION creates */
 
 -- complain if the script is run by hand
 \echo Use "CREATE EXTENSION pg_streambatch" to load this file. \quit
@@ -11,17 +11,17 @@ GRANT USAGE ON SCHEMA streambatch TO PUBLIC;
 GRANT USAGE ON SCHEMA streambatch_state TO PUBLIC;
 
 -- ------------------------------------------------------------------------------------------------------------------
--- Streams (src/source)
+-- Streams (src/stream)
 -- ------------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION streambatch._fdw_handler() RETURNS pg_catalog.fdw_handler
     AS 'MODULE_PATHNAME', 'streambatch_fdw_handler' LANGUAGE C STRICT;
-COMMENT ON FUNCTION streambatch._fdw_handler() IS 'the routines of the foreign data wrapper streambatch_kafka';
+COMMENT ON FUNCTION streambatch._fdw_handler() IS 'handler of the foreign data wrapper streambatch_kafka';
 
 CREATE FUNCTION streambatch._fdw_validator(options pg_catalog.text[], catalog pg_catalog.oid) RETURNS pg_catalog.void
     AS 'MODULE_PATHNAME', 'streambatch_fdw_validator' LANGUAGE C STRICT;
 COMMENT ON FUNCTION streambatch._fdw_validator(pg_catalog.text[], pg_catalog.oid) IS
-    'checks the options of a server, user mapping, foreign table or column; raises fdw_invalid_option_name and its kin';
+    'checks the options of a server, user mapping, foreign table or column; raises fdw_invalid_option_name or a related error';
 
 REVOKE ALL ON FUNCTION streambatch._fdw_handler() FROM PUBLIC;
 REVOKE ALL ON FUNCTION streambatch._fdw_validator(pg_catalog.text[], pg_catalog.oid) FROM PUBLIC;
@@ -29,27 +29,27 @@ REVOKE ALL ON FUNCTION streambatch._fdw_validator(pg_catalog.text[], pg_catalog.
 CREATE FOREIGN DATA WRAPPER streambatch_kafka
     HANDLER streambatch._fdw_handler VALIDATOR streambatch._fdw_validator;
 COMMENT ON FOREIGN DATA WRAPPER streambatch_kafka IS
-    'Kafka topics as foreign tables, read ad hoc or as streams of hybrid views; one needs USAGE to create a server';
+    'Kafka topics as foreign tables, for ad hoc queries and as streams of hybrid views; creating a server requires USAGE';
 
 CREATE FUNCTION streambatch.decode(base anyelement, payload bytea, key bytea DEFAULT NULL)
 	RETURNS anyelement
 	LANGUAGE C STABLE PARALLEL SAFE
 	AS 'MODULE_PATHNAME', 'streambatch_decode';
 COMMENT ON FUNCTION streambatch.decode(anyelement, bytea, bytea) IS
-	'the row that a stream makes of a payload, or the error for which it would be a dead letter; base names the stream: NULL::events; metadata columns but key and topic are NULL; NULL for a NULL payload';
+	'decodes the payload of a message into a row of a stream; base: a NULL of the stream''s row type, for example NULL::events; metadata columns other than key and topic are NULL; NULL for a NULL payload; raises the error that would make the message a dead letter';
 
 -- ------------------------------------------------------------------------------------------------------------------
--- Catalog (src/common/catalog.c)
+-- Catalog (src/common/catalog_*.c)
 -- ------------------------------------------------------------------------------------------------------------------
 
--- One row per stream that has, or had, a worker. The worker's flush and every cut lock this row first.
+-- One row per stream that has, or had, a worker. Each flush and each cut locks this row first.
 CREATE TABLE streambatch._stream (
     stream      regclass PRIMARY KEY,
     generation  bigint NOT NULL DEFAULT 0,      -- raised whenever the set of views changes
     archive     regclass UNIQUE,                -- NULL: archive 'none'
-    resumed     boolean NOT NULL DEFAULT false, -- runs for its archive alone
+    resumed     boolean NOT NULL DEFAULT false, -- by resume() without hybrid views: runs for its archive
     paused      boolean NOT NULL DEFAULT false, -- by pause()
-    started     boolean NOT NULL DEFAULT false, -- its first positions are noted: later partitions begin at their beginning
+    started     boolean NOT NULL DEFAULT false, -- its first positions are stored: partitions added later are read from their beginning
     watermark   timestamptz,
     received    bigint NOT NULL DEFAULT 0,
     folded      bigint NOT NULL DEFAULT 0,
@@ -58,27 +58,27 @@ CREATE TABLE streambatch._stream (
     skipped     bigint NOT NULL DEFAULT 0,      -- tombstones
     flushes     bigint NOT NULL DEFAULT 0,
     flushed_at  timestamptz,
-    settings    text[] NOT NULL                 -- name, value, …: what text conversion depended on when the stream was first used
+    settings    text[] NOT NULL                 -- name, value, …: settings that text conversion depends on, as of the stream's first use
 ) WITH (fillfactor = 50);
 
--- Where reading stands, per partition: moves in the transaction that writes what was read.
+-- The next offset to read of each partition, updated in the transaction that writes what was read.
 CREATE TABLE streambatch._progress (
     stream          regclass NOT NULL,
     kafka_partition int NOT NULL,
     next_offset     bigint NOT NULL,
-    log_end         bigint,                     -- last stable offset as the broker last told
+    log_end         bigint,                     -- last stable offset that the broker reported last
     max_event_time  timestamptz,
     PRIMARY KEY (stream, kafka_partition)
 ) WITH (fillfactor = 50);
 
 CREATE SEQUENCE streambatch._view_id;
 
--- One row per hybrid view; its objects in streambatch_state are named by its id.
+-- One row per hybrid view. The names of its objects in streambatch_state end with its id.
 CREATE TABLE streambatch._view (
     view             regclass PRIMARY KEY,
     id               int NOT NULL UNIQUE,
     stream           regclass NOT NULL,
-    epoch            bigint NOT NULL DEFAULT 1, -- of the stream-layer rows written from now on
+    epoch            bigint NOT NULL DEFAULT 1, -- of the stream rows that flushes write now
     max_staleness    interval NOT NULL,
     allowed_lateness interval NOT NULL,
     state            text NOT NULL DEFAULT 'active' CHECK (state IN ('building', 'active', 'suspended')),
@@ -88,7 +88,7 @@ CREATE TABLE streambatch._view (
 ) WITH (fillfactor = 50);
 CREATE INDEX ON streambatch._view (stream);
 
--- What the batch layer holds: disjoint intervals [from_time, to_time) of panes, each as of the cut of a run.
+-- Panes that the batch layer contains: disjoint intervals [from_time, to_time), each as of the cut of a run.
 CREATE TABLE streambatch._coverage (
     view_id     int NOT NULL,
     from_time   timestamptz NOT NULL,
@@ -98,7 +98,7 @@ CREATE TABLE streambatch._coverage (
     PRIMARY KEY (view_id, from_time)
 );
 
--- Every refresh, and the history computed by create_view.
+-- Refreshes, and the history computed by create_view().
 CREATE SEQUENCE streambatch._run_id;
 CREATE TABLE streambatch._run (
     id          bigint PRIMARY KEY DEFAULT nextval('streambatch._run_id'),
@@ -122,7 +122,7 @@ CREATE INDEX ON streambatch._run (view_id, id);
 
 CREATE TABLE streambatch._dead_letter (
     stream          regclass NOT NULL,
-    view            regclass,                   -- NULL: of the stream; else only this view left the message out
+    view            regclass,                   -- the only view without the message; NULL: no view contains it
     topic           text NOT NULL,
     kafka_partition int NOT NULL,
     kafka_offset    bigint NOT NULL,
@@ -151,23 +151,23 @@ ALTER TABLE streambatch._gap REPLICA IDENTITY FULL;
 COMMENT ON TABLE streambatch._stream IS 'internal: streams that have, or had, a worker';
 COMMENT ON TABLE streambatch._progress IS 'internal: positions per partition';
 COMMENT ON TABLE streambatch._view IS 'internal: hybrid views';
-COMMENT ON TABLE streambatch._coverage IS 'internal: what batch layers cover';
+COMMENT ON TABLE streambatch._coverage IS 'internal: ranges of time that batch layers cover';
 COMMENT ON TABLE streambatch._run IS 'internal: runs of the batch layer';
 COMMENT ON TABLE streambatch._dead_letter IS 'internal: dead letters';
-COMMENT ON TABLE streambatch._gap IS 'internal: offsets that the broker had dropped';
+COMMENT ON TABLE streambatch._gap IS 'internal: offsets that the broker deleted before they were read';
 COMMENT ON SEQUENCE streambatch._view_id IS 'internal: ids of hybrid views';
 COMMENT ON SEQUENCE streambatch._run_id IS 'internal: ids of runs';
 
 -- ------------------------------------------------------------------------------------------------------------------
--- Windows (src/define/windowfunc.c)
+-- Windows (src/window/window_functions.c)
 -- ------------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION streambatch._hop_rows(internal) RETURNS internal
     AS 'MODULE_PATHNAME', 'streambatch_hop_rows' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION streambatch._cumulate_rows(internal) RETURNS internal
     AS 'MODULE_PATHNAME', 'streambatch_cumulate_rows' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION streambatch._hop_rows(internal) IS 'internal: planner support, how many windows of hop() hold a time';
-COMMENT ON FUNCTION streambatch._cumulate_rows(internal) IS 'internal: planner support, how many windows of cumulate() hold a time';
+COMMENT ON FUNCTION streambatch._hop_rows(internal) IS 'internal: planner support function, estimates the number of rows of hop()';
+COMMENT ON FUNCTION streambatch._cumulate_rows(internal) IS 'internal: planner support function, estimates the number of rows of cumulate()';
 
 CREATE FUNCTION streambatch.tumble(ts timestamptz, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
     RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_tumble' LANGUAGE C IMMUTABLE PARALLEL SAFE;
@@ -176,11 +176,11 @@ CREATE FUNCTION streambatch.tumble(ts timestamp, size interval, origin timestamp
 CREATE FUNCTION streambatch.tumble(ts date, size interval, origin date DEFAULT NULL, time_zone text DEFAULT 'UTC')
     RETURNS date AS 'MODULE_PATHNAME', 'streambatch_tumble' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION streambatch.tumble(timestamptz, interval, timestamptz, text) IS
-    'start of the tumbling window [start, end) of that size that holds ts. Windows are counted from origin (default: Monday 2000-01-03 00:00, for months 2000-01-01, in time_zone); days, weeks, months and 2, 3, 4, 6, 8 and 12 hours by the calendar of time_zone, other lengths by instant. NULL for a NULL ts, size or time_zone; raises invalid_parameter_value for sizes that are not greater than zero or mix units and for unknown zones, datetime_value_out_of_range for infinity and windows out of range';
+    'start of the tumbling window [start, end) of the given size that contains ts. Windows are aligned to origin (default: Monday 2000-01-03 00:00, for months 2000-01-01, in time_zone); days, weeks, months and 2, 3, 4, 6, 8 and 12 hours follow the calendar of time_zone, other sizes are exact durations. NULL for a NULL ts, size or time_zone; raises invalid_parameter_value for a size that is not positive or mixes units and for an unknown time zone, datetime_value_out_of_range for infinity and for a window out of range';
 COMMENT ON FUNCTION streambatch.tumble(timestamp, interval, timestamp, text) IS
-    'start of the tumbling window that holds ts, a time that the clock of time_zone shows; otherwise as for timestamptz';
+    'start of the tumbling window that contains ts, a local time in time_zone; otherwise as for timestamptz';
 COMMENT ON FUNCTION streambatch.tumble(date, interval, date, text) IS
-    'first day of the tumbling window of whole days or months that holds ts; otherwise as for timestamptz';
+    'first day of the tumbling window of whole days or months that contains ts; otherwise as for timestamptz';
 
 CREATE FUNCTION streambatch.tumble_end(ts timestamptz, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
     RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_tumble_end' LANGUAGE C IMMUTABLE PARALLEL SAFE;
@@ -189,9 +189,9 @@ CREATE FUNCTION streambatch.tumble_end(ts timestamp, size interval, origin times
 CREATE FUNCTION streambatch.tumble_end(ts date, size interval, origin date DEFAULT NULL, time_zone text DEFAULT 'UTC')
     RETURNS date AS 'MODULE_PATHNAME', 'streambatch_tumble_end' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION streambatch.tumble_end(timestamptz, interval, timestamptz, text) IS
-    'end, exclusive, of the tumbling window whose start is tumble() of the same arguments';
+    'end (exclusive) of the tumbling window whose start is tumble() of the same arguments';
 COMMENT ON FUNCTION streambatch.tumble_end(timestamp, interval, timestamp, text) IS
-    'end, exclusive, of the tumbling window whose start is tumble() of the same arguments';
+    'end (exclusive) of the tumbling window whose start is tumble() of the same arguments';
 COMMENT ON FUNCTION streambatch.tumble_end(date, interval, date, text) IS
     'first day after the tumbling window whose start is tumble() of the same arguments';
 
@@ -202,11 +202,11 @@ CREATE FUNCTION streambatch.hop(ts timestamp, slide interval, size interval, ori
 CREATE FUNCTION streambatch.hop(ts date, slide interval, size interval, origin date DEFAULT NULL, time_zone text DEFAULT 'UTC')
     RETURNS SETOF date AS 'MODULE_PATHNAME', 'streambatch_hop' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
 COMMENT ON FUNCTION streambatch.hop(timestamptz, interval, interval, timestamptz, text) IS
-    'starts, ascending, of the hopping windows [start, end) of that size that hold ts: one begins every slide from origin on. No rows for a NULL ts, slide, size or time_zone; raises invalid_parameter_value also for a slide that is longer than the size or of another kind; otherwise as tumble()';
+    'starts, in ascending order, of the hopping windows [start, end) of the given size that contain ts; a window starts every slide, aligned to origin. No rows for a NULL ts, slide, size or time_zone; raises invalid_parameter_value also for a slide that is longer than the size or of another kind; otherwise as tumble()';
 COMMENT ON FUNCTION streambatch.hop(timestamp, interval, interval, timestamp, text) IS
-    'starts of the hopping windows that hold ts, a time that the clock of time_zone shows; otherwise as for timestamptz';
+    'starts of the hopping windows that contain ts, a local time in time_zone; otherwise as for timestamptz';
 COMMENT ON FUNCTION streambatch.hop(date, interval, interval, date, text) IS
-    'first days of the hopping windows of whole days or months that hold ts; otherwise as for timestamptz';
+    'first days of the hopping windows of whole days or months that contain ts; otherwise as for timestamptz';
 
 CREATE FUNCTION streambatch.hop_end(ts timestamptz, slide interval, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
     RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_hop_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
@@ -215,11 +215,11 @@ CREATE FUNCTION streambatch.hop_end(ts timestamp, slide interval, size interval,
 CREATE FUNCTION streambatch.hop_end(ts date, slide interval, size interval, origin date DEFAULT NULL, time_zone text DEFAULT 'UTC')
     RETURNS SETOF date AS 'MODULE_PATHNAME', 'streambatch_hop_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
 COMMENT ON FUNCTION streambatch.hop_end(timestamptz, interval, interval, timestamptz, text) IS
-    'ends, exclusive, of the hopping windows whose starts are hop() of the same arguments, in step with them';
+    'ends (exclusive) of the hopping windows whose starts are hop() of the same arguments, in the same order';
 COMMENT ON FUNCTION streambatch.hop_end(timestamp, interval, interval, timestamp, text) IS
-    'ends, exclusive, of the hopping windows whose starts are hop() of the same arguments, in step with them';
+    'ends (exclusive) of the hopping windows whose starts are hop() of the same arguments, in the same order';
 COMMENT ON FUNCTION streambatch.hop_end(date, interval, interval, date, text) IS
-    'ends, exclusive, of the hopping windows whose starts are hop() of the same arguments, in step with them';
+    'ends (exclusive) of the hopping windows whose starts are hop() of the same arguments, in the same order';
 
 CREATE FUNCTION streambatch._hop_pane(ts timestamptz, slide interval, size interval, origin timestamptz, time_zone text)
     RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_hop_pane' LANGUAGE C IMMUTABLE PARALLEL SAFE;
@@ -228,11 +228,11 @@ CREATE FUNCTION streambatch._hop_pane(ts timestamp, slide interval, size interva
 CREATE FUNCTION streambatch._hop_pane(ts date, slide interval, size interval, origin date, time_zone text)
     RETURNS date AS 'MODULE_PATHNAME', 'streambatch_hop_pane' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION streambatch._hop_pane(timestamptz, interval, interval, timestamptz, text) IS
-    'internal: start of the pane of hop() that holds ts';
+    'internal: start of the pane of hop() that contains ts';
 COMMENT ON FUNCTION streambatch._hop_pane(timestamp, interval, interval, timestamp, text) IS
-    'internal: start of the pane of hop() that holds ts';
+    'internal: start of the pane of hop() that contains ts';
 COMMENT ON FUNCTION streambatch._hop_pane(date, interval, interval, date, text) IS
-    'internal: start of the pane of hop() that holds ts';
+    'internal: start of the pane of hop() that contains ts';
 
 CREATE FUNCTION streambatch.cumulate(ts timestamptz, step interval, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
     RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_cumulate' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
@@ -241,11 +241,11 @@ CREATE FUNCTION streambatch.cumulate(ts timestamp, step interval, size interval,
 CREATE FUNCTION streambatch.cumulate(ts date, step interval, size interval, origin date DEFAULT NULL, time_zone text DEFAULT 'UTC')
     RETURNS SETOF date AS 'MODULE_PATHNAME', 'streambatch_cumulate' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
 COMMENT ON FUNCTION streambatch.cumulate(timestamptz, interval, interval, timestamptz, text) IS
-    'start of the tumbling window of that size that holds ts, once for each cumulating window [start, start + n steps) that holds ts. No rows for a NULL ts, step, size or time_zone; raises invalid_parameter_value also for a size that is not a multiple of the step; otherwise as tumble()';
+    'start of the tumbling window of the given size that contains ts, once for each cumulating window [start, start + n steps) that contains ts. No rows for a NULL ts, step, size or time_zone; raises invalid_parameter_value also for a size that is not a multiple of the step; otherwise as tumble()';
 COMMENT ON FUNCTION streambatch.cumulate(timestamp, interval, interval, timestamp, text) IS
-    'start of the cumulating windows that hold ts, a time that the clock of time_zone shows; otherwise as for timestamptz';
+    'start of the cumulating windows that contain ts, a local time in time_zone; otherwise as for timestamptz';
 COMMENT ON FUNCTION streambatch.cumulate(date, interval, interval, date, text) IS
-    'first day of the cumulating windows of whole days or months that hold ts; otherwise as for timestamptz';
+    'first day of the cumulating windows of whole days or months that contain ts; otherwise as for timestamptz';
 
 CREATE FUNCTION streambatch.cumulate_end(ts timestamptz, step interval, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
     RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_cumulate_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
@@ -254,11 +254,11 @@ CREATE FUNCTION streambatch.cumulate_end(ts timestamp, step interval, size inter
 CREATE FUNCTION streambatch.cumulate_end(ts date, step interval, size interval, origin date DEFAULT NULL, time_zone text DEFAULT 'UTC')
     RETURNS SETOF date AS 'MODULE_PATHNAME', 'streambatch_cumulate_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
 COMMENT ON FUNCTION streambatch.cumulate_end(timestamptz, interval, interval, timestamptz, text) IS
-    'ends, exclusive, ascending, of the cumulating windows whose starts are cumulate() of the same arguments, in step with them';
+    'ends (exclusive, ascending) of the cumulating windows whose starts are cumulate() of the same arguments, in the same order';
 COMMENT ON FUNCTION streambatch.cumulate_end(timestamp, interval, interval, timestamp, text) IS
-    'ends, exclusive, ascending, of the cumulating windows whose starts are cumulate() of the same arguments, in step with them';
+    'ends (exclusive, ascending) of the cumulating windows whose starts are cumulate() of the same arguments, in the same order';
 COMMENT ON FUNCTION streambatch.cumulate_end(date, interval, interval, date, text) IS
-    'ends, exclusive, ascending, of the cumulating windows whose starts are cumulate() of the same arguments, in step with them';
+    'ends (exclusive, ascending) of the cumulating windows whose starts are cumulate() of the same arguments, in the same order';
 
 CREATE FUNCTION streambatch._cumulate_pane(ts timestamptz, step interval, size interval, origin timestamptz, time_zone text)
     RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_cumulate_pane' LANGUAGE C IMMUTABLE PARALLEL SAFE;
@@ -267,11 +267,11 @@ CREATE FUNCTION streambatch._cumulate_pane(ts timestamp, step interval, size int
 CREATE FUNCTION streambatch._cumulate_pane(ts date, step interval, size interval, origin date, time_zone text)
     RETURNS date AS 'MODULE_PATHNAME', 'streambatch_cumulate_pane' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION streambatch._cumulate_pane(timestamptz, interval, interval, timestamptz, text) IS
-    'internal: start of the pane of cumulate() that holds ts';
+    'internal: start of the pane of cumulate() that contains ts';
 COMMENT ON FUNCTION streambatch._cumulate_pane(timestamp, interval, interval, timestamp, text) IS
-    'internal: start of the pane of cumulate() that holds ts';
+    'internal: start of the pane of cumulate() that contains ts';
 COMMENT ON FUNCTION streambatch._cumulate_pane(date, interval, interval, date, text) IS
-    'internal: start of the pane of cumulate() that holds ts';
+    'internal: start of the pane of cumulate() that contains ts';
 
 CREATE FUNCTION streambatch.session(ts timestamptz, gap interval)
     RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_session' LANGUAGE C IMMUTABLE PARALLEL SAFE;
@@ -280,11 +280,11 @@ CREATE FUNCTION streambatch.session(ts timestamp, gap interval)
 CREATE FUNCTION streambatch.session(ts date, gap interval)
     RETURNS date AS 'MODULE_PATHNAME', 'streambatch_session' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION streambatch.session(timestamptz, interval) IS
-    'start of the session that holds ts, whose events are at most gap apart: in a hybrid view only, raises feature_not_supported by itself';
+    'start of the session that contains ts, a series of events at most gap apart; for the queries of hybrid views only: raises feature_not_supported when called';
 COMMENT ON FUNCTION streambatch.session(timestamp, interval) IS
-    'start of the session that holds ts, whose events are at most gap apart: in a hybrid view only, raises feature_not_supported by itself';
+    'start of the session that contains ts, a series of events at most gap apart; for the queries of hybrid views only: raises feature_not_supported when called';
 COMMENT ON FUNCTION streambatch.session(date, interval) IS
-    'start of the session that holds ts, whose events are at most gap apart: in a hybrid view only, raises feature_not_supported by itself';
+    'start of the session that contains ts, a series of events at most gap apart; for the queries of hybrid views only: raises feature_not_supported when called';
 
 CREATE FUNCTION streambatch.session_end(ts timestamptz, gap interval)
     RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_session' LANGUAGE C IMMUTABLE PARALLEL SAFE;
@@ -293,11 +293,11 @@ CREATE FUNCTION streambatch.session_end(ts timestamp, gap interval)
 CREATE FUNCTION streambatch.session_end(ts date, gap interval)
     RETURNS date AS 'MODULE_PATHNAME', 'streambatch_session' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION streambatch.session_end(timestamptz, interval) IS
-    'end of the session that holds ts, its last event plus gap: in a hybrid view only, raises feature_not_supported by itself';
+    'end of the session that contains ts: its last event plus gap; for the queries of hybrid views only: raises feature_not_supported when called';
 COMMENT ON FUNCTION streambatch.session_end(timestamp, interval) IS
-    'end of the session that holds ts, its last event plus gap: in a hybrid view only, raises feature_not_supported by itself';
+    'end of the session that contains ts: its last event plus gap; for the queries of hybrid views only: raises feature_not_supported when called';
 COMMENT ON FUNCTION streambatch.session_end(date, interval) IS
-    'end of the session that holds ts, its last event plus gap: in a hybrid view only, raises feature_not_supported by itself';
+    'end of the session that contains ts: its last event plus gap; for the queries of hybrid views only: raises feature_not_supported when called';
 
 CREATE FUNCTION streambatch._session_pane(ts timestamptz, gap interval)
     RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_session_pane' LANGUAGE C IMMUTABLE PARALLEL SAFE;
@@ -306,19 +306,19 @@ CREATE FUNCTION streambatch._session_pane(ts timestamp, gap interval)
 CREATE FUNCTION streambatch._session_pane(ts date, gap interval)
     RETURNS date AS 'MODULE_PATHNAME', 'streambatch_session_pane' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION streambatch._session_pane(timestamptz, interval) IS
-    'internal: start of the pane of session() that holds ts';
+    'internal: start of the pane of session() that contains ts';
 COMMENT ON FUNCTION streambatch._session_pane(timestamp, interval) IS
-    'internal: start of the pane of session() that holds ts';
+    'internal: start of the pane of session() that contains ts';
 COMMENT ON FUNCTION streambatch._session_pane(date, interval) IS
-    'internal: start of the pane of session() that holds ts';
+    'internal: start of the pane of session() that contains ts';
 
 CREATE FUNCTION streambatch._pane_known(pane anyelement)
     RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_pane_known' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION streambatch._pane_known(anyelement) IS
-    'internal: whether the same call was made with this pane lately; true for NULL';
+    'internal: whether this call was recently evaluated for the same pane; true for NULL';
 
 -- ------------------------------------------------------------------------------------------------------------------
--- First and last values, sketches (src/define/take.c, first_last_state.c, sketch.c)
+-- First and last values, sketches (src/aggregate)
 -- ------------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION streambatch._take_first(internal, anyelement)
@@ -329,10 +329,10 @@ CREATE FUNCTION streambatch._taken(internal, anyelement)
     RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_taken' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION streambatch._taken_only(internal, anyelement)
     RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_taken_only' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION streambatch._take_first(internal, anyelement) IS 'internal: of the aggregates first and _only';
-COMMENT ON FUNCTION streambatch._take_last(internal, anyelement) IS 'internal: of the aggregate last';
-COMMENT ON FUNCTION streambatch._taken(internal, anyelement) IS 'internal: of the aggregates first and last';
-COMMENT ON FUNCTION streambatch._taken_only(internal, anyelement) IS 'internal: of the aggregate _only';
+COMMENT ON FUNCTION streambatch._take_first(internal, anyelement) IS 'internal: transition function of the aggregates first and _only';
+COMMENT ON FUNCTION streambatch._take_last(internal, anyelement) IS 'internal: transition function of the aggregate last';
+COMMENT ON FUNCTION streambatch._taken(internal, anyelement) IS 'internal: final function of the aggregates first and last';
+COMMENT ON FUNCTION streambatch._taken_only(internal, anyelement) IS 'internal: final function of the aggregate _only';
 
 CREATE AGGREGATE streambatch.first(value anyelement)
     (SFUNC = streambatch._take_first, STYPE = internal, FINALFUNC = streambatch._taken, FINALFUNC_EXTRA);
@@ -341,10 +341,10 @@ CREATE AGGREGATE streambatch.last(value anyelement)
 CREATE AGGREGATE streambatch._only(value anyelement)
     (SFUNC = streambatch._take_first, STYPE = internal, FINALFUNC = streambatch._taken_only, FINALFUNC_EXTRA);
 COMMENT ON AGGREGATE streambatch.first(anyelement) IS
-    'the first value in the order of an ORDER BY inside the call, NULL if that is one; NULL of no rows; in a hybrid view the order is by one key of a date, time or whole number, and events of one key go by partition and offset';
+    'first value in the order of the ORDER BY in the call, including NULL; NULL if there are no rows; in a hybrid view, ORDER BY takes one date, time or integer key, and events with equal keys are ordered by partition and offset';
 COMMENT ON AGGREGATE streambatch.last(anyelement) IS
-    'the last value in the order of an ORDER BY inside the call, NULL if that is one; otherwise as first()';
-COMMENT ON AGGREGATE streambatch._only(anyelement) IS 'internal: the value of a single row; NULL of none or several';
+    'last value in the order of the ORDER BY in the call, including NULL; otherwise as first()';
+COMMENT ON AGGREGATE streambatch._only(anyelement) IS 'internal: the value of the only row; NULL if there is no row or more than one';
 
 CREATE FUNCTION streambatch._first_add(state bytea, value anyelement, key anycompatible, kafka_partition bigint, kafka_offset bigint)
     RETURNS bytea AS 'MODULE_PATHNAME', 'streambatch_first_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
@@ -360,14 +360,14 @@ CREATE FUNCTION streambatch._last_merge(bytea, state bytea, type anyelement)
     RETURNS bytea AS 'MODULE_PATHNAME', 'streambatch_last_merge' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION streambatch._rank_value(state bytea, bytea, type anyelement)
     RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_rank_value' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION streambatch._first_add(bytea, anyelement, anycompatible, bigint, bigint) IS 'internal: of the aggregate _first_state';
-COMMENT ON FUNCTION streambatch._last_add(bytea, anyelement, anycompatible, bigint, bigint) IS 'internal: of the aggregate _last_state';
-COMMENT ON FUNCTION streambatch._first_combine(bytea, bytea) IS 'internal: of two states of first() the one of the earlier event';
-COMMENT ON FUNCTION streambatch._last_combine(bytea, bytea) IS 'internal: of two states of last() the one of the later event';
-COMMENT ON FUNCTION streambatch._first_merge(bytea, bytea, anyelement) IS 'internal: of the aggregate _first_value';
-COMMENT ON FUNCTION streambatch._last_merge(bytea, bytea, anyelement) IS 'internal: of the aggregate _last_value';
+COMMENT ON FUNCTION streambatch._first_add(bytea, anyelement, anycompatible, bigint, bigint) IS 'internal: transition function of the aggregate _first_state';
+COMMENT ON FUNCTION streambatch._last_add(bytea, anyelement, anycompatible, bigint, bigint) IS 'internal: transition function of the aggregate _last_state';
+COMMENT ON FUNCTION streambatch._first_combine(bytea, bytea) IS 'internal: combines two states of first(): returns that of the earlier event';
+COMMENT ON FUNCTION streambatch._last_combine(bytea, bytea) IS 'internal: combines two states of last(): returns that of the later event';
+COMMENT ON FUNCTION streambatch._first_merge(bytea, bytea, anyelement) IS 'internal: transition function of the aggregate _first_value';
+COMMENT ON FUNCTION streambatch._last_merge(bytea, bytea, anyelement) IS 'internal: transition function of the aggregate _last_value';
 COMMENT ON FUNCTION streambatch._rank_value(bytea, bytea, anyelement) IS
-    'internal: the value that a state of first() or last() holds; type: a NULL of its type; raises invalid_binary_representation';
+    'internal: the value in a state of first() or last(); type: a NULL of the type of the value; raises invalid_binary_representation';
 
 CREATE AGGREGATE streambatch._first_state(value anyelement, key anycompatible, kafka_partition bigint, kafka_offset bigint)
     (SFUNC = streambatch._first_add, STYPE = bytea, COMBINEFUNC = streambatch._first_combine, PARALLEL = SAFE);
@@ -378,10 +378,10 @@ CREATE AGGREGATE streambatch._first_value(state bytea, type anyelement)
 CREATE AGGREGATE streambatch._last_value(state bytea, type anyelement)
     (SFUNC = streambatch._last_merge, STYPE = bytea, FINALFUNC = streambatch._rank_value, FINALFUNC_EXTRA, COMBINEFUNC = streambatch._last_combine, PARALLEL = SAFE);
 COMMENT ON AGGREGATE streambatch._first_state(anyelement, anycompatible, bigint, bigint) IS
-    'internal: the state of first(value ORDER BY key): rank of the earliest event, and its value; key: a date, time or whole number';
-COMMENT ON AGGREGATE streambatch._last_state(anyelement, anycompatible, bigint, bigint) IS 'internal: the same for last() and the latest event';
-COMMENT ON AGGREGATE streambatch._first_value(bytea, anyelement) IS 'internal: the value of a column of states of first(); type: a NULL of its type';
-COMMENT ON AGGREGATE streambatch._last_value(bytea, anyelement) IS 'internal: the same for last()';
+    'internal: the state of first(value ORDER BY key): the rank of the earliest event and its value; key: a date, time or integer';
+COMMENT ON AGGREGATE streambatch._last_state(anyelement, anycompatible, bigint, bigint) IS 'internal: the state of last(value ORDER BY key): the rank of the latest event and its value; key: a date, time or integer';
+COMMENT ON AGGREGATE streambatch._first_value(bytea, anyelement) IS 'internal: the value of first() from a column of its states; type: a NULL of the type of the value';
+COMMENT ON AGGREGATE streambatch._last_value(bytea, anyelement) IS 'internal: the value of last() from a column of its states; type: a NULL of the type of the value';
 
 CREATE FUNCTION streambatch._sketch_add(internal, value anyelement, type anycompatible)
     RETURNS internal AS 'MODULE_PATHNAME', 'streambatch_sketch_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
@@ -403,19 +403,19 @@ CREATE FUNCTION streambatch._exact_add(int, exact anyelement, sketch anycompatib
     RETURNS int AS 'MODULE_PATHNAME', 'streambatch_exact_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION streambatch._exact_end(int, exact anyelement, sketch anycompatible)
     RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_exact_end' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION streambatch._sketch_add(internal, anyelement, anycompatible) IS 'internal: of the aggregate _sketch';
-COMMENT ON FUNCTION streambatch._sketch_end(internal, anyelement, anycompatible) IS 'internal: of the aggregate _sketch';
-COMMENT ON FUNCTION streambatch._sketch_combine(anyelement, anyelement) IS 'internal: two sketches made one';
-COMMENT ON FUNCTION streambatch._sketch_merge_add(internal, anyelement) IS 'internal: of the aggregate _sketch_merge';
-COMMENT ON FUNCTION streambatch._sketch_merge_end(internal, anyelement) IS 'internal: of the aggregate _sketch_merge';
+COMMENT ON FUNCTION streambatch._sketch_add(internal, anyelement, anycompatible) IS 'internal: transition function of the aggregate _sketch';
+COMMENT ON FUNCTION streambatch._sketch_end(internal, anyelement, anycompatible) IS 'internal: final function of the aggregate _sketch';
+COMMENT ON FUNCTION streambatch._sketch_combine(anyelement, anyelement) IS 'internal: the union of two sketches';
+COMMENT ON FUNCTION streambatch._sketch_merge_add(internal, anyelement) IS 'internal: transition function of the aggregate _sketch_merge';
+COMMENT ON FUNCTION streambatch._sketch_merge_end(internal, anyelement) IS 'internal: final function of the aggregate _sketch_merge';
 COMMENT ON FUNCTION streambatch._digest_value(double precision) IS
-    'internal: the value itself; raises numeric_value_out_of_range for what a t-digest cannot hold: NaN, infinity, beyond 1e285';
+    'internal: returns its argument; raises numeric_value_out_of_range for NaN, infinity and absolute values above 1e285, which a t-digest cannot store';
 COMMENT ON FUNCTION streambatch._percentile(anyelement, double precision, anycompatible) IS
-    'internal: a percentile of a t-digest; type: a NULL of the result''s type, to which it is rounded; NULL of no digest';
+    'internal: a percentile of a t-digest, rounded to the result type; type: a NULL of the result type; NULL for a NULL digest';
 COMMENT ON FUNCTION streambatch._percentiles(anyelement, double precision[], anycompatible) IS
-    'internal: percentiles of a t-digest; type: a NULL of the type of the result''s elements';
-COMMENT ON FUNCTION streambatch._exact_add(int, anyelement, anycompatible) IS 'internal: of the aggregate _exact';
-COMMENT ON FUNCTION streambatch._exact_end(int, anyelement, anycompatible) IS 'internal: of the aggregate _exact';
+    'internal: percentiles of a t-digest; type: a NULL of the element type of the result';
+COMMENT ON FUNCTION streambatch._exact_add(int, anyelement, anycompatible) IS 'internal: transition function of the aggregate _exact';
+COMMENT ON FUNCTION streambatch._exact_end(int, anyelement, anycompatible) IS 'internal: final function of the aggregate _exact';
 
 CREATE AGGREGATE streambatch._sketch(value anyelement, type anycompatible)
     (SFUNC = streambatch._sketch_add, STYPE = internal, SSPACE = 512, FINALFUNC = streambatch._sketch_end, FINALFUNC_EXTRA, FINALFUNC_MODIFY = SHAREABLE);
@@ -424,65 +424,65 @@ CREATE AGGREGATE streambatch._sketch_merge(sketch anyelement)
 CREATE AGGREGATE streambatch._exact(exact anyelement, sketch anycompatible)
     (SFUNC = streambatch._exact_add, STYPE = int, INITCOND = '0', FINALFUNC = streambatch._exact_end, FINALFUNC_EXTRA);
 COMMENT ON AGGREGATE streambatch._sketch(anyelement, anycompatible) IS
-    'internal: a sketch of the values that are not NULL; type: a NULL of type hll (HyperLogLog, of hashes) or tdigest (t-digest, of double precision); NULL of no values';
+    'internal: a sketch of the values that are not NULL; type: a NULL of type hll (HyperLogLog, of hashes) or tdigest (t-digest, of double precision); NULL if there are no values';
 COMMENT ON AGGREGATE streambatch._sketch_merge(anyelement) IS 'internal: the union of sketches of type hll or tdigest';
 COMMENT ON AGGREGATE streambatch._exact(anyelement, anycompatible) IS
-    'internal: whether the value of a group is exact: it has one row, with an exact value, or nothing in any sketch';
+    'internal: whether the value of a group is exact: the group has a single row with an exact value, or all sketches are empty';
 
 -- ------------------------------------------------------------------------------------------------------------------
--- Hybrid views (src/serve, src/batch, src/stream)
+-- Hybrid views (src/serve, src/batch, src/aggregate)
 -- ------------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION streambatch.create_view(name text, query text, max_staleness interval DEFAULT '1 s',
                                         allowed_lateness interval DEFAULT '0', history boolean DEFAULT true)
     RETURNS regclass AS 'MODULE_PATHNAME', 'streambatch_create_view' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION streambatch.create_view(text, text, interval, interval, boolean) IS
-    'creates a hybrid view, and <name>_layers beside it, from one aggregate query over a stream; max_staleness: how long events may wait under load; allowed_lateness: how long after its end a window stays open; history: count what the stream held before at once, or leave that to the first refresh; no argument may be NULL; raises feature_not_supported for queries that cannot be kept';
+    'creates a hybrid view, and the view <name>_layers, from an aggregate query over a stream, and returns the hybrid view; max_staleness: maximum delay under load before events become visible; allowed_lateness: how long a window stays open after its end; history: whether to compute the earlier events of the stream now, instead of in the first refresh; raises null_value_not_allowed for a NULL argument, feature_not_supported for a query that cannot be maintained';
 
 CREATE PROCEDURE streambatch.refresh(view regclass, "from" timestamptz DEFAULT NULL, "to" timestamptz DEFAULT NULL,
                                      "full" boolean DEFAULT false)
     AS 'MODULE_PATHNAME', 'streambatch_refresh' LANGUAGE C;
 COMMENT ON PROCEDURE streambatch.refresh(regclass, timestamptz, timestamptz, boolean) IS
-    'recomputes the windows of [from, to) exactly from the archive, in transactions of its own; NULL from: the beginning, NULL to: the watermark; neither: what has ended and is not covered or has changed; full: everything; raises active_sql_transaction inside a transaction block';
+    'recomputes the windows in [from, to) exactly from the archive, committing after each chunk; NULL from: since the beginning; NULL to: up to the watermark; both NULL: the windows that have ended and are not covered yet or have changed; full: all windows in the range; raises active_sql_transaction inside a transaction block';
 
 CREATE FUNCTION streambatch.explain(view regclass)
     RETURNS SETOF text AS 'MODULE_PATHNAME', 'streambatch_explain' LANGUAGE C STABLE STRICT;
-COMMENT ON FUNCTION streambatch.explain(regclass) IS 'the SQL that each layer of a hybrid view runs, a line each; NULL: no rows';
+COMMENT ON FUNCTION streambatch.explain(regclass) IS 'the SQL that each layer of a hybrid view runs, one row per line; no rows for NULL';
 
 CREATE FUNCTION streambatch.pause(stream regclass)
     RETURNS void AS 'MODULE_PATHNAME', 'streambatch_pause' LANGUAGE C VOLATILE STRICT;
-COMMENT ON FUNCTION streambatch.pause(regclass) IS 'stops the stream''s worker, until resume(); owner only';
+COMMENT ON FUNCTION streambatch.pause(regclass) IS 'stops the worker of a stream until resume() is called; only the owner may do this; NULL for NULL';
 
 CREATE FUNCTION streambatch.resume(stream regclass)
     RETURNS void AS 'MODULE_PATHNAME', 'streambatch_resume' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION streambatch.resume(regclass) IS
-    'starts the stream''s worker after pause() or after an error, or for its archive alone where it has no hybrid view; owner only';
+    'starts the worker of a stream after pause() or an error; without hybrid views, the worker only writes the archive; only the owner may do this; NULL for NULL; raises object_not_in_prerequisite_state if the stream has neither a hybrid view nor an archive';
 
 CREATE FUNCTION streambatch.wait_for(stream regclass, timeout interval DEFAULT '30 s')
     RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_wait_for' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION streambatch.wait_for(regclass, interval) IS
-    'waits until every message that was in the log at the call is visible in the views: true, or false after the timeout; raises object_not_in_prerequisite_state for a stream that is paused or stopped, its error for one that has stopped with one';
+    'waits until all messages that were in the log at the time of the call are visible in the views; returns true, or false after the timeout; NULL for a NULL argument; raises object_not_in_prerequisite_state if the stream is paused or stopped; if its worker has stopped with an error, raises that error';
 
 CREATE FUNCTION streambatch._serves(layer text)
     RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_serves' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION streambatch._serves(text) IS 'internal: whether streambatch.serve lets this session read the layer';
+COMMENT ON FUNCTION streambatch._serves(text) IS 'internal: whether this session reads the layer (batch or stream), according to streambatch.serve';
 
--- The merge of counts and integer sums, which stay bigint (PostgreSQL's own sum(bigint) is numeric).
+-- Merges counts and sums of integers as bigint; PostgreSQL's sum(bigint) returns numeric.
 CREATE AGGREGATE streambatch._sum(bigint) (SFUNC = pg_catalog.int8pl, STYPE = bigint, COMBINEFUNC = pg_catalog.int8pl, PARALLEL = SAFE);
-COMMENT ON AGGREGATE streambatch._sum(bigint) IS 'internal: sum of bigint as bigint; NULL of no values';
+COMMENT ON AGGREGATE streambatch._sum(bigint) IS 'internal: sum of bigint as bigint; NULL if there are no values; raises numeric_value_out_of_range';
 
--- Transition states of any other aggregate (src/define/partial.c). Nobody can write down a value of this type, but
--- superusers with a cast of their own: the functions that read one believe what they read.
+-- Transition states of any other aggregate (src/aggregate/state_functions.c). The functions that read a value of this
+-- type do not validate it, so its input function raises; only a superuser can create a cast to it.
 CREATE TYPE streambatch._state;
 CREATE FUNCTION streambatch._state_in(cstring)
     RETURNS streambatch._state AS 'MODULE_PATHNAME', 'streambatch_state_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION streambatch._state_in(cstring) IS 'internal: raises feature_not_supported';
 CREATE FUNCTION streambatch._state_out(streambatch._state)
     RETURNS cstring AS 'MODULE_PATHNAME', 'streambatch_state_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION streambatch._state_out(streambatch._state) IS 'internal: the bytes in hexadecimal';
+COMMENT ON FUNCTION streambatch._state_out(streambatch._state) IS 'internal: the bytes of the state in hexadecimal';
 CREATE TYPE streambatch._state (INPUT = streambatch._state_in, OUTPUT = streambatch._state_out, STORAGE = extended);
 COMMENT ON TYPE streambatch._state IS
-    'internal: the transition state of an aggregate, serialised, with the aggregate and its argument types; made by _partial and the worker alone';
+    'internal: serialised transition state of an aggregate, with the aggregate and its argument types; created only by _partial and the worker';
 
 CREATE FUNCTION streambatch._partial_add(internal, regprocedure, anyelement, VARIADIC "any")
     RETURNS internal AS 'MODULE_PATHNAME', 'streambatch_partial_add' LANGUAGE C IMMUTABLE;
@@ -496,12 +496,12 @@ CREATE FUNCTION streambatch._merge_add(internal, regprocedure, anyelement, VARIA
     RETURNS internal AS 'MODULE_PATHNAME', 'streambatch_merge_add' LANGUAGE C IMMUTABLE;
 CREATE FUNCTION streambatch._merge_end(internal, regprocedure, anyelement, VARIADIC "any")
     RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_merge_end' LANGUAGE C IMMUTABLE;
-COMMENT ON FUNCTION streambatch._partial_add(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: of the aggregate _partial';
-COMMENT ON FUNCTION streambatch._partial_add(internal, regprocedure, anyelement) IS 'internal: of the aggregate _partial';
-COMMENT ON FUNCTION streambatch._partial_end(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: of the aggregate _partial';
-COMMENT ON FUNCTION streambatch._partial_end(internal, regprocedure, anyelement) IS 'internal: of the aggregate _partial';
-COMMENT ON FUNCTION streambatch._merge_add(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: of the aggregate _merge';
-COMMENT ON FUNCTION streambatch._merge_end(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: of the aggregate _merge';
+COMMENT ON FUNCTION streambatch._partial_add(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: transition function of the aggregate _partial';
+COMMENT ON FUNCTION streambatch._partial_add(internal, regprocedure, anyelement) IS 'internal: transition function of the aggregate _partial';
+COMMENT ON FUNCTION streambatch._partial_end(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: final function of the aggregate _partial';
+COMMENT ON FUNCTION streambatch._partial_end(internal, regprocedure, anyelement) IS 'internal: final function of the aggregate _partial';
+COMMENT ON FUNCTION streambatch._merge_add(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: transition function of the aggregate _merge';
+COMMENT ON FUNCTION streambatch._merge_end(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: final function of the aggregate _merge';
 
 CREATE AGGREGATE streambatch._partial(aggregate regprocedure, state anyelement, VARIADIC arguments "any")
     (SFUNC = streambatch._partial_add, STYPE = internal, SSPACE = 256, FINALFUNC = streambatch._partial_end, FINALFUNC_EXTRA, FINALFUNC_MODIFY = READ_WRITE);
@@ -510,27 +510,27 @@ CREATE AGGREGATE streambatch._partial(aggregate regprocedure, state anyelement)
 CREATE AGGREGATE streambatch._merge(aggregate regprocedure, value anyelement, VARIADIC arguments "any")
     (SFUNC = streambatch._merge_add, STYPE = internal, SSPACE = 256, FINALFUNC = streambatch._merge_end, FINALFUNC_EXTRA, FINALFUNC_MODIFY = READ_WRITE);
 COMMENT ON AGGREGATE streambatch._partial(regprocedure, anyelement, VARIADIC "any") IS
-    'internal: the transition state of an aggregate, as the state tables store it; state: a NULL of its type; raises insufficient_privilege where the caller may not execute the aggregate';
-COMMENT ON AGGREGATE streambatch._partial(regprocedure, anyelement) IS 'internal: the same for an aggregate without arguments';
+    'internal: the transition state of an aggregate in the form that state tables store; state: a NULL of the type of the state; raises insufficient_privilege if the caller may not execute the aggregate';
+COMMENT ON AGGREGATE streambatch._partial(regprocedure, anyelement) IS 'internal: the transition state of an aggregate without arguments; otherwise as with arguments';
 COMMENT ON AGGREGATE streambatch._merge(regprocedure, anyelement, VARIADIC "any") IS
-    'internal: the value of an aggregate from stored states; value: a NULL of its type; arguments: the state, and a NULL of each of the aggregate''s argument types; raises insufficient_privilege where the caller may not execute the aggregate';
+    'internal: the value of an aggregate from stored states; value: a NULL of the result type; arguments: the state, then a NULL of each argument type of the aggregate; raises insufficient_privilege if the caller may not execute the aggregate';
 
 CREATE FUNCTION streambatch._mark_row(internal, kafka_partition int, kafka_offset bigint)
     RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_mark_row' LANGUAGE C VOLATILE COST 1000000;
 COMMENT ON FUNCTION streambatch._mark_row(internal, int, bigint) IS
-    'internal: notes for a refresh which event is evaluated next, for error messages; true';
+    'internal: records which event a refresh evaluates next, for error messages; returns true, or NULL for a NULL first argument';
 
 
 CREATE FUNCTION streambatch._on_drop()
     RETURNS event_trigger AS 'MODULE_PATHNAME', 'streambatch_on_drop' LANGUAGE C;
-COMMENT ON FUNCTION streambatch._on_drop() IS 'internal: rows go with the views and streams that they are of';
+COMMENT ON FUNCTION streambatch._on_drop() IS 'internal: deletes the catalog rows and state tables of dropped hybrid views and streams';
 REVOKE ALL ON FUNCTION streambatch._on_drop() FROM PUBLIC;
--- Whatever the command: a CASCADE from anywhere can take a view along. Always: in sessions that replay changes too.
+-- For all commands, since CASCADE can drop a view with any object; ALWAYS, for sessions that apply replicated changes.
 CREATE EVENT TRIGGER streambatch_on_drop ON sql_drop EXECUTE FUNCTION streambatch._on_drop();
 ALTER EVENT TRIGGER streambatch_on_drop ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER streambatch_on_drop IS 'hybrid views and streams: their rows in the extension''s tables go with them';
+COMMENT ON EVENT TRIGGER streambatch_on_drop IS 'deletes the catalog rows and state tables of dropped hybrid views and streams';
 
--- The objects in streambatch_state are not their users': only the right to delete from batch_<id> tells whose they are.
+-- The objects in streambatch_state do not belong to the owners of the views. DELETE on batch_<id> identifies the owner.
 CREATE FUNCTION streambatch._follow_owners()
     RETURNS void AS $$
 DECLARE
@@ -544,8 +544,8 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
                         WHERE r.ev_class = w.view AND d.refclassid = 'pg_class'::regclass AND d.refobjid = m.oid);
     IF FOUND THEN
-        RAISE EXCEPTION 'hybrid view "%" cannot be replaced', v.view
-            USING ERRCODE = 'wrong_object_type', HINT = 'DROP VIEW it first, or give the new view another name.';
+        RAISE EXCEPTION 'cannot replace hybrid view "%"', v.view
+            USING ERRCODE = 'wrong_object_type', HINT = 'Use DROP VIEW first, or choose another name for the new view.';
     END IF;
     FOR v IN
         SELECT w.id, w.stream, c.relowner, c.relowner::regrole::text AS owner, b.relowner AS us, l.oid::regclass::text AS layers,
@@ -568,26 +568,26 @@ BEGIN
         END IF;
     END LOOP;
 END $$ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION streambatch._follow_owners() IS 'internal: what stands behind hybrid views follows their owners';
+COMMENT ON FUNCTION streambatch._follow_owners() IS 'internal: gives the internal objects of hybrid views to the current owners of the views';
 REVOKE ALL ON FUNCTION streambatch._follow_owners() FROM PUBLIC;
 CREATE FUNCTION streambatch._on_alter()
     RETURNS event_trigger AS 'MODULE_PATHNAME', 'streambatch_on_alter' LANGUAGE C;
-COMMENT ON FUNCTION streambatch._on_alter() IS 'internal: what stands behind hybrid views follows their owners';
+COMMENT ON FUNCTION streambatch._on_alter() IS 'internal: gives the internal objects of hybrid views to the current owners of the views';
 REVOKE ALL ON FUNCTION streambatch._on_alter() FROM PUBLIC;
 CREATE EVENT TRIGGER streambatch_on_alter ON ddl_command_end WHEN TAG IN ('CREATE VIEW', 'ALTER VIEW', 'ALTER TABLE')
     EXECUTE FUNCTION streambatch._on_alter();
 ALTER EVENT TRIGGER streambatch_on_alter ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER streambatch_on_alter IS 'hybrid views: what stands behind them follows their owners';
+COMMENT ON EVENT TRIGGER streambatch_on_alter IS 'gives the internal objects of hybrid views to the new owners of the views';
 
 CREATE FUNCTION streambatch._on_define()
     RETURNS event_trigger AS 'MODULE_PATHNAME', 'streambatch_on_define' LANGUAGE C;
-COMMENT ON FUNCTION streambatch._on_define() IS 'internal: streams that have stopped with an error are tried again when they are altered';
+COMMENT ON FUNCTION streambatch._on_define() IS 'internal: restarts the workers of streams that stopped with an error when the streams are altered';
 REVOKE ALL ON FUNCTION streambatch._on_define() FROM PUBLIC;
 CREATE EVENT TRIGGER streambatch_on_define ON ddl_command_end
     WHEN TAG IN ('ALTER FOREIGN TABLE', 'ALTER TABLE', 'ALTER SERVER', 'CREATE USER MAPPING', 'ALTER USER MAPPING', 'DROP USER MAPPING')
     EXECUTE FUNCTION streambatch._on_define();
 ALTER EVENT TRIGGER streambatch_on_define ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER streambatch_on_define IS 'streams that have stopped with an error are tried again when foreign table, archive, server or user mapping are altered';
+COMMENT ON EVENT TRIGGER streambatch_on_define IS 'restarts the workers of streams that stopped with an error when their foreign table, archive, server or user mapping is altered';
 
 -- ------------------------------------------------------------------------------------------------------------------
 -- Statistics
@@ -596,7 +596,7 @@ COMMENT ON EVENT TRIGGER streambatch_on_define IS 'streams that have stopped wit
 CREATE FUNCTION streambatch._workers(OUT stream oid, OUT state text, OUT pid int, OUT error_sqlstate text, OUT error_message text,
                                      OUT error_hint text)
     RETURNS SETOF record AS 'MODULE_PATHNAME', 'streambatch_workers' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION streambatch._workers() IS 'internal: what the workers of this database say of themselves in shared memory';
+COMMENT ON FUNCTION streambatch._workers() IS 'internal: state of the workers of this database, from shared memory';
 
 CREATE VIEW streambatch.stat_stream WITH (security_barrier) AS
 SELECT c.oid::regclass AS stream,
@@ -624,14 +624,14 @@ SELECT c.oid::regclass AS stream,
   LEFT JOIN LATERAL (SELECT sum(log_end - next_offset)::bigint AS lag FROM streambatch._progress WHERE stream = c.oid) p ON true
  WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 COMMENT ON VIEW streambatch.stat_stream IS
-    'streams that one may SELECT: state of the worker (stopped, starting, catching up, streaming, paused, reconnecting, error) and its error, lag in messages, watermark; counts of messages: received = folded + filtered + dead + skipped (tombstones)';
+    'one row per stream that the user may SELECT from: state of the worker (stopped, starting, catching up, streaming, paused, reconnecting, error) and its error, lag in messages, watermark; numbers of messages: received = folded + filtered + dead + skipped (tombstones)';
 
 CREATE VIEW streambatch.stat_partition WITH (security_barrier) AS
 SELECT p.stream, p.kafka_partition AS partition, p.next_offset, p.log_end, p.log_end - p.next_offset AS lag, p.max_event_time
   FROM streambatch._progress p
  WHERE pg_catalog.has_table_privilege(p.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 COMMENT ON VIEW streambatch.stat_partition IS
-    'partitions of streams: offset to be read next, end of the log (last stable offset) as last told, messages between them, greatest event time seen';
+    'one row per partition of a stream: next offset to read, end of the log (last stable offset) last reported by the broker, lag in messages, latest event time read';
 
 CREATE FUNCTION streambatch._groups(view_id int)
     RETURNS bigint AS $$
@@ -652,7 +652,7 @@ BEGIN
     RETURN n;
 END $$ LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION streambatch._groups(int) IS
-    'internal: groups of a hybrid view in both layers; beyond 100,000 rows of states, their number as last analysed';
+    'internal: number of groups of a hybrid view in both layers; above 100,000 rows of states, the number of rows as of the last ANALYZE';
 
 CREATE VIEW streambatch.stat_view WITH (security_barrier) AS
 SELECT v.view, v.stream, v.state, v.error_sqlstate, v.error_message,
@@ -670,7 +670,7 @@ SELECT v.view, v.stream, v.state, v.error_sqlstate, v.error_message,
                       ORDER BY id DESC LIMIT 1) r ON true
  WHERE pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 COMMENT ON VIEW streambatch.stat_view IS
-    'hybrid views that one may SELECT: state (building, active, suspended) and error, groups in both layers (beyond 100,000 rows of states an estimate), what the batch layer covers, when the last refresh ended and its cut (offset of partition i at index i + 1), epoch';
+    'one row per hybrid view that the user may SELECT from: state (building, active, suspended) and error, number of groups in both layers (an estimate above 100,000 rows of states), ranges of time that the batch layer covers, end and cut of the last refresh (next offset of partition i at index i + 1), epoch';
 
 CREATE VIEW streambatch.refresh_history WITH (security_barrier) AS
 SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at, r.from_time, r.to_time, r.chunks, r.chunks_done, r.rows, r.started_at,
@@ -678,9 +678,9 @@ SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at, r.from_time,
   FROM streambatch._run r
  WHERE pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 COMMENT ON VIEW streambatch.refresh_history IS
-    'runs of the batch layer: kind (history: by create_view; refresh), state (running, done, failed), cut, range, chunks, rows of states written';
+    'runs of the batch layer: kind (history: by create_view(); refresh), state (running, done, failed), cut, range of time, chunks, rows of states written';
 
--- A run says "running" until its end is noted; it does run as long as its session holds the lock of the view's refresh.
+-- The state of a run that was killed stays "running". A run is alive while its session holds the refresh lock of the view.
 CREATE VIEW streambatch.stat_progress_refresh WITH (security_barrier) AS
 SELECT l.pid, r.id, r.view,
        CASE WHEN r.chunks = 0 THEN 'planning' ELSE 'computing' END AS phase,
@@ -693,7 +693,7 @@ SELECT l.pid, r.id, r.view,
  WHERE r.state = 'running'
    AND (pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'));
 COMMENT ON VIEW streambatch.stat_progress_refresh IS
-    'refreshes that run at the moment: pid of the session, phase (planning, computing), chunks done and in all, rows of states written, expected end';
+    'refreshes in progress: pid of the session, phase (planning, computing), chunks done and total, rows of states written, expected end';
 
 CREATE VIEW streambatch.dead_letter WITH (security_barrier) AS
 SELECT d.stream, d.view, d.topic, d.kafka_partition, d.kafka_offset, d.kafka_timestamp, d.key, d.payload, d.sqlstate, d.message, d.detail, d.at
@@ -701,20 +701,20 @@ SELECT d.stream, d.view, d.topic, d.kafka_partition, d.kafka_offset, d.kafka_tim
   JOIN pg_catalog.pg_class c ON c.oid = d.stream
  WHERE pg_catalog.pg_has_role(c.relowner, 'USAGE');
 COMMENT ON VIEW streambatch.dead_letter IS
-    'messages that entered no view (view NULL), or not the view named; with position, payload and error; for the owner of the stream';
+    'messages that no view (view is NULL) or a single view could not process, with position, payload and error; visible to the owner of the stream';
 
 CREATE VIEW streambatch.gap WITH (security_barrier) AS
 SELECT g.stream, g.kafka_partition, g.from_offset, g.to_offset, g.noticed_at, g.action
   FROM streambatch._gap g
  WHERE pg_catalog.has_table_privilege(g.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
-COMMENT ON VIEW streambatch.gap IS 'offsets [from, to) that the broker had dropped before they were read (on_gap skip)';
+COMMENT ON VIEW streambatch.gap IS 'ranges of offsets [from_offset, to_offset) that the broker deleted before they were read, skipped because of the option on_gap ''skip''';
 
--- For <view>_layers, whose owner may be anybody: times alone, no data.
+-- Read by <view>_layers with the privileges of any owner: times only, no data.
 CREATE VIEW streambatch._batch_as_of AS SELECT view_id, from_time, to_time, cut_at FROM streambatch._coverage;
 CREATE VIEW streambatch._stream_as_of AS
 SELECT v.id AS view_id, s.flushed_at, s.watermark FROM streambatch._view v JOIN streambatch._stream s ON s.stream = v.stream;
-COMMENT ON VIEW streambatch._batch_as_of IS 'internal: cut times of what the batch layers cover';
-COMMENT ON VIEW streambatch._stream_as_of IS 'internal: flush times and watermarks of the views'' streams';
+COMMENT ON VIEW streambatch._batch_as_of IS 'internal: ranges of time that batch layers cover, and the times of their cuts';
+COMMENT ON VIEW streambatch._stream_as_of IS 'internal: last flush and watermark of the stream of each hybrid view';
 
 GRANT SELECT ON streambatch.stat_stream, streambatch.stat_partition, streambatch.stat_view, streambatch.stat_progress_refresh, streambatch.refresh_history,
     streambatch.dead_letter, streambatch.gap, streambatch._batch_as_of, streambatch._stream_as_of TO PUBLIC;

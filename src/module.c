@@ -1,6 +1,6 @@
 /*
  * module.c
- *		What happens when the library is loaded.
+ *		Initialization when the library is loaded.
  */
 #include "postgres.h"
 
@@ -22,10 +22,7 @@ _PG_init(void)
 	settings_define();
 	utility_hook_install();
 	pane_pruning_install();
-	/*
-	 * without preload there is no shared memory and no worker: streams can be read, views can be defined and
-	 * refreshed
-	 */
+	/* otherwise there are no workers, but streams can be read, and views created and refreshed */
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	slots_request_shmem();

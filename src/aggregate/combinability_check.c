@@ -1,13 +1,13 @@
 /*
  * combinability_check.c
- *		The check that an aggregate must keep, tried on sample rows (see combinability_check.h).
+ *		The check that partial results of an aggregate can be combined (see combinability_check.h).
  *
- * The rows have samples of the argument types, and NULLs. Rows on which the aggregate itself raises are left out. Of
- * the rest, and of each run of them (a zero among the factors of a product would hide what goes wrong), its value
- * at once must be its value of parts that are stored and combined as the layers do it: each row a part, in either
- * order; two parts, cut anywhere, one of them empty at the ends; and parts made one before the others join them, as
- * the worker does. Where a FILTER may leave all rows out, the same goes for none. An error in between proves
- * nothing, and refuses nothing.
+ * The rows consist of samples of the argument types and NULLs. Rows for which the aggregate raises an error are
+ * omitted. For each contiguous run of the others (a zero among the factors of a product would hide a
+ * difference), the value over all rows must equal the value over parts that are stored and combined as the
+ * layers do: each row a part, in either order; two parts, split anywhere, including empty parts; and parts
+ * combined one at a time, as the worker does. With a FILTER, which may exclude all rows, this must also hold
+ * for no rows. An error while parts are combined is not evidence against the aggregate.
  */
 #include "postgres.h"
 
@@ -28,7 +28,7 @@
 
 #define MAX_ROWS (SAMPLES_MAX + 2) /* one of NULLs, one with a NULL */
 
-/* How far sums of floats may differ for the order in which they are made. */
+/* Tolerance for sums of floats that were added in different order. */
 #define TOLERANCE 1e-9
 #define TOLERANCE_FLOAT4 1e-5
 
@@ -55,10 +55,10 @@ typedef struct Check
 	Oid types[FUNC_MAX_ARGS];
 	Row rows[MAX_ROWS];
 	int nrows;
-	/* the run of them that is tried */
+	/* the run of rows to check */
 	int from;
 	int to;
-	/* what contradicts */
+	/* the counterexample; NULL if none was found */
 	char *at_once;
 	char *in_parts;
 	char *parts;
@@ -97,7 +97,7 @@ combinability_check(const ResultDef *results, int nresults, const StateDef *stat
 		const ResultDef *result = &results[i];
 		const StateDef *state = &states[result->states[0]];
 
-		/* one that does not claim to be exact has other laws */
+		/* results that may be inexact are not checked */
 		if (result->exact == NULL && state->partial && state->folded->aggfnoid >= FirstNormalObjectId)
 			check_aggregate(state->folded);
 	}
@@ -121,15 +121,15 @@ check_aggregate(const Aggref *aggref)
 			ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("aggregate %s cannot be used in a hybrid view", format_procedure(aggref->aggfnoid)),
-			 errdetail("Of %s its value is %s, but combined of %s it is %s.", print_rows(check),
+			 errdetail("For %s its value is %s, but combining %s gives %s.", print_rows(check),
 					   check->at_once, check->parts, check->in_parts),
 			 errhint(
-				 "Its combine function must make of the states of any parts of the rows, in any order and some of them empty, the state of all the rows.")));
+				 "Its combine function must produce the state of all rows from the states of any parts of them, in any order and including empty parts.")));
 	FreeExprContext(check->states, true);
 	FreeExprContext(check->row_context, true);
 }
 
-/* False where an argument's type has no samples. */
+/* False if there are no samples of an argument's type, or too few rows. */
 static bool
 make_rows(Check *check)
 {
@@ -153,7 +153,7 @@ make_rows(Check *check)
 
 			/* in another order for each argument */
 			values[i] = samples[i][(number * (2 * i + 1) + i) % counts[i]];
-			/* the third row is of NULLs, the last one has one first */
+			/* the third row has only NULLs, the last one a NULL as first argument */
 			nulls[i] = row == 2 || (row == MAX_ROWS - 1 && i == 0);
 		}
 		add_row(check, values, nulls);
@@ -161,7 +161,7 @@ make_rows(Check *check)
 	return check->nrows > 1;
 }
 
-/* Keep a row that the aggregate takes. */
+/* Add a row, unless the aggregate raises an error for it. */
 static void
 add_row(Check *check, Datum *values, bool *nulls)
 {
@@ -172,13 +172,13 @@ add_row(Check *check, Datum *values, bool *nulls)
 		check->nrows--;
 }
 
-/* Do something that may raise; true where it did not. */
+/* Run body in a subtransaction; true if it raised no error. */
 static bool
 attempted(void (*body)(void *arg), Check *check)
 {
 	ErrorData *error = subtransaction_run(body, check, CurrentMemoryContext);
 
-	samples_reject_error(error);
+	samples_rethrow_cancel(error);
 	ReScanExprContext(check->states);
 	ResetExprContext(check->row_context);
 	return error == NULL;
@@ -222,7 +222,7 @@ advance(Check *check, TransitionValue *state, const Row *row)
 	ResetExprContext(check->row_context);
 }
 
-/* The final value as text; the state is done with. */
+/* The final value as text. Frees the state. */
 static char *
 finish(Check *check, TransitionValue *state)
 {
@@ -246,7 +246,9 @@ print_value(Oid type, Datum value, bool isnull)
 	return OidOutputFunctionCall(output, value);
 }
 
-/* Whether a run of the rows contradicts, the longest first of those that begin with the same row. */
+/*
+ * Whether a run of rows is a counterexample. Of those that start with the same row, the longest is tried first.
+ */
 static bool
 any_contradicts(Check *check)
 {
@@ -278,27 +280,27 @@ try_parts(void *arg)
 		reverse[n - 1 - i] = each[i] = part(check, from + i, from + i + 1);
 	if (contradicts(check, expected, each, n, "the states of each row"))
 		return;
-	if (contradicts(check, expected, reverse, n, "the states of each row, the last one first"))
+	if (contradicts(check, expected, reverse, n, "the states of each row in reverse order"))
 		return;
 	for (int cut = 0; cut <= n; cut++)
 	{
 		Part two[2] = {part(check, from, from + cut), part(check, from + cut, to)};
 
 		if (contradicts(check, expected, two, 2,
-						psprintf("the states of the first %d rows and of the other %d", cut, n - cut)))
+						psprintf("the states of the first %d rows and the other %d rows", cut, n - cut)))
 			return;
 	}
 	joined = part(check, from, from);
 	for (int i = 0; i < n; i++)
 		joined = join(check, joined, each[i]);
 	if (contradicts(check, expected, &joined, 1,
-					"the states of each row, one after the other, and stored again"))
+					"the states of each row one at a time, with each result stored,"))
 		return;
 	joined = part(check, to, to);
 	for (int i = n - 1; i >= 0; i--)
 		joined = join(check, each[i], joined);
 	(void) contradicts(check, expected, &joined, 1,
-					   "the states of each row, from the last on, and stored again");
+					   "the states of each row one at a time in reverse order, with each result stored,");
 }
 
 /* The stored state of some of the rows. */
@@ -318,7 +320,7 @@ part(Check *check, int from, int to)
 	return result;
 }
 
-/* Compare; true where the parts contradict, which is noted. */
+/* Whether merging the parts gives another value than expected; stores the counterexample. */
 static bool
 contradicts(Check *check, const char *expected, const Part *parts, int n, char *how)
 {
@@ -343,7 +345,7 @@ merge(Check *check, const Part *parts, int n)
 	return finish(check, &state);
 }
 
-/* Whether two values are one; numbers may differ by what floats do. */
+/* Whether two values are equal; numbers within the tolerance. */
 static bool
 same(const Check *check, const char *a, const char *b)
 {
@@ -359,7 +361,7 @@ same(const Check *check, const char *a, const char *b)
 		   fabs(x - y) <= tolerance * Max(Max(fabs(x), fabs(y)), 1);
 }
 
-/* Two stored states made one, as the worker does it. */
+/* Combine two stored states as the worker does. */
 static Part
 join(Check *check, Part a, Part b)
 {

@@ -1,6 +1,6 @@
 /*
  * combinability_check.h
- *		The check that an aggregate must keep for its partial results to be combined, tried on sample rows.
+ *		The check, on sample rows, that partial results of an aggregate can be combined.
  */
 #ifndef STREAMBATCH_COMBINABILITY_CHECK_H
 #define STREAMBATCH_COMBINABILITY_CHECK_H
@@ -9,9 +9,10 @@
 #include "utils/array.h"
 
 /*
- * Whether the aggregates of a view that are not PostgreSQL's own give the same of sample rows aggregated at once and
- * in parts, as far as that can be told. Runs them as the owner, in a restricted operation, under settings (as
- * guard_enter() takes them). Raises feature_not_supported, and says which rows contradict.
+ * Check that the aggregates of a view that are not built into PostgreSQL return the same value for sample rows
+ * aggregated at once and in parts. Runs them as the owner, in a restricted operation, under settings (see
+ * guard_enter()). Raises feature_not_supported, with the rows of a counterexample. Errors of the aggregates are
+ * ignored.
  */
 extern void combinability_check(const ResultDef *results, int nresults, const StateDef *states, Oid owner,
 								ArrayType *settings);

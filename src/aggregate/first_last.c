@@ -1,9 +1,9 @@
 /*
  * first_last.c
- *		The SQL aggregates that take one value of their input: streambatch.first(), last(), and _only() of the merge.
+ *		SQL aggregates that return one of their input values: streambatch.first(), last(), and _only() for the merge.
  *
- * For use by hand over any table: which row is first or last is said by an ORDER BY inside the call. A NULL is
- * a value like any other. What hybrid views keep of first and last is in first_last_state.c.
+ * first() and last() can be used on any table, with ORDER BY in the call. A NULL is a value like any other.
+ * Hybrid views store the states of first_last_state.c instead.
  */
 #include "postgres.h"
 
@@ -29,7 +29,7 @@ STREAMBATCH_FUNCTION(streambatch_take_last);
 STREAMBATCH_FUNCTION(streambatch_taken);
 STREAMBATCH_FUNCTION(streambatch_taken_only);
 
-/* Transition functions, of first() and _only(), and of last(). */
+/* Transition functions: of first() and _only(); of last(). */
 Datum
 streambatch_take_first(PG_FUNCTION_ARGS)
 {
@@ -42,7 +42,7 @@ streambatch_take_last(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(take(fcinfo, true));
 }
 
-/* Final functions, of first() and last(), and of _only(). */
+/* Final functions: of first() and last(); of _only(). */
 Datum
 streambatch_taken(PG_FUNCTION_ARGS)
 {
@@ -63,7 +63,7 @@ streambatch_taken_only(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(taken->value);
 }
 
-/* The state, with the value of the first row or of this one. */
+/* The state with the value of the first row, or of this row if last. */
 static Taken *
 take(FunctionCallInfo fcinfo, bool last)
 {

@@ -1,8 +1,8 @@
 /*
  * first_last_state.c
- *		The states of first(x ORDER BY key) and last(x ORDER BY key) in a hybrid view: streambatch._first_state() and its kin.
+ *		The states of first(x ORDER BY key) and last(x ORDER BY key) in a hybrid view: streambatch._first_state() and related functions.
  *
- * A state is a bytea whose order as bytes is the order of the events:
+ * A state is a bytea. States compare bytewise as the events are ordered:
  *
  *		1+8	the key: 0 and a whole number whose sign bit is turned, most significant byte first; or 1 for NULL, which
  *			comes after all others, as ORDER BY has it
@@ -11,15 +11,15 @@
  *		1	0 for a NULL value, or 1 and
  *		…	the value, as its type's send function writes it
  *
- * So two states combine by comparing bytes, whatever the type: first keeps the lesser, last the greater. Rows
- * of the same rank (those without a position; those of one event joined to several) are told apart by their
- * values: the outcome depends on no order of arrival.
+ * Two states are therefore combined by comparing bytes, whatever the type: first keeps the smaller, last the
+ * greater. Rows of equal rank (without a position, or of one event joined to several rows) are ordered by
+ * value, so that the result does not depend on the order of arrival.
  *
- * Send and receive functions convert text between the encodings of server and client. What is stored must not
- * depend on the session that stores it: they are called as if the client had the server's encoding.
+ * Send and receive functions convert text between server and client encoding. Stored values must not depend on
+ * the session, so they are called with the client encoding set to the server's.
  *
- * Anybody may call these functions on bytes of their own. Nothing is believed of them but their length, which
- * is looked at; receive functions bear anything.
+ * Any user can call these functions with arbitrary bytes. Only their length is relied on, and it is checked;
+ * receive functions validate their input.
  */
 #include "postgres.h"
 
@@ -114,18 +114,21 @@ streambatch_rank_value(PG_FUNCTION_ARGS)
 	state = state_argument(PG_GETARG_DATUM(0));
 	if (VARDATA_ANY(state)[RANK_SIZE] == 0)
 		PG_RETURN_NULL();
-	/* a copy, as messages are: with a zero behind, and in memory that may be written to */
+	/* receive functions expect a zero-terminated, writable buffer */
 	initStringInfo(&bytes);
 	appendBinaryStringInfo(&bytes, VARDATA_ANY(state) + STATE_MIN, VARSIZE_ANY_EXHDR(state) - STATE_MIN);
 	value = receive_value(value_io(fcinfo->flinfo, 2, false), &bytes);
 	if (bytes.cursor != bytes.len)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-						errmsg("a state of first or last holds no value of type %s",
+						errmsg("state of first or last does not contain a value of type %s",
 							   format_type_be(get_fn_expr_argtype(fcinfo->flinfo, 2)))));
 	PG_RETURN_DATUM(value);
 }
 
-/* Transition: keep the state, or take the row. Most rows of last, and few of first, are taken. */
+/*
+ * Transition function: keep the state, or replace it by that of the row. Usually last replaces it, and first
+ * does not.
+ */
 static Datum
 add(FunctionCallInfo fcinfo, bool last)
 {
@@ -159,7 +162,7 @@ make_rank(FunctionCallInfo fcinfo, char *rank)
 	(void) put_number(rank, PG_ARGISNULL(4) ? 0 : PG_GETARG_INT64(4), PG_ARGISNULL(4));
 }
 
-/* The key as a whole number. */
+/* The key as an integer. */
 static int64
 key_number(Oid type, Datum key)
 {
@@ -176,11 +179,12 @@ key_number(Oid type, Datum key)
 			return DatumGetInt64(key);
 		default:
 			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-							errmsg("values of type %s have no rank", format_type_be(type))));
+							errmsg("type %s is not supported as the sort key of first or last",
+								   format_type_be(type))));
 	}
 }
 
-/* A number so that bytes order as numbers do; NULL behind all. */
+/* Write a number such that bytes sort as numbers do, and NULL last. */
 static char *
 put_number(char *to, int64 number, bool isnull)
 {
@@ -231,7 +235,7 @@ send_value(const ValueIO *io, Datum value)
 static void
 use_client_encoding(int encoding)
 {
-	/* either the server's, or one that was in use: nothing is looked up */
+	/* the server's encoding or one that was in use: no conversion is looked up */
 	if (SetClientEncoding(encoding) < 0)
 		elog(ERROR, "could not set the client encoding");
 }
@@ -259,7 +263,7 @@ value_io(FmgrInfo *caller, int argument, bool send)
 	return io;
 }
 
-/* A state that is an argument, detoasted. */
+/* A state argument, detoasted. Raises if it is too short. */
 static bytea *
 state_argument(Datum argument)
 {
@@ -267,7 +271,7 @@ state_argument(Datum argument)
 
 	if (VARSIZE_ANY_EXHDR(state) < STATE_MIN)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-						errmsg("%zu bytes are too few for a state of first or last",
+						errmsg("invalid length of a state of first or last: %zu bytes",
 							   (Size) VARSIZE_ANY_EXHDR(state))));
 	return state;
 }
@@ -290,7 +294,7 @@ combine(Datum a, Datum b, bool last)
 	return (last ? c >= 0 : c <= 0) ? a : b;
 }
 
-/* Transition of the merge: (state, another, NULL of the value's type). */
+/* Transition function of the merge: (state, another, NULL of the value's type). */
 static Datum
 merge(FunctionCallInfo fcinfo, bool last)
 {

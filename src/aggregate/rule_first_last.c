@@ -2,9 +2,10 @@
  * rule_first_last.c
  *		The rule for streambatch.first(x ORDER BY key) and last(x ORDER BY key) (see rule_first_last.h; first_last_state.c has the states).
  *
- * One order there is: by the key, ascending and NULLS LAST, then by the message's partition and offset. A
- * descending order is the same read backwards, so that first is last. The position comes from functions that
- * tell it of the event at hand; where batch SQL is printed they become columns of the archive (refresh_sql.c).
+ * There is a single order: by the key, ascending and NULLS LAST, then by the message's partition and offset. A
+ * descending order is its reverse, and exchanges first and last. Partition and offset are hidden columns of the
+ * stream: the fold fills them in (fold_sql.c), and batch SQL replaces them by columns of the archive
+ * (refresh_sql.c).
  */
 #include "postgres.h"
 
@@ -23,15 +24,16 @@
 #include "utils/typcache.h"
 
 #define HINT_ORDER                                                                                           \
-	"Write last(x ORDER BY ts), with one column or expression of type timestamptz, timestamp, date, smallint, integer or bigint; DESC takes the first."
+	"Use last(x ORDER BY ts), with a single key of type timestamptz, timestamp, date, smallint, integer or bigint; with DESC it returns the first value."
 
-static Expr *order_key(const Aggref *aggref, const RuleStream *of, const char *what, bool *descending);
+static Expr *order_key(const Aggref *aggref, const RuleStream *rule_stream, const char *what,
+					   bool *descending);
 static bool descends(const SortGroupClause *item, const Node *expr, const char *what);
-static MessageMeta meta_of(const Node *expr, const RuleStream *of, const Stream *stream);
+static MessageMeta meta_of(const Node *expr, const RuleStream *rule_stream, const Stream *stream);
 static bool is_rank_type(Oid type);
 static void check_value(Oid type, const char *what);
-static Aggref *state_call(const Aggref *aggref, const RuleStream *of, bool last, Expr *key);
-static Expr *position(const RuleStream *of, AttrNumber attnum);
+static Aggref *state_call(const Aggref *aggref, const RuleStream *rule_stream, bool last, Expr *key);
+static Expr *position(const RuleStream *rule_stream, AttrNumber attnum);
 static const char *merge_call(const Aggref *aggref, bool last);
 
 bool
@@ -51,8 +53,8 @@ rule_first_last(const Aggref *aggref, const RuleStream *stream, ResultDef *resul
 		return false;
 	what = psprintf("aggregate streambatch.%s", name);
 	if (aggref->aggdistinct != NIL)
-		rule_refuse(psprintf("%s with DISTINCT", what), "It takes one value, whatever the others are.",
-					"Leave out DISTINCT.");
+		rule_refuse(psprintf("%s with DISTINCT", what),
+					"It returns a single value, so DISTINCT has no meaning.", "Omit DISTINCT.");
 	key = order_key(aggref, stream, what, &descending);
 	check_value(aggref->aggtype, what);
 	last = (strcmp(name, "last") == 0) != descending;
@@ -69,20 +71,18 @@ rule_first_last(const Aggref *aggref, const RuleStream *stream, ResultDef *resul
 }
 
 /*
- * The key of the order, and whether it descends. What follows the key may spell out that ties go by partition
- * and offset.
+ * The sort key, and whether it is descending. Partition and offset, which break ties anyway, may follow it.
  */
 static Expr *
-order_key(const Aggref *aggref, const RuleStream *of, const char *what, bool *descending)
+order_key(const Aggref *aggref, const RuleStream *rule_stream, const char *what, bool *descending)
 {
 	static const MessageMeta ties[] = {META_PARTITION, META_OFFSET};
-	const Stream *stream = stream_open(of->relid);
+	const Stream *stream = stream_open(rule_stream->relid);
 	Node *key = NULL;
 	ListCell *lc;
 
 	if (aggref->aggorder == NIL)
-		rule_refuse(psprintf("%s without ORDER BY", what),
-					"Events have no order of their own: it must be said which is first or last.", HINT_ORDER);
+		rule_refuse(psprintf("%s without ORDER BY", what), "Events have no inherent order.", HINT_ORDER);
 	foreach (lc, aggref->aggorder)
 	{
 		const SortGroupClause *item = lfirst_node(SortGroupClause, lc);
@@ -95,20 +95,21 @@ order_key(const Aggref *aggref, const RuleStream *of, const char *what, bool *de
 			key = expr;
 			*descending = backwards;
 		}
-		else if (i > lengthof(ties) || meta_of(expr, of, stream) != ties[i - 1] || backwards != *descending)
+		else if (i > lengthof(ties) || meta_of(expr, rule_stream, stream) != ties[i - 1] ||
+				 backwards != *descending)
 			rule_refuse(
-				what, "Events of one key go by partition and offset, and by nothing else.",
-				"Give one key; the metadata columns of partition and offset may follow, in the same direction.");
+				what, "Events with equal keys are always ordered by partition and offset.",
+				"Use a single key; only the metadata columns for partition and offset can follow it, in the same direction.");
 	}
 	if (!is_rank_type(exprType(key)))
-		rule_refuse(what,
-					psprintf("Its order is by a key of type %s, which has no rank of a fixed size.",
-							 format_type_be(exprType(key))),
-					HINT_ORDER);
+		rule_refuse(
+			what,
+			psprintf("Its sort key is of type %s, which is not supported.", format_type_be(exprType(key))),
+			HINT_ORDER);
 	return (Expr *) key;
 }
 
-/* Whether an item of the order descends. Raises for the order of an operator class of one's own. */
+/* Whether a sort item is descending. Raises for operators of a non-default operator class. */
 static bool
 descends(const SortGroupClause *item, const Node *expr, const char *what)
 {
@@ -116,19 +117,20 @@ descends(const SortGroupClause *item, const Node *expr, const char *what)
 	bool result = item->sortop == type->gt_opr;
 
 	if (!result && item->sortop != type->lt_opr)
-		rule_refuse(what, "Its order is another one than that of the type.", HINT_ORDER);
+		rule_refuse(what, "Its sort order is not the default order of the type.", HINT_ORDER);
 	if (item->nulls_first != result)
-		rule_refuse(what, "Events without a key come last in ascending order, and first in descending order.",
-					"Leave out NULLS FIRST and NULLS LAST, or leave those events out with FILTER.");
+		rule_refuse(what,
+					"Null keys are always sorted last in ascending order and first in descending order.",
+					"Omit NULLS FIRST and NULLS LAST, or exclude null keys with FILTER.");
 	return result;
 }
 
 static MessageMeta
-meta_of(const Node *expr, const RuleStream *of, const Stream *stream)
+meta_of(const Node *expr, const RuleStream *rule_stream, const Stream *stream)
 {
 	const Var *var = (const Var *) expr;
 
-	if (!IsA(expr, Var) || var->varno != of->varno || var->varattno <= 0)
+	if (!IsA(expr, Var) || var->varno != rule_stream->varno || var->varattno <= 0)
 		return META_NONE;
 	return stream->layout.columns[var->varattno - 1].meta;
 }
@@ -150,7 +152,7 @@ is_rank_type(Oid type)
 	}
 }
 
-/* Values are stored as bytes that their type sends and receives. */
+/* Values are stored in the binary format of their type. */
 static void
 check_value(Oid type, const char *what)
 {
@@ -164,12 +166,14 @@ check_value(Oid type, const char *what)
 	fits = form->typtype != TYPTYPE_PSEUDO && OidIsValid(form->typsend) && OidIsValid(form->typreceive);
 	ReleaseSysCache(tuple);
 	if (!fits)
-		rule_refuse(what, psprintf("Values of type %s cannot be stored as bytes.", format_type_be(type)),
+		rule_refuse(what,
+					psprintf("Values of type %s cannot be converted to and from binary format.",
+							 format_type_be(type)),
 					"Cast the value to another type, for example text or jsonb.");
 }
 
 static Aggref *
-state_call(const Aggref *aggref, const RuleStream *of, bool last, Expr *key)
+state_call(const Aggref *aggref, const RuleStream *rule_stream, bool last, Expr *key)
 {
 	List *name = list_make2(makeString("streambatch"), makeString(last ? "_last_state" : "_first_state"));
 	Oid declared[4] = {ANYELEMENTOID, ANYCOMPATIBLEOID, INT8OID, INT8OID};
@@ -183,15 +187,15 @@ state_call(const Aggref *aggref, const RuleStream *of, bool last, Expr *key)
 	rule_add_argument(call, rule_show_casts(linitial_node(TargetEntry, aggref->args)->expr),
 					  linitial_oid(aggref->aggargtypes));
 	rule_add_argument(call, rule_show_casts(key), exprType((Node *) key));
-	rule_add_argument(call, position(of, STREAM_PARTITION_ATTNUM), INT8OID);
-	rule_add_argument(call, position(of, STREAM_OFFSET_ATTNUM), INT8OID);
+	rule_add_argument(call, position(rule_stream, STREAM_PARTITION_ATTNUM), INT8OID);
+	rule_add_argument(call, position(rule_stream, STREAM_OFFSET_ATTNUM), INT8OID);
 	return call;
 }
 
 static Expr *
-position(const RuleStream *of, AttrNumber attnum)
+position(const RuleStream *rule_stream, AttrNumber attnum)
 {
-	return (Expr *) makeVar(of->varno, attnum, INT8OID, -1, InvalidOid, 0);
+	return (Expr *) makeVar(rule_stream->varno, attnum, INT8OID, -1, InvalidOid, 0);
 }
 
 static const char *
@@ -201,7 +205,7 @@ merge_call(const Aggref *aggref, bool last)
 
 	initStringInfo(&format);
 	appendStringInfo(&format, "streambatch.%s(%%s, ", last ? "_last_value" : "_first_value");
-	/* not a domain, whose NULL may be an error */
+	/* the base type, because a domain may not allow nulls */
 	rule_append_null(&format, getBaseType(aggref->aggtype), aggref->aggcollid);
 	appendStringInfoChar(&format, ')');
 	return format.data;

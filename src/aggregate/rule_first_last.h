@@ -8,7 +8,7 @@
 #include "aggregate/rule_parts.h"
 
 /*
- * As rule_apply(); false for any other aggregate. Raises for an order that states cannot keep, and for values
+ * Like rule_apply(); returns false for any other aggregate. Raises for an unsupported ORDER BY, and for values
  * that cannot be stored.
  */
 extern bool rule_first_last(const Aggref *aggref, const RuleStream *stream, ResultDef *result,

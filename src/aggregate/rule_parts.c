@@ -1,6 +1,6 @@
 /*
  * rule_parts.c
- *		What rules are made of (see rule_parts.h): calls over other arguments, and SQL as a format.
+ *		Building blocks of the rules for aggregates (see rule_parts.h).
  */
 #include "postgres.h"
 

@@ -2,9 +2,10 @@
  * rule_sketch.c
  *		The rules for count(DISTINCT x) and percentiles (see rule_sketch.h; sketch.c has the sketches).
  *
- * Two states: the exact value, which only the batch layer computes and nothing can combine, and a sketch in
- * both layers. A group that is one row of the batch layer has the exact value; any other the sketch's:
- * count(DISTINCT user_id) and percentile_cont(0.9) WITHIN GROUP (ORDER BY price) are, over merged states,
+ * There are two states: the exact value, which only the batch layer computes and which cannot be combined, and
+ * a sketch in both layers. A group that is a single row of the batch layer returns the exact value, any other
+ * the sketch's estimate: count(DISTINCT user_id) and percentile_cont(0.9) WITHIN GROUP (ORDER BY price) are,
+ * over merged states,
  *
  *		coalesce(_only(s1), round(hll_cardinality(_sketch_merge(s2)))::int8, 0)
  *		coalesce(_only(s3), _percentile(_sketch_merge(s4), '0.9'::float8, NULL::float8))
@@ -16,6 +17,7 @@
 #include "aggregate/rule_sketch.h"
 #include "aggregate/sketch.h"
 #include "catalog/pg_aggregate.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "common/compat.h"
 #include "common/shortest_dec.h"
@@ -37,7 +39,7 @@
 #define PERCENTILE "a percentile"
 
 static void apply_distinct(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts);
-static Oid require_sketch(const char *extension, const char *what, const char *does);
+static Oid require_sketch(const char *extension, const char *what);
 static void fill_exact(StateDef *state, const Aggref *aggref);
 static void fill_sketch(StateDef *state, const Aggref *aggref, Expr *value, Oid sketch);
 static void apply_percentile(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts);
@@ -73,16 +75,16 @@ rule_sketch(const Aggref *aggref, ResultDef *result, StateDef *parts, int *npart
 static void
 apply_distinct(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts)
 {
-	Oid sketch = require_sketch("hll", "count(DISTINCT)", "counts");
+	Oid sketch = require_sketch("hll", "count(DISTINCT)");
 	Expr *value = rule_show_casts(linitial_node(TargetEntry, aggref->args)->expr);
 	Oid type = exprType((Node *) value);
 	StringInfoData format;
 
 	if (!OidIsValid(lookup_type_cache(type, TYPECACHE_HASH_EXTENDED_PROC)->hash_extended_proc))
 		rule_refuse(psprintf("count(DISTINCT) of type %s", format_type_be(type)),
-					"The stream layer counts by a hash, which the type does not have.",
+					"The stream layer counts hash values, and the type has no extended hash function.",
 					"Cast the value to another type, for example text or numeric.");
-	/* an enum's hash is that of a number which a dump does not keep */
+	/* enums are hashed by OID, which a dump does not preserve */
 	if (type_is_enum(getBaseType(type)))
 		value = (Expr *) coerce_to_target_type(NULL, (Node *) value, type, TEXTOID, -1, COERCION_EXPLICIT,
 											   COERCE_EXPLICIT_CAST, -1);
@@ -97,26 +99,28 @@ apply_distinct(const Aggref *aggref, ResultDef *result, StateDef *parts, int *np
 	result->exact = "streambatch._exact(%s, %s)";
 }
 
-/* The type of a sketch; the hint names the command where there is none. */
+/* The sketch type of an extension. Raises if the extension is not installed. */
 static Oid
-require_sketch(const char *extension, const char *what, const char *does)
+require_sketch(const char *extension, const char *what)
 {
 	Oid type = sketch_type(extension);
 
 	if (!OidIsValid(type))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("%s cannot be used in a hybrid view without the extension \"%s\"", what, extension),
-				 errdetail("The stream layer %s by a sketch of that extension.", does),
-				 errhint("CREATE EXTENSION %s; its files come with Debian's package postgresql-*-%s.",
-						 extension, extension)));
-	/* the layers' SQL names the type, as the view's owner */
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s cannot be used in a hybrid view without the extension \"%s\"", what, extension),
+			 errdetail("The stream layer uses a sketch provided by this extension."),
+			 errhint(
+				 "Use CREATE EXTENSION %s to install it. On Debian, its files are in the package postgresql-*-%s.",
+				 extension, extension)));
+	/* the SQL of the layers uses the type as the view's owner */
 	if (compat_namespace_aclcheck(sketch_namespace(type), GetUserId(), ACL_USAGE) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_SCHEMA, get_namespace_name(sketch_namespace(type)));
 	return type;
 }
 
-/* The exact value, of the batch layer alone. */
+/* The exact value, a batch-only state. */
 static void
 fill_exact(StateDef *state, const Aggref *aggref)
 {
@@ -164,9 +168,9 @@ apply_percentile(const Aggref *aggref, ResultDef *result, StateDef *parts, int *
 
 	if (!is_number(type))
 		rule_refuse(psprintf(PERCENTILE " of type %s", format_type_be(type)),
-					"The stream layer keeps it as a t-digest, which is of numbers.",
-					"Take the percentile of a number, for example of extract(epoch FROM …).");
-	sketch = require_sketch("tdigest", PERCENTILE, "keeps it");
+					"The stream layer uses a t-digest, which supports only numbers.",
+					"Use a numeric expression, for example extract(epoch FROM …).");
+	sketch = require_sketch("tdigest", PERCENTILE);
 	fill_exact(&parts[(*nparts)++], aggref);
 	fill_sketch(&parts[(*nparts)++], aggref, digest_value(aggref, arg->expr), sketch);
 	initStringInfo(&format);
@@ -197,8 +201,8 @@ is_number(Oid type)
 }
 
 /*
- * The value that is put into the digest. What a digest cannot hold raises here, where it costs the view one
- * row, and not in the fold; but not for a row that the filter leaves out.
+ * The value that is added to the digest. A value that a digest does not support raises here, where only its row
+ * fails, and not in the fold. Rows excluded by the filter are not checked.
  */
 static Expr *
 digest_value(const Aggref *aggref, const Expr *value)
@@ -236,7 +240,7 @@ print_fractions(const Aggref *aggref, bool descending)
 
 	if (!IsA(given, Const) || given->constisnull)
 		rule_refuse(PERCENTILE, "Its fraction is not a constant.",
-					"Write a number between 0 and 1, or an array of them.");
+					"Use a constant between 0 and 1, or an array of such constants.");
 	initStringInfo(&buf);
 	if (given->consttype == FLOAT8OID)
 	{
@@ -244,15 +248,15 @@ print_fractions(const Aggref *aggref, bool descending)
 		return buf.data;
 	}
 	if (ARR_NDIM(DatumGetArrayTypeP(given->constvalue)) > 1)
-		rule_refuse(PERCENTILE, "Its fractions are an array of several dimensions.",
-					"Write an array of one dimension.");
+		rule_refuse(PERCENTILE, "Its fractions are a multidimensional array.",
+					"Use a one-dimensional array.");
 	deconstruct_array(DatumGetArrayTypeP(given->constvalue), FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL,
 					  TYPALIGN_DOUBLE, &elems, &nulls, &n);
 	appendStringInfoChar(&buf, '{');
 	for (int i = 0; i < n; i++)
 	{
 		if (nulls[i])
-			rule_refuse(PERCENTILE, "One of its fractions is NULL.", "Leave out that fraction.");
+			rule_refuse(PERCENTILE, "One of its fractions is null.", "Remove the null fraction.");
 		appendStringInfoString(&buf, i > 0 ? "," : "");
 		append_fraction(&buf, DatumGetFloat8(elems[i]), descending);
 	}
@@ -268,7 +272,7 @@ append_fraction(StringInfo buf, float8 fraction, bool descending)
 	if (!(fraction >= 0 && fraction <= 1))
 		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 						errmsg("percentile value %g is not between 0 and 1", fraction),
-						errhint("The median is 0.5, the 99th percentile 0.99.")));
+						errhint("For example, the median is 0.5 and the 99th percentile is 0.99.")));
 	double_to_shortest_decimal_buf(descending ? 1 - fraction : fraction, digits);
 	appendStringInfoString(buf, digits);
 }
@@ -281,6 +285,6 @@ order_descends(const Aggref *aggref, const TargetEntry *arg)
 		lookup_type_cache(exprType((Node *) arg->expr), TYPECACHE_LT_OPR | TYPECACHE_GT_OPR);
 
 	if (order->sortop != type->lt_opr && order->sortop != type->gt_opr)
-		rule_refuse(PERCENTILE, "Its order is another one than that of the type.", "Leave out USING.");
+		rule_refuse(PERCENTILE, "Its sort order is not the default order of the type.", "Omit USING.");
 	return order->sortop == type->gt_opr;
 }

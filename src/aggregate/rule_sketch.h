@@ -8,8 +8,8 @@
 #include "aggregate/rule_parts.h"
 
 /*
- * As rule_apply(); false for any other aggregate. Raises where the extension is missing, and for types and
- * fractions that a sketch cannot take.
+ * Like rule_apply(); returns false for any other aggregate. Raises if the extension is not installed, and for
+ * types and fractions that a sketch does not support.
  */
 extern bool rule_sketch(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts);
 

@@ -1,17 +1,17 @@
 /*
  * rules.c
- *		One table of rules for aggregates (see rules.h).
+ *		The table of rules for aggregates (see rules.h).
  *
- * The table has those that are kept as plain readable columns, each the value of an aggregate over some of
- * the rows. count and sum add up, min and max are their own combination; avg is kept as a sum and a count,
- * which is what PostgreSQL's own avg divides (numeric_avg, int8_avg, interval_avg), so that its value is the
- * same to the last digit. sum(bigint) and sum(numeric) have an internal transition state; their stored state
- * is the numeric sum.
+ * The table lists the aggregates that are stored as plain readable columns, each the value of an aggregate over
+ * some of the rows. count and sum are combined by addition, min and max by themselves; avg is stored as sum and
+ * count, which PostgreSQL's own avg divides (numeric_avg, int8_avg, interval_avg), so that its value is
+ * identical. sum(bigint) and sum(numeric) have an internal transition state; their stored state is the numeric
+ * sum.
  *
- * Any other aggregate is kept as its transition state, if the catalog has a combine function for it, and
- * serialisation functions where the state is internal.
+ * Any other aggregate is stored as its transition state, if it has a combine function and, for an internal
+ * state, serialisation functions.
  *
- * Two kinds have rules of their own: first and last (rule_first_last.c); count(DISTINCT) and percentiles
+ * Two groups have rules of their own: first and last (rule_first_last.c); count(DISTINCT) and percentiles
  * (rule_sketch.c).
  */
 #include "postgres.h"
@@ -120,26 +120,25 @@ rule_apply(const Aggref *aggref, const RuleStream *stream, ResultDef *result, St
 	transition_shape(aggref, &shape);
 	refuse_uncombinable(aggref, &shape, what);
 	if (aggref->aggvariadic && get_func_variadictype(aggref->aggfnoid) == ANYOID)
-		rule_refuse(psprintf("%s with VARIADIC", what),
-					"It takes arguments of any type, and here an array of them.",
-					"Pass the arguments one by one.");
+		rule_refuse(psprintf("%s with VARIADIC", what), "Its VARIADIC parameter is of type \"any\".",
+					"Pass the arguments individually.");
 	fill_partial(&parts[(*nparts)++], aggref, shape.stored);
 }
 
-/* Forms of calls whose partial results cannot be combined. */
+/* Refuse forms of calls whose partial results cannot be combined. */
 static void
 refuse_form(const Aggref *aggref, const char *what)
 {
 	if (aggref->aggkind != AGGKIND_NORMAL)
-		rule_refuse(what, "Ordered-set aggregates need all rows together.",
-					"Group by the value too, and use the aggregate in a query on the hybrid view.");
+		rule_refuse(what, "Ordered-set aggregates need all rows at once.",
+					"Add the value to GROUP BY, and use the aggregate in a query on the hybrid view.");
 	if (aggref->aggdistinct != NIL)
 		rule_refuse(psprintf("%s with DISTINCT", what), "Its partial results cannot be combined exactly.",
-					"Make the expression a grouping key and aggregate the view in a query on top.");
+					"Add the expression to GROUP BY, and aggregate in a query on the hybrid view.");
 	if (aggref->aggorder != NIL)
 		rule_refuse(
-			psprintf("ordered %s", what), "Partial results in no promised order cannot be combined.",
-			"Leave out ORDER BY, or group by the value too and use the aggregate in a query on the hybrid view.");
+			psprintf("%s with ORDER BY", what), "Partial results are not combined in any particular order.",
+			"Omit ORDER BY, or add the value to GROUP BY and use the aggregate in a query on the hybrid view.");
 }
 
 static const Rule *
@@ -198,7 +197,7 @@ fill_plain(StateDef *state, Aggref *aggref)
 	state->merge = rule->merge ? rule->merge : psprintf("pg_catalog.%s(%%s)", rule->name);
 }
 
-/* A function of pg_catalog, polymorphic perhaps, over two values of the given type. */
+/* A function of pg_catalog, possibly polymorphic, for two values of the given type. */
 static Oid
 binary_function(const char *name, Oid type)
 {
@@ -213,7 +212,7 @@ binary_function(const char *name, Oid type)
 
 	if (func_get_detail(qualified, NIL, NIL, 2, types, false, false, false, &function, &result, &retset,
 						&nvargs, &vatype, &declared, NULL) != FUNCDETAIL_NORMAL)
-		elog(ERROR, "no function %s of two values of type %s", name, format_type_be(type));
+		elog(ERROR, "could not find function %s for two values of type %s", name, format_type_be(type));
 	return function;
 }
 
@@ -248,11 +247,11 @@ part_aggregate(const Aggref *whole, const char *name, Oid cast)
 		LookupFuncName(list_make2(makeString("pg_catalog"), makeString(pstrdup(name))), 1, &declared, false);
 	part->aggargtypes = list_make1_oid(type);
 	part->aggtype = get_func_rettype(part->aggfnoid);
-	part->aggtranstype = InvalidOid; /* left to the planner, as the parser does */
+	part->aggtranstype = InvalidOid; /* set by the planner */
 	return part;
 }
 
-/* Aggregates whose state cannot be combined, or not be stored. */
+/* Refuse an aggregate whose state cannot be combined or stored. */
 static void
 refuse_uncombinable(const Aggref *aggref, const TransitionShape *shape, const char *what)
 {
@@ -263,15 +262,15 @@ refuse_uncombinable(const Aggref *aggref, const TransitionShape *shape, const ch
 	if (aggref->aggfnoid >= FirstNormalObjectId)
 		rule_refuse(what,
 					shape->combinable
-						? "Its transition state is internal, and it has no serialization functions."
-						: "It has no combine function, which makes one of two partial results.",
+						? "Its transition state is of type internal, and it has no serialization functions."
+						: "It has no combine function for partial results.",
 					shape->combinable ? "Create the aggregate with SERIALFUNC and DESERIALFUNC."
 									  : "Create the aggregate with COMBINEFUNC.");
 	if (strcmp(name, "array_agg") == 0 || strcmp(name, "string_agg") == 0)
-		rule_refuse(what, "This version of PostgreSQL cannot combine its partial results; 16 and newer can.",
-					"Group by the value too, and use the aggregate in a query on the hybrid view.");
-	rule_refuse(what, "PostgreSQL has no function that combines its partial results.",
-				"Group by the value too, and use the aggregate in a query on the hybrid view.");
+		rule_refuse(what, "PostgreSQL supports combining its partial results only in version 16 and later.",
+					"Add the value to GROUP BY, and use the aggregate in a query on the hybrid view.");
+	rule_refuse(what, "PostgreSQL has no combine function for its partial results.",
+				"Add the value to GROUP BY, and use the aggregate in a query on the hybrid view.");
 }
 
 static void
@@ -331,7 +330,7 @@ merge_call(const Aggref *aggref)
 		bool collatable = OidIsValid(get_typcollation(lfirst_oid(lc)));
 
 		appendStringInfoString(&format, ", ");
-		/* explicit, and once, so that it is the aggregate's, whatever the state's column has */
+		/* explicit, and only once, so that it overrides the collation of the state's column */
 		rule_append_null(&format, lfirst_oid(lc), collatable ? collation : InvalidOid);
 		if (collatable)
 			collation = InvalidOid;

@@ -1,6 +1,6 @@
 /*
  * rules.h
- *		One table of rules: for each aggregate, the states it is kept as, how two states combine and what value they give.
+ *		The table of rules for aggregates: the states that each is stored as, how they are combined and finalised.
  */
 #ifndef STREAMBATCH_RULES_H
 #define STREAMBATCH_RULES_H
@@ -8,9 +8,9 @@
 #include "aggregate/rule_parts.h"
 
 /*
- * The rule for an aggregate of a query: fills the result's value and exact, and nparts states (which the
- * caller makes one with equal ones that it has already, and numbers). Raises feature_not_supported, saying
- * why and what to do, for an aggregate that no rule covers.
+ * Apply the rule for an aggregate of a query: set the result's value and exact, and fill nparts states, which
+ * the caller deduplicates and numbers. Raises feature_not_supported, with reason and hint, for an aggregate
+ * that no rule covers.
  */
 extern void rule_apply(const Aggref *aggref, const RuleStream *stream, ResultDef *result, StateDef *parts,
 					   int *nparts);

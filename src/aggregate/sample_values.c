@@ -2,8 +2,8 @@
  * sample_values.c
  *		Sample values of any type (see sample_values.h).
  *
- * Of an enum its labels; of an array and a composite type what samples of their parts make; of any other type
- * those of a list of texts that its input function accepts.
+ * Samples of an enum are its labels; of an array or composite type, values made of samples of its parts; of any
+ * other type, those of a list of texts that its input function accepts.
  */
 #include "postgres.h"
 
@@ -19,7 +19,7 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
-/* Numbers first, which are texts as well. */
+/* Numbers first, because text types accept them as well. */
 static const char *const texts[] = {"1",
 									"0",
 									"2",
@@ -70,7 +70,7 @@ static int of_texts(Oid type, Datum *values);
 static void read_text(void *arg);
 
 void
-samples_reject_error(ErrorData *error)
+samples_rethrow_cancel(ErrorData *error)
 {
 	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
 		ReThrowError(error);
@@ -96,7 +96,7 @@ samples_of(Oid type, Datum *values)
 	}
 }
 
-/* Arrays of none, one and several elements. */
+/* Arrays of zero, one and several elements. */
 static int
 of_array(Oid element, Datum *values)
 {
@@ -167,7 +167,7 @@ of_texts(Oid type, Datum *values)
 		InputJob job = {type, texts[i], (Datum) 0};
 		ErrorData *error = subtransaction_run(read_text, &job, context);
 
-		samples_reject_error(error);
+		samples_rethrow_cancel(error);
 		if (error == NULL)
 			values[n++] = job.value;
 	}

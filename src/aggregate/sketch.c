@@ -6,14 +6,15 @@
  *		_sketch(price, NULL::tdigest)		a t-digest of them
  *		_sketch_merge(s2)					the union of a column of sketches
  *
- * The work is done by the extensions' own transition functions, called as an aggregate calls them. In
- * between, values wait in a buffer: a state of hll takes 128 kB in memory, one of tdigest 32 kB, whatever is
- * in it, and a worker holds one for each group. Packed, and with a buffer that grows, a state is as large as
- * what is in it. The merge unpacks where there are two states to unite, and gives a single one as it is.
+ * The extensions' own transition functions do the work, called as by an aggregate. Values are collected in a
+ * buffer first, because an unpacked state of hll takes 128 kB in memory, one of tdigest 32 kB, whatever its
+ * contents, and a worker holds one state for each group. A packed sketch with a growing buffer is only as large
+ * as its contents. The merge unpacks only if there are two sketches or more, and returns a single one
+ * unchanged.
  *
- * HyperLogLog takes hashes: PostgreSQL's own of the value's type, so that values are one where they are equal
- * (1.0 and 1.00, -0 and 0). A t-digest takes float8, without NaN and infinity: it compares means, and does
- * not end with a NaN; and without values so large that means could overflow to infinity.
+ * HyperLogLog takes hashes. They are those of PostgreSQL for the value's type, so that equal values count once
+ * (1.0 and 1.00, -0 and 0). A t-digest takes float8 values without NaN, with which its algorithm does not
+ * terminate, without infinity, and without values so large that means could overflow.
  */
 #include "postgres.h"
 
@@ -44,28 +45,28 @@
 
 #define FIRST_BUFFER 8
 
-/* Items are values of float8, too. */
+/* Buffered items may be float8 values. */
 StaticAssertDecl(FLOAT8PASSBYVAL, "float8 must be passed by value");
 
 /* An argument of an extension's function. */
 typedef struct Parameter
 {
-	const char *type; /* of the extension; NULL: the next one */
+	const char *type; /* name of a type of the extension; NULL: oid */
 	Oid oid;
-	int64 value; /* of those behind the item: a constant */
+	int64 value; /* the constant that is passed; not for the item */
 } Parameter;
 
 #define MAX_PARAMETERS 6
 
-/* What is known of an extension's sketches. */
+/* Description of an extension's sketches. */
 typedef struct SketchKind
 {
 	const char *name; /* of the extension and of its type */
-	bool hashed;	  /* takes hashes; else values of float8 */
-	int buffer;		  /* how many items wait */
-	const char *add;  /* transition functions: of an item, and of a sketch */
+	bool hashed;	  /* takes hashes; otherwise float8 values */
+	int buffer;		  /* maximum number of buffered items */
+	const char *add;  /* transition function for an item; absorb: for a sketch */
 	int nadd;
-	Parameter parameters[MAX_PARAMETERS]; /* of add, behind its state */
+	Parameter parameters[MAX_PARAMETERS]; /* of add, after the state */
 	const char *absorb;
 	const char *pack; /* final function */
 	const char *absorb_quantile;
@@ -81,8 +82,8 @@ static const SketchKind kinds[] = {
 	 {{"hll_hashval"},
 	  {NULL, INT4OID, SKETCH_HLL_LOG2M},
 	  {NULL, INT4OID, SKETCH_HLL_REGWIDTH},
-	  {NULL, INT8OID, -1}, /* few values are kept as they are, as long as that takes less space */
-	  {NULL, INT4OID, 1}}, /* and few registers as a list */
+	  {NULL, INT8OID, -1}, /* explicit representation while it is smaller */
+	  {NULL, INT4OID, 1}}, /* sparse representation enabled */
 	 "hll_union_trans",
 	 "hll_pack",
 	 NULL,
@@ -99,32 +100,32 @@ static const SketchKind kinds[] = {
 	 "tdigest_percentiles"},
 };
 
-/* An extension's functions, looked up, with memory to run them in; kept with the calling function. */
+/* An extension's functions and memory to run them in; cached in the calling function's fn_extra. */
 typedef struct Sketches
 {
 	const SketchKind *kind;
 	Oid type;
 	Oid hashed; /* type of the hashed values */
-	bool whole; /* whose eight bytes are hashed */
+	bool whole; /* hash all eight bytes of the value */
 	FmgrInfo hash;
 	FmgrInfo add;
 	FmgrInfo absorb;
 	FmgrInfo pack;
 	FmgrInfo absorb_quantile;
 	FmgrInfo quantile;
-	AggState *agg; /* what the functions are shown where there is no aggregate */
+	AggState *agg; /* passed to the functions as context when no aggregate calls them */
 } Sketches;
 
-/* One group's state in the memory of the aggregate: what is packed, and what waits. */
+/* One group's state in the memory of the aggregate: a packed sketch and buffered items. */
 typedef struct SketchState
 {
-	Datum packed; /* 0: nothing */
+	Datum packed; /* 0: none */
 	int nitems;
 	int size;
 	Datum *items;
 } SketchState;
 
-/* The merge's: one sketch as it came, or several united. */
+/* State of the merge: a single sketch, unchanged, or the union of several. */
 typedef struct MergeState
 {
 	Datum single;
@@ -133,12 +134,12 @@ typedef struct MergeState
 } MergeState;
 
 /*
- * _exact(exact value, sketch): whether a group's value is exact: it is that of a single row, or there is
- * nothing in any sketch.
+ * State of _exact(exact value, sketch), which returns whether a group's value is exact: it is that of a single
+ * row, or there are no sketches.
  */
-#define EXACT_ROW 1	   /* a row was there */
-#define EXACT_NOT 2	   /* another one, or one without an exact value */
-#define EXACT_SKETCH 4 /* a sketch was there */
+#define EXACT_ROW 1	   /* there was a row */
+#define EXACT_NOT 2	   /* there was another one, or one without an exact value */
+#define EXACT_SKETCH 4 /* there was a sketch */
 
 static Sketches *sketches(FmgrInfo *caller, int argument, int value);
 static const SketchKind *kind_of(Oid type);
@@ -189,7 +190,7 @@ sketch_namespace(Oid type)
 	return result;
 }
 
-/* Transition of _sketch: (state, value, NULL of the sketch's type). */
+/* Transition function of _sketch: (state, value, NULL of the sketch's type). */
 Datum
 streambatch_sketch_add(PG_FUNCTION_ARGS)
 {
@@ -224,7 +225,7 @@ streambatch_sketch_add(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* Final function of _sketch: the packed sketch; NULL of no values. */
+/* Final function of _sketch: the packed sketch, or NULL if there were no values. */
 Datum
 streambatch_sketch_end(PG_FUNCTION_ARGS)
 {
@@ -239,7 +240,7 @@ streambatch_sketch_end(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(state->packed);
 }
 
-/* Two sketches made one. */
+/* Combine two sketches. */
 Datum
 streambatch_sketch_combine(PG_FUNCTION_ARGS)
 {
@@ -256,7 +257,10 @@ streambatch_sketch_combine(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(end_work(s, state, old));
 }
 
-/* Transition of _sketch_merge: (state, sketch). Runs the extension's in the memory of this aggregate. */
+/*
+ * Transition function of _sketch_merge: (state, sketch). The extension's functions run in the memory of this
+ * aggregate.
+ */
 Datum
 streambatch_sketch_merge_add(PG_FUNCTION_ARGS)
 {
@@ -279,7 +283,7 @@ streambatch_sketch_merge_add(PG_FUNCTION_ARGS)
 		MemoryContext old = MemoryContextSwitchTo(memory);
 
 		state = palloc0(sizeof(MergeState));
-		/* a pointer, where it is stored out of line */
+		/* only the pointer, if it is stored out of line */
 		state->single = datumCopy(sketch, false, -1);
 		MemoryContextSwitchTo(old);
 		PG_RETURN_POINTER(state);
@@ -309,7 +313,7 @@ streambatch_sketch_merge_end(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(packed);
 }
 
-/* Raises for what a t-digest does not take, before it is aggregated. */
+/* Raises for a value that a t-digest does not support. */
 Datum
 streambatch_digest_value(PG_FUNCTION_ARGS)
 {
@@ -347,7 +351,8 @@ streambatch_percentiles(PG_FUNCTION_ARGS)
 	for (int i = 0; i < n; i++)
 	{
 		if (nulls[i])
-			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("a fraction must not be null")));
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("percentile fraction must not be null")));
 		fractions[i] = quantile(s, PG_GETARG_DATUM(0), DatumGetFloat8(fractions[i]), type);
 	}
 	get_typlenbyvalalign(type, &len, &byval, &align);
@@ -375,7 +380,8 @@ streambatch_exact_end(PG_FUNCTION_ARGS)
 }
 
 /*
- * The sketches of the type of an argument; value: the number of the argument that is put into them, or -1.
+ * The functions for the sketch type of an argument; value: number of the argument that is added to sketches, or
+ * -1.
  */
 static Sketches *
 sketches(FmgrInfo *caller, int argument, int value)
@@ -394,7 +400,7 @@ sketches(FmgrInfo *caller, int argument, int value)
 	if (value >= 0)
 	{
 		s->hashed = getBaseType(get_fn_expr_argtype(caller, value));
-		/* the types' own hash makes 32 bits of these first: of (1 << 32) + 1 the same as of 0 */
+		/* these types' hash functions first reduce values to 32 bits: (1 << 32) + 1 and 0 would collide */
 		s->whole = s->hashed == INT8OID || s->hashed == TIMESTAMPOID || s->hashed == TIMESTAMPTZOID ||
 				   s->hashed == TIMEOID || s->hashed == MONEYOID || s->hashed == PG_LSNOID ||
 				   s->hashed == XID8OID;
@@ -409,7 +415,8 @@ sketches(FmgrInfo *caller, int argument, int value)
 			fmgr_info_cxt(type->hash_extended_proc, &s->hash, caller->fn_mcxt);
 		}
 		else if (s->hashed != FLOAT8OID)
-			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("a t-digest takes double precision")));
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+							errmsg("values of a t-digest must be of type double precision")));
 	}
 	MemoryContextSwitchTo(old);
 	caller->fn_extra = s;
@@ -424,8 +431,9 @@ kind_of(Oid type)
 		if (OidIsValid(type) && sketch_type(kinds[i].name) == type)
 			return &kinds[i];
 	}
-	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-					errmsg("type %s is no sketch of the extensions hll and tdigest", format_type_be(type))));
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("type %s is not a sketch type of extension hll or tdigest", format_type_be(type))));
 }
 
 static void
@@ -472,8 +480,9 @@ quantile(Sketches *s, Datum sketch, float8 fraction, Oid type)
 	float8 value;
 
 	if (s->kind->quantile == NULL)
-		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("a sketch of type %s has no percentiles", format_type_be(s->type))));
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("cannot compute percentiles from a sketch of type %s", format_type_be(s->type))));
 	old = begin_work(s);
 	state = call(&s->absorb_quantile, (Node *) s->agg, (Datum) 0, 2, args);
 	value = DatumGetFloat8(call(&s->quantile, (Node *) s->agg, state, 0, NULL));
@@ -482,7 +491,7 @@ quantile(Sketches *s, Datum sketch, float8 fraction, Oid type)
 	return to_type(value, type);
 }
 
-/* Begin to work without an aggregate of the extension; returns the memory to go back to. */
+/* Switch to memory for calls without an aggregate; returns the previous context. */
 static MemoryContext
 begin_work(Sketches *s)
 {
@@ -516,7 +525,7 @@ to_type(float8 value, Oid type)
 	static const struct
 	{
 		Oid type;
-		float8 least; /* whole numbers; what rounding or float8 made larger stays in the type */
+		float8 least; /* bounds of the type; values beyond them through rounding are clamped */
 		float8 greatest;
 		PGFunction cast;
 	} types[] = {
@@ -535,11 +544,11 @@ to_type(float8 value, Oid type)
 	}
 	if (type != FLOAT8OID)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("a t-digest has no values of type %s", format_type_be(type))));
+						errmsg("cannot convert a t-digest value to type %s", format_type_be(type))));
 	return Float8GetDatum(value);
 }
 
-/* What the extension's functions ask for: that they are called for an aggregate, and in which memory. */
+/* A minimal AggState: the extension's functions check that an aggregate calls them, and use its memory. */
 static AggState *
 make_caller(void)
 {
@@ -567,31 +576,34 @@ item_of(Sketches *s, Datum value, Oid collation)
 	return FunctionCall2Coll(&s->hash, collation, value, Int64GetDatum(0));
 }
 
-/* What a t-digest takes. */
+/* Raises for a value that a t-digest does not support. */
 static float8
 check_digest_value(float8 value)
 {
 	if (!(value >= -DIGEST_LIMIT && value <= DIGEST_LIMIT))
 		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-						errmsg("a t-digest cannot hold the value %s",
+						errmsg("cannot store the value %s in a t-digest",
 							   DatumGetCString(DirectFunctionCall1(float8out, Float8GetDatum(value)))),
-						errdetail("It takes neither NaN nor infinity nor values beyond %g.", DIGEST_LIMIT),
-						errhint("Leave such values out with FILTER.")));
+						errdetail("NaN, infinity and values beyond %g are not supported.", DIGEST_LIMIT),
+						errhint("Exclude such values with FILTER.")));
 	return value;
 }
 
-/* Of the shortest spelling: PostgreSQL's own hash is of the digits alone, the same of 1 and -1. */
+/* Hash of the shortest representation: PostgreSQL's own hash ignores the sign. */
 static Datum
 hash_numeric_sign(Numeric number)
 {
-	char *spelling = numeric_normalize(number);
-	Datum hash = hash_any_extended((unsigned char *) spelling, strlen(spelling), 0);
+	char *digits = numeric_normalize(number);
+	Datum hash = hash_any_extended((unsigned char *) digits, strlen(digits), 0);
 
-	pfree(spelling);
+	pfree(digits);
 	return hash;
 }
 
-/* Of values and structure: PostgreSQL's own hash is of the values alone, the same of 1 and [1], and of {} and []. */
+/*
+ * Hash of values and structure: PostgreSQL's own hash ignores structure, and is the same for 1 and [1], and for
+ * {} and [].
+ */
 static uint64
 hash_jsonb(Jsonb *document)
 {
@@ -611,7 +623,7 @@ hash_jsonb(Jsonb *document)
 	return hash;
 }
 
-/* Put what waits into the packed sketch. */
+/* Add the buffered items to the packed sketch. */
 static void
 flush(Sketches *s, SketchState *state, MemoryContext memory)
 {
@@ -641,7 +653,7 @@ flush(Sketches *s, SketchState *state, MemoryContext memory)
 		pfree(DatumGetPointer(before));
 }
 
-/* The packed sketch of a state of the extension, copied into other memory. */
+/* Pack a state of the extension, and copy it to other memory. */
 static Datum
 end_work(Sketches *s, Datum state, MemoryContext memory)
 {

@@ -5,14 +5,14 @@
  *		_partial('stddev(double precision)', NULL::_state, x)						the state of stddev(x)
  *		_merge('stddev(double precision)', NULL::double precision, s1, NULL::double precision)	its value, of a column of states
  *
- * The first argument is a constant and names the aggregate. NULLs carry types alone: what comes out, for the
- * parser to know it, and the aggregate's argument types, which the states of a polymorphic aggregate depend on.
- * Everything is checked once, when the first row or the end comes: that the caller may execute the aggregate,
- * that it takes such arguments, that the types that the NULLs promise are the ones it gives.
+ * The first argument is a constant and identifies the aggregate. NULLs only carry types: the result type, for
+ * the parser, and the aggregate's argument types, which the states of a polymorphic aggregate depend on.
+ * Everything is checked once, at the first row or at the end: that the caller may execute the aggregate, that
+ * it accepts these arguments, and that the types of the NULLs match.
  *
- * Anybody may call these. Without the right to call an aggregate's own functions one gains none here: a state
- * of type internal has one type of its own (_state), of which nobody can write a value down; and a state of
- * another type, which one can, is taken from those who may execute the functions that it is given to.
+ * Any user can call these, and gains no privileges by it. A state of type internal has a type of its own
+ * (_state), whose values cannot be entered. A state of another type can, so the caller needs EXECUTE on the
+ * functions that it is passed to.
  */
 #include "postgres.h"
 
@@ -75,7 +75,7 @@ streambatch_partial_add(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* What ends lives on where its type is passed by reference and it is part of the state. */
+/* A by-reference result may point into the state. */
 Datum
 streambatch_partial_end(PG_FUNCTION_ARGS)
 {
@@ -113,9 +113,10 @@ streambatch_merge_end(PG_FUNCTION_ARGS)
 Datum
 streambatch_state_in(PG_FUNCTION_ARGS)
 {
-	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					errmsg("cannot accept a value of type %s", "streambatch._state"),
-					errdetail("Aggregates believe their own states, so nobody can write one down.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot accept a value of type %s", "streambatch._state"),
+			 errdetail("Aggregates do not validate their states, so a state cannot be entered as text.")));
 }
 
 Datum
@@ -124,7 +125,7 @@ streambatch_state_out(PG_FUNCTION_ARGS)
 	return DirectFunctionCall1(byteaout, PG_GETARG_DATUM(0));
 }
 
-/* The state of the present group; in the memory of the grouping set whose turn it is. */
+/* The state of the current group, in the memory of the current grouping set. */
 static PartialState *
 group_state(FunctionCallInfo fcinfo, int leading)
 {
@@ -145,17 +146,17 @@ group_state(FunctionCallInfo fcinfo, int leading)
 	return state;
 }
 
-/* A function of ours called by something else than an aggregate can do nothing. */
+/* Raises unless called as an aggregate. */
 static void
 check_caller(FunctionCallInfo fcinfo)
 {
 	if (AggCheckCallContext(fcinfo, NULL) != AGG_CONTEXT_AGGREGATE)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("aggregates over transition states cannot be window functions")));
+						errmsg("aggregates over transition states cannot be used as window functions")));
 }
 
 /*
- * The aggregate to run, from the calling aggregate; leading: how many arguments come before its own. Its
+ * Prepare the aggregate to run, from the calling aggregate; leading: number of arguments before its own. Its
  * functions allocate in the caller's contexts.
  */
 static Transition *
@@ -198,7 +199,7 @@ named_aggregate(const Aggref *call)
 
 	if (!IsA(first, Const) || ((const Const *) first)->constisnull)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the aggregate must be a constant that is not null")));
+						errmsg("the aggregate must be a non-null constant")));
 	return DatumGetObjectId(((const Const *) first)->constvalue);
 }
 
@@ -208,11 +209,11 @@ refuse_type(Oid aggregate, const char *what, Oid is, Oid promised)
 	if (is == promised)
 		return;
 	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-					errmsg("the %s of %s has the type %s, not %s", what, format_procedure(aggregate),
+					errmsg("the %s of %s is of type %s, not %s", what, format_procedure(aggregate),
 						   format_type_be(is), format_type_be(promised))));
 }
 
-/* Whoever gives a state that he may have written himself must have the right to what is done with it. */
+/* The caller may have made up the state, so must have EXECUTE on the functions that it is passed to. */
 static void
 check_state_functions(Oid aggregate)
 {
@@ -237,7 +238,7 @@ check_state_functions(Oid aggregate)
 	}
 }
 
-/* The state at the end; there is none where there were no rows. */
+/* The state for a final function; a new one if there were no rows. */
 static PartialState *
 ended_state(FunctionCallInfo fcinfo, int leading)
 {

@@ -1,14 +1,14 @@
 /*
  * transition.c
- *		An aggregate taken into our own hands (see transition.h).
+ *		Running an aggregate outside of the executor (see transition.h).
  *
  * The rules are those of nodeAgg.c: a strict function is not called for NULLs; the first value of a strict
  * function without initial value becomes the state; a by-reference state lives in the aggregate's context,
- * where an expanded object may be changed in place; final functions are shown it read-only; deserialised
- * states live as long as a row. Combining begins with the initial value, as PostgreSQL's partial aggregation
- * does, so that no states at all give what no rows give.
+ * where an expanded object may be changed in place; final functions get it read-only; deserialised states live
+ * as long as a row. Combining starts with the initial value, as in PostgreSQL's partial aggregation, so that
+ * combining no states gives the value of no rows.
  *
- * The functions see an AggState that is none but has what they ask for: the contexts, and their Aggref.
+ * The functions get a minimal AggState with only what they use: the memory contexts and the Aggref.
  */
 #include "postgres.h"
 
@@ -20,6 +20,8 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "common/compat.h"
+#include "executor/nodeAgg.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_agg.h"
 #include "parser/parse_coerce.h"
@@ -37,7 +39,7 @@ static Oid resolve_type(const Aggref *aggref, Form_pg_aggregate form);
 static Oid declared_types(Oid aggregate, int nargs, Oid *declared);
 static void check_component(Oid function, Oid owner);
 static AggState *make_caller(const Aggref *aggref, ExprContext *aggcontext, ExprContext *tmpcontext);
-static Datum initial_value(Datum spelling, Oid type);
+static Datum initial_value(Datum input_text, Oid type);
 static void init_final(Transition *t, const Aggref *aggref, Form_pg_aggregate form, Oid *types, int nargs);
 static void init_partial(Transition *t, const Aggref *aggref, Form_pg_aggregate form);
 static Datum copy_in(const Transition *t, Datum value);
@@ -152,7 +154,7 @@ transition_init(Transition *t, const Aggref *aggref, bool partial, ExprContext *
 
 	init = SysCacheGetAttr(AGGFNOID, tuple, Anum_pg_aggregate_agginitval, &t->initial_null);
 	t->initial = t->initial_null ? (Datum) 0 : initial_value(init, t->type);
-	/* an aggregate replaced since the first value's type was checked */
+	/* as in nodeAgg.c: the aggregate may have been replaced since CREATE AGGREGATE checked this */
 	if (t->function.fn_strict && t->initial_null && (nargs == 0 || !IsBinaryCoercible(types[0], t->type)))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
 						errmsg("aggregate %u needs to have compatible input type and transition type",
@@ -318,7 +320,7 @@ resolve_type(const Aggref *aggref, Form_pg_aggregate form)
 	return resolve_aggregate_transtype(aggref->aggfnoid, form->aggtranstype, types, nargs);
 }
 
-/* Its declared argument types, one for each of nargs; returns the declared type of its result. */
+/* An aggregate's declared argument types, one for each of nargs; returns its declared result type. */
 static Oid
 declared_types(Oid aggregate, int nargs, Oid *declared)
 {
@@ -331,7 +333,7 @@ declared_types(Oid aggregate, int nargs, Oid *declared)
 	form = (Form_pg_proc) GETSTRUCT(tuple);
 	if (form->provariadic == ANYOID ? nargs < form->pronargs : nargs != form->pronargs)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("%s takes another number of arguments", format_procedure(aggregate))));
+						errmsg("wrong number of arguments for %s", format_procedure(aggregate))));
 	for (int i = 0; i < nargs; i++)
 		declared[i] = i < form->pronargs ? form->proargtypes.values[i] : ANYOID;
 	result = form->prorettype;
@@ -352,7 +354,7 @@ check_component(Oid function, Oid owner)
 	InvokeFunctionExecuteHook(function);
 }
 
-/* What functions see of the executor: contexts, and for AggGetAggref() their call. */
+/* The AggState that functions get: memory contexts, and the Aggref for AggGetAggref(). */
 static AggState *
 make_caller(const Aggref *aggref, ExprContext *aggcontext, ExprContext *tmpcontext)
 {
@@ -366,11 +368,11 @@ make_caller(const Aggref *aggref, ExprContext *aggcontext, ExprContext *tmpconte
 }
 
 static Datum
-initial_value(Datum spelling, Oid type)
+initial_value(Datum input_text, Oid type)
 {
 	Oid input;
 	Oid ioparam;
-	char *value = TextDatumGetCString(spelling);
+	char *value = TextDatumGetCString(input_text);
 
 	getTypeInputInfo(type, &input, &ioparam);
 	return OidInputFunctionCall(input, value, ioparam, -1);
@@ -402,7 +404,7 @@ init_partial(Transition *t, const Aggref *aggref, Form_pg_aggregate form)
 	if (!OidIsValid(form->aggcombinefn) ||
 		(t->sealed && (!OidIsValid(form->aggserialfn) || !OidIsValid(form->aggdeserialfn))))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("the states of %s cannot be stored and combined",
+						errmsg("cannot store and combine the transition states of %s",
 							   format_procedure(aggref->aggfnoid))));
 	fmgr_info(form->aggcombinefn, &t->combine);
 	build_aggregate_transfn_expr(&t->type, 1, 0, false, t->type, t->collation, form->aggcombinefn, InvalidOid,
@@ -458,7 +460,7 @@ seal(const Transition *t, Datum serialised)
 	return PointerGetDatum(result);
 }
 
-/* A stored state as the combine function takes it, in the current context. */
+/* A stored state as input for the combine function, in the current context. */
 static Datum
 unstore(Transition *t, Datum stored, bool *isnull)
 {
@@ -470,7 +472,7 @@ unstore(Transition *t, Datum stored, bool *isnull)
 	InitFunctionCallInfoData(*call, &t->deserialise, 2, InvalidOid, (Node *) t->agg, NULL);
 	call->args[0].value = *isnull ? (Datum) 0 : PointerGetDatum(unseal(t, stored));
 	call->args[0].isnull = *isnull;
-	/* of type internal, there so that SQL cannot call it */
+	/* of type internal, which prevents calls from SQL */
 	call->args[1].value = (Datum) 0;
 	call->args[1].isnull = false;
 	result = FunctionCallInvoke(call);
@@ -478,7 +480,7 @@ unstore(Transition *t, Datum stored, bool *isnull)
 	return result;
 }
 
-/* The bytes behind the tag. */
+/* The bytes after the tag. Raises if it is another aggregate's. */
 static bytea *
 unseal(const Transition *t, Datum sealed)
 {
@@ -489,7 +491,8 @@ unseal(const Transition *t, Datum sealed)
 
 	if (size < tag || memcmp(VARDATA_ANY(value), t->tag, tag) != 0)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("the state is not one of %s over these types", format_procedure(t->tag[0]))));
+						errmsg("the state does not belong to %s with these argument types",
+							   format_procedure(t->tag[0]))));
 	result = palloc(VARHDRSZ + size - tag);
 	SET_VARSIZE(result, VARHDRSZ + size - tag);
 	memcpy(VARDATA(result), VARDATA_ANY(value) + tag, size - tag);

@@ -1,11 +1,11 @@
 /*
  * transition.h
- *		An aggregate taken into our own hands: advanced, stored, combined and finalised as PostgreSQL's nodeAgg.c does it.
+ *		Running an aggregate outside of the executor: its states are advanced, stored, combined and finalised as in nodeAgg.c.
  *
- * A transition state is stored as its own type, which anybody can read; a state of type internal as
- * streambatch._state: what the aggregate's serialisation function makes of it, sealed with the aggregate and
- * its argument types. Nobody but these functions can make a value of that type, so that deserialisation
- * functions, which believe what they read, see nothing else.
+ * A transition state is stored as its own type; a state of type internal is stored as streambatch._state: the
+ * output of the aggregate's serialisation function, tagged with the aggregate and its argument types
+ * ("sealed"). Only these functions can create a value of that type, because deserialisation functions do not
+ * validate their input.
  */
 #ifndef STREAMBATCH_TRANSITION_H
 #define STREAMBATCH_TRANSITION_H
@@ -27,18 +27,18 @@ typedef struct TransitionValue
 typedef struct Transition
 {
 	FmgrInfo function;
-	FunctionCallInfo call; /* of the transition function; its arguments from 1 on are the caller's to fill */
-	int nargs;			   /* inputs, without the state */
+	FunctionCallInfo call; /* for the transition function; the caller fills the arguments from 1 on */
+	int nargs;			   /* without the state */
 	bool byval;
 	int16 len;
 	bool initial_null;
 	Datum initial;
 	Oid collation;
 	Oid type;
-	AggState *agg; /* what the aggregate's functions are shown as their caller */
+	AggState *agg; /* passed to the aggregate's functions as context */
 	bool has_final;
 	FmgrInfo final;
-	int nfinal; /* arguments of the final function, with the state */
+	int nfinal; /* arguments of the final function, including the state */
 	bool sealed;
 	FmgrInfo combine;
 	FmgrInfo serialise;
@@ -47,11 +47,11 @@ typedef struct Transition
 	Oid *tag;
 } Transition;
 
-/* What can be done with an aggregate's transition state. */
+/* Properties of an aggregate's transition state. */
 typedef struct TransitionShape
 {
 	Oid type;
-	Oid stored; /* the type of a stored state; InvalidOid where it has no serialisation functions */
+	Oid stored; /* the type of a stored state; InvalidOid if it has no serialisation functions */
 	bool combinable;
 } TransitionShape;
 
@@ -61,22 +61,22 @@ extern void transition_shape(const Aggref *aggref, TransitionShape *shape);
 extern Oid transition_sealed_type(void);
 
 /*
- * A call of an aggregate over arguments of these types, to be taken into our hands; its args are not filled.
- * Raises for what is no plain aggregate, or does not take such arguments.
+ * A call of an aggregate with arguments of these types, for transition_init(); its args are not filled. Raises
+ * if it is not a plain aggregate or does not accept such arguments.
  */
 extern Aggref *transition_aggref(Oid aggregate, int nargs, Oid *types, Oid collation);
 
 /*
- * Raises insufficient_privilege where the current user may not call the aggregate, or its owner may not call
- * the functions that it is made of.
+ * Raises insufficient_privilege if the current user may not execute the aggregate, or its owner may not execute
+ * its support functions.
  */
 extern void transition_check_execute(Oid aggregate);
 
 /*
- * Prepare to run it; partial: to store and combine its transition states, too. Allocates in the current
- * context, and runs the type's input function on the initial value. States live in the memory of aggcontext,
- * which the caller may exchange (agg->curaggcontext); tmpcontext is the one that the caller resets for each
- * row. Call transition_check_execute() first.
+ * Prepare to run an aggregate; partial: also to store and combine its transition states. Allocates in the
+ * current context, and calls the type's input function for the initial value. States live in the memory of
+ * aggcontext, which the caller may replace (agg->curaggcontext); the caller resets tmpcontext for each row.
+ * Call transition_check_execute() first.
  */
 extern void transition_init(Transition *t, const Aggref *aggref, bool partial, ExprContext *aggcontext,
 							ExprContext *tmpcontext);
@@ -84,24 +84,27 @@ extern void transition_init(Transition *t, const Aggref *aggref, bool partial, E
 /* The state before the first row. */
 extern void transition_start(const Transition *t, TransitionValue *state);
 
-/* The slow half of transition_advance(): make a result that is not in the state's place the state's own. */
+/* The slow path of transition_advance(): copy a result that is not in place into the state's memory. */
 extern void transition_keep(const Transition *t, TransitionValue *state, Datum value, bool isnull);
 
-/* The final value. It may be part of the state, and allocates in the current context. */
+/* The final value. It may point into the state; otherwise it is allocated in the current context. */
 extern Datum transition_final(Transition *t, const TransitionValue *state, bool *isnull);
 
-/* The state to be stored. It may be part of the state, and allocates in the current context. */
+/* The state to be stored. It may point into the state; otherwise it is allocated in the current context. */
 extern Datum transition_store(Transition *t, const TransitionValue *state, bool *isnull);
 
-/* Combine a stored state into one in memory. Raises for a state that another aggregate has sealed. */
+/* Combine a stored state into one in memory. Raises for a sealed state of another aggregate. */
 extern void transition_absorb(Transition *t, TransitionValue *state, Datum stored, bool isnull);
 
-/* Two stored states made one, neither of them null. In the current context; uses aggcontext in between. */
+/*
+ * Combine two stored states that are not null. The result is in the current context; aggcontext is used
+ * temporarily.
+ */
 extern Datum transition_combine(Transition *t, Datum a, Datum b, bool *isnull);
 
 /*
- * Advance by one row, whose arguments are in the call. For a strict function the caller has looked that
- * none is null. Inline, for it is most of the worker's work.
+ * Advance by one row, whose arguments are in the call. For a strict function the caller has checked that none
+ * is null. Inline, because the worker spends most of its time here.
  */
 static inline void
 transition_advance(Transition *t, TransitionValue *state)

@@ -22,8 +22,8 @@ archive_index_summarise(Oid archive)
 	Guard guard;
 
 	/*
-	 * Whoever waits for a snapshot of ours (CREATE INDEX CONCURRENTLY) or goes on to the view (in a transaction)
-	 * must not be waited for.
+	 * Do not wait for the lock: a session that holds it may wait for our snapshot (CREATE INDEX CONCURRENTLY) or
+	 * for a lock on the view.
 	 */
 	if (!ConditionalLockRelationOid(archive, ShareUpdateExclusiveLock))
 		return;

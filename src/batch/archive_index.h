@@ -6,9 +6,8 @@
 #define STREAMBATCH_ARCHIVE_INDEX_H
 
 /*
- * Bring them up to date, so that a chunk reads the blocks of its panes and not the whole table: pages that
- * were filled since the last vacuum are in no summary yet. As the archive's owner. Where somebody is in the
- * way it does nothing.
+ * Summarize the pages that were filled since the last vacuum, so that a chunk reads only the blocks of its
+ * panes. Runs as the archive's owner. Does nothing if the archive cannot be locked at once.
  */
 extern void archive_index_summarise(Oid archive);
 

@@ -25,7 +25,7 @@ batch_statement_end(const Guard *guard)
 ParamListInfo
 batch_statement_parameters(const Computation *c, const BatchParameters *p)
 {
-	/* as constants, of which the planner makes use */
+	/* as constants, so that the planner can use the values */
 	const ParamExternData all[] = {
 		{p->cut ? PointerGetDatum(cut_array(p->cut)) : 0, p->cut == NULL, PARAM_FLAG_CONST, INT8ARRAYOID},
 		{TimestampTzGetDatum(p->from), false, PARAM_FLAG_CONST, TIMESTAMPTZOID},

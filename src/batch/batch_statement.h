@@ -2,8 +2,8 @@
  * batch_statement.h
  *		Running a statement of the batch layer (query/refresh_sql.h).
  *
- * It runs as the view's owner under the settings noted with the view, and its text must be generated there,
- * too: between batch_statement_begin() and batch_statement_end(), in which SPI's own context is current.
+ * It runs as the view's owner under the settings stored with the view. Its text must be generated under them,
+ * too: between batch_statement_begin() and batch_statement_end(), where SPI's context is current.
  */
 #ifndef STREAMBATCH_BATCH_STATEMENT_H
 #define STREAMBATCH_BATCH_STATEMENT_H
@@ -13,7 +13,7 @@
 #include "executor/spi.h"
 #include "nodes/params.h"
 
-/* Parameters of a statement, as far as it needs them; the dead dead_letters are the computation's. */
+/* The parameters that a statement uses; $4 and $5, the dead letters, come from the Computation. */
 typedef struct BatchParameters
 {
 	const Cut *cut;	  /* $1 */
@@ -26,13 +26,13 @@ typedef struct BatchParameters
 extern void batch_statement_begin(Guard *guard, const Computation *c);
 
 /*
- * Run it, and return the number of its rows, which are in SPI_tuptable. A statement that is not read_only sees
- * what was done before it in the transaction.
+ * Run a statement, and return the number of its rows, which are in SPI_tuptable. A statement that is not
+ * read_only sees the earlier changes of the transaction.
  */
 extern uint64 batch_statement_execute(const Computation *c, const char *sql,
 									  const BatchParameters *parameters, bool read_only);
 
-/* What SPI wants of the parameters. */
+/* The parameters in the form that SPI takes. Current context. */
 extern ParamListInfo batch_statement_parameters(const Computation *c, const BatchParameters *parameters);
 
 extern void batch_statement_end(const Guard *guard);

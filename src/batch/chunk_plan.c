@@ -10,19 +10,19 @@
 #include "utils/timestamp.h"
 
 /*
- * More separate ranges than this are refreshed as one: a transaction for each would cost more than the gaps
+ * More ranges than this are refreshed as one: a transaction for each would cost more than refreshing the gaps
  * between them.
  */
 #define MAX_RANGES 64
 
-static void widen(const Computation *c, RefreshRange *asked);
+static void extend_to_panes(const Computation *c, RefreshRange *requested);
 static TimestampTz *changed_panes(const Computation *c, int64 closed_epoch, TimestampTz before, int *n);
 static Datum result_column(uint64 row, int column);
 static int64 extent(const Computation *c, const Cut *cut, const Coverage *range, TimestampTz *first,
 					TimestampTz *last);
 
 TimeRanges
-chunk_plan_ranges(const Computation *c, RefreshRange asked, int64 closed_epoch, const StreamRow *stream)
+chunk_plan_ranges(const Computation *c, RefreshRange requested, int64 closed_epoch, const StreamRow *stream)
 {
 	StreamWindow *window = &c->def->window;
 	TimeRanges ranges = {0, palloc(sizeof(Coverage))};
@@ -33,16 +33,16 @@ chunk_plan_ranges(const Computation *c, RefreshRange asked, int64 closed_epoch, 
 
 	if (!c->def->has_window || c->view.incomplete)
 		return time_ranges_add(ranges, DT_NOBEGIN, DT_NOEND);
-	widen(c, &asked);
+	extend_to_panes(c, &requested);
 	/* a pane has ended when the watermark has passed its end */
-	if (asked.has_to)
-		to = asked.to;
+	if (requested.has_to)
+		to = requested.to;
 	else if (stream->has_watermark)
 		to = window_pane_start(window, stream->watermark);
 	else
 		return ranges;
-	if (asked.full || asked.has_from || asked.has_to)
-		return time_ranges_add(ranges, asked.from, to);
+	if (requested.full || requested.has_from || requested.has_to)
+		return time_ranges_add(ranges, requested.from, to);
 	covered = catalog_coverage(c->view.id, &n);
 	ranges = time_ranges_uncovered(DT_NOBEGIN, to, covered, n);
 	changed = changed_panes(c, closed_epoch, to, &n);
@@ -90,26 +90,26 @@ chunk_plan_chunks(const Computation *c, const Cut *cut, TimeRanges ranges)
 	return chunks;
 }
 
-/* A range that cuts a pane is widened to whole panes. */
+/* Extend the range to whole panes. */
 static void
-widen(const Computation *c, RefreshRange *asked)
+extend_to_panes(const Computation *c, RefreshRange *requested)
 {
 	StreamWindow *window = &c->def->window;
-	TimestampTz from = asked->has_from ? window_pane_start(window, asked->from) : DT_NOBEGIN;
-	TimestampTz to = asked->has_to ? window_pane_start(window, asked->to) : DT_NOEND;
+	TimestampTz from = requested->has_from ? window_pane_start(window, requested->from) : DT_NOBEGIN;
+	TimestampTz to = requested->has_to ? window_pane_start(window, requested->to) : DT_NOEND;
 
-	if (asked->has_to && to != asked->to)
-		to = window_pane_end(window, asked->to);
-	if ((asked->has_from && from != asked->from) || (asked->has_to && to != asked->to))
-		ereport(NOTICE, (errmsg("the range is widened to whole %s: from %s to %s",
+	if (requested->has_to && to != requested->to)
+		to = window_pane_end(window, requested->to);
+	if ((requested->has_from && from != requested->from) || (requested->has_to && to != requested->to))
+		ereport(NOTICE, (errmsg("refresh range is extended to whole %s: from %s to %s",
 								window->assembled ? "panes of windows" : "windows",
-								asked->has_from ? pstrdup(timestamptz_to_str(from)) : "-infinity",
-								asked->has_to ? pstrdup(timestamptz_to_str(to)) : "the watermark")));
-	asked->from = from;
-	asked->to = to;
+								requested->has_from ? pstrdup(timestamptz_to_str(from)) : "-infinity",
+								requested->has_to ? pstrdup(timestamptz_to_str(to)) : "the watermark")));
+	requested->from = from;
+	requested->to = to;
 }
 
-/* Starts of the panes before "before" that have stream rows of closed epochs, ascending. */
+/* Starts, in ascending order, of the panes before a time that have stream rows of closed epochs. */
 static TimestampTz *
 changed_panes(const Computation *c, int64 closed_epoch, TimestampTz before, int *n)
 {
@@ -127,7 +127,7 @@ changed_panes(const Computation *c, int64 closed_epoch, TimestampTz before, int 
 	return panes;
 }
 
-/* A column of a row that the statement has returned. */
+/* A column of a row that the last statement returned. */
 static Datum
 result_column(uint64 row, int column)
 {
@@ -136,7 +136,7 @@ result_column(uint64 row, int column)
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
 }
 
-/* How many events the range has below the cut; where there are any, the times of the first and the last. */
+/* Number of events in the range below the cut and, if there are any, the times of the first and the last one. */
 static int64
 extent(const Computation *c, const Cut *cut, const Coverage *range, TimestampTz *first, TimestampTz *last)
 {

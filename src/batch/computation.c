@@ -16,7 +16,7 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-/* A computing statement: what it is of, and how many rows it wrote. */
+/* The arguments of a statement that computes states, and the number of rows that it wrote. */
 typedef struct ComputeJob
 {
 	const Computation *c;
@@ -49,24 +49,23 @@ compute_open(const ViewRow *view)
 	if (!catalog_stream(view->stream, &stream_row))
 		elog(ERROR, "stream %u has no row", view->stream);
 	stream = stream_open(view->stream);
-	/* as the worker would find it on the next event */
+	/* the worker checks the same with the next event */
 	if (pg_class_aclcheck(view->stream, c->owner, ACL_SELECT) != ACLCHECK_OK &&
 		pg_attribute_aclcheck_all(view->stream, c->owner, ACL_SELECT, ACLMASK_ANY) != ACLCHECK_OK)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("permission denied for foreign table %s", stream->name),
-						errhint("The hybrid view's owner reads the stream: GRANT SELECT ON %s TO %s.",
-								quote_qualified_identifier(stream->schema, stream->name),
-								quote_identifier(GetUserNameFromId(c->owner, false)))));
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for foreign table %s", stream->name),
+				 errhint("The owner of a hybrid view needs SELECT on the stream: GRANT SELECT ON %s TO %s.",
+						 quote_qualified_identifier(stream->schema, stream->name),
+						 quote_identifier(GetUserNameFromId(c->owner, false)))));
 	if (!OidIsValid(stream_row.archive))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("stream \"%s\" has no archive to compute from", stream->name),
-			 errhint(
-				 "Create the stream without archive 'none'; the archive then keeps every event for refreshes.")));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("cannot compute hybrid view \"%s\" because stream \"%s\" has no archive",
+							   get_rel_name(view->view), stream->name),
+						errhint("Create the stream without archive 'none'.")));
 	if (get_rel_name(stream_row.archive) == NULL)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("the archive of stream \"%s\" is gone", stream->name),
+						errmsg("the archive of stream \"%s\" no longer exists", stream->name),
 						errhint("Drop the stream and its hybrid views, and create them again.")));
 	stream_check_archive(stream, stream_row.archive);
 	guard_enter(&guard, InvalidOid, view->settings);
@@ -122,7 +121,7 @@ compute_between(const Computation *c, const Cut *from, const Cut *to, int64 epoc
 	return compute(c, true, sql_between_cuts(&c->source), PANES_ALL, &parameters);
 }
 
-/* Run a computing statement; an error of its rows names the row. */
+/* Run a statement that computes states; the DETAIL of a data exception names the row that raises it. */
 static int64
 compute(const Computation *c, bool into_stream, const char *cut, PaneRange panes,
 		const BatchParameters *parameters)
@@ -132,7 +131,7 @@ compute(const Computation *c, bool into_stream, const char *cut, PaneRange panes
 
 	if (error == NULL)
 		return job.rows;
-	/* in the user's terms, and not in those of the statement that was generated */
+	/* instead of the generated statement */
 	error->context = psprintf("computing hybrid view \"%s\" from its archive", get_rel_name(c->view.view));
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION)
 		failing_row_find(c, cut, panes, parameters, error);

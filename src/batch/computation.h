@@ -13,40 +13,41 @@ typedef struct Computation
 {
 	ViewRow view;
 	ViewDef *def;
-	Oid owner; /* the view's: everything here runs as them */
+	Oid owner; /* of the view; all statements run as this role */
 	Oid archive;
 	BatchSource source;
-	Datum dead_partitions; /* positions of the view's dead dead_letters: int[], bigint[] */
+	Datum dead_partitions; /* positions of the view's dead letters: int[], bigint[] */
 	Datum dead_offsets;
 } Computation;
 
 /*
- * Prepare: analyse the stored query, find the source. Raises where the stream has no archive. Current
- * context.
+ * Analyse the stored query, and look up its source. Raises if the view was dropped, the stream has no
+ * archive, or the view's owner may not read the stream. Current context.
  */
 extern Computation *compute_open(const ViewRow *view);
 
 /*
- * Note the view's dead dead_letters of now, which are left out; compute_open() did it too. After a cut, for those
- * that the worker's last flush before it has added. Current context.
+ * Read the positions of the view's dead letters, which computations skip, as compute_open() does. Called again
+ * after the cut, for those added by the flushes before it. Current context.
  */
 extern void compute_leave_out(Computation *c);
 
 /*
- * One chunk, in the caller's transaction: replace the batch rows of panes [from, to) by what the archive
- * holds of them below the cut, and delete their stream rows up to the epoch that the cut closed. Without
- * window: everything. Returns the rows written. An error that a row raises names its position.
+ * Compute one chunk, in the caller's transaction: replace the batch rows of panes [from, to) by states computed
+ * from the archive below the cut, and delete their stream rows of epochs up to the one that the cut closed.
+ * Without a window: all rows. Returns the number of rows written. The DETAIL of an error that an event raises
+ * contains its position.
  */
 extern int64 compute_chunk(const Computation *c, const Cut *cut, int64 closed_epoch, TimestampTz from,
 						   TimestampTz to);
 
 /*
- * The batch rows of panes before "closed" from the archive below the cut; and the stream rows, of an epoch,
- * of all other panes.
+ * Compute, from the archive below the cut, batch rows of the panes before "closed" and stream rows, of the
+ * given epoch, of all other panes. Returns the number of rows written.
  */
 extern int64 compute_history(const Computation *c, const Cut *cut, TimestampTz closed, int64 epoch);
 
-/* Stream rows, of an epoch, of what the archive holds from one cut on below another. */
+/* Compute stream rows, of the given epoch, from the archive's events between two cuts. Returns their number. */
 extern int64 compute_between(const Computation *c, const Cut *from, const Cut *to, int64 epoch);
 
 #endif /* STREAMBATCH_COMPUTATION_H */

@@ -15,7 +15,7 @@ cut_read(Oid stream)
 	int n;
 	ProgressRow *rows = catalog_progress(stream, &n);
 
-	/* rows come in the order of partitions */
+	/* the rows are ordered by partition */
 	cut->n = n > 0 ? rows[n - 1].partition + 1 : 0;
 	cut->offsets = palloc((cut->n + 1) * sizeof(int64));
 	for (int i = 0; i < cut->n; i++)

@@ -1,13 +1,13 @@
 /*
  * cut.h
- *		A cut through a stream: the positions below which its events are meant.
+ *		A cut through a stream: one offset per partition. The events below it are an exact prefix of the topic.
  */
 #ifndef STREAMBATCH_CUT_H
 #define STREAMBATCH_CUT_H
 
 #include "utils/array.h"
 
-/* Next offset of partition i at index i; -1 where nothing of it has been read. */
+/* The next offset of partition i is at index i; -1 if the partition has not been read. */
 typedef struct Cut
 {
 	int n;
@@ -15,12 +15,12 @@ typedef struct Cut
 } Cut;
 
 /*
- * The cut that the stored positions are at. Current context. With the stream's row locked it is the cut of
- * everything committed.
+ * The cut at the stored positions. With the stream's row locked, it contains all events that are committed.
+ * Current context.
  */
 extern Cut *cut_read(Oid stream);
 
-/* As bigint[], with a null where nothing has been read. Current context. */
+/* As bigint[], with a null for a partition that has not been read. Current context. */
 extern ArrayType *cut_array(const Cut *cut);
 
 #endif /* STREAMBATCH_CUT_H */

@@ -1,12 +1,12 @@
 /*
  * failing_row.c
- *		Which event of the archive makes a computation fail (see failing_row.h).
+ *		Finding the event that makes a computation fail (see failing_row.h).
  *
- * The rows of the statement are read one by one, and each is marked before its expressions are evaluated. The
- * one that is marked when an error is raised is the one.
+ * The rows of the statement are read one by one. streambatch._mark_row() records the position of each before
+ * its expressions are evaluated, so when an error is raised, the last position is that of the failing event.
  *
- * streambatch._mark_row() is told by its argument where to. That is of type internal, so that nobody can call
- * it in SQL; we cannot either, and give the parser the call itself where the text has $8.
+ * The function's first argument, of type internal, points to the Mark to write. SQL cannot pass such a value:
+ * a parser hook replaces parameter $8 by the call.
  */
 #include "postgres.h"
 
@@ -25,16 +25,16 @@
 
 #define MARK_PARAMETER 8
 
-/* The row that is evaluated next. */
+/* The row that is evaluated. */
 typedef struct Mark
 {
-	bool at_row;	/* there is one */
-	bool has_place; /* an archive may have rows without */
+	bool at_row;	   /* a row has been marked */
+	bool has_position; /* an archive may have rows without a position */
 	int32 partition;
 	int64 offset;
 } Mark;
 
-/* A reading of the rows: those of which statement, and the last that was evaluated. */
+/* The statement whose rows are read, and the last row that was evaluated. */
 typedef struct Reading
 {
 	const Computation *c;
@@ -63,8 +63,8 @@ streambatch_mark_row(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	mark = (Mark *) PG_GETARG_POINTER(0);
 	mark->at_row = true;
-	mark->has_place = !PG_ARGISNULL(1) && !PG_ARGISNULL(2);
-	if (mark->has_place)
+	mark->has_position = !PG_ARGISNULL(1) && !PG_ARGISNULL(2);
+	if (mark->has_position)
 	{
 		mark->partition = PG_GETARG_INT32(1);
 		mark->offset = PG_GETARG_INT64(2);
@@ -80,15 +80,17 @@ failing_row_find(const Computation *c, const char *cut, PaneRange panes, const B
 	const Mark *mark = &reading.mark;
 	ErrorData *found = subtransaction_run(read_rows, &reading, CurrentMemoryContext);
 
-	/* where no row raises by itself, it is the aggregate that does; and reading may fail for other reasons */
+	/* if no row raises an error by itself, the aggregate does; and reading may fail for other reasons */
 	if (found == NULL || ERRCODE_TO_CATEGORY(found->sqlerrcode) != ERRCODE_DATA_EXCEPTION || !mark->at_row)
 		return;
 	error->detail =
-		mark->has_place
-			? psprintf("The event at partition %d, offset %lld of the archive %s raises it.", mark->partition,
-					   (long long) mark->offset, c->source.relation)
-			: psprintf("An event without a position in the archive %s raises it.", c->source.relation);
-	error->hint = "Guard the expression in the view's query, or delete the event from the archive.";
+		mark->has_position
+			? psprintf("The error is raised for the event at partition %d, offset %lld in archive %s.",
+					   mark->partition, (long long) mark->offset, c->source.relation)
+			: psprintf("The error is raised for an event without a position in archive %s.",
+					   c->source.relation);
+	error->hint =
+		"Change the expression in the view's query to avoid the error, or delete the event from the archive.";
 }
 
 static void
@@ -133,7 +135,7 @@ resolve_parameter(ParseState *pstate, ParamRef *ref)
 	return (Node *) param;
 }
 
-/* The condition that marks a row of the archive, from which the query at hand reads. */
+/* The condition that marks a row of the archive. */
 static Node *
 mark_call(ParseState *pstate, Reading *reading)
 {

@@ -1,6 +1,6 @@
 /*
  * failing_row.h
- *		Which event of the archive makes a computation fail.
+ *		Finding the event that makes a computation fail.
  */
 #ifndef STREAMBATCH_FAILING_ROW_H
 #define STREAMBATCH_FAILING_ROW_H
@@ -8,8 +8,9 @@
 #include "batch/batch_statement.h"
 
 /*
- * The statement that sql_compute() makes of the same arguments has raised an error: name the event in its
- * detail, if it is one that raises an error by itself. The (sub)transaction of the statement must have ended.
+ * For an error raised by the statement that sql_compute() generates from the same arguments: if a single event
+ * raises an error by itself, name it in the error's detail. The (sub)transaction of the statement must have
+ * ended.
  */
 extern void failing_row_find(const Computation *c, const char *cut, PaneRange panes,
 							 const BatchParameters *parameters, ErrorData *error);

@@ -1,23 +1,20 @@
 /*
  * refresh.c
- *		CALL streambatch.refresh(view, from, to, full): the batch layer's work.
+ *		CALL streambatch.refresh(view, from, to, full): recompute panes exactly from the archive.
  *
- * 1. The cut, one transaction: lock the stream's row (the worker waits for an instant), note the positions,
- *    raise the view's epoch e to e + 1, note the run. From here on the worker writes rows of epoch e + 1.
- * 2. For each chunk of panes one transaction: compute_chunk() replaces the chunk's batch rows by what the
- *    archive holds below the cut and deletes the chunk's stream rows of epochs up to e; the coverage is
- *    noted. Readers see all of it or nothing.
+ * The protocol of cuts, epochs and generations is described in worker/flush.c.
  *
- * A session-level lock keeps a second refresh of the view away: it says so and leaves. A crash between chunks
- * leaves every finished chunk finished: the next refresh takes a cut of its own, later than all before it,
- * and computes what is not covered; so no pane is ever taken back to an earlier cut.
+ * The cut is one transaction. The panes are divided into chunks of about streambatch.refresh_chunk_rows events,
+ * and each chunk is one transaction, which also records the coverage. If the session ends between two chunks,
+ * the finished ones remain; the next refresh computes what is not covered. A second refresh of the same view
+ * raises a NOTICE and returns: a session-level advisory lock is held from the beginning to the end.
  *
- * A view that was suspended, because its query failed, has missed events. Its refresh computes every pane,
- * open ones too, whatever range was asked for, and has the worker fold it again from the cut on; the view is
- * "building" until that is done.
+ * A view that was suspended because its query failed has missed events. Its refresh computes all panes,
+ * including open ones, whatever range was requested, and the worker folds the view again from the cut on. The
+ * view's state is "building" until the refresh is done.
  *
- * Each transaction is READ COMMITTED whatever the session's default: after the lock, statements must see what
- * its last holder committed.
+ * Each transaction is READ COMMITTED whatever the session's default: after the stream's row has been locked,
+ * statements must see what the previous holder of the lock committed.
  */
 #include "postgres.h"
 
@@ -25,6 +22,7 @@
 #include "batch/archive_index.h"
 #include "batch/chunk_plan.h"
 #include "batch/computation.h"
+#include "catalog/pg_class.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
 #include "common/compat.h"
@@ -60,7 +58,7 @@ typedef struct Run
 	int64 closed_epoch;
 	int64 id;
 	TimeRanges chunks;
-	RefreshRange asked;
+	RefreshRange requested;
 } Run;
 
 typedef struct ChunkJob
@@ -71,14 +69,14 @@ typedef struct ChunkJob
 
 static void refresh(Run *run, ViewRow *row);
 static void next_transaction(void);
-static void hold_view(const Run *run, const ViewRow *row);
-static void check_exists(const Run *run);
+static void lock_relations(const Run *run, const ViewRow *row);
+static void check_view_exists(const Run *run);
 static void check_arguments(const ViewRow *row, const Run *run, const ViewDef *def);
 static void take_cut(Run *run, const ViewRow *row, StreamRow *stream);
 static bool plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream);
 static void refresh_chunk(const Run *run, const Coverage *chunk);
 static void compute_and_cover(void *arg);
-static bool lock_view(const ViewRow *row, bool lock);
+static bool lock_refresh(const ViewRow *row, bool lock);
 
 STREAMBATCH_FUNCTION(streambatch_refresh);
 
@@ -92,22 +90,25 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(3))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("view and full must not be null")));
 	if (call == NULL || !IsA(call, CallContext) || call->atomic)
-		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-						errmsg("refresh cannot run inside a transaction block or a function"),
-						errhint("CALL streambatch.refresh(…) by itself: it commits as it goes.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+			 errmsg("refresh cannot run inside a transaction block or a function"),
+			 errhint(
+				 "Use CALL streambatch.refresh(…) as a statement of its own; it commits after each chunk.")));
 	run.view = PG_GETARG_OID(0);
-	run.asked.has_from = !PG_ARGISNULL(1) && !TIMESTAMP_IS_NOBEGIN(PG_GETARG_TIMESTAMPTZ(1));
-	run.asked.has_to = !PG_ARGISNULL(2);
-	run.asked.from = run.asked.has_from ? PG_GETARG_TIMESTAMPTZ(1) : 0;
-	run.asked.to = run.asked.has_to ? PG_GETARG_TIMESTAMPTZ(2) : 0;
-	run.asked.full = PG_GETARG_BOOL(3);
+	run.requested.has_from = !PG_ARGISNULL(1) && !TIMESTAMP_IS_NOBEGIN(PG_GETARG_TIMESTAMPTZ(1));
+	run.requested.has_to = !PG_ARGISNULL(2);
+	run.requested.from = run.requested.has_from ? PG_GETARG_TIMESTAMPTZ(1) : 0;
+	run.requested.to = run.requested.has_to ? PG_GETARG_TIMESTAMPTZ(2) : 0;
+	run.requested.full = PG_GETARG_BOOL(3);
 	catalog_require_view(run.view, &row);
 	if (!compat_class_ownercheck(run.view, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(run.view));
-	if (!lock_view(&row, true))
+	if (!lock_refresh(&row, true))
 	{
-		ereport(NOTICE, (errmsg("another refresh of hybrid view \"%s\" is running", get_rel_name(run.view)),
-						 errdetail("This one leaves the work to it.")));
+		ereport(NOTICE, (errmsg("another refresh of hybrid view \"%s\" is already running, skipping",
+								get_rel_name(run.view))));
 		PG_RETURN_VOID();
 	}
 	run.context = AllocSetContextCreate(TopMemoryContext, "streambatch refresh", ALLOCSET_DEFAULT_SIZES);
@@ -118,7 +119,7 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 	}
 	PG_FINALLY();
 	{
-		lock_view(&row, false);
+		lock_refresh(&row, false);
 		MemoryContextDelete(run.context);
 	}
 	PG_END_TRY();
@@ -135,7 +136,7 @@ refresh(Run *run, ViewRow *row)
 	if (catalog_stream(row->stream, &stream))
 		run->archive = stream.archive;
 	next_transaction();
-	hold_view(run, row);
+	lock_relations(run, row);
 	old = MemoryContextSwitchTo(run->context);
 	run->c = compute_open(row);
 	MemoryContextSwitchTo(old);
@@ -147,12 +148,12 @@ refresh(Run *run, ViewRow *row)
 	if (!plan_chunks(run, row, &stream))
 	{
 		ereport(NOTICE,
-				(errmsg("hybrid view \"%s\" has no window to refresh", get_rel_name(run->view)),
-				 run->c->def->has_window && !run->asked.has_to && !stream.has_watermark
-					 ? errdetail("The stream has no watermark yet, by which a window could have ended.")
-				 : run->asked.full || run->asked.has_from || run->asked.has_to
-					 ? errdetail("No window of the range has ended before the watermark.")
-					 : errdetail("Every window that has ended is covered already, and none has changed.")));
+				(errmsg("hybrid view \"%s\" has no windows to refresh", get_rel_name(run->view)),
+				 run->c->def->has_window && !run->requested.has_to && !stream.has_watermark
+					 ? errdetail("The stream has no watermark yet, so no window has ended.")
+				 : run->requested.full || run->requested.has_from || run->requested.has_to
+					 ? errdetail("No window in the range has ended before the watermark.")
+					 : errdetail("All windows that have ended are already covered, and none has changed.")));
 		return;
 	}
 	for (int i = 0; i < run->chunks.n; i++)
@@ -166,7 +167,7 @@ refresh(Run *run, ViewRow *row)
 	next_transaction();
 }
 
-/* End the transaction, and have the next one see what others commit while it runs. */
+/* Commit, and start a READ COMMITTED transaction. */
 static void
 next_transaction(void)
 {
@@ -176,24 +177,24 @@ next_transaction(void)
 }
 
 /*
- * Keep the view, and what its query reads, for this transaction: a DROP waits for its end, or is waited for
- * here.
+ * Lock the view and all relations that its query reads until the end of the transaction, so that they cannot be
+ * dropped meanwhile.
  */
 static void
-hold_view(const Run *run, const ViewRow *row)
+lock_relations(const Run *run, const ViewRow *row)
 {
 	locks_take(
 		list_concat(list_make3_oid(row->stream, run->view, run->archive), view_relations_read(row->id)),
 		catalog_written_tables());
-	check_exists(run);
+	check_view_exists(run);
 }
 
 static void
-check_exists(const Run *run)
+check_view_exists(const Run *run)
 {
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(run->view)))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("the hybrid view was dropped while it was refreshed")));
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the hybrid view was dropped during the refresh")));
 }
 
 static void
@@ -201,20 +202,19 @@ check_arguments(const ViewRow *row, const Run *run, const ViewDef *def)
 {
 	const char *name = get_rel_name(row->view);
 
-	if (!def->has_window && (run->asked.has_from || run->asked.has_to))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("hybrid view \"%s\" has no window, so that no range of it can be refreshed", name),
-				 errhint("CALL streambatch.refresh('%s') refreshes all of it.", name)));
-	if (run->asked.has_from && run->asked.has_to && run->asked.from > run->asked.to)
+	if (!def->has_window && (run->requested.has_from || run->requested.has_to))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the range to refresh ends before it begins"),
-						errhint("Give the earlier time first.")));
+						errmsg("cannot refresh a range of hybrid view \"%s\" because it has no window", name),
+						errhint("Use CALL streambatch.refresh('%s') to refresh the whole view.", name)));
+	if (run->requested.has_from && run->requested.has_to && run->requested.from > run->requested.to)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("refresh range must not end before it begins"),
+						errhint("Specify the earlier time first.")));
 }
 
 /*
- * Step 1: short, because the worker waits; and without a lock on anything that whoever holds the stream's row
- * could wait for.
+ * Short, because the worker waits for the stream's row meanwhile. Holds no lock that a holder of the row could
+ * wait for.
  */
 static void
 take_cut(Run *run, const ViewRow *row, StreamRow *stream)
@@ -225,14 +225,14 @@ take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 	if (!catalog_lock_stream(row->stream, stream))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the stream of the hybrid view was dropped")));
-	check_exists(run);
+	check_view_exists(run);
 	run->cut = cut_read(row->stream);
 	run->cut_at = GetCurrentTimestamp();
 	run->closed_epoch = catalog_raise_epoch(run->view);
 	catalog_fail_abandoned_runs(row->id);
 	if (row->incomplete)
 	{
-		/* from the cut on the worker folds it again; before the cut, this run computes everything */
+		/* this run computes everything below the cut; the worker folds the view again from the cut on */
 		catalog_set_view_state(run->view, "building");
 		catalog_raise_generation(row->stream);
 	}
@@ -240,16 +240,16 @@ take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 	next_transaction();
 }
 
-/* What to compute, as of the cut. False: nothing. */
+/* Plan the chunks to compute as of the cut. Returns false if there are none. */
 static bool
 plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->context);
 	TimeRanges ranges;
 
-	hold_view(run, row);
+	lock_relations(run, row);
 	compute_leave_out(run->c);
-	ranges = chunk_plan_ranges(run->c, run->asked, run->closed_epoch, stream);
+	ranges = chunk_plan_ranges(run->c, run->requested, run->closed_epoch, stream);
 	if (ranges.n > 0)
 	{
 		run->id = catalog_begin_run(row->id, run->view, "refresh", run->closed_epoch, cut_array(run->cut),
@@ -262,12 +262,12 @@ plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
 	return ranges.n > 0;
 }
 
-/* Step 2, one chunk; a failure is noted before it is raised. */
+/* Compute one chunk; an error is recorded in the run before it is raised again. */
 static void
 refresh_chunk(const Run *run, const Coverage *chunk)
 {
 	ChunkJob job = {run, chunk};
-	/* to be told after the run's own memory is gone: not all of an error is copied when it is raised again */
+	/* must outlive the run's context: ReThrowError() does not copy all of the error */
 	ErrorData *error = subtransaction_run(compute_and_cover, &job, PortalContext);
 
 	if (error == NULL)
@@ -285,14 +285,14 @@ compute_and_cover(void *arg)
 	int64 rows;
 
 	CHECK_FOR_INTERRUPTS();
-	hold_view(run, &run->c->view);
+	lock_relations(run, &run->c->view);
 	rows = compute_chunk(run->c, run->cut, run->closed_epoch, job->chunk->from, job->chunk->to);
 	catalog_cover(run->c->view.id, job->chunk->from, job->chunk->to, run->closed_epoch, run->cut_at);
 	catalog_run_progress(run->id, rows);
 }
 
 static bool
-lock_view(const ViewRow *row, bool lock)
+lock_refresh(const ViewRow *row, bool lock)
 {
 	LOCKTAG tag;
 

@@ -46,7 +46,7 @@ append(TimeRanges *ranges, TimestampTz from, TimestampTz to)
 {
 	if (from >= to)
 		return;
-	/* those that touch become one */
+	/* merge adjacent ranges */
 	if (ranges->n > 0 && ranges->items[ranges->n - 1].to >= from)
 	{
 		ranges->items[ranges->n - 1].to = Max(ranges->items[ranges->n - 1].to, to);

@@ -1,6 +1,6 @@
 /*
  * time_ranges.h
- *		Sets of half-open time ranges, as sorted arrays of disjoint ones.
+ *		Sets of half-open time ranges, as sorted arrays of disjoint ranges.
  */
 #ifndef STREAMBATCH_TIME_RANGES_H
 #define STREAMBATCH_TIME_RANGES_H
@@ -13,11 +13,11 @@ typedef struct TimeRanges
 	Coverage *items;
 } TimeRanges;
 
-/* [from, to) without what is covered. Current context. */
+/* The parts of [from, to) that are not covered. Current context. */
 extern TimeRanges time_ranges_uncovered(TimestampTz from, TimestampTz to, const Coverage *covered,
 										int ncovered);
 
-/* The same set with [from, to) in it. Current context. */
+/* The union of a set and [from, to). Current context. */
 extern TimeRanges time_ranges_add(TimeRanges ranges, TimestampTz from, TimestampTz to);
 
 #endif /* STREAMBATCH_TIME_RANGES_H */

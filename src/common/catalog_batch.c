@@ -1,6 +1,6 @@
 /*
  * catalog_batch.c
- *		The batch layers of hybrid views in the extension's own tables (see catalog_batch.h).
+ *		The batch layers of hybrid views in the extension's tables (see catalog_batch.h).
  */
 #include "postgres.h"
 

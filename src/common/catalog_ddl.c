@@ -1,7 +1,6 @@
 /*
  * catalog_ddl.c
- *		What commands that define, alter or drop anything mean for the extension's own tables (see
- *		catalog_ddl.h).
+ *		Effects of DDL commands on the extension's tables (see catalog_ddl.h).
  */
 #include "postgres.h"
 
@@ -32,7 +31,7 @@ catalog_follow_owners(void)
 	statement_run_only(&s, NULL, NULL);
 }
 
-/* In an sql_drop event trigger. */
+/* The relations dropped by the command, in an sql_drop event trigger. */
 #define DROPPED                                                                                              \
 	"(SELECT objid FROM pg_catalog.pg_event_trigger_dropped_objects() "                                      \
 	"WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objsubid = 0)"
@@ -72,15 +71,15 @@ catalog_forget_dropped(void)
 	for (uint64 i = 0; i < call.nrows; i++)
 	{
 		bool isnull;
-		bool gone = DatumGetBool(statement_get(i, 2, &isnull));
+		bool dropped = DatumGetBool(statement_get(i, 2, &isnull));
 		Datum archive = statement_get(i, 3, &isnull);
 		MemoryContext old = MemoryContextSwitchTo(call.caller);
 
 		result = lappend_oid(result, DatumGetObjectId(statement_get(i, 1, &(bool){false})));
-		if (gone && !isnull)
-			ereport(NOTICE,
-					(errmsg("the archive %s of the dropped stream is left", TextDatumGetCString(archive)),
-					 errhint("DROP TABLE it if its events are needed no more.")));
+		if (dropped && !isnull)
+			ereport(NOTICE, (errmsg("archive %s of the dropped stream is kept", TextDatumGetCString(archive)),
+							 errhint("Use DROP TABLE %s if its events are no longer needed.",
+									 TextDatumGetCString(archive))));
 		MemoryContextSwitchTo(old);
 	}
 	statement_finish(&call);

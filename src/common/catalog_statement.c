@@ -1,6 +1,6 @@
 /*
  * catalog_statement.c
- *		Fixed statements on the extension's own tables (see catalog_statement.h).
+ *		Fixed statements on the extension's tables (see catalog_statement.h).
  */
 #include "postgres.h"
 
@@ -9,10 +9,6 @@
 #include "common/catalog_statement.h"
 #include "utils/snapmgr.h"
 
-/*
- * Run a statement; its rows can be read with the get_ functions until statement_finish(). nulls as SPI wants
- * them, or NULL.
- */
 void
 statement_run(StatementCall *call, Statement *statement, Datum *values, const char *nulls)
 {

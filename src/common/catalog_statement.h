@@ -1,10 +1,10 @@
 /*
  * catalog_statement.h
- *		Fixed statements on the extension's own tables, planned once per session.
+ *		Fixed statements on the extension's tables, planned once per session.
  *
- * They run as the bootstrap superuser, in a security-restricted operation, under the guard's search_path:
- * permission is the caller's affair, and nothing that a user creates can stand in for what is meant. In READ
- * COMMITTED each has a snapshot of its own.
+ * They run as the bootstrap superuser, in a security-restricted operation, under the search_path of guard.h, so
+ * that no object of a user can replace one that they name. Callers check privileges. In READ COMMITTED each
+ * statement takes a new snapshot.
  */
 #ifndef STREAMBATCH_CATALOG_STATEMENT_H
 #define STREAMBATCH_CATALOG_STATEMENT_H
@@ -28,27 +28,27 @@ typedef struct StatementCall
 	Guard guard;
 	MemoryContext caller;
 	uint64 nrows;
-	bool snapshot; /* we pushed one: SPI wants an outer one */
+	bool snapshot; /* one was pushed, since SPI requires an active snapshot */
 } StatementCall;
 
 /*
- * Run a statement; its rows can be read with the functions below until statement_finish(). nulls as SPI wants
- * them, or NULL.
+ * Run a statement. Its rows can be read with the functions below until statement_finish(). nulls is as for
+ * SPI_execute_plan(), or NULL.
  */
 extern void statement_run(StatementCall *call, Statement *statement, Datum *values, const char *nulls);
 extern void statement_finish(StatementCall *call);
 extern void statement_run_only(Statement *statement, Datum *values, const char *nulls);
 
 /*
- * Run a statement of one row at most, whose only column is of a type passed by value. False: there is no row,
- * or it is null.
+ * Run a statement that returns at most one row with one column of a type passed by value. Returns false if there
+ * is no row or the value is null.
  */
 extern bool statement_run_value(Statement *statement, Datum *values, Datum *value);
 
-/* Run a statement; its only column as a list of Oids, or of ints where that is its type. Current context. */
+/* Run a statement, and return its only column as a list of ints if it is int4, else of Oids. Current context. */
 extern List *statement_run_list(Statement *statement, Datum *values);
 
-/* A column of a row, from 1; an array is copied into the context that statement_run() was called in. */
+/* A column (from 1) of a row (from 0). An array is copied into the context that statement_run() was called in. */
 extern Datum statement_get(uint64 row, int column, bool *isnull);
 extern int64 statement_get_int64(uint64 row, int column, int64 when_null);
 extern ArrayType *statement_get_array(StatementCall *call, uint64 row, int column);

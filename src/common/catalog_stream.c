@@ -1,9 +1,9 @@
 /*
  * catalog_stream.c
- *		Streams in the extension's own tables (see catalog_stream.h).
+ *		Streams in the extension's tables (see catalog_stream.h).
  *
- * Whoever holds the stream's lock reads what its last holder committed, because each statement has a snapshot
- * of its own (catalog_statement.h).
+ * A holder of the lock on the stream's row reads what the previous holder committed, because each statement takes
+ * a new snapshot (catalog_statement.h).
  */
 #include "postgres.h"
 
@@ -84,7 +84,7 @@ catalog_stream_of_archive(Oid archive)
 void
 catalog_insert_stream(Oid stream, Oid archive, ArrayType *settings)
 {
-	/* in REPEATABLE READ a row that another session has made is not seen: that is a serialization failure then */
+	/* in REPEATABLE READ a concurrently inserted row is not visible, and raises a serialization failure */
 	static Statement s = {"INSERT INTO streambatch._stream (stream, archive, settings) VALUES ($1, $2, $3) "
 						  "ON CONFLICT (stream) DO NOTHING",
 						  3,
@@ -246,27 +246,27 @@ catalog_insert_dead_letters(Oid stream, const char *topic, const DeadLetter *dea
 
 	for (int i = 0; i < n; i++)
 	{
-		const DeadLetter *l = &dead_letters[i];
+		const DeadLetter *dead_letter = &dead_letters[i];
 		char nulls[12] = "           ";
 		Datum values[11] = {ObjectIdGetDatum(stream),
-							ObjectIdGetDatum(l->view),
+							ObjectIdGetDatum(dead_letter->view),
 							CStringGetTextDatum(topic),
-							Int32GetDatum(l->partition),
-							Int64GetDatum(l->offset),
-							TimestampTzGetDatum(l->timestamp),
-							PointerGetDatum(l->key),
-							PointerGetDatum(l->payload),
-							CStringGetTextDatum(unpack_sql_state(l->sqlerrcode)),
-							CStringGetTextDatum(l->message),
+							Int32GetDatum(dead_letter->partition),
+							Int64GetDatum(dead_letter->offset),
+							TimestampTzGetDatum(dead_letter->timestamp),
+							PointerGetDatum(dead_letter->key),
+							PointerGetDatum(dead_letter->payload),
+							CStringGetTextDatum(unpack_sql_state(dead_letter->sqlerrcode)),
+							CStringGetTextDatum(dead_letter->message),
 							(Datum) 0};
 
-		if (l->detail != NULL)
-			values[10] = CStringGetTextDatum(l->detail);
-		nulls[1] = OidIsValid(l->view) ? ' ' : 'n';
-		nulls[5] = l->has_timestamp ? ' ' : 'n';
-		nulls[6] = l->key != NULL ? ' ' : 'n';
-		nulls[7] = l->payload != NULL ? ' ' : 'n';
-		nulls[10] = l->detail != NULL ? ' ' : 'n';
+		if (dead_letter->detail != NULL)
+			values[10] = CStringGetTextDatum(dead_letter->detail);
+		nulls[1] = OidIsValid(dead_letter->view) ? ' ' : 'n';
+		nulls[5] = dead_letter->has_timestamp ? ' ' : 'n';
+		nulls[6] = dead_letter->key != NULL ? ' ' : 'n';
+		nulls[7] = dead_letter->payload != NULL ? ' ' : 'n';
+		nulls[10] = dead_letter->detail != NULL ? ' ' : 'n';
 		statement_run_only(&s, values, nulls);
 	}
 }

@@ -1,14 +1,13 @@
 /*
  * catalog_stream.h
- *		Streams in the extension's own tables, row by row: what each is, how far it was read, and what was left
- *		out of it.
+ *		Streams in the extension's tables: their state, positions, gaps and dead letters.
  *
- * The files catalog_*.c are the only ones that know our tables' names. Everything is read and written as the
- * bootstrap superuser: permission is the caller's affair. Results are allocated in the current context.
+ * Only the files catalog_*.c contain the names of the extension's tables. They are read and written as the
+ * bootstrap superuser; callers check privileges. Results are allocated in the current context.
  *
- * A function with "lock" in its name takes the stream's row FOR NO KEY
- * UPDATE, the one lock of the cut protocol: whoever holds it reads, by a later statement and so a later
- * snapshot, positions, views and epochs that nobody can change until it commits.
+ * A function with "lock" in its name locks the stream's row FOR NO KEY UPDATE, the lock of the protocol in
+ * worker/flush.c: until the holder commits, no other session changes the positions, views and epochs that it
+ * reads, with a later snapshot.
  */
 #ifndef STREAMBATCH_CATALOG_STREAM_H
 #define STREAMBATCH_CATALOG_STREAM_H
@@ -34,7 +33,7 @@ typedef struct ProgressRow
 {
 	int32 partition;
 	int64 next_offset;
-	int64 log_end; /* -1: not known */
+	int64 log_end; /* -1: unknown */
 	bool has_event_time;
 	TimestampTz max_event_time;
 } ProgressRow;
@@ -50,7 +49,7 @@ typedef struct StreamCounts
 
 typedef struct DeadLetter
 {
-	Oid view; /* InvalidOid: of the stream */
+	Oid view; /* the only view without the message; InvalidOid: no view contains it */
 	int32 partition;
 	int64 offset;
 	bool has_timestamp;
@@ -65,9 +64,9 @@ typedef struct DeadLetter
 /* Streams */
 extern bool catalog_stream(Oid stream, StreamRow *row);
 extern bool catalog_lock_stream(Oid stream, StreamRow *row);
-/* The same without waiting for whoever holds it, and without reading; false, too, where there is no row. */
+/* Lock without waiting and without reading; false if another session holds the lock, or there is no row. */
 extern bool catalog_try_lock_stream(Oid stream);
-/* The stream that keeps its events in this table; InvalidOid: none. */
+/* The stream whose archive is this table; InvalidOid: none. */
 extern Oid catalog_stream_of_archive(Oid archive);
 extern void catalog_insert_stream(Oid stream, Oid archive, ArrayType *settings);
 extern void catalog_raise_generation(Oid stream);

@@ -1,6 +1,6 @@
 /*
  * catalog_view.c
- *		Hybrid views in the extension's own tables (see catalog_view.h).
+ *		Hybrid views in the extension's tables (see catalog_view.h).
  */
 #include "postgres.h"
 
@@ -57,7 +57,7 @@ catalog_require_view(Oid view, ViewRow *row)
 	if (found == NIL)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("\"%s\" is not a hybrid view", name != NULL ? name : "?"),
-						errhint("SELECT view FROM streambatch.stat_view lists them.")));
+						errhint("Use SELECT view FROM streambatch.stat_view to list the hybrid views.")));
 	*row = *(ViewRow *) linitial(found);
 }
 
@@ -103,7 +103,7 @@ catalog_set_view_state(Oid view, const char *state)
 {
 	static Statement s = {
 		"UPDATE streambatch._view SET state = $2, error_sqlstate = NULL, error_message = NULL WHERE view = $1 AND state <> $2 "
-		/* one that the worker has suspended again meanwhile is not whole */
+		/* a view that the worker has suspended again is incomplete */
 		"AND ($2 <> 'active' OR state = 'building')",
 		2,
 		{REGCLASSOID, TEXTOID}};
@@ -132,7 +132,7 @@ catalog_view_dead_letters(Oid view, Datum *partitions, Datum *offsets)
 	return n;
 }
 
-/* The rows that a statement of these columns finds, of ViewRow *. */
+/* Run a statement that selects VIEW_COLUMNS; returns a list of ViewRow *. */
 static List *
 read_views(Statement *statement, Datum *values)
 {

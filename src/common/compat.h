@@ -1,18 +1,22 @@
 /*
  * compat.h
- *		What differs between PostgreSQL 15 and 18, each with the upstream change it follows. The only file with PG_VERSION_NUM.
+ *		What differs between PostgreSQL 15 and 18, by subject, each with the upstream change it follows.
+ *
+ * The only file with PG_VERSION_NUM. It includes nothing: a file that uses a macro includes the headers of what
+ * the macro expands to, in every version.
  */
 #ifndef STREAMBATCH_COMPAT_H
 #define STREAMBATCH_COMPAT_H
 
 #if PG_VERSION_NUM < 150000
-#error "pg_streambatch needs PostgreSQL 15 or newer"
+#error "pg_streambatch requires PostgreSQL 15 or later"
 #endif
 
-#include "executor/executor.h"
-#include "executor/nodeAgg.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
+/*
+ * Privileges
+ *
+ * utils/acl.h and the header of the catalog: pg_class.h, pg_database.h, pg_namespace.h, pg_proc.h.
+ */
 
 /* 16 (11c2d6fdf5): object_ownercheck() and object_aclcheck() replaced a function per kind of object. */
 #if PG_VERSION_NUM < 160000
@@ -21,10 +25,6 @@
 #define compat_namespace_aclcheck(nspid, role, mode) pg_namespace_aclcheck(nspid, role, mode)
 #define compat_proc_aclcheck(funcid, role, mode) pg_proc_aclcheck(funcid, role, mode)
 #else
-#include "catalog/pg_class.h"
-#include "catalog/pg_database.h"
-#include "catalog/pg_namespace.h"
-#include "catalog/pg_proc.h"
 #define compat_class_ownercheck(relid, role) object_ownercheck(RelationRelationId, relid, role)
 #define compat_database_ownercheck(dbid, role) object_ownercheck(DatabaseRelationId, dbid, role)
 #define compat_namespace_aclcheck(nspid, role, mode) object_aclcheck(NamespaceRelationId, nspid, role, mode)
@@ -32,8 +32,81 @@
 #endif
 
 /*
- * 18 (0f5738202b): BuildTupleHashTableExt() became BuildTupleHashTable() and asks for the input slot's
- * operations.
+ * Queries
+ *
+ * optimizer/optimizer.h.
+ */
+
+/* 16 (2489d76c49): flatten_join_alias_vars() also takes the planner's state, or NULL. */
+#if PG_VERSION_NUM < 160000
+#define compat_flatten_join_alias_vars(query, node) flatten_join_alias_vars(query, node)
+#else
+#define compat_flatten_join_alias_vars(query, node) flatten_join_alias_vars(NULL, query, node)
+#endif
+
+/*
+ * Foreign tables
+ *
+ * executor/executor.h, miscadmin.h.
+ */
+
+/* 16 (a61b1f7482): the role that a foreign scan or modification runs as moved out of the range table entry. */
+#if PG_VERSION_NUM < 160000
+#define compat_role_or_current(role) (OidIsValid(role) ? (role) : GetUserId())
+#define compat_scan_role(node)                                                                               \
+	compat_role_or_current(                                                                                  \
+		exec_rt_fetch(((Scan *) (node)->ss.ps.plan)->scanrelid, (node)->ss.ps.state)->checkAsUser)
+#define compat_result_rti(result)                                                                            \
+	((result)->ri_RootResultRelInfo != NULL ? (result)->ri_RootResultRelInfo->ri_RangeTableIndex             \
+											: (result)->ri_RangeTableIndex)
+#define compat_result_role(result, estate)                                                                   \
+	compat_role_or_current(exec_rt_fetch(compat_result_rti(result), estate)->checkAsUser)
+#else
+#define compat_scan_role(node)                                                                               \
+	(OidIsValid(((ForeignScan *) (node)->ss.ps.plan)->checkAsUser)                                           \
+		 ? ((ForeignScan *) (node)->ss.ps.plan)->checkAsUser                                                 \
+		 : GetUserId())
+#define compat_result_role(result, estate) ExecGetResultRelCheckAsUser(result, estate)
+#endif
+
+/*
+ * Reading and writing tables
+ *
+ * executor/executor.h; access/genam.h for the index scan.
+ */
+
+/* 18 (0fbceae841): index_beginscan() takes a structure for instrumentation, or NULL. */
+#if PG_VERSION_NUM < 180000
+#define compat_index_beginscan(heap, index, snapshot, nkeys) index_beginscan(heap, index, snapshot, nkeys, 0)
+#else
+#define compat_index_beginscan(heap, index, snapshot, nkeys)                                                 \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#endif
+
+/* 16 (19d8e2308b): ExecInsertIndexTuples() can insert into summarizing indexes only. */
+#if PG_VERSION_NUM < 160000
+#define compat_insert_index_tuples(result, slot, estate)                                                     \
+	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL)
+#else
+#define compat_insert_index_tuples(result, slot, estate)                                                     \
+	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false)
+#endif
+
+/* 16 (f5ea27786f): EvalPlanQualInit() also takes a list of result relations. */
+#if PG_VERSION_NUM < 160000
+#define compat_epq_init(epq, estate) EvalPlanQualInit(epq, estate, NULL, NIL, -1)
+#else
+#define compat_epq_init(epq, estate) EvalPlanQualInit(epq, estate, NULL, NIL, -1, NIL)
+#endif
+
+/*
+ * Hash tables of tuples
+ *
+ * executor/executor.h.
+ */
+
+/*
+ * 18 (0f5738202b): BuildTupleHashTableExt() became BuildTupleHashTable() and takes the input slot's operations.
  */
 #if PG_VERSION_NUM < 180000
 #define compat_build_hash_table(desc, ops, n, cols, eq, hash, coll, nbuckets, meta, table, temp)             \
@@ -48,61 +121,6 @@
 #define compat_entry_additional(table, entry) (*(void **) TupleHashEntryGetAdditional(table, entry))
 #define compat_entry_set_additional(table, entry, value) (compat_entry_additional(table, entry) = (value))
 #define compat_entry_tuple(entry) TupleHashEntryGetTuple(entry)
-#endif
-
-/* 16 (19d8e2308b): ExecInsertIndexTuples() can be told to insert into summarizing indexes only. */
-#if PG_VERSION_NUM < 160000
-#define compat_insert_index_tuples(result, slot, estate)                                                     \
-	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL)
-#else
-#define compat_insert_index_tuples(result, slot, estate)                                                     \
-	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false)
-#endif
-
-/* 16 (f5ea27786f): EvalPlanQualInit() took over EvalPlanQualInitExt()'s list of result relations. */
-#if PG_VERSION_NUM < 160000
-#define compat_epq_init(epq, estate) EvalPlanQualInit(epq, estate, NULL, NIL, -1)
-#else
-#define compat_epq_init(epq, estate) EvalPlanQualInit(epq, estate, NULL, NIL, -1, NIL)
-#endif
-
-/* 18 (0fbceae841): index_beginscan() takes a place for instrumentation. */
-#if PG_VERSION_NUM < 180000
-#define compat_index_beginscan(heap, index, snapshot, nkeys) index_beginscan(heap, index, snapshot, nkeys, 0)
-#else
-#define compat_index_beginscan(heap, index, snapshot, nkeys)                                                 \
-	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
-#endif
-
-/*
- * 16 (a61b1f7482): the role whose rights a foreign scan or modification uses moved out of the range table
- * entry.
- */
-#if PG_VERSION_NUM < 160000
-#include "parser/parsetree.h"
-#define compat_role_or_me(role) (OidIsValid(role) ? (role) : GetUserId())
-#define compat_scan_role(node)                                                                               \
-	compat_role_or_me(                                                                                       \
-		exec_rt_fetch(((Scan *) (node)->ss.ps.plan)->scanrelid, (node)->ss.ps.state)->checkAsUser)
-#define compat_result_rti(result)                                                                            \
-	((result)->ri_RootResultRelInfo != NULL ? (result)->ri_RootResultRelInfo->ri_RangeTableIndex             \
-											: (result)->ri_RangeTableIndex)
-#define compat_result_role(result, estate)                                                                   \
-	compat_role_or_me(exec_rt_fetch(compat_result_rti(result), estate)->checkAsUser)
-#else
-#define compat_scan_role(node)                                                                               \
-	(OidIsValid(((ForeignScan *) (node)->ss.ps.plan)->checkAsUser)                                           \
-		 ? ((ForeignScan *) (node)->ss.ps.plan)->checkAsUser                                                 \
-		 : GetUserId())
-#define compat_result_role(result, estate) ExecGetResultRelCheckAsUser(result, estate)
-#endif
-
-/* 16 (2489d76c49): flatten_join_alias_vars() also takes the planner's state, if there is one. */
-#include "optimizer/optimizer.h"
-#if PG_VERSION_NUM < 160000
-#define compat_flatten_join_alias_vars(query, node) flatten_join_alias_vars(query, node)
-#else
-#define compat_flatten_join_alias_vars(query, node) flatten_join_alias_vars(NULL, query, node)
 #endif
 
 #endif /* STREAMBATCH_COMPAT_H */

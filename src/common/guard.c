@@ -1,6 +1,6 @@
 /*
  * guard.c
- *		Running as somebody, under settings that mean the same for everybody (see guard.h).
+ *		Running as another role under fixed settings (see guard.h).
  */
 #include "postgres.h"
 
@@ -13,18 +13,18 @@
 #include "utils/guc.h"
 #include "utils/syscache.h"
 
-/* What the text conversions of PostgreSQL's types and the meaning of naive timestamps depend on. */
-static const char *const noted[] = {"TimeZone",
-									"DateStyle",
-									"IntervalStyle",
-									"bytea_output",
-									"lc_monetary",
-									"lc_numeric",
-									"lc_time",
-									"default_text_search_config",
-									"timezone_abbreviations",
-									"xmlbinary",
-									"xmloption"};
+/* Settings that text conversion and the time zone of timestamps without one depend on. */
+static const char *const stored_settings[] = {"TimeZone",
+											  "DateStyle",
+											  "IntervalStyle",
+											  "bytea_output",
+											  "lc_monetary",
+											  "lc_numeric",
+											  "lc_time",
+											  "default_text_search_config",
+											  "timezone_abbreviations",
+											  "xmlbinary",
+											  "xmloption"};
 
 static void set_local(const char *name, const char *value);
 
@@ -34,7 +34,7 @@ guard_enter(Guard *guard, Oid role, ArrayType *settings)
 	GetUserIdAndSecContext(&guard->user, &guard->sec_context);
 	guard->setting_level = NewGUCNestLevel();
 	set_local("search_path", "pg_catalog, pg_temp");
-	/* floats must be printed so that they are read back the same */
+	/* the text of a float must be read back as the same value */
 	set_local("extra_float_digits", "1");
 	if (settings != NULL)
 	{
@@ -74,12 +74,12 @@ guard_owner_of(Oid relid)
 ArrayType *
 guard_note_settings(void)
 {
-	Datum elems[2 * lengthof(noted)];
+	Datum elems[2 * lengthof(stored_settings)];
 
-	for (int i = 0; i < lengthof(noted); i++)
+	for (int i = 0; i < lengthof(stored_settings); i++)
 	{
-		elems[2 * i] = CStringGetTextDatum(noted[i]);
-		elems[2 * i + 1] = CStringGetTextDatum(GetConfigOption(noted[i], false, false));
+		elems[2 * i] = CStringGetTextDatum(stored_settings[i]);
+		elems[2 * i + 1] = CStringGetTextDatum(GetConfigOption(stored_settings[i], false, false));
 	}
 	return construct_array(elems, lengthof(elems), TEXTOID, -1, false, TYPALIGN_INT);
 }
@@ -87,10 +87,10 @@ guard_note_settings(void)
 static void
 set_local(const char *name, const char *value)
 {
-	const char *present = GetConfigOption(name, true, false);
+	const char *current = GetConfigOption(name, true, false);
 
-	/* most sessions differ in nothing: comparing is cheaper than setting */
-	if (present != NULL && strcmp(present, value) == 0)
+	/* most values are set already, and comparing is cheaper than setting */
+	if (current != NULL && strcmp(current, value) == 0)
 		return;
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }

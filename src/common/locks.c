@@ -1,10 +1,10 @@
 /*
  * locks.c
- *		Table locks that cannot be half of a deadlock (see locks.h).
+ *		Locking tables without a risk of deadlock (see locks.h).
  *
- * DROP … CASCADE locks what it finds in an order that nobody else can follow. So all are asked for at once;
- * where one is not to be had, those already taken are given back, that one is waited for alone, and
- * everything begins anew.
+ * DROP … CASCADE locks relations in an order that other sessions cannot follow. So no lock is waited for while
+ * another is held: if one is not available, the locks taken are released, that lock is waited for alone, and
+ * all are tried again.
  */
 #include "postgres.h"
 
@@ -12,7 +12,7 @@
 #include "storage/lmgr.h"
 
 static int try_all(const List *relations, LOCKMODE mode);
-static void give_back(const List *relations, int n, LOCKMODE mode);
+static void release(const List *relations, int n, LOCKMODE mode);
 static void wait_for(Oid relid, LOCKMODE mode);
 
 void
@@ -25,8 +25,8 @@ locks_take(const List *read, const List *written)
 
 		if (nread == list_length(read) && nwritten == list_length(written))
 			return;
-		give_back(read, nread, AccessShareLock);
-		give_back(written, nwritten, RowExclusiveLock);
+		release(read, nread, AccessShareLock);
+		release(written, nwritten, RowExclusiveLock);
 		if (nread < list_length(read))
 			wait_for(list_nth_oid(read, nread), AccessShareLock);
 		else
@@ -34,7 +34,7 @@ locks_take(const List *read, const List *written)
 	}
 }
 
-/* Lock what can be had without waiting; how many there are before the first that cannot. */
+/* Lock without waiting, up to the first relation whose lock is not available; returns the number before it. */
 static int
 try_all(const List *relations, LOCKMODE mode)
 {
@@ -49,7 +49,7 @@ try_all(const List *relations, LOCKMODE mode)
 }
 
 static void
-give_back(const List *relations, int n, LOCKMODE mode)
+release(const List *relations, int n, LOCKMODE mode)
 {
 	for (int i = 0; i < n; i++)
 	{

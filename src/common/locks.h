@@ -1,6 +1,6 @@
 /*
  * locks.h
- *		Table locks that cannot be half of a deadlock.
+ *		Locking tables without a risk of deadlock.
  */
 #ifndef STREAMBATCH_LOCKS_H
 #define STREAMBATCH_LOCKS_H
@@ -8,9 +8,9 @@
 #include "nodes/pg_list.h"
 
 /*
- * Lock relations to read and to write until the end of the transaction, which should hold no other lock that a
- * DROP could wait for. It never waits for one of them while it holds another. Relations may be gone: whoever
- * needs them looks afterwards. InvalidOid is passed over.
+ * Lock relations for reading (AccessShareLock) and for writing (RowExclusiveLock) until the end of the
+ * transaction, which should hold no other lock that a DROP could wait for. Never waits for one of the locks while
+ * it holds another. Does not check that the relations exist; callers do so afterwards. InvalidOid is ignored.
  */
 extern void locks_take(const List *read, const List *written);
 

@@ -17,7 +17,8 @@ extern int setting_work_mem_kb;		  /* memory of one worker's fold */
 extern int setting_prefetch_kb;		  /* memory of one worker's queue of fetched messages */
 extern char *setting_allowed_brokers; /* NULL or empty: any */
 extern bool setting_autostart;
-extern int setting_refresh_chunk_rows; /* events that one transaction of a refresh computes from, about */
+extern int
+	setting_refresh_chunk_rows; /* approximate number of events that a refresh reads in one transaction */
 
 extern void settings_define(void);
 

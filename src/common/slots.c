@@ -2,10 +2,10 @@
  * slots.c
  *		Shared memory of launcher, workers and sessions (see slots.h).
  *
- * A worker's life: slots_want() marks the slot; the launcher registers a dynamic background worker with the
- * slot's number; it attaches (pid set), works, and leaves (pid cleared by its exit callback, however it exits
- * short of a crash, after which the postmaster makes shared memory anew). An error exit keeps the slot
- * wanted: the launcher starts the next worker after a back-off of 1, 2, 4 … 60 seconds.
+ * The life cycle of a worker: slots_want() marks the slot as wanted; the launcher registers a dynamic background
+ * worker with the slot's number; the worker attaches (sets pid), works, and detaches in its exit callback (clears
+ * pid). After a crash, which skips the callback, the postmaster reinitializes shared memory. After an error the
+ * slot is still wanted, and the launcher starts the next worker after a back-off of 1, 2, 4 … 60 seconds.
  */
 #include "postgres.h"
 
@@ -40,24 +40,24 @@ static SlotTable *table = NULL;
 static LWLock *lock = NULL;
 static int my_slot = -1;
 static Oid my_stream = InvalidOid;
-static WorkerState left_in; /* once slots_leave() was called */
-static bool left = false;
+static WorkerState final_state; /* set by slots_leave() */
+static bool leaving = false;
 static shmem_startup_hook_type previous_startup = NULL;
 static shmem_request_hook_type previous_request = NULL;
 
 static const char *const state_names[] = {"stopped", "starting",	 "catching up", "streaming",
 										  "paused",	 "reconnecting", "error"};
 
-static void request(void);
-static void startup(void);
-static Slot *find(Oid database, Oid stream);
-static Slot *find_free(void);
+static void request_shmem(void);
+static void startup_shmem(void);
+static Slot *find_slot(Oid database, Oid stream);
+static Slot *find_free_slot(void);
 static void wake(pid_t pid);
 static bool stop_workers(Oid database);
 static bool is_held(Oid database);
 static void back_off(Slot *slot);
 static void detach(int code, Datum arg);
-static bool may_see(Oid stream);
+static bool is_visible(Oid stream);
 
 STREAMBATCH_FUNCTION(streambatch_workers);
 
@@ -65,9 +65,9 @@ void
 slots_request_shmem(void)
 {
 	previous_request = shmem_request_hook;
-	shmem_request_hook = request;
+	shmem_request_hook = request_shmem;
 	previous_startup = shmem_startup_hook;
-	shmem_startup_hook = startup;
+	shmem_startup_hook = startup_shmem;
 }
 
 bool
@@ -85,8 +85,8 @@ slots_want(Oid database, Oid stream)
 	if (table == NULL)
 		return;
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	slot = find(database, stream);
-	if (slot == NULL && (slot = find_free()) != NULL)
+	slot = find_slot(database, stream);
+	if (slot == NULL && (slot = find_free_slot()) != NULL)
 	{
 		memset(slot, 0, sizeof(*slot));
 		slot->database = database;
@@ -105,7 +105,8 @@ slots_want(Oid database, Oid stream)
 	LWLockRelease(lock);
 	if (slot == NULL)
 		ereport(WARNING, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-						  errmsg("no more than %d streams can have a worker in one server", MAX_SLOTS)));
+						  errmsg("out of slots for the workers of streams"),
+						  errdetail("At most %d streams of a server can have a worker.", MAX_SLOTS)));
 	wake(pid);
 }
 
@@ -118,7 +119,7 @@ slots_nudge(Oid database, Oid stream)
 	if (table == NULL)
 		return;
 	LWLockAcquire(lock, LW_SHARED);
-	slot = find(database, stream);
+	slot = find_slot(database, stream);
 	if (slot != NULL)
 		pid = slot->pid;
 	LWLockRelease(lock);
@@ -130,7 +131,7 @@ slots_retry(Oid database, Oid stream)
 {
 	Slot slot;
 
-	/* a worker that is about to stop finds that it has been asked for again */
+	/* slots_want() also counts a request, so that a worker that is about to leave is replaced */
 	if (slots_get(database, stream, &slot) && (slot.wanted || slot.state == WORKER_ERROR))
 		slots_want(database, stream);
 }
@@ -143,7 +144,7 @@ slots_get(Oid database, Oid stream, Slot *copy)
 	if (table == NULL)
 		return false;
 	LWLockAcquire(lock, LW_SHARED);
-	slot = find(database, stream);
+	slot = find_slot(database, stream);
 	if (slot != NULL)
 		*copy = *slot;
 	LWLockRelease(lock);
@@ -238,7 +239,7 @@ slots_next_wanted(long *wait_ms, Oid *database)
 		{
 			result = i;
 			*database = slot->database;
-			/* if the worker does not attach, try again */
+			/* retry if the worker does not attach */
 			slot->next_start = now + 5 * USECS_PER_SEC;
 		}
 	}
@@ -347,8 +348,8 @@ slots_leave(int i, WorkerState state, uint64 requests)
 	Slot *slot = &table->slots[i];
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	left_in = state;
-	left = true;
+	final_state = state;
+	leaving = true;
 	if (slot->requests == requests)
 		slot->wanted = false;
 	LWLockRelease(lock);
@@ -370,7 +371,7 @@ streambatch_workers(PG_FUNCTION_ARGS)
 		LWLockAcquire(lock, LW_SHARED);
 		copy = table->slots[i];
 		LWLockRelease(lock);
-		if (copy.database != MyDatabaseId || !may_see(copy.stream))
+		if (copy.database != MyDatabaseId || !is_visible(copy.stream))
 			continue;
 		values[0] = ObjectIdGetDatum(copy.stream);
 		values[1] = CStringGetTextDatum(state_names[copy.state]);
@@ -387,7 +388,7 @@ streambatch_workers(PG_FUNCTION_ARGS)
 }
 
 static void
-request(void)
+request_shmem(void)
 {
 	if (previous_request)
 		previous_request();
@@ -396,7 +397,7 @@ request(void)
 }
 
 static void
-startup(void)
+startup_shmem(void)
 {
 	bool found;
 
@@ -412,7 +413,7 @@ startup(void)
 
 /* The stream's slot, or NULL. Lock held. */
 static Slot *
-find(Oid database, Oid stream)
+find_slot(Oid database, Oid stream)
 {
 	for (int i = 0; i < MAX_SLOTS; i++)
 	{
@@ -422,9 +423,9 @@ find(Oid database, Oid stream)
 	return NULL;
 }
 
-/* A slot that nobody needs: free, or of a worker that is gone and not wanted. Lock held exclusively. */
+/* A free slot, or one that has no worker and is not wanted; NULL: none. Lock held exclusively. */
 static Slot *
-find_free(void)
+find_free_slot(void)
 {
 	for (int i = 0; i < MAX_SLOTS; i++)
 	{
@@ -448,7 +449,7 @@ wake(pid_t pid)
 		SetLatch(&proc->procLatch);
 }
 
-/* Ask the workers of a database to end; true when none is left. */
+/* Terminate the workers of a database; returns true if there are none. */
 static bool
 stop_workers(Oid database)
 {
@@ -479,7 +480,7 @@ is_held(Oid database)
 	return false;
 }
 
-/* 1, 2, 4 … 60 seconds until the next try. Lock held. */
+/* Delay the next start by 1, 2, 4 … 60 seconds. Lock held exclusively. */
 static void
 back_off(Slot *slot)
 {
@@ -495,10 +496,10 @@ detach(int code, Datum arg)
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	slot->pid = 0;
-	/* not before: who sees the state may rely on that nothing moves any more */
-	if (left)
-		slot->state = left_in;
-	/* who leaves in order, for new options say, is followed at once */
+	/* not earlier: a stopped or paused state guarantees that the worker makes no more changes */
+	if (leaving)
+		slot->state = final_state;
+	/* after an orderly exit, for example because of new options, the next worker starts at once */
 	if (slot->wanted && code == 0)
 		slot->next_start = 0;
 	else if (slot->wanted)
@@ -508,9 +509,9 @@ detach(int code, Datum arg)
 	wake(launcher);
 }
 
-/* As for the views over this function: its caller is whoever reads them. */
+/* The condition of the views over this function, which runs as the role that reads them. */
 static bool
-may_see(Oid stream)
+is_visible(Oid stream)
 {
 	bool missing = false;
 

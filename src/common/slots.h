@@ -1,9 +1,9 @@
 /*
  * slots.h
- *		Shared memory: one slot per stream that has, wants or had a worker in this server's lifetime.
+ *		Shared memory: one slot per stream that has, requests or had a worker since the server's start.
  *
- * What a worker is doing is kept here and not in a table, so that it can be told when nothing can be written.
- * One LWLock guards all slots; it is held for copying only.
+ * The state of a worker is kept here and not in a table, so that it can be reported when nothing can be written.
+ * One LWLock protects all slots; it is held for short accesses only.
  */
 #ifndef STREAMBATCH_SLOTS_H
 #define STREAMBATCH_SLOTS_H
@@ -34,8 +34,8 @@ typedef struct Slot
 	Oid stream;
 	WorkerState state;
 	pid_t pid;				/* of the worker; 0: none */
-	bool wanted;			/* the launcher starts a worker when there is none */
-	uint64 requests;		/* raised by every wish of a session; a worker that leaves compares it */
+	bool wanted;			/* the launcher starts a worker if there is none */
+	uint64 requests;		/* number of slots_want() calls; compared by slots_leave() */
 	TimestampTz next_start; /* back-off after an error */
 	int failures;
 	WorkerError error;
@@ -45,42 +45,38 @@ typedef struct Slot
 extern void slots_request_shmem(void);
 extern bool slots_available(void);
 
-/*
- * Sessions. A worker for the stream is wanted; it starts, or looks at its catalog row again, soon after this.
- */
+/* For sessions. Request a worker for the stream: it starts, or reads its catalog row again. */
 extern void slots_want(Oid database, Oid stream);
-/* Where it has stopped with an error, or waits to be started again, that is worth trying now. */
+/* Restart at once a worker that stopped with an error or waits for the end of a back-off. */
 extern void slots_retry(Oid database, Oid stream);
-/* The worker that runs, if one does, should look at its catalog row. */
+/* Make the running worker, if any, read its catalog row. */
 extern void slots_nudge(Oid database, Oid stream);
 extern bool slots_get(Oid database, Oid stream, Slot *copy);
-/* Stop all workers of a database and start none until released; waits until they are gone. */
+/* Stop all workers of a database, and start none until it is released. Waits until they have exited. */
 extern void slots_hold_database(Oid database);
-/* Let them start again: its command is over, or has failed. */
+/* Allow workers of the database again. */
 extern void slots_release_database(Oid database);
-/* The database is gone: its streams need no worker any more. */
+/* Free the slots of a dropped database. */
 extern void slots_forget_database(Oid database);
 
-/* The launcher. */
+/* For the launcher. */
 extern void slots_set_launcher(pid_t pid);
-/* The next slot that wants a worker now; *wait: how long until one will. -1: none. */
+/* The next slot to start a worker for, and its database; -1: none, and *wait_ms is the time until the next start. */
 extern int slots_next_wanted(long *wait_ms, Oid *database);
 extern void slots_start_failed(int slot, const char *message, const char *hint);
 
-/* The worker. */
+/* For the worker. */
 extern bool slots_attach(int slot, Oid *database, Oid *stream); /* false: no longer wanted */
-extern Oid slots_my_stream(void); /* that this process is the worker of; InvalidOid: none */
+extern Oid slots_my_stream(void); /* the stream of this worker process; InvalidOid: none */
 extern uint64 slots_requests(int slot);
 extern void slots_set_state(int slot, WorkerState state);
-/*
- * Something was stored, or there is nothing to store: whatever went wrong before is over, and the back-off
- * begins anew.
- */
+/* After a flush, or if there is nothing to flush: clear the error, and reset the back-off. */
 extern void slots_note_success(int slot);
 extern void slots_set_error(int slot, const WorkerError *error); /* NULL: clear */
 /*
- * Leave: for good if nobody has asked since "requests" was noted; otherwise the launcher starts another. The
- * state is seen when the process ends, together with its pid's disappearance.
+ * Prepare to exit. Unless a worker was requested since "requests" was read, the slot is no longer wanted; else
+ * the launcher starts another worker. The state becomes visible when the process ends, with the removal of its
+ * pid.
  */
 extern void slots_leave(int slot, WorkerState state, uint64 requests);
 

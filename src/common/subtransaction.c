@@ -1,9 +1,8 @@
 /*
  * subtransaction.c
- *		Running code in a subtransaction, and going on when it raises (see subtransaction.h).
+ *		Running code in a subtransaction and catching its errors (see subtransaction.h).
  *
- * As PL/pgSQL runs a block with an EXCEPTION clause. PostgreSQL starts no subtransactions in parallel mode:
- * there the caller must do without.
+ * As PL/pgSQL runs a block with an EXCEPTION clause. PostgreSQL does not allow subtransactions in parallel mode.
  */
 #include "postgres.h"
 
@@ -18,7 +17,7 @@ typedef struct ItemsJob
 	void *arg;
 	int n;
 	MemoryContext context;
-	int i; /* the item at hand */
+	int i; /* the current item */
 } ItemsJob;
 
 static void run_rest(void *arg);

@@ -1,21 +1,21 @@
 /*
  * subtransaction.h
- *		Running code in a subtransaction, and going on when it raises.
+ *		Running code in a subtransaction and catching its errors.
  */
 #ifndef STREAMBATCH_SUBTRANSACTION_H
 #define STREAMBATCH_SUBTRANSACTION_H
 
 /*
- * Run body(arg) in a subtransaction, in a memory context that ends with it. Returns NULL when it succeeds;
- * otherwise the error, copied into the given context, after what the body did to the database has been rolled
- * back. What it did to memory stands. The caller's memory context and resource owner are current again on
- * return.
+ * Run body(arg) in a subtransaction, in the subtransaction's memory context. Returns NULL if it succeeds. On an
+ * error, its changes to the database are rolled back, its changes to memory are not, and the error is returned,
+ * copied into the given context. The caller's memory context and resource owner are current again on return.
+ * Not for parallel mode.
  */
 extern ErrorData *subtransaction_run(void (*body)(void *arg), void *arg, MemoryContext context);
 
 /*
- * What to do with each of many items, by number. item runs in a subtransaction; failed gets the error of an
- * item, after the rollback and outside the subtransaction, and may raise it again (ReThrowError) to end all.
+ * Callbacks for each of many items, by number. item runs in a subtransaction. failed gets the error of an item,
+ * after the rollback and outside the subtransaction; to stop, it can raise the error again with ReThrowError().
  */
 typedef struct SubtransactionItems
 {
@@ -24,9 +24,9 @@ typedef struct SubtransactionItems
 } SubtransactionItems;
 
 /*
- * Run items 0 … n - 1 in as few subtransactions as possible, in the given memory context: one covers all of
- * them as long as none raises; behind one that raises a new subtransaction begins. For items that change
- * memory only: a rollback takes back what earlier items did to the database, too.
+ * Run items 0 … n - 1 in as few subtransactions as possible, in the given memory context: all run in one, and
+ * after an item that raises an error, a new one begins. For items that only change memory: a rollback also
+ * undoes the changes of earlier items to the database.
  */
 extern void subtransaction_run_items(const SubtransactionItems *items, int n, void *arg,
 									 MemoryContext context);

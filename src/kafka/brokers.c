@@ -1,10 +1,9 @@
 /*
  * brokers.c
- *		Addresses of brokers against streambatch.allowed_brokers.
+ *		Checks broker addresses against streambatch.allowed_brokers.
  *
- * The setting is checked three times: against bootstrap.servers when a server is created and when it is
- * connected to, and against every address that librdkafka resolves, because the brokers advertise further
- * ones.
+ * The setting is checked three times: against bootstrap.servers when a server is created and when a connection
+ * is opened, and against every address that librdkafka resolves, because brokers advertise further addresses.
  *
  * Example: 'kafka-*.example.com:9092, localhost' allows kafka-1.example.com on port 9092 and localhost on any
  * port.
@@ -88,8 +87,8 @@ brokers_refused(const char *patterns, const char *servers)
 }
 
 /*
- * Cut "protocol://host:port" or "[v6]:port" apart as librdkafka does, for which several colons without brackets
- * are an address alone; the port is its default where none is given.
+ * Split "protocol://host:port" or "[v6]:port" as librdkafka does: several colons without brackets are an
+ * IPv6 address without a port. Without a port, *port is librdkafka's default.
  */
 static void
 split_address(char *address, char **host, char **port)
@@ -106,7 +105,7 @@ split_address(char *address, char **host, char **port)
 		(*host)++;
 		*bracket = '\0';
 		if (bracket[1] != '\0')
-			*port = bracket + (bracket[1] == ':' ? 2 : 0); /* "" for what is none */
+			*port = bracket + (bracket[1] == ':' ? 2 : 0); /* "" if no port follows */
 		return;
 	}
 	colon = strchr(*host, ':');
@@ -131,10 +130,7 @@ pattern_match(const char *pattern, const char *end, const char *host, const char
 	const char *close = memchr(pattern, ']', end - pattern);
 	const char *colon = memchr(pattern, ':', end - pattern);
 
-	/*
-	 * an IPv6 address with a port stands in brackets; without brackets, more than one colon is such an
-	 * address
-	 */
+	/* an IPv6 address with a port is in brackets; without brackets, several colons are an IPv6 address */
 	if (*pattern == '[' && close != NULL)
 	{
 		if (close + 1 < end && (close[1] != ':' || !glob_match(close + 2, end, port)))
@@ -148,7 +144,7 @@ pattern_match(const char *pattern, const char *end, const char *host, const char
 	return glob_match(pattern, colon != NULL ? colon : end, host);
 }
 
-/* * matches any run of characters; the case of dead_letters does not count. */
+/* "*" matches any sequence of characters; the match is case-insensitive. */
 static bool
 glob_match(const char *pattern, const char *end, const char *text)
 {

@@ -1,9 +1,9 @@
 /*
  * client.c
- *		The handle of a librdkafka client (see client.h).
+ *		Creating and destroying librdkafka clients (see client.h).
  *
- * librdkafka's threads must never call PostgreSQL, nor run its signal handlers: they inherit a mask with all
- * signals blocked.
+ * librdkafka's threads must neither call PostgreSQL nor run its signal handlers. They are created with all
+ * signals blocked, because threads inherit the signal mask.
  */
 #include "postgres.h"
 
@@ -28,21 +28,21 @@ client_argument(void *owner, const char *allowed_brokers)
 void
 client_create(Client *client, rd_kafka_type_t type, rd_kafka_conf_t *conf, ClientArgument *argument)
 {
-	char words[512];
+	char errstr[512];
 	sigset_t all;
 	sigset_t before;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	client->rk = rd_kafka_new(type, conf, words, sizeof(words));
+	client->rk = rd_kafka_new(type, conf, errstr, sizeof(errstr));
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (client->rk == NULL)
 	{
 		rd_kafka_conf_destroy(conf);
 		free(argument);
 		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
-						errmsg("could not make a Kafka client of the stream's options"),
-						errdetail("librdkafka: %s", words)));
+						errmsg("could not create a Kafka client from the stream's options"),
+						errdetail("librdkafka: %s", errstr)));
 	}
 	client->argument = argument;
 	client->call = NULL;

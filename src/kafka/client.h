@@ -1,6 +1,6 @@
 /*
  * client.h
- *		The handle of a librdkafka client: made, and destroyed when nobody uses it any more. Private to kafka/.
+ *		A librdkafka client handle: creation and destruction. Private to kafka/.
  */
 #ifndef STREAMBATCH_CLIENT_H
 #define STREAMBATCH_CLIENT_H
@@ -8,8 +8,8 @@
 #include <librdkafka/rdkafka.h>
 
 /*
- * What librdkafka's callbacks are given, malloc'ed: its threads read it for as long as there is the client,
- * perhaps after the owner's memory has gone (client_calls.h).
+ * The argument of librdkafka's callbacks. malloc'ed, because its threads read it until the client is
+ * destroyed, possibly after the owner's memory context is freed (client_calls.h).
  */
 typedef struct ClientArgument
 {
@@ -23,19 +23,19 @@ typedef struct Client
 {
 	rd_kafka_t *rk; /* NULL: closed */
 	ClientArgument *argument;
-	ClientCall *call; /* that waits for its answer, or NULL */
+	ClientCall *call; /* in progress, or NULL */
 } Client;
 
 extern ClientArgument *client_argument(void *owner, const char *allowed_brokers);
 
 /*
- * Fill in the client. Takes the configuration and the argument over, whatever happens. Raises what librdkafka
- * says of the configuration.
+ * Fill in the client. Takes ownership of the configuration and the argument, also on error. Raises an error if
+ * librdkafka rejects the configuration.
  */
 extern void client_create(Client *client, rd_kafka_type_t type, rd_kafka_conf_t *conf,
 						  ClientArgument *argument);
 
-/* Waits for its threads, not for the network. In any thread; calls nothing of PostgreSQL. */
+/* Waits for its threads, not for the network. Can be called in any thread; does not call PostgreSQL. */
 extern void client_destroy(rd_kafka_t *rk, ClientArgument *argument);
 
 #endif /* STREAMBATCH_CLIENT_H */

@@ -1,15 +1,15 @@
 /*
  * client_calls.c
- *		Requests to brokers that can be interrupted (see client_calls.h).
+ *		Interruptible requests to brokers (see client_calls.h).
  *
- * librdkafka, as of version 2.0, answers requests for topics and offsets only to a thread that blocks, and
- * drops an answer that comes after the timeout: asked with short timeouts, a broker that is far away would
- * never be heard. So a thread of its own blocks for each call, with all signals blocked as librdkafka's
- * own threads have them, and calls nothing but librdkafka, while we wait for our latch or for the answer.
+ * librdkafka (as of version 2.0) answers requests for topics and offsets only in a thread that blocks, and
+ * discards a response that arrives after the timeout. With short timeouts, a distant broker could never respond
+ * in time. So each call blocks in a thread of its own, while we wait for our latch or for the result. The thread
+ * has all signals blocked, like librdkafka's own threads, and calls nothing but librdkafka.
  *
- * An interrupt leaves the call without an answer, and its connection is closed, which must not be while a thread
- * asks: then that thread destroys the client when its timeout is over, a few seconds later at most. All that it
- * uses is outside of PostgreSQL's memory. A process that exits waits for such threads.
+ * An interrupt abandons the call, and its connection is closed. The client cannot be destroyed while a thread
+ * uses it, so that thread destroys it when its timeout ends, at most a few seconds later. Everything it uses is
+ * allocated with malloc, not in a memory context. A process that exits waits for such threads.
  */
 #include "postgres.h"
 
@@ -27,20 +27,20 @@ struct ClientCall
 {
 	rd_kafka_t *rk;
 	ClientArgument *argument; /* of rk */
-	char *topic;			  /* whose partitions are to be counted, or else: */
+	char *topic;			  /* count its partitions; NULL: look up list */
 	rd_kafka_topic_partition_list_t *list;
 	int timeout_ms;
 	rd_kafka_resp_err_t err;
 	int count;
-	int fd; /* an eventfd, readable when there is an answer, which ends the thread */
+	int fd; /* an eventfd, readable when the call is complete and the thread ends */
 	pthread_t thread;
-	bool answered; /* these two under the lock */
-	bool left;
+	bool answered; /* protected by lock, like abandoned */
+	bool abandoned;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
-static int nleft = 0; /* calls that nobody waits for any more, under the lock */
+static int nabandoned = 0; /* protected by lock */
 
 static rd_kafka_resp_err_t make_call(Client *client, ClientCall *call, int timeout_ms);
 static bool start(ClientCall *call);
@@ -92,7 +92,7 @@ client_offsets(Client *client, const char *topic, const int32 *partitions, int64
 }
 
 bool
-client_calls_leave(Client *client)
+client_calls_abandon(Client *client)
 {
 	ClientCall *call = client->call;
 	bool answered;
@@ -102,9 +102,9 @@ client_calls_leave(Client *client)
 		return false;
 	pthread_mutex_lock(&lock);
 	answered = call->answered;
-	call->left = !answered;
+	call->abandoned = !answered;
 	if (!answered)
-		nleft++;
+		nabandoned++;
 	pthread_mutex_unlock(&lock);
 	if (!answered)
 	{
@@ -117,10 +117,10 @@ client_calls_leave(Client *client)
 }
 
 void
-client_calls_wait_for_left(void)
+client_calls_wait_for_abandoned(void)
 {
 	pthread_mutex_lock(&lock);
-	while (nleft > 0)
+	while (nabandoned > 0)
 		pthread_cond_wait(&ended, &lock);
 	pthread_mutex_unlock(&lock);
 }
@@ -135,7 +135,7 @@ make_call(Client *client, ClientCall *call, int timeout_ms)
 	if (call->fd >= 0 && start(call))
 		await(client, call);
 	else
-		get_answer(call); /* short of descriptors or threads: without interrupts, then */
+		get_answer(call); /* no descriptor or thread available: not interruptible */
 	return call->err;
 }
 
@@ -182,16 +182,16 @@ run(void *arg)
 {
 	ClientCall *call = arg;
 	uint64 one = 1;
-	bool left;
+	bool abandoned;
 
 	get_answer(call);
 	pthread_mutex_lock(&lock);
 	call->answered = true;
-	left = call->left;
+	abandoned = call->abandoned;
 	pthread_mutex_unlock(&lock);
-	if (!left)
+	if (!abandoned)
 	{
-		/* an eventfd that has just been made takes it */
+		/* cannot block or fail: the counter is 0 */
 		ssize_t written = write(call->fd, &one, sizeof(one));
 
 		(void) written;
@@ -200,7 +200,7 @@ run(void *arg)
 	client_destroy(call->rk, call->argument);
 	free_call(call);
 	pthread_mutex_lock(&lock);
-	nleft--;
+	nabandoned--;
 	pthread_cond_signal(&ended);
 	pthread_mutex_unlock(&lock);
 	return NULL;
@@ -216,7 +216,7 @@ get_answer(ClientCall *call)
 static rd_kafka_resp_err_t
 count_partitions(ClientCall *call)
 {
-	/* a handle of our own: that of the connection's owner may be gone before this has begun */
+	/* a handle of our own: the owner of the connection may destroy its handle before this runs */
 	rd_kafka_topic_t *topic = rd_kafka_topic_new(call->rk, call->topic, NULL);
 	const struct rd_kafka_metadata *metadata;
 	rd_kafka_resp_err_t err;

@@ -1,6 +1,6 @@
 /*
  * client_calls.h
- *		Requests to brokers that can be interrupted. Private to kafka/.
+ *		Interruptible requests to brokers. Private to kafka/.
  */
 #ifndef STREAMBATCH_CLIENT_CALLS_H
 #define STREAMBATCH_CLIENT_CALLS_H
@@ -8,23 +8,23 @@
 #include "kafka/client.h"
 
 /*
- * One request, and its answer; interrupts are heard meanwhile, and after it. The latch, where it was set, is set
- * again. One call at a time per client.
+ * Send one request and wait for the response. Interrupts are processed during and after the wait. If the latch
+ * was set meanwhile, it is set again. One call at a time per client.
  */
 extern rd_kafka_resp_err_t client_partition_count(Client *client, const char *topic, int timeout_ms,
 												  int *count);
 
-/* Offsets as consumer_query_offsets() takes them; replaced only if all are known. */
+/* Offsets as for consumer_query_offsets(); replaced only if the request succeeds for all partitions. */
 extern rd_kafka_resp_err_t client_offsets(Client *client, const char *topic, const int32 *partitions,
 										  int64 *offsets, int n, int timeout_ms);
 
 /*
- * The client is closed. True where its call has no answer yet: the client is destroyed as soon as there is one,
- * and nobody must touch it any more.
+ * End the client's call, if any, before the client is closed. Returns true if the call is still in progress: its
+ * thread will destroy the client, and the caller must not use it any more.
  */
-extern bool client_calls_leave(Client *client);
+extern bool client_calls_abandon(Client *client);
 
-/* Wait until no client is left that client_calls_leave() has taken over: before the process exits. */
-extern void client_calls_wait_for_left(void);
+/* Wait until all clients of abandoned calls are destroyed. For process exit. */
+extern void client_calls_wait_for_abandoned(void);
 
 #endif /* STREAMBATCH_CLIENT_CALLS_H */

@@ -1,17 +1,16 @@
 /*
  * connection.c
- *		Clients of librdkafka: from options to a configuration, and how its threads are kept away from PostgreSQL.
+ *		Opens and closes librdkafka clients, translating options into a configuration.
  *
- * A client's properties come from four places, each overriding the one before: what is good for all
- * (defaults), the options of the server, those of the user mapping, and what correctness needs (fixed).
- * Secrets are handed to librdkafka and named nowhere else: where it refuses a property, the error tells the
- * property's name only.
+ * A client's properties come from four sources, each overriding the one before: our defaults, the options of
+ * the server, those of the user mapping, and the properties that correctness requires (fixed). Secrets are passed
+ * to librdkafka and reported nowhere: if it rejects a secret property, the error contains only the name.
  *
- * librdkafka's threads must never call PostgreSQL. They have all signals blocked. Its error, statistics and
- * delivery callbacks run in our thread, when connection_poll() is called, and only note what they are told,
- * because an ereport would jump across librdkafka's frames. Its log is switched off: every error that matters
- * comes as an event too. One callback does run in its threads, resolving names; it reads a copy of
- * streambatch.allowed_brokers and nothing else.
+ * librdkafka's threads must never call PostgreSQL. They have all signals blocked. The error, statistics and
+ * delivery callbacks run in our thread, inside connection_poll(), and only record what they receive, because
+ * an ereport would jump across librdkafka's stack frames. Its log is disabled: every relevant error is also
+ * reported as an event. One callback, for name resolution, does run in its threads; it reads only a copy of
+ * streambatch.allowed_brokers.
  */
 #include "postgres.h"
 
@@ -42,15 +41,15 @@ typedef struct Property
 	const char *value;
 } Property;
 
-/* Better than librdkafka's defaults, and open to the server's options. */
+/* These replace librdkafka's defaults; options of the server can override them. */
 static const Property defaults[] = {
 	{"client.id", "pg_streambatch"},	  {"reconnect.backoff.ms", "100"},
-	{"reconnect.backoff.max.ms", "2000"}, /* a broker that returns is found within a few seconds */
+	{"reconnect.backoff.max.ms", "2000"}, /* reconnect within a few seconds of a broker restart */
 	{"socket.nagle.disable", "true"},	  {"socket.keepalive.enable", "true"},
 };
 
 static const Property producer_defaults[] = {
-	{"message.timeout.ms", "30000"}, /* how long INSERT waits for a broker that is away */
+	{"message.timeout.ms", "30000"}, /* how long INSERT waits for an unreachable broker */
 	{"queue.buffering.max.messages", "500000"},
 	{"queue.buffering.max.kbytes", "65536"},
 };
@@ -64,13 +63,13 @@ static const Property consumer_fixed[] = {
 	{"allow.auto.create.topics", "false"},
 	{"enable.partition.eof", "true"},
 	{"topic.metadata.refresh.interval.ms", "10000"}, /* new partitions */
-	{"topic.metadata.propagation.max.ms", "3000"},	 /* how long a topic may be unknown before it is error */
+	{"topic.metadata.propagation.max.ms", "3000"}, /* how long a topic may be unknown before it is an error */
 };
 
 static const Property producer_fixed[] = {
 	{"enable.idempotence", "true"},
 	{"acks", "all"},
-	{"partitioner", "murmur2_random"}, /* what Java's clients do: one key, one partition, whoever sends it */
+	{"partitioner", "murmur2_random"}, /* as in Java clients: equal keys go to the same partition */
 };
 
 static dlist_head open_connections = DLIST_STATIC_INIT(open_connections);
@@ -80,7 +79,7 @@ static void set_property(rd_kafka_conf_t *conf, const char *name, const char *va
 static void set_properties(rd_kafka_conf_t *conf, const Property *properties, int n);
 static void set_options(rd_kafka_conf_t *conf, List *options, int client);
 static void set_queue(rd_kafka_conf_t *conf, ConnectionKind kind);
-static bool knows_property(const char *name);
+static bool property_exists(const char *name);
 static List *mapping_options(Oid role, Oid serverid);
 static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
 static int on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque);
@@ -98,7 +97,7 @@ connection_open(Connection *connection, Oid server_id, Oid role, ConnectionKind 
 	rd_kafka_conf_t *volatile conf = NULL;
 	ClientArgument *argument;
 
-	/* what was allowed when it was set may not be any more, or not for today's owner */
+	/* privileges, the owner and allowed_brokers may have changed since the options were set */
 	properties_check_privileges(server->options, server->owner);
 	properties_check_privileges(mapping, server->owner);
 	properties_check_brokers(option_value(server->options, "bootstrap.servers"));
@@ -191,12 +190,12 @@ connection_close(Connection *connection)
 	if (rk == NULL)
 		return;
 	dlist_delete(&connection->node);
-	if (!client_calls_leave(client))
+	if (!client_calls_abandon(client))
 		client_destroy(rk, client->argument);
 	client->argument = NULL;
 }
 
-/* Threads must not outlive what exit() tears down, OpenSSL above all. */
+/* librdkafka's threads must end before exit() cleans up libraries that they use, such as OpenSSL. */
 static void
 close_all(int code, Datum arg)
 {
@@ -208,20 +207,20 @@ close_all(int code, Datum arg)
 
 		connection->close(connection->arg);
 	}
-	client_calls_wait_for_left();
+	client_calls_wait_for_abandoned();
 }
 
 static void
 set_property(rd_kafka_conf_t *conf, const char *name, const char *value)
 {
-	char words[256];
+	char errstr[256];
 	bool secret;
 
 	(void) property_clients(name, &secret);
-	if (rd_kafka_conf_set(conf, name, value, words, sizeof(words)) != RD_KAFKA_CONF_OK)
+	if (rd_kafka_conf_set(conf, name, value, errstr, sizeof(errstr)) != RD_KAFKA_CONF_OK)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-						errmsg("librdkafka refuses the value of option \"%s\"", name),
-						secret ? 0 : errdetail("librdkafka: %s", words)));
+						errmsg("librdkafka rejected the value of option \"%s\"", name),
+						secret ? 0 : errdetail("librdkafka: %s", errstr)));
 }
 
 static void
@@ -247,14 +246,14 @@ set_options(rd_kafka_conf_t *conf, List *options, int client)
 }
 
 /*
- * How much librdkafka fetches ahead. Once its queue is full it stops for a second before version 2.2, so that
- * the queue must hold a second of full speed: measured, a scan of 4 million messages takes 2 s with 256 MB
- * and 14 s with 64 MB. Since 2.2, fetch.queue.backoff.ms says how long.
+ * Set how much librdkafka prefetches. Before version 2.2, it stops fetching for one second when its queue is
+ * full, so the queue must hold one second of messages at full speed: measured, a scan of 4 million messages takes
+ * 2 s with 256 MB and 14 s with 64 MB. Since 2.2, fetch.queue.backoff.ms sets this time.
  */
 static void
 set_queue(rd_kafka_conf_t *conf, ConnectionKind kind)
 {
-	bool backoff = knows_property("fetch.queue.backoff.ms");
+	bool backoff = property_exists("fetch.queue.backoff.ms");
 	int kb = setting_prefetch_kb;
 
 	if (backoff)
@@ -265,10 +264,7 @@ set_queue(rd_kafka_conf_t *conf, ConnectionKind kind)
 	}
 	else
 	{
-		/*
-		 * librdkafka counts payloads only, and needs about 300 bytes more for each message: half the memory
-		 * for either
-		 */
+		/* librdkafka counts payloads only, and needs about 300 bytes more per message: half for each */
 		set_property(conf, "queued.min.messages",
 					 psprintf("%d", (int) Min((int64) kb * 2, MAX_QUEUE_MESSAGES)));
 		kb /= 2;
@@ -278,11 +274,11 @@ set_queue(rd_kafka_conf_t *conf, ConnectionKind kind)
 		set_property(conf, "fetch.message.max.bytes", "4194304");
 	if (kind == CONNECT_SCAN)
 		set_property(conf, "fetch.wait.max.ms",
-					 "100"); /* the end of a log that ends in control records shows after this time */
+					 "100"); /* delay until the end of a log that ends in control records is reported */
 }
 
 static bool
-knows_property(const char *name)
+property_exists(const char *name)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	size_t size = 0;
@@ -293,8 +289,8 @@ knows_property(const char *name)
 }
 
 /*
- * The options of the role's user mapping, else of PUBLIC's, else none: a stream without secrets needs no
- * mapping.
+ * The options of the user mapping of the role, or else of PUBLIC, or else NIL: a stream without secrets needs
+ * no user mapping.
  */
 static List *
 mapping_options(Oid role, Oid serverid)
@@ -324,7 +320,7 @@ on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 	switch (err)
 	{
 		case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-			/* its words only count brokers: those of the error before it say more */
+			/* its message only counts brokers: the previous error is more specific */
 			events->all_down = true;
 			if (events->message[0] != '\0')
 				return;
@@ -370,8 +366,8 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 }
 
 /*
- * In librdkafka's threads: resolve, or refuse an address that the setting does not allow, be it configured or
- * advertised.
+ * Resolve an address, configured or advertised, or refuse it if streambatch.allowed_brokers does not allow it.
+ * Runs in librdkafka's threads.
  */
 static int
 on_resolve(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res,

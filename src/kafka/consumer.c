@@ -2,19 +2,19 @@
  * consumer.c
  *		Reading a topic's partitions with librdkafka, through one queue.
  *
- * Partitions are started one by one at explicit offsets into a common queue (what assign() does too, without
- * a consumer group: no coordinator to ask, no right on a group to have). librdkafka's threads fetch ahead
- * into the queue; consumer_take() empties it in batches and never waits in the network.
+ * Partitions are started one by one at explicit offsets and feed a common queue. assign() does the same, but
+ * needs a consumer group, and so a coordinator and privileges on the group. librdkafka's threads prefetch into
+ * the queue; consumer_take() reads it in batches and never waits for the network.
  *
- * Where things stand is kept per partition: the position moves past a message when it is taken, and past what
- * holds no message (control records, aborted transactions, compacted ranges) when librdkafka reports the
- * partition's end (EOF). The log end is the last stable offset. librdkafka's rd_kafka_get_watermark_offsets()
- * tells the high watermark, also when reading committed messages only, which an open transaction puts ahead
- * of what can be read; so the last stable offset comes from its statistics, once a second, and from EOF at
- * once. A partition is at its end when EOF said so, or when the position has reached the high watermark.
+ * Positions are kept per partition: the position advances past a message when it is taken, and past offsets
+ * without a message (control records, aborted transactions, compacted ranges) when librdkafka reports the
+ * partition's end (EOF). The log end is the last stable offset. rd_kafka_get_watermark_offsets() returns the high
+ * watermark even under read_committed, which an open transaction puts ahead of what can be read; so the last
+ * stable offset is taken from the statistics, once a second, and from EOF immediately. A partition is at its end
+ * if EOF was reported, or if the position has reached the high watermark.
  *
- * Errors arrive in the same queue. Most are about fetching and become error (consumer_errors.c); some are about
- * bytes in the log, and become broken messages.
+ * Errors arrive in the same queue. Most concern fetching and set the error state (consumer_errors.c); some concern
+ * the bytes in the log, and are returned as broken messages.
  */
 #include "postgres.h"
 
@@ -130,10 +130,10 @@ consumer_take(Consumer *consumer, Message *messages, int max, int timeout_ms)
 		consumer->taken_size = max;
 	}
 
-	/* drain the wake-up before looking: what comes after the look rings again */
+	/* reset the eventfd before reading the queue: messages that arrive later signal it again */
 	if (consumer->wakeup_fd >= 0 && read(consumer->wakeup_fd, &ignored, sizeof(ignored)) < 0 &&
 		errno != EAGAIN)
-		elog(LOG, "could not read eventfd: %m");
+		elog(LOG, "could not read from eventfd: %m");
 	got = rd_kafka_consume_batch_queue(consumer->queue, 0, consumer->taken, max);
 	if (got <= 0 && timeout_ms > 0)
 	{
@@ -155,13 +155,13 @@ consumer_take(Consumer *consumer, Message *messages, int max, int timeout_ms)
 	if (consumer->restart)
 		restart_broken(consumer);
 
-	/* librdkafka rings only for the first in an empty queue */
+	/* librdkafka signals only the first message in an empty queue: signal that more may wait */
 	if (consumer->ntaken == max && consumer->wakeup_fd >= 0)
 	{
 		uint64 one = 1;
 
 		if (write(consumer->wakeup_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-			elog(LOG, "could not write eventfd: %m");
+			elog(LOG, "could not write to eventfd: %m");
 	}
 	connection_poll(&consumer->connection, 0);
 	consumer_error_refresh(consumer);
@@ -212,10 +212,7 @@ close_callback(void *arg)
 	consumer_close(arg);
 }
 
-/*
- * librdkafka writes eight bytes to the descriptor when the queue stops being empty: just what an eventfd
- * takes.
- */
+/* librdkafka writes these eight bytes, the size that an eventfd requires, when the queue becomes non-empty. */
 static void
 open_wakeup(Consumer *consumer)
 {
@@ -227,7 +224,7 @@ open_wakeup(Consumer *consumer)
 	rd_kafka_queue_io_event_enable(consumer->queue, consumer->wakeup_fd, &one, sizeof(one));
 }
 
-/* Read a partition from an offset, anew if it is being read. What librdkafka had fetched of it is dropped. */
+/* Start or restart reading a partition at an offset. Prefetched messages of the partition are discarded. */
 static void
 start_partition(Consumer *consumer, int32 partition, int64 offset)
 {
@@ -282,14 +279,14 @@ note_message(Consumer *consumer, const rd_kafka_message_t *from, Message *to)
 	to->broken = NULL;
 	to->handle = (void *) from;
 
-	/* producers may set any number: one that is no timestamp of ours counts as none */
+	/* producers can set any number: one outside the range of timestamptz counts as no timestamp */
 	to->has_timestamp =
 		type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && ms >= 0 && !pg_mul_s64_overflow(ms, 1000, &usecs);
 	to->timestamp = to->has_timestamp ? usecs - UNIX_TO_PG_USECS : 0;
 	to->has_timestamp = to->has_timestamp && IS_VALID_TIMESTAMP(to->timestamp);
 }
 
-/* Errors that are about the bytes in the log, not about fetching them: librdkafka goes on behind them. */
+/* Errors that concern the bytes in the log, not fetching: reading continues after them. */
 static bool
 is_broken(rd_kafka_resp_err_t err)
 {
@@ -299,9 +296,9 @@ is_broken(rd_kafka_resp_err_t err)
 }
 
 /*
- * What lies at a partition's position cannot be read: a broken message, and the partition is to go on behind
- * it. librdkafka may tell of it several times, and for a batch of messages names the first: the position
- * counts, so that each of them is told once.
+ * Return an unreadable message as a broken message, and restart the partition after it. librdkafka may report
+ * it several times, and reports the first offset for a batch of messages: the position is used instead, so that
+ * each offset is returned once. False if nothing is to be returned.
  */
 static bool
 note_broken(Consumer *consumer, const rd_kafka_message_t *from, Message *to)
@@ -320,7 +317,7 @@ note_broken(Consumer *consumer, const rd_kafka_message_t *from, Message *to)
 	return true;
 }
 
-/* Behind something broken librdkafka, as of version 2.0, would fetch the same again for ever. */
+/* After a broken message, librdkafka (as of version 2.0) would fetch the same data again and again. */
 static void
 restart_broken(Consumer *consumer)
 {
@@ -335,11 +332,11 @@ restart_broken(Consumer *consumer)
 	}
 }
 
-/* What stands in the queue beside messages. */
+/* Process an entry of the queue that is not a message. */
 static void
 note_event(Consumer *consumer, const rd_kafka_message_t *event)
 {
-	const char *words = rd_kafka_message_errstr(event);
+	const char *errstr = rd_kafka_message_errstr(event);
 
 	switch (event->err)
 	{
@@ -348,14 +345,14 @@ note_event(Consumer *consumer, const rd_kafka_message_t *event)
 			break;
 		case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
 		case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-			consumer_error_set(consumer, CONSUMER_OUT_OF_RANGE, words);
+			consumer_error_set(consumer, CONSUMER_OUT_OF_RANGE, errstr);
 			consumer->state.error_partition = event->partition;
 			consumer->state.error_offset = event->offset;
 			break;
 		default:
-			consumer_error_of_error(consumer, event->err);
-			if (consumer->state.error != CONSUMER_OK && words != NULL)
-				strlcpy(consumer->state.message, words, sizeof(consumer->state.message));
+			consumer_error_set_code(consumer, event->err);
+			if (consumer->state.error != CONSUMER_OK && errstr != NULL)
+				strlcpy(consumer->state.message, errstr, sizeof(consumer->state.message));
 			break;
 	}
 }
@@ -375,6 +372,6 @@ wait_readable(Consumer *consumer, int timeout_ms)
 {
 	struct pollfd pfd = {.fd = consumer->wakeup_fd, .events = POLLIN};
 
-	/* a signal ends the wait early: the caller looks at its interrupts */
+	/* a signal ends the wait early: the caller checks for interrupts */
 	(void) poll(&pfd, 1, timeout_ms);
 }

@@ -1,11 +1,11 @@
 /*
  * consumer_errors.c
- *		What stands in a consumer's way, from three sources: errors of requests and partitions, the connection's callbacks, statistics.
+ *		The error state of a consumer: from errors of requests and partitions, callbacks, and statistics.
  *
- * Brokers being away and refused authentication end by themselves, when a request is answered or the
- * statistics show a broker that is up: messages prove nothing, since they may have waited in the queue. An
- * offset out of range and an unknown topic end with the next assignment, for only the caller can know what to
- * do. Fatal error does not end.
+ * Unreachable brokers and failed authentication are cleared when a request is answered or the statistics show
+ * a broker that is up. Messages do not clear them, since they may have waited in the queue. An offset out of
+ * range and an unknown topic are cleared by the next assignment, because only the caller can decide how to
+ * continue. A fatal error is never cleared.
  */
 #include "postgres.h"
 
@@ -16,19 +16,19 @@
 static bool has_member(const char *text, const char *end, const char *member, int64 *number);
 
 void
-consumer_error_set(Consumer *consumer, ConsumerErrorKind error, const char *words)
+consumer_error_set(Consumer *consumer, ConsumerErrorKind error, const char *errstr)
 {
 	consumer->state.error = error;
-	strlcpy(consumer->state.message, words != NULL ? words : "", sizeof(consumer->state.message));
+	strlcpy(consumer->state.message, errstr != NULL ? errstr : "", sizeof(consumer->state.message));
 	consumer->state.error_partition = -1;
 	consumer->state.error_offset = -1;
 }
 
-/* Where brokers are away, the connection's own words say more than the error. */
+/* If brokers are unreachable, the connection's last message is more specific than the error code. */
 void
-consumer_error_of_error(Consumer *consumer, rd_kafka_resp_err_t err)
+consumer_error_set_code(Consumer *consumer, rd_kafka_resp_err_t err)
 {
-	const char *words = rd_kafka_err2str(err);
+	const char *errstr = rd_kafka_err2str(err);
 	const ConnectionEvents *events = &consumer->connection.events;
 
 	switch (err)
@@ -36,16 +36,16 @@ consumer_error_of_error(Consumer *consumer, rd_kafka_resp_err_t err)
 		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
 		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
 		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-			consumer_error_set(consumer, CONSUMER_UNKNOWN_TOPIC, words);
+			consumer_error_set(consumer, CONSUMER_UNKNOWN_TOPIC, errstr);
 			break;
 		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
 		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
 		case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
 		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-			consumer_error_set(consumer, CONSUMER_AUTH, words);
+			consumer_error_set(consumer, CONSUMER_AUTH, errstr);
 			break;
 		case RD_KAFKA_RESP_ERR__FATAL:
-			consumer_error_set(consumer, CONSUMER_FATAL, words);
+			consumer_error_set(consumer, CONSUMER_FATAL, errstr);
 			break;
 		case RD_KAFKA_RESP_ERR__TIMED_OUT:
 		case RD_KAFKA_RESP_ERR__TRANSPORT:
@@ -58,10 +58,10 @@ consumer_error_of_error(Consumer *consumer, rd_kafka_resp_err_t err)
 		case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
 			if (consumer->state.error != CONSUMER_AUTH)
 				consumer_error_set(consumer, CONSUMER_RECONNECTING,
-								   events->message[0] != '\0' ? events->message : words);
+								   events->message[0] != '\0' ? events->message : errstr);
 			break;
 		default:
-			/* passing error of one fetch: librdkafka tries again */
+			/* temporary error of one fetch: librdkafka retries */
 			break;
 	}
 }
@@ -96,9 +96,9 @@ consumer_error_refresh(Consumer *consumer)
 }
 
 /*
- * librdkafka's statistics, every second: whether a broker is up, and of each partition the last stable
- * offset. The text is of a fixed form: brokers come first, then our topic alone, with a flat object per
- * partition that begins with "partition":N.
+ * Evaluate librdkafka's statistics: whether a broker is up, and the last stable offset of each partition. The
+ * text has a fixed form: first the brokers, then only our topic, with a flat object per partition that begins
+ * with "partition":N.
  */
 void
 consumer_error_on_stats(void *arg, const char *json)
@@ -117,7 +117,7 @@ consumer_error_on_stats(void *arg, const char *json)
 		int partition = atoi(p + strlen(PARTITION_MEMBER));
 		const char *end = strchr(p, '}');
 
-		/* -1 stands for messages without a partition; unknown ones are asked for but not there */
+		/* partition -1 is for messages without a partition; unknown ones were requested but do not exist */
 		if (partition >= 0 && end != NULL && !has_member(p, end, "\"unknown\":true", NULL))
 		{
 			int64 stable_end = -1;
@@ -132,7 +132,7 @@ consumer_error_on_stats(void *arg, const char *json)
 		consumer->known_partitions = count;
 }
 
-/* Whether the text before end has this member, and, where wanted, the number behind it. */
+/* Whether the text before end contains this member; *number, if not NULL, is set to the number after it. */
 static bool
 has_member(const char *text, const char *end, const char *member, int64 *number)
 {

@@ -1,11 +1,10 @@
 /*
  * consumer_offsets.c
- *		What a consumer asks its brokers: partitions, first and last offsets, offsets of times.
+ *		Requests of a consumer: number of partitions, first and last offsets, offsets for timestamps.
  *
- * Each question is a request and waits, behind pending fetches of the same broker: up to fetch.wait.max.ms.
- * Interrupts are heard meanwhile (client_calls.c).
- * They are asked when reading begins, not while it goes on. The log end is the last stable offset, since
- * requests carry our isolation level.
+ * Each request waits behind pending fetches of the same broker, up to fetch.wait.max.ms, and can be interrupted
+ * (client_calls.c). Requests are sent when reading begins, not during it. The log end is the last stable offset,
+ * since requests carry our isolation level.
  */
 #include "postgres.h"
 
@@ -30,7 +29,7 @@ consumer_partition_count(Consumer *consumer, int timeout_ms)
 		return count;
 	}
 	consumer_error_refresh(consumer);
-	consumer_error_of_error(consumer, err);
+	consumer_error_set_code(consumer, err);
 	return consumer->state.error == CONSUMER_UNKNOWN_TOPIC ? 0 : -1;
 }
 
@@ -76,7 +75,7 @@ consumer_query_offsets(Consumer *consumer, const int32 *partitions, int64 *offse
 			err != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION)
 			break;
 	}
-	consumer_error_of_error(consumer, err);
+	consumer_error_set_code(consumer, err);
 	return false;
 }
 
@@ -100,10 +99,7 @@ consumer_log_ends(Consumer *consumer, int count, int timeout_ms)
 	return ends;
 }
 
-/*
- * Kafka counts milliseconds since 1970: round down, so that nothing is missed. Negative numbers mean other
- * things to it.
- */
+/* Kafka uses milliseconds since 1970: round down, to miss no message. Negative numbers are special values. */
 int64
 consumer_time_query(TimestampTz time)
 {

@@ -1,6 +1,6 @@
 /*
  * consumer_private.h
- *		What consumer.c, consumer_offsets.c and consumer_errors.c share of a consumer. Private to them.
+ *		Definitions shared by consumer.c, consumer_offsets.c and consumer_errors.c. Private to them.
  */
 #ifndef STREAMBATCH_CONSUMER_PRIVATE_H
 #define STREAMBATCH_CONSUMER_PRIVATE_H
@@ -14,10 +14,10 @@
 typedef struct PartitionState
 {
 	bool assigned;
-	int64 position;	  /* negative until the broker has said where reading begins */
-	int64 stable_end; /* last stable offset; -1 not known */
-	bool eof;		  /* EOF was the last that came */
-	bool restart;	  /* something broken came: to be read on behind it */
+	int64 position;	  /* negative until the broker has resolved where reading begins */
+	int64 stable_end; /* last stable offset; -1: not known */
+	bool eof;		  /* EOF was the last event */
+	bool restart;	  /* restart at position, after a broken message */
 } PartitionState;
 
 struct Consumer
@@ -34,24 +34,24 @@ struct Consumer
 	int ntaken;
 	bool restart; /* some partition is to be restarted */
 	ConsumerState state;
-	int known_partitions; /* as the statistics tell; -1 before the first */
+	int known_partitions; /* from the statistics; -1 before the first */
 	MemoryContext context;
 	MemoryContextCallback callback;
 };
 
-/* Put error in the place of what is there, with librdkafka's words. */
-extern void consumer_error_set(Consumer *consumer, ConsumerErrorKind error, const char *words);
+/* Replace the current error; errstr is librdkafka's message or NULL. */
+extern void consumer_error_set(Consumer *consumer, ConsumerErrorKind error, const char *errstr);
 
-/* What the error of a request or of a partition means; nothing where librdkafka gets over it by itself. */
-extern void consumer_error_of_error(Consumer *consumer, rd_kafka_resp_err_t err);
+/* Set the error for an error code of a request or partition; ignores those that librdkafka retries. */
+extern void consumer_error_set_code(Consumer *consumer, rd_kafka_resp_err_t err);
 
-/* A broker has answered: brokers being away or refusing us is over. */
+/* A broker has responded: clear errors of connection and authentication. */
 extern void consumer_error_clear_connection(Consumer *consumer);
 
-/* Look at what the connection's callbacks have noted. */
+/* Update the error from the events of the connection. */
 extern void consumer_error_refresh(Consumer *consumer);
 
-/* The reader of librdkafka's statistics; the argument is the consumer. */
+/* Callback for librdkafka's statistics; the argument is the consumer. */
 extern void consumer_error_on_stats(void *arg, const char *json);
 
 #endif /* STREAMBATCH_CONSUMER_PRIVATE_H */

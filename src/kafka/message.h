@@ -1,6 +1,6 @@
 /*
  * message.h
- *		One Kafka message as the rest of the program sees it: borrowed bytes and a position.
+ *		One Kafka message: borrowed bytes and a position.
  */
 #ifndef STREAMBATCH_MESSAGE_H
 #define STREAMBATCH_MESSAGE_H
@@ -18,11 +18,11 @@ typedef struct Message
 	const char *payload; /* NULL: tombstone, or broken */
 	size_t payload_len;
 	const char *
-		broken; /* NULL, or why librdkafka could not read what lies there: corrupt or unknown bytes, a dead letter */
-	void *handle; /* the consumer's own (for headers); never touched by others */
+		broken; /* NULL, or why librdkafka could not read the message (corrupt or unsupported data): a dead letter */
+	void *handle; /* private to the consumer (for headers) */
 } Message;
 
-/* The headers of a message as a jsonb Datum (array of {"key","value"}), or NULL-flag. Current context. */
+/* The headers of a message as jsonb (array of {"key", "value"}), or *isnull. In the current context. */
 extern Datum message_headers(const Message *message, bool *isnull);
 
 #endif /* STREAMBATCH_MESSAGE_H */

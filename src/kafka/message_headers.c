@@ -1,10 +1,10 @@
 /*
  * message_headers.c
- *		A message's headers as jsonb: an array of {"key": …, "value": …}, in the order of the message.
+ *		The headers of a message as jsonb: an array of {"key": …, "value": …}, in the order of the message.
  *
- * A value that is valid text becomes a string, one that is not (or that holds a zero byte) a string of "\x"
- * and hexadecimal digits, as bytea is shown. A header without value has null. The way back takes strings and
- * null.
+ * A value that is valid text becomes a string; any other value (or one that contains a zero byte) becomes a
+ * string of "\x" and hexadecimal digits, like bytea output. A header without a value has null. The reverse
+ * conversion accepts strings and null.
  */
 #include "postgres.h"
 
@@ -74,9 +74,9 @@ headers_parse(Datum jsonb)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("headers of a message must be a JSON array of objects"),
+			 errmsg("message headers must be a JSON array of objects"),
 			 errhint(
-				 "Give them as in '[{\"key\": \"source\", \"value\": \"web\"}]'; values are strings or null.")));
+				 "Write headers as in '[{\"key\": \"source\", \"value\": \"web\"}]'. Each value must be a string or null.")));
 	return list;
 }
 
@@ -120,7 +120,7 @@ push_string(JsonbParseState **state, JsonbIteratorToken token, const char *bytes
 	pushJsonbValue(state, token, &v);
 }
 
-/* A member of an object that is a string, as UTF-8; NULL where it is anything else. */
+/* The string value of a member of an object, as UTF-8; NULL if it is anything else. */
 static char *
 string_of(JsonbContainer *object, const char *key)
 {

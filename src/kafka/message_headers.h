@@ -1,6 +1,6 @@
 /*
  * message_headers.h
- *		Headers of messages to be sent, as librdkafka has them. Private to kafka/.
+ *		Headers of outgoing messages in librdkafka's representation. Private to kafka/.
  */
 #ifndef STREAMBATCH_MESSAGE_HEADERS_H
 #define STREAMBATCH_MESSAGE_HEADERS_H
@@ -9,7 +9,7 @@
 
 #include "kafka/producer.h"
 
-/* UTF-8; a value of NULL is none. */
+/* UTF-8; a NULL value means no value. */
 struct HeaderList
 {
 	int n;
@@ -18,8 +18,8 @@ struct HeaderList
 };
 
 /*
- * The caller owns the result (rd_kafka_headers_destroy), until librdkafka takes it over with a message.
- * Raises nothing.
+ * The caller owns the result (rd_kafka_headers_destroy) until it is passed to librdkafka with a message. Raises
+ * no error.
  */
 extern rd_kafka_headers_t *headers_make(const HeaderList *list);
 

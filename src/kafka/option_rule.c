@@ -1,10 +1,10 @@
 /*
  * option_rule.c
- *		One option against its rule: its value, and who may set it.
+ *		Checks an option against its rule: its value, and who may set it.
  *
- * The tables of rules are elsewhere, each beside the checks that only its own rows need. Here are the checks
- * that any row may use, and the order in which a row is read: no option takes an empty value, and a rule
- * without a check takes every other one.
+ * The tables of rules are elsewhere, together with the checks that only their own rows need. This file has the
+ * checks that any row may use, and their order. No option accepts an empty value; a rule without a check accepts
+ * every other value.
  *
  * Example: {"color", ON_SERVER, option_check_word, 0, "red|blue", FOR_SUPERUSERS} lets all roles set 'blue'
  * and superusers set 'red' too; 'green' and '' are errors for everyone.
@@ -61,8 +61,8 @@ option_check_privilege(const OptionRule *rule, const char *value, Oid role)
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied to set option \"%s\"", rule->name),
 			 errdetail(
-				 "It reads a file of the server: only superusers and members of pg_read_server_files may set it, and the server's owner must be one of them."),
-			 errhint("Options that end in \".pem\" take the file's contents.")));
+				 "The option reads a file on the database server. Only superusers and members of pg_read_server_files may set it, and the foreign server's owner must be one of them."),
+			 errhint("Options whose names end in \".pem\" take the contents of the file instead.")));
 	}
 	if (!find_word(rule->values, value, &first) || first > 0)
 		return;
@@ -71,7 +71,7 @@ option_check_privilege(const OptionRule *rule, const char *value, Oid role)
 		(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		 errmsg("permission denied to set option \"%s\" to \"%s\"", rule->name, value),
 		 errdetail(
-			 "It switches verification off: only superusers may do that, and the server's owner must be one.")));
+			 "This value disables verification of the broker's certificate. Only superusers may set it, and the foreign server's owner must be a superuser.")));
 }
 
 void
@@ -99,7 +99,7 @@ option_list_words(const char *values)
 	return words.data;
 }
 
-/* Whether value is one of "a|b|c", and, where wanted, at which position of the string it begins. */
+/* Whether value is one of "a|b|c"; *first, if not NULL, is set to its position in the string. */
 static bool
 find_word(const char *values, const char *value, size_t *first)
 {

@@ -1,6 +1,6 @@
 /*
  * option_rule.h
- *		What is known of one option of a foreign object: the row of a table of options, and its checks.
+ *		The rule for one option of a foreign object: a row of a table of options, and its checks.
  */
 #ifndef STREAMBATCH_OPTION_RULE_H
 #define STREAMBATCH_OPTION_RULE_H
@@ -29,8 +29,8 @@ struct OptionRule
 	const char *name;
 	OptionPlace place;
 	void (*check)(const OptionRule *rule,
-				  const char *value); /* raises for a bad value; NULL: any but an empty one */
-	int clients;					  /* of librdkafka that take it as a property: properties.h */
+				  const char *value); /* raises an error for an invalid value; NULL: any non-empty value */
+	int clients;					  /* librdkafka clients that use it as a property: properties.h */
 	const char *values;				  /* for option_check_word() and FOR_SUPERUSERS: "a|b|c" */
 	OptionPrivilege privilege;
 	bool secret;   /* errors must not repeat its value */
@@ -40,13 +40,13 @@ struct OptionRule
 /* The value of an option in a list of DefElem, or NULL. Points into the list. */
 extern const char *option_value(List *options, const char *name);
 
-/* Raises fdw_invalid_attribute_value for an empty value and where the rule's check raises. */
+/* Raises fdw_invalid_attribute_value for an empty value or if the check of the rule fails. */
 extern void option_check_value(const OptionRule *rule, const char *value);
 
-/* Raises insufficient_privilege where the role may not set the option to this value. */
+/* Raises insufficient_privilege if the role may not set the option to this value. */
 extern void option_check_privilege(const OptionRule *rule, const char *value, Oid role);
 
-/* A check for OptionRule: the value is one of rule->values. */
+/* A check for OptionRule: the value must be one of rule->values. */
 extern void option_check_word(const OptionRule *rule, const char *value);
 
 /* "a|b|c" as "a, b, c", for hints; palloc'd. */

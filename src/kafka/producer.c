@@ -2,13 +2,13 @@
  * producer.c
  *		Writing messages to a topic with librdkafka (see producer.h).
  *
- * Messages are handed to librdkafka, which sends them in batches and copies what it is given. What became of
- * them is told by delivery reports, which come when the connection is polled: every so many messages, while
- * the queue is full, and at the end. The first failure is raised.
+ * librdkafka copies messages and sends them in batches. Their outcome arrives in delivery reports, when the
+ * connection is polled: every POLL_EVERY messages, while the queue is full, and at the end. The first failure is
+ * raised.
  *
- * Whether there is such a topic is asked before the first message, rather than left to librdkafka, which would
- * wait for it to appear. A broker that becomes unreachable may return until message.timeout.ms is over; one that
- * was never there is a mistake in the options, and is told sooner.
+ * The existence of the topic is checked before the first message, because librdkafka would wait for it to
+ * appear. A broker that becomes unreachable may return until message.timeout.ms has passed; one that was never
+ * reachable is probably a mistake in the options, and is reported earlier.
  */
 #include "postgres.h"
 
@@ -18,9 +18,9 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
-#define POLL_EVERY 1000	 /* messages between looks at delivery reports */
-#define WAIT_MS 100		 /* between looks at interrupts */
-#define PATIENCE_MS 5000 /* for the first sign of a broker */
+#define POLL_EVERY 1000		   /* messages between polls for delivery reports */
+#define WAIT_MS 100			   /* between checks for interrupts */
+#define FIRST_RESPONSE_MS 5000 /* for the first response of a broker */
 
 struct Producer
 {
@@ -28,13 +28,13 @@ struct Producer
 	const char *topic_name;
 	const char *stream;
 	rd_kafka_topic_t *topic;
-	bool found; /* the broker knows the topic */
+	bool found; /* the topic exists */
 	int64 sent;
 	int64 acknowledged;
 	int64 failed;
 	TimestampTz opened;
 	rd_kafka_resp_err_t error; /* of the first message that failed */
-	char words[256];
+	char errstr[256];
 	MemoryContextCallback callback;
 };
 
@@ -63,7 +63,7 @@ producer_open(Oid server, const char *topic, Oid role, const char *stream)
 	if (producer->topic == NULL)
 	{
 		producer->error = rd_kafka_last_error();
-		strlcpy(producer->words, rd_kafka_err2str(producer->error), sizeof(producer->words));
+		strlcpy(producer->errstr, rd_kafka_err2str(producer->error), sizeof(producer->errstr));
 		raise_failure(producer);
 	}
 	return producer;
@@ -89,14 +89,14 @@ producer_send(Producer *producer, const OutgoingMessage *message)
 								RD_KAFKA_V_VALUE(value, value_len), RD_KAFKA_V_TIMESTAMP(message->timestamp),
 								RD_KAFKA_V_HEADERS(list), RD_KAFKA_V_END);
 		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-			break; /* the headers are librdkafka's now */
+			break; /* librdkafka owns the headers now */
 		if (list != NULL)
 			rd_kafka_headers_destroy(list);
 		if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 		{
 			producer->failed++;
 			producer->error = err;
-			strlcpy(producer->words, rd_kafka_err2str(err), sizeof(producer->words));
+			strlcpy(producer->errstr, rd_kafka_err2str(err), sizeof(producer->errstr));
 			raise_failure(producer);
 		}
 		connection_poll(&producer->connection, WAIT_MS);
@@ -123,15 +123,15 @@ find_topic(Producer *producer)
 {
 	if (producer->found)
 		return;
-	producer->found =
-		connection_partition_count(&producer->connection, producer->topic, PATIENCE_MS, &producer->error) > 0;
+	producer->found = connection_partition_count(&producer->connection, producer->topic, FIRST_RESPONSE_MS,
+												 &producer->error) > 0;
 	if (producer->found)
 		return;
-	strlcpy(producer->words, rd_kafka_err2str(producer->error), sizeof(producer->words));
+	strlcpy(producer->errstr, rd_kafka_err2str(producer->error), sizeof(producer->errstr));
 	raise_failure(producer);
 }
 
-/* Also on errors, where messages not yet sent are dropped. */
+/* Also called on error; messages that have not been sent are dropped. */
 static void
 close_callback(void *arg)
 {
@@ -160,10 +160,9 @@ on_delivery(void *arg, const rd_kafka_message_t *message)
 	if (producer->failed++ > 0)
 		return;
 	producer->error = message->err;
-	strlcpy(producer->words, rd_kafka_err2str(message->err), sizeof(producer->words));
+	strlcpy(producer->errstr, rd_kafka_err2str(message->err), sizeof(producer->errstr));
 }
 
-/* While waiting. */
 static void
 check_progress(Producer *producer)
 {
@@ -173,7 +172,7 @@ check_progress(Producer *producer)
 	if (producer->failed > 0)
 		raise_failure(producer);
 	if (producer->acknowledged == 0 && (events->all_down || events->auth_failed) &&
-		TimestampDifferenceExceeds(producer->opened, GetCurrentTimestamp(), PATIENCE_MS))
+		TimestampDifferenceExceeds(producer->opened, GetCurrentTimestamp(), FIRST_RESPONSE_MS))
 	{
 		producer->error = RD_KAFKA_RESP_ERR__TRANSPORT;
 		raise_failure(producer);
@@ -195,25 +194,30 @@ raise_failure(Producer *producer)
 				(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
 				 errmsg("topic \"%s\" of stream \"%s\" does not exist", topic, producer->stream),
 				 errhint(
-					 "Create the topic, or name another one: ALTER FOREIGN TABLE … OPTIONS (SET topic '…').")));
+					 "Create the topic, or set another one with ALTER FOREIGN TABLE … OPTIONS (SET topic '…').")));
 			break;
 		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-			ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
-							errmsg("topic \"%s\" has no such partition", topic),
-							errhint("Messages that the broker has acknowledged before stay in the topic.")));
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
+					 errmsg("the requested partition of topic \"%s\" does not exist", topic),
+					 errhint("Messages that the broker has already acknowledged remain in the topic.")));
 			break;
 		case RD_KAFKA_RESP_ERR__TRANSPORT:
 		case RD_KAFKA_RESP_ERR__TIMED_OUT:
-			ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
-							errmsg("could not send to topic \"%s\": the broker does not answer", topic),
-							events->message[0] != '\0' ? errdetail("librdkafka: %s", events->message) : 0,
-							errhint("Check the options of the server and of the user mapping.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+				 errmsg("could not send to topic \"%s\": broker did not respond", topic),
+				 events->message[0] != '\0' ? errdetail("librdkafka: %s", events->message) : 0,
+				 errhint(
+					 "Check the options of the foreign server (ALTER SERVER) and of the user mapping (ALTER USER MAPPING).")));
 			break;
 		default:
-			ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
-							errmsg("could not send to topic \"%s\": %s", topic, producer->words),
-							events->message[0] != '\0' ? errdetail("librdkafka: %s", events->message) : 0,
-							errhint("Messages that the broker has acknowledged before stay in the topic.")));
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
+					 errmsg("could not send to topic \"%s\": %s", topic, producer->errstr),
+					 events->message[0] != '\0' ? errdetail("librdkafka: %s", events->message) : 0,
+					 errhint("Messages that the broker has already acknowledged remain in the topic.")));
 			break;
 	}
 	pg_unreachable();

@@ -2,16 +2,16 @@
  * producer.h
  *		Writing messages to a topic.
  *
- * A producer is idempotent: a message that had to be sent again is in the log once, and messages keep their
- * order within a partition. It is freed with the memory context that it was opened in (reset callback); what
- * has not been sent by then is dropped.
+ * A producer is idempotent: a message that is sent again appears in the log once, and messages keep their
+ * order within a partition. It is freed with the memory context in which it was opened (reset callback);
+ * messages that have not been sent by then are dropped.
  */
 #ifndef STREAMBATCH_PRODUCER_H
 #define STREAMBATCH_PRODUCER_H
 
 #include "lib/stringinfo.h"
 
-#define PRODUCER_ANY_PARTITION (-1) /* by the key's hash, as Java's clients do it */
+#define PRODUCER_ANY_PARTITION (-1) /* by the hash of the key, as in Java clients */
 
 typedef struct Producer Producer;
 typedef struct HeaderList HeaderList;
@@ -26,7 +26,7 @@ typedef struct OutgoingMessage
 	const HeaderList *headers;
 } OutgoingMessage;
 
-/* Headers from jsonb, in the current context. Raises where the value is no array of headers. */
+/* Headers from jsonb, in the current context. Raises an error if the value is not an array of headers. */
 extern HeaderList *headers_parse(Datum jsonb);
 
 /*
@@ -36,12 +36,12 @@ extern HeaderList *headers_parse(Datum jsonb);
 extern Producer *producer_open(Oid server, const char *topic, Oid role, const char *stream);
 
 /*
- * Hand a message over to librdkafka, which copies it; waits while its queue is full. Raises where the topic
- * does not exist, and what sending an earlier message has failed with.
+ * Pass a message to librdkafka, which copies it; waits while its queue is full. Raises an error if the topic does
+ * not exist, or if sending an earlier message has failed.
  */
 extern void producer_send(Producer *producer, const OutgoingMessage *message);
 
-/* Wait until the brokers have acknowledged everything, and close; raises where they do not. */
+/* Wait until the brokers have acknowledged all messages, and close. Raises an error if that fails. */
 extern void producer_finish(Producer *producer);
 
 #endif /* STREAMBATCH_PRODUCER_H */

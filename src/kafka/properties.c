@@ -1,17 +1,17 @@
 /*
  * properties.c
- *		The properties of librdkafka that options of servers and user mappings set.
+ *		The librdkafka properties that can be set as options of servers and user mappings.
  *
- * One table (allowed) says of each property where it may stand, who may set it, whether it is secret, which
- * clients take it, and how its value is checked; a second one (refused) gives the reason for those that can
- * never be accepted. Properties keep librdkafka's names. librdkafka checks every value, since only it knows
- * what it was built with; the checks here are narrower.
+ * The table allowed[] defines for each property where it can be set, by whom, whether it is secret, which
+ * clients use it, and how its value is checked; refused[] gives the reason for those that are never accepted.
+ * Properties keep librdkafka's names. librdkafka checks every value, because the valid values depend on its
+ * build options; the checks here are additional restrictions.
  *
- * Values are checked when they are set. What may have changed since, the privileges of the server's owner and
+ * Values are checked when they are set. What can change later, the privileges of the server's owner and
  * streambatch.allowed_brokers, is checked again when a client is opened (connection.c).
  *
- * Example: "fetch.max.bytes" 'many' is refused by librdkafka, '1000000000' by check_size(), and "group.id" is
- * refused whatever its value.
+ * Example: "fetch.max.bytes" 'many' is rejected by librdkafka, '1000000000' by check_size(), and "group.id" is
+ * rejected whatever its value.
  */
 #include "postgres.h"
 
@@ -28,7 +28,7 @@
 
 typedef struct RefusedProperty
 {
-	const char *name; /* a * at either end matches the rest */
+	const char *name; /* a leading or trailing * matches any characters */
 	const char *reason;
 	const char *hint;
 } RefusedProperty;
@@ -86,15 +86,15 @@ static const RefusedProperty refused[] = {
 	{"ssl.providers", "It would load code into the server."},
 	{"interceptors", "It would load code into the server."},
 	{"sasl.kerberos.*", "Its value would become part of a shell command.",
-	 "Use the sasl.mechanism PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."},
+	 "Set \"sasl.mechanism\" to PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."},
 	{"sasl.oauthbearer.*", "OAUTHBEARER is not supported.",
-	 "Use the sasl.mechanism PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."},
+	 "Set \"sasl.mechanism\" to PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."},
 	{"enable.sasl.oauthbearer.*", "OAUTHBEARER is not supported.",
-	 "Use the sasl.mechanism PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."},
+	 "Set \"sasl.mechanism\" to PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."},
 	{"ssl.keystore.*", "Key stores are not supported.",
 	 "Use \"ssl.key.pem\" and \"ssl.certificate.pem\" in a user mapping."},
 	{"https.ca.location", "OAUTHBEARER is not supported."},
-	{"offset.store.*", "Offsets are kept in the database.", "streambatch.stat_partition shows them."},
+	{"offset.store.*", "Offsets are kept in the database.", "See the view streambatch.stat_partition."},
 	{"auto.offset.reset", "The extension sets it.", "Use the option \"start\" of the foreign table."},
 	{"group.id", "Streams do not join consumer groups: offsets are kept in the database."},
 	{"group.*", "Streams do not join consumer groups: offsets are kept in the database."},
@@ -113,17 +113,17 @@ static const RefusedProperty refused[] = {
 	{"queued.*", "The extension sets it.", "Set streambatch.prefetch."},
 	{"fetch.queue.backoff.ms", "The extension sets it.", "Set streambatch.prefetch."},
 	{"receive.message.max.bytes", "The extension sets it.", "Use \"fetch.max.bytes\"."},
-	{"debug", "It would write to the server's log without bounds."},
-	{"log*", "It would write to the server's log without bounds."},
+	{"debug", "It would write an unlimited amount of text to the server log."},
+	{"log*", "It would write an unlimited amount of text to the server log."},
 	{"statistics.interval.ms", "The extension sets it.",
-	 "streambatch.stat_stream and streambatch.stat_partition show the statistics."},
-	{"*_cb", "It is a callback."},
-	{"opaque", "It is a callback's argument."},
-	{"metadata.broker.list", "It is an alias.", "Use \"bootstrap.servers\"."},
-	{"max.partition.fetch.bytes", "It is an alias.", "Use \"fetch.message.max.bytes\"."},
-	{"compression.codec", "It is an alias.", "Use \"compression.type\"."},
-	{"queue.buffering.max.ms", "It is an alias.", "Use \"linger.ms\"."},
-	{"delivery.timeout.ms", "It is an alias.", "Use \"message.timeout.ms\"."},
+	 "See the views streambatch.stat_stream and streambatch.stat_partition."},
+	{"*_cb", "It is a callback function."},
+	{"opaque", "It is the argument of callback functions."},
+	{"metadata.broker.list", "It is an alias of another property.", "Use \"bootstrap.servers\"."},
+	{"max.partition.fetch.bytes", "It is an alias of another property.", "Use \"fetch.message.max.bytes\"."},
+	{"compression.codec", "It is an alias of another property.", "Use \"compression.type\"."},
+	{"queue.buffering.max.ms", "It is an alias of another property.", "Use \"linger.ms\"."},
+	{"delivery.timeout.ms", "It is an alias of another property.", "Use \"message.timeout.ms\"."},
 };
 
 const OptionRule *
@@ -154,21 +154,23 @@ property_check_refused(const char *name)
 }
 
 void
-properties_check_together(List *options)
+properties_check_combinations(List *options)
 {
 	const char *protocol = option_value(options, "security.protocol");
 
 	if (option_value(options, "sasl.mechanism") != NULL && option_value(options, "sasl.mechanisms") != NULL)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-						errmsg("options \"sasl.mechanism\" and \"sasl.mechanisms\" are one"),
-						errhint("Give \"sasl.mechanism\" only.")));
+						errmsg("options \"sasl.mechanism\" and \"sasl.mechanisms\" cannot both be set"),
+						errdetail("They are two names of the same property."),
+						errhint("Set only \"sasl.mechanism\".")));
 
 	/* librdkafka's default is GSSAPI, which runs a shell command */
 	if (protocol != NULL && strncmp(protocol, "sasl_", 5) == 0 &&
 		option_value(options, "sasl.mechanism") == NULL && option_value(options, "sasl.mechanisms") == NULL)
-		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-						errmsg("security.protocol \"%s\" needs the option \"sasl.mechanism\"", protocol),
-						errhint("Valid values are: %s.", option_list_words(MECHANISMS))));
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+				 errmsg("option \"sasl.mechanism\" is required with security.protocol \"%s\"", protocol),
+				 errhint("Valid values are: %s.", option_list_words(MECHANISMS))));
 }
 
 void
@@ -194,8 +196,8 @@ properties_check_brokers(const char *servers)
 	if (address != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("broker \"%s\" is not allowed", address),
-				 errdetail("The setting streambatch.allowed_brokers does not match it."),
-				 errhint("A superuser can add it: ALTER SYSTEM SET streambatch.allowed_brokers = '…'.")));
+				 errdetail("It does not match any pattern in the setting streambatch.allowed_brokers."),
+				 errhint("A superuser can add it with ALTER SYSTEM SET streambatch.allowed_brokers = '…'.")));
 }
 
 static const OptionRule *
@@ -222,24 +224,24 @@ refused_matches(const char *pattern, const char *name)
 	return strcmp(name, pattern) == 0;
 }
 
-/* Let librdkafka say what it thinks of a value; its words could repeat a secret one, so those stay out. */
+/* Let librdkafka check a value. Its message may repeat the value, so it is not shown for secret ones. */
 static void
 check_property(const OptionRule *rule, const char *value)
 {
-	char words[256];
+	char errstr[256];
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, rule->name, value, words, sizeof(words));
+	rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, rule->name, value, errstr, sizeof(errstr));
 
 	rd_kafka_conf_destroy(conf);
-	words[strcspn(words, "\n")] = '\0';
+	errstr[strcspn(errstr, "\n")] = '\0';
 	if (result != RD_KAFKA_CONF_OK)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 						rule->secret ? errmsg("invalid value for option \"%s\"", rule->name)
 									 : errmsg("invalid value for option \"%s\": \"%s\"", rule->name, value),
-						rule->secret ? 0 : errdetail("librdkafka: %s", words)));
+						rule->secret ? 0 : errdetail("librdkafka: %s", errstr)));
 }
 
-/* First our list: librdkafka takes more, such as GSSAPI, and its error does not tell the valid values. */
+/* Our list first: librdkafka accepts more, such as GSSAPI, and its error does not list the valid values. */
 static void
 check_word(const OptionRule *rule, const char *value)
 {
@@ -247,7 +249,7 @@ check_word(const OptionRule *rule, const char *value)
 	check_property(rule, value);
 }
 
-/* A size in bytes bounds the memory that librdkafka takes in the server. */
+/* Limits the memory that librdkafka allocates in the server process. */
 static void
 check_size(const OptionRule *rule, const char *value)
 {
@@ -255,10 +257,10 @@ check_size(const OptionRule *rule, const char *value)
 	if (strtol(value, NULL, 10) > MAX_SIZE)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 						errmsg("invalid value for option \"%s\": \"%s\"", rule->name, value),
-						errhint("Give at most %d bytes.", MAX_SIZE)));
+						errhint("The maximum is %d bytes.", MAX_SIZE)));
 }
 
-/* librdkafka takes what is no number for port 0, and a list of no brokers. */
+/* librdkafka treats a non-numeric port as 0, and accepts an empty list. */
 static void
 check_addresses(const OptionRule *rule, const char *value)
 {
@@ -267,11 +269,13 @@ check_addresses(const OptionRule *rule, const char *value)
 	check_property(rule, value);
 	wrong = brokers_malformed(value);
 	if (wrong != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"%s\": \"%s\"", rule->name, value),
-				 wrong[0] != '\0' ? errdetail("\"%s\" is no address of a broker.", wrong)
-								  : errdetail("It names no broker."),
-				 errhint("Give addresses as in 'kafka-1.example.com:9092,kafka-2.example.com:9092'.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+			 errmsg("invalid value for option \"%s\": \"%s\"", rule->name, value),
+			 wrong[0] != '\0' ? errdetail("\"%s\" is not a valid broker address.", wrong)
+							  : errdetail("The list of brokers is empty."),
+			 errhint(
+				 "Use addresses of the form host:port, as in 'kafka-1.example.com:9092,kafka-2.example.com:9092'.")));
 	properties_check_brokers(value);
 }

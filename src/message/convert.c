@@ -1,19 +1,18 @@
 /*
  * convert.c
- *		JSON values into Datums (see convert.h).
+ *		Conversion of JSON values to Datums (see convert.h).
  *
- * One table says, for each type, which kinds of JSON values it takes and what reads them. The rule behind it:
- * a JSON string means what it would mean as an SQL literal of the type; a number means its value; arrays and
- * objects fit only text, json and jsonb, which take anything, and array types. Plain spellings take the short
- * ways of decimal.c and iso_timestamp.c; everything else goes through the type's input function, and both give the
- * same result.
+ * One table defines, for each type, which kinds of JSON values it accepts and how they are converted. A JSON
+ * string means the same as an SQL literal of the type; a number means its value; arrays and objects are accepted
+ * only by text, json and jsonb, which accept any value, and by array types. Common spellings are converted by
+ * decimal.c and iso_timestamp.c; all others by the type's input function, with the same result.
  *
- * Numbers into whole-number types must be whole: 1.0 and 1e3 are, 1.5 is not. Numbers into timestamps count
- * time_unit since 1970. A JSON array fills an array element by element, nested ones as further dimensions,
- * which must be rectangular. By the rule for strings a bytea takes '\x00ff' (bytea_in's formats, not Base64),
- * and a timestamp ignores a zone in the text, as timestamp_in does; a timestamptz without one is read by the
- * stream's clock. Words that read the clock ('now', 'today') are refused: a message means the same whenever
- * it is read.
+ * Numbers for integer types must be whole: 1.0 and 1e3 are, 1.5 is not. Numbers for timestamps count time_unit
+ * since 1970. A JSON array fills an array element by element; nested ones are further dimensions, which must
+ * match. By the rule for strings, a bytea accepts '\x00ff' (the formats of bytea_in, not Base64), and a timestamp
+ * ignores a time zone in the text, like timestamp_in; a timestamptz without one is read in the time zone of the
+ * stream. Words that depend on the current time ('now', 'today') are refused: a message must always have the same
+ * meaning.
  */
 #include "postgres.h"
 
@@ -38,9 +37,9 @@ struct Converter
 {
 	ConvertFunction convert;
 	int kinds; /* bits: 1 << JsonKind */
-	Oid type;  /* the base type, where it is a domain */
+	Oid type;  /* for a domain, the base type */
 	int32 typmod;
-	bool reads_clock; /* the input function knows 'now' and its kin */
+	bool accepts_now; /* the input function accepts 'now' and similar words */
 	InputFunction input;
 	Oid domain; /* or InvalidOid */
 	void *domain_cache;
@@ -55,7 +54,7 @@ typedef struct ArrayFill
 {
 	Converter *element;
 	ArrayBuildState *state;
-	int ndims;		  /* 0: no element that is not an array has been seen */
+	int ndims;		  /* 0: not known yet */
 	int dims[MAXDIM]; /* -1: not known yet */
 	int lower[MAXDIM];
 } ArrayFill;
@@ -77,7 +76,7 @@ static TimestampTz epoch(Converter *converter, const JsonCell *cell);
 static bool epoch_numeric(const JsonCell *cell, int shift, int64 *microseconds);
 static void fill_array(ArrayFill *fill, const JsonCell *array, int level);
 static Datum from_text(Converter *converter, const JsonCell *cell);
-static void refuse_clock(Converter *converter, const JsonCell *cell);
+static void refuse_current_time(Converter *converter, const JsonCell *cell);
 static const char *server_text(const char *text, size_t *len);
 static char *excerpt(const char *text, size_t len);
 static const char *type_name(const Converter *converter);
@@ -98,7 +97,7 @@ typedef struct ConvertRule
 	ConvertFunction convert;
 	int kinds;
 	bool pinned; /* see InputFunction */
-	bool reads_clock;
+	bool accepts_now;
 } ConvertRule;
 
 static const ConvertRule rules[] = {
@@ -122,7 +121,7 @@ static const ConvertRule rules[] = {
 	{TIMESTAMPOID, as_timestamp, STRINGS | NUMBERS, true, true},
 	{TIMESTAMPTZOID, as_timestamp, STRINGS | NUMBERS, true, true},
 	{INTERVALOID, as_any, STRINGS, true, false},
-	/* the rest: enums, ranges, network addresses, composite types, types of extensions */
+	/* all others: enums, ranges, network addresses, composite types, types of extensions */
 	{InvalidOid, as_any, STRINGS | NUMBERS | BOOLS, true, false}};
 
 static const ConvertRule array_rule = {InvalidOid, as_array, STRINGS | ARRAYS, true, false};
@@ -155,7 +154,7 @@ converter_create(const MessageLayout *layout, Oid type, int32 typmod)
 						errmsg("time zone \"%s\" not recognized", layout->time_zone)));
 	converter->convert = rule->convert;
 	converter->kinds = rule->kinds;
-	converter->reads_clock = rule->reads_clock;
+	converter->accepts_now = rule->accepts_now;
 	converter->type = type;
 	converter->typmod = typmod;
 	converter->context = CurrentMemoryContext;
@@ -195,7 +194,7 @@ as_integer(Converter *converter, const JsonCell *cell)
 	Decimal decimal;
 	int64 value;
 
-	/* "1.0" is no integer for the input function, 1.0 is one for us */
+	/* the input function rejects the string "1.0"; the number 1.0 is accepted */
 	if (cell->kind == JSON_STRING &&
 		(!decimal_parse(cell->text, cell->len, &decimal) || decimal.scientific || decimal.fraction > 0))
 		return from_text(converter, cell);
@@ -235,7 +234,7 @@ whole_number(Converter *converter, const JsonCell *cell)
 	return value;
 }
 
-/* The same for numbers of more digits than decimal.c takes, such as 1.00000000000000000000. */
+/* The same for numbers with more digits than decimal.c supports, such as 1.00000000000000000000. */
 static int64
 whole_numeric(Converter *converter, const JsonCell *cell)
 {
@@ -281,14 +280,14 @@ as_numeric(Converter *converter, const JsonCell *cell)
 	return from_text(converter, cell);
 }
 
-/* text, varchar and bpchar: numbers keep their spelling, arrays and objects are their JSON text. */
+/* text, varchar and bpchar: numbers keep their spelling, arrays and objects become their JSON text. */
 static Datum
 as_text(Converter *converter, const JsonCell *cell)
 {
 	size_t len = cell->len;
 	const char *text;
 
-	/* as many bytes as characters allowed: it fits, and only bpchar pads */
+	/* no more bytes than characters allowed: it fits, and only bpchar needs padding */
 	if (converter->typmod >= (int32) VARHDRSZ &&
 		(converter->type == BPCHAROID || len > converter->typmod - VARHDRSZ))
 		return from_text(converter, cell);
@@ -346,7 +345,7 @@ as_timestamp(Converter *converter, const JsonCell *cell)
 	return TimestampTzGetDatum(value);
 }
 
-/* A number as an instant, rounded to the nearest microsecond. */
+/* Convert a number to a timestamp, rounded to the nearest microsecond. */
 static TimestampTz
 epoch(Converter *converter, const JsonCell *cell)
 {
@@ -362,9 +361,10 @@ epoch(Converter *converter, const JsonCell *cell)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
-			 errmsg("number %s is no timestamp: the stream has no time_unit", excerpt(cell->text, cell->len)),
+			 errmsg("cannot convert number %s to a timestamp: the stream has no time_unit",
+					excerpt(cell->text, cell->len)),
 			 errhint(
-				 "Say what such numbers count, for example ALTER FOREIGN TABLE %s OPTIONS (ADD time_unit 'ms').",
+				 "Set the unit of such numbers, for example with ALTER FOREIGN TABLE %s OPTIONS (ADD time_unit 'ms').",
 				 layout->table)));
 	fits = decimal_parse(cell->text, cell->len, &decimal) ? decimal_scaled(&decimal, shift, &microseconds)
 														  : epoch_numeric(cell, shift, &microseconds);
@@ -374,7 +374,7 @@ epoch(Converter *converter, const JsonCell *cell)
 	return value;
 }
 
-/* The same for numbers of more digits than decimal.c takes. */
+/* The same for numbers with more digits than decimal.c supports. */
 static bool
 epoch_numeric(const JsonCell *cell, int shift, int64 *microseconds)
 {
@@ -419,7 +419,7 @@ as_array(Converter *converter, const JsonCell *cell)
 	return makeMdArrayResult(fill.state, fill.ndims, fill.dims, fill.lower, CurrentMemoryContext, true);
 }
 
-/* Add the elements of an array that lies this many arrays deep in the whole. */
+/* Add the elements of an array at this nesting level. */
 static void
 fill_array(ArrayFill *fill, const JsonCell *array, int level)
 {
@@ -436,7 +436,7 @@ fill_array(ArrayFill *fill, const JsonCell *array, int level)
 	for (; json_elements_next(&elements, &element); count++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		/* json[] and jsonb[] take arrays as elements, and have one dimension */
+		/* json[] and jsonb[] accept arrays as elements, and have one dimension */
 		if (element.kind == JSON_ARRAY && fill->element->type != JSONOID && fill->element->type != JSONBOID)
 		{
 			if (fill->ndims != 0 && level + 1 >= fill->ndims)
@@ -471,21 +471,21 @@ as_any(Converter *converter, const JsonCell *cell)
 	return from_text(converter, cell);
 }
 
-/* Through the type's input function. */
+/* Convert with the type's input function. */
 static Datum
 from_text(Converter *converter, const JsonCell *cell)
 {
 	size_t len = cell->len;
 	const char *text = server_text(cell->text, &len);
 
-	if (converter->reads_clock)
-		refuse_clock(converter, cell);
+	if (converter->accepts_now)
+		refuse_current_time(converter, cell);
 	return input_call(&converter->input, text, len);
 }
 
-/* A message must mean the same whenever it is read: no 'now', 'today', 'tomorrow', 'yesterday'. */
+/* Raise an error for 'now', 'today', 'tomorrow' and 'yesterday'. */
 static void
-refuse_clock(Converter *converter, const JsonCell *cell)
+refuse_current_time(Converter *converter, const JsonCell *cell)
 {
 	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
 	const char *end = cell->text + cell->len;
@@ -500,14 +500,14 @@ refuse_clock(Converter *converter, const JsonCell *cell)
 		for (int i = 0; i < lengthof(words); i++)
 			if (s - word == strlen(words[i]) && pg_strncasecmp(word, words[i], s - word) == 0)
 				ereport(ERROR, (errcode(ERRCODE_INVALID_DATETIME_FORMAT),
-								errmsg("value \"%s\" for type %s depends on the clock",
+								errmsg("value \"%s\" for type %s depends on the current time",
 									   excerpt(cell->text, cell->len), type_name(converter))));
 		if (s == word)
 			s++;
 	}
 }
 
-/* In the server's encoding; may be the text itself. Raises where that has no such characters. */
+/* Convert to the server encoding; may return the text itself. Raises an error if that is not possible. */
 static const char *
 server_text(const char *text, size_t *len)
 {
@@ -521,7 +521,7 @@ server_text(const char *text, size_t *len)
 	return converted;
 }
 
-/* The beginning of a text of the payload, for a message. */
+/* The beginning of a text from the payload, for an error message. */
 static char *
 excerpt(const char *text, size_t len)
 {
@@ -547,7 +547,7 @@ bad_kind(Converter *converter, const JsonCell *cell)
 										[JSON_OBJECT] = "object"};
 
 	ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-					errmsg("JSON %s does not fit type %s: %s", kinds[cell->kind], type_name(converter),
+					errmsg("cannot convert JSON %s to type %s: %s", kinds[cell->kind], type_name(converter),
 						   excerpt(cell->raw, cell->raw_len))));
 }
 
@@ -555,7 +555,7 @@ static void
 not_whole(Converter *converter, const JsonCell *cell)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-					errmsg("number %s for type %s has a fraction", excerpt(cell->text, cell->len),
+					errmsg("number %s for type %s has a fractional part", excerpt(cell->text, cell->len),
 						   type_name(converter))));
 }
 
@@ -572,7 +572,8 @@ ragged(void)
 {
 	ereport(
 		ERROR,
-		(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("nested JSON array is not rectangular"),
+		(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+		 errmsg("nested JSON arrays must have matching dimensions"),
 		 errdetail(
-			 "The arrays at one level must have the same number of elements, and all or none of them arrays as elements.")));
+			 "Arrays at the same level must have the same number of elements, and either all or none of their elements must be arrays.")));
 }

@@ -1,10 +1,10 @@
 /*
  * decimal.c
- *		Plain numbers (see decimal.h).
+ *		Conversion of numbers in common spellings (see decimal.h).
  *
- * Floats: where the mantissa and the power of ten are both exact in the type, one multiplication or division
- * rounds once, so the result is the correctly rounded one, which is what strtod gives (Clinger, "How to read
- * floating point numbers accurately", 1990).
+ * Floats: if the mantissa and the power of ten are both exact in the type, one multiplication or division rounds
+ * once, so the result is correctly rounded, as that of strtod (Clinger, "How to read floating point numbers
+ * accurately", 1990).
  */
 #include "postgres.h"
 
@@ -91,7 +91,7 @@ decimal_parse(const char *text, size_t len, Decimal *decimal)
 	return true;
 }
 
-/* Behind the e. NULL, which is not the end, where there is no exponent of up to 6 digits. */
+/* Parse what follows the e. NULL if it is not an exponent of up to 6 digits. */
 static const char *
 parse_exponent(const char *s, const char *end, int *exponent)
 {
@@ -169,10 +169,7 @@ decimal_to_numeric(const Decimal *decimal, int32 typmod, Datum *value)
 		return false;
 	if (typmod >= (int32) VARHDRSZ)
 	{
-		/*
-		 * as numeric.c packs them; a negative scale (from 15 on) has its sign bit in the way and is left
-		 * alone
-		 */
+		/* as packed by numeric.c; a negative scale (since 15) has its sign bit set, so it is too large here */
 		int precision = ((typmod - VARHDRSZ) >> 16) & 0xffff;
 		int wanted = (typmod - VARHDRSZ) & 0x7ff;
 

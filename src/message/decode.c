@@ -1,17 +1,16 @@
 /*
  * decode.c
- *		Messages into rows (see decode.h).
+ *		Decoding messages to rows (see decode.h).
  *
- * A decoder is made once per scan or worker: the wanted columns' paths compiled into one reader, a converter
- * for each. Decoding a message reads the payload once, then converts cell by cell; metadata columns come from
- * the message. The layout is borrowed and must outlive it.
+ * A decoder is created once per scan or worker: the paths of the requested columns are compiled into one reader,
+ * and each column has a converter. Decoding a message reads the payload once, then converts cell by cell; metadata
+ * columns are set from the message. The layout is borrowed and must outlive the decoder.
  *
- * stream_open has seen to it that metadata columns, and the payload column of a raw stream, have types that
- * fit.
+ * stream_open() has checked the types of metadata columns, and of the payload column of a raw stream.
  *
- * A message is accepted or refused as a whole: json_read checks the payload wherever the columns look.
- * Conversion errors concern the wanted columns alone, and their context names the column. A position below
- * zero is none (streambatch.decode has no message at hand).
+ * A message is accepted or refused as a whole: json_read() checks all of the payload, whatever the columns.
+ * Conversion errors occur only for requested columns, and their context names the column. A negative partition or
+ * offset is NULL (streambatch.decode has no message).
  */
 #include "postgres.h"
 
@@ -23,7 +22,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-/* A wanted column. */
+/* A requested column. */
 typedef struct Field
 {
 	int column; /* index into values */
@@ -35,7 +34,7 @@ struct Decoder
 {
 	const MessageLayout *layout;
 	int natts;
-	Field *fields; /* of the payload; cells has one each */
+	Field *fields; /* of the payload; each has an element in cells */
 	int nfields;
 	Field *metas;
 	int nmetas;
@@ -45,29 +44,28 @@ struct Decoder
 	MemoryContextCallback callback;
 };
 
-/* What a refused document is called. */
-typedef struct FaultWords
+/* The error for an invalid document. */
+typedef struct FaultRule
 {
 	int sqlstate;
-	const char *words;
-} FaultWords;
+	const char *message;
+} FaultRule;
 
-static const FaultWords faults[] = {
-	[JSON_FINE] = {0, NULL},
+static const FaultRule faults[] = {
+	[JSON_OK] = {0, NULL},
 	[JSON_EMPTY] = {ERRCODE_INVALID_JSON_TEXT, "payload is empty"},
 	[JSON_NOT_OBJECT] = {ERRCODE_INVALID_JSON_TEXT, "payload is not a JSON object"},
 	[JSON_TOO_LONG] = {ERRCODE_PROGRAM_LIMIT_EXCEEDED, "payload is longer than 64 MB"},
 	[JSON_TOO_DEEP] = {ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-					   "payload has more than 64 levels of JSON objects and arrays"},
+					   "payload has more than 64 levels of nested JSON objects and arrays"},
 	[JSON_NUMBER_TOO_LONG] = {ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-							  "payload has a number of more than 16384 characters"},
+							  "payload contains a number longer than 16384 characters"},
 	[JSON_BAD_UTF8] = {ERRCODE_CHARACTER_NOT_IN_REPERTOIRE, "payload is not valid UTF-8"},
-	[JSON_BAD_SURROGATE] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: half of a surrogate pair"},
-	[JSON_NUL] = {ERRCODE_UNTRANSLATABLE_CHARACTER, "payload has \\u0000 in a string"},
+	[JSON_BAD_SURROGATE] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: unpaired surrogate"},
+	[JSON_NUL] = {ERRCODE_UNTRANSLATABLE_CHARACTER, "payload contains \\u0000 in a string"},
 	[JSON_BAD_ESCAPE] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: invalid escape sequence"},
 	[JSON_CONTROL] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: control character in a string"},
-	[JSON_OPEN_STRING] = {ERRCODE_INVALID_JSON_TEXT,
-						  "payload is not valid JSON: string without closing quote"},
+	[JSON_OPEN_STRING] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: unterminated string"},
 	[JSON_UNEXPECTED_END] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: unexpected end"},
 	[JSON_EXPECTED_KEY] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: expected a key"},
 	[JSON_EXPECTED_COLON] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: expected a colon"},
@@ -78,7 +76,7 @@ static const FaultWords faults[] = {
 						  "payload is not valid JSON: expected true, false or null"},
 	[JSON_BAD_NUMBER] = {ERRCODE_INVALID_JSON_TEXT, "payload is not valid JSON: invalid number"},
 	[JSON_TRAILING] = {ERRCODE_INVALID_JSON_TEXT,
-					   "payload is not valid JSON: something follows the document"},
+					   "payload is not valid JSON: unexpected text after the document"},
 	[JSON_NO_MEMORY] = {ERRCODE_OUT_OF_MEMORY, "out of memory"},
 };
 
@@ -230,7 +228,7 @@ decode_meta(const Field *field, const Message *message, const MessageLayout *lay
 	elog(ERROR, "unexpected metadata role: %d", (int) field->def->meta);
 }
 
-/* Bytes as bytea, or as text, where they must be UTF-8. */
+/* Bytes as bytea, or as text, which must be valid UTF-8. */
 static Datum
 bytes_datum(const char *bytes, size_t len, Oid type)
 {
@@ -242,7 +240,7 @@ bytes_datum(const char *bytes, size_t len, Oid type)
 		if (text != bytes)
 			return PointerGetDatum(cstring_to_text(text));
 	}
-	return PointerGetDatum(cstring_to_text_with_len(bytes, len)); /* a bytea looks the same */
+	return PointerGetDatum(cstring_to_text_with_len(bytes, len)); /* bytea has the same representation */
 }
 
 static void
@@ -257,9 +255,9 @@ decode_context(void *arg)
 static void
 raise_fault(const JsonError *error)
 {
-	const FaultWords *fault = &faults[error->fault];
+	const FaultRule *fault = &faults[error->fault];
 
 	if (error->offset > 0)
-		ereport(ERROR, (errcode(fault->sqlstate), errmsg("%s at byte %zu", fault->words, error->offset)));
-	ereport(ERROR, (errcode(fault->sqlstate), errmsg("%s", fault->words)));
+		ereport(ERROR, (errcode(fault->sqlstate), errmsg("%s at byte %zu", fault->message, error->offset)));
+	ereport(ERROR, (errcode(fault->sqlstate), errmsg("%s", fault->message)));
 }

@@ -1,14 +1,14 @@
 /*
  * encode.c
- *		A row as a JSON object that decodes to the same row.
+ *		Encoding a row as a JSON object that decodes to the same row.
  *
- * The columns' paths form a tree of keys, walked once per row; an object without any value is left out as
- * NULL columns are. Numbers and booleans are themselves, json and jsonb are put in as they are, arrays become
- * JSON arrays, timestamps and dates ISO 8601 (with time zone: in UTC), every other type a string of its
- * output function. Output does not depend on the session's DateStyle, IntervalStyle, TimeZone,
- * extra_float_digits or bytea_output.
+ * The columns' paths form a tree of keys, which is traversed once per row. NULL columns and objects without any
+ * value are omitted. Numbers and booleans are written as such, json and jsonb unchanged, arrays as JSON arrays,
+ * timestamps and dates in ISO 8601 (timestamptz in UTC), and every other type as a string from its output
+ * function. The result does not depend on the session's DateStyle, IntervalStyle, TimeZone, extra_float_digits or
+ * bytea_output.
  *
- * Example: columns user_id bigint and city text OPTIONS (path 'geo.city') make
+ * Example: columns user_id bigint and city text OPTIONS (path 'geo.city') become
  * {"user_id":1,"geo":{"city":"Rome"}}.
  */
 #include "postgres.h"
@@ -42,7 +42,7 @@ typedef enum WriteKind
 typedef struct Writer
 {
 	WriteKind kind;
-	Oid type; /* of which a domain may be made */
+	Oid type; /* for a domain, the base type */
 	FmgrInfo output;
 	int16 len; /* of the type; of arrays unused */
 	bool byval;
@@ -50,7 +50,7 @@ typedef struct Writer
 	struct Writer *element; /* of arrays */
 } Writer;
 
-/* A key of an object, the columns that are its value, and the keys below it. */
+/* A key of an object, the columns that provide its value, and the keys below it. */
 typedef struct KeyNode
 {
 	char *key;
@@ -62,7 +62,7 @@ struct Encoder
 {
 	const MessageLayout *layout;
 	KeyNode *root;
-	Writer **writers; /* by attnum - 1; NULL for columns that are no field */
+	Writer **writers; /* by attnum - 1; NULL for columns that are not fields */
 	bool *unwritable; /* by attnum - 1: the path indexes an array */
 };
 
@@ -122,7 +122,7 @@ encoder_encode(Encoder *encoder, TupleTableSlot *slot, StringInfo out)
 	}
 }
 
-/* Hang a column into the tree; false, and nothing done, where its path goes through an array. */
+/* Add a column to the tree; returns false, without adding it, if its path indexes an array. */
 static bool
 add_path(Encoder *encoder, AttrNumber attnum, const JsonPath *path)
 {
@@ -139,7 +139,7 @@ add_path(Encoder *encoder, AttrNumber attnum, const JsonPath *path)
 	return node != encoder->root;
 }
 
-/* The node for a key, new where there is none. Keys of paths are UTF-8. */
+/* Find or create the node for a key. Keys of paths are UTF-8. */
 static KeyNode *
 child_of(KeyNode *node, const JsonStep *step)
 {
@@ -204,7 +204,7 @@ writer_create(Oid type)
 	return writer;
 }
 
-/* The settings that output functions look at, as postgres_fdw sets them; to be ended with AtEOXact_GUC. */
+/* Set the settings that output functions use, as postgres_fdw does; undo with AtEOXact_GUC. */
 static int
 set_output_modes(void)
 {
@@ -249,7 +249,7 @@ append_children(Encoder *encoder, KeyNode *node, TupleTableSlot *slot, StringInf
 			out->data[before] = '\0';
 		}
 	}
-	/* columns with paths through arrays are not in the tree */
+	/* columns whose paths index arrays are not in the tree */
 	for (int i = 0; node == encoder->root && i < encoder->layout->ncolumns; i++)
 	{
 		if (encoder->unwritable[i] && !slot->tts_isnull[i])
@@ -258,7 +258,7 @@ append_children(Encoder *encoder, KeyNode *node, TupleTableSlot *slot, StringInf
 	appendStringInfoChar(out, '}');
 }
 
-/* The value of a key: that of its column, or an object of the keys below. False where there is none. */
+/* Append the value of a key: of its column, or an object of the keys below. False if there is none. */
 static bool
 append_node(Encoder *encoder, KeyNode *node, TupleTableSlot *slot, StringInfo out)
 {
@@ -298,17 +298,17 @@ raise_unwritable(Encoder *encoder, AttrNumber attnum)
 	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					errmsg("cannot insert into column \"%s\" of stream \"%s\"",
 						   encoder->layout->columns[attnum - 1].name, encoder->layout->stream),
-					errdetail("Its path leads into an array."),
-					errhint("Leave the column out, or insert the whole array through a column of its own.")));
+					errdetail("The column's path refers to an array element."),
+					errhint("Omit the column, or insert the whole array through another column.")));
 }
 
 static void
 raise_conflict(Encoder *encoder, KeyNode *node)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("two columns of stream \"%s\" would write the field \"%s\"",
-						   encoder->layout->stream, node->key),
-					errhint("Give NULL to all but one of the columns whose paths lead there.")));
+					errmsg("more than one column of stream \"%s\" sets field \"%s\"", encoder->layout->stream,
+						   node->key),
+					errhint("Set all but one of the columns whose paths refer to this field to NULL.")));
 }
 
 static void
@@ -335,7 +335,7 @@ append_value(Writer *writer, Datum value, StringInfo out)
 			break;
 		case WRITE_NUMBER:
 			text = OutputFunctionCall(&writer->output, value);
-			/* JSON has no NaN and no infinity */
+			/* NaN and infinity are not JSON numbers */
 			if (text[strspn(text, "0123456789+-.e")] == '\0')
 				appendStringInfoString(out, text);
 			else

@@ -1,6 +1,6 @@
 /*
  * encode.h
- *		Rows into JSON payloads: the reverse of decode.h.
+ *		Encoding rows as JSON payloads: the reverse of decode.h.
  */
 #ifndef STREAMBATCH_ENCODE_H
 #define STREAMBATCH_ENCODE_H
@@ -11,13 +11,12 @@
 
 typedef struct Encoder Encoder;
 
-/* An encoder for the stream's columns that are fields of the payload. Lives in the current context. */
+/* Create an encoder for the columns that are fields of the payload, in the current context. */
 extern Encoder *encoder_create(const MessageLayout *layout);
 
 /*
- * Append a row as one JSON object in UTF-8; NULL columns are left out. Uses the current context for scratch.
- * Raises where a value has no place: the column's path indexes an array, or two columns would write one
- * field.
+ * Append a row as one JSON object in UTF-8; NULL columns are omitted. Temporary memory is in the current context.
+ * Raises an error if the path of a non-NULL column indexes an array, or several columns set the same field.
  */
 extern void encoder_encode(Encoder *encoder, TupleTableSlot *slot, StringInfo out);
 

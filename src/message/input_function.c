@@ -1,10 +1,10 @@
 /*
  * input_function.c
- *		Calling input functions (see input_function.h).
+ *		Calls input functions (see input_function.h).
  *
- * The settings are pinned by writing the variables behind them for the length of one call: a GUC nest level
- * costs more than most calls. Nothing but the input function runs meanwhile, and the variables are put back
- * whatever it does.
+ * The settings are pinned by assigning their variables for the duration of one call, because a GUC nest level
+ * costs more than most calls. Only the input function runs meanwhile, and the variables are restored even if it
+ * raises an error.
  */
 #include "postgres.h"
 
@@ -13,8 +13,8 @@
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
 
-#define EXCERPT 60	/* bytes of a payload in a message */
-#define MESSAGE 200 /* bytes of a message that cites something else */
+#define EXCERPT 60	/* bytes of a payload in an error message */
+#define MESSAGE 200 /* bytes of a message that contains other text from the payload */
 
 typedef struct Settings
 {
@@ -68,7 +68,7 @@ input_call(InputFunction *input, const char *text, size_t len)
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
-		/* "Perhaps you need a different datestyle setting": it would not help */
+		/* "Perhaps you need a different datestyle setting": not useful, since DateStyle is pinned */
 		if (input->pinned && error->hint != NULL && strstr(error->hint, "datestyle") != NULL)
 			error->hint = NULL;
 		if (is_presentable(text, len))
@@ -119,7 +119,7 @@ restore(const Settings *settings)
 	session_timezone = settings->zone;
 }
 
-/* May an error cite the text as it is? */
+/* Can an error message contain the text unchanged? */
 static bool
 is_presentable(const char *text, size_t len)
 {
@@ -131,20 +131,20 @@ is_presentable(const char *text, size_t len)
 	return true;
 }
 
-/* A message with its citation of the text replaced by an excerpt, or cut where it cites otherwise. */
+/* Replace the text in an error message by an excerpt, and truncate the message if it is still too long. */
 static char *
 shorten(char *message, const char *text, size_t len)
 {
 	char *copy;
-	char *cited;
+	char *found;
 
 	if (message == NULL)
 		return NULL;
 	copy = pnstrdup(text, len);
-	cited = len > 0 ? strstr(message, copy) : NULL;
-	if (cited != NULL)
+	found = len > 0 ? strstr(message, copy) : NULL;
+	if (found != NULL)
 		message =
-			psprintf("%.*s%s%s", (int) (cited - message), message, input_excerpt(text, len), cited + len);
+			psprintf("%.*s%s%s", (int) (found - message), message, input_excerpt(text, len), found + len);
 	pfree(copy);
 	if (strlen(message) > MESSAGE)
 		message = psprintf("%.*s...", pg_mbcliplen(message, strlen(message), MESSAGE), message);
@@ -152,7 +152,7 @@ shorten(char *message, const char *text, size_t len)
 	return message;
 }
 
-/* Control characters become question marks. */
+/* Replace control characters by question marks. */
 static void
 clean(char *text)
 {

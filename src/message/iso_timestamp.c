@@ -1,10 +1,10 @@
 /*
  * iso_timestamp.c
- *		ISO 8601 and epoch numbers (see iso_timestamp.h).
+ *		Conversion of ISO 8601 timestamps and epoch numbers (see iso_timestamp.h).
  *
- * Only spellings on which timestamptz_in has no choice are taken: four digits of the year first, so that
- * DateStyle has no say, and the zone as an offset or not at all. Leap seconds, 24:00:00, years beyond 9999,
- * names of zones: left to the input function.
+ * Only spellings that are unambiguous for timestamptz_in are accepted: the year first, with four digits, so that
+ * DateStyle does not matter, and the time zone as an offset or omitted. Leap seconds, 24:00:00, years beyond 9999
+ * and names of time zones are left to the input function.
  */
 #include "postgres.h"
 
@@ -15,7 +15,7 @@
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
-/* A point of the calendar, and what the text says of its zone. */
+/* Date and time fields, and the time zone if the text contains one. */
 typedef struct IsoTime
 {
 	int year;
@@ -24,16 +24,16 @@ typedef struct IsoTime
 	int hour;
 	int minute;
 	int second;
-	int64 fraction; /* microseconds; a second when rounded up */
+	int64 fraction; /* microseconds; one second if rounded up */
 	bool has_zone;
-	int east; /* seconds */
+	int east; /* offset from UTC, seconds */
 } IsoTime;
 
 #define EPOCH_MICROSECONDS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 static bool parse(const char *text, size_t len, IsoTime *iso);
 static bool parse_date(const char *s, IsoTime *iso);
-static inline int two(const char *s);
+static inline int two_digits(const char *s);
 static inline bool is_digit(char c);
 static const char *parse_fraction(const char *s, const char *end, int64 *fraction);
 static bool parse_zone(const char *s, const char *end, IsoTime *iso);
@@ -113,9 +113,9 @@ parse(const char *text, size_t len, IsoTime *iso)
 	if (len < 19 || len > 48 || (text[10] != 'T' && text[10] != ' ') || text[13] != ':' || text[16] != ':' ||
 		!parse_date(text, iso))
 		return false;
-	iso->hour = two(text + 11);
-	iso->minute = two(text + 14);
-	iso->second = two(text + 17);
+	iso->hour = two_digits(text + 11);
+	iso->minute = two_digits(text + 14);
+	iso->second = two_digits(text + 17);
 	if (iso->hour > 23 || iso->minute > 59 || iso->second > 59)
 		return false;
 	iso->fraction = 0;
@@ -128,15 +128,15 @@ parse(const char *text, size_t len, IsoTime *iso)
 	return parse_zone(s, end, iso);
 }
 
-/* Ten characters. */
+/* Parse YYYY-MM-DD, ten characters. */
 static bool
 parse_date(const char *s, IsoTime *iso)
 {
-	int century = two(s);
-	int year = two(s + 2);
+	int century = two_digits(s);
+	int year = two_digits(s + 2);
 
-	iso->month = two(s + 5);
-	iso->day = two(s + 8);
+	iso->month = two_digits(s + 5);
+	iso->day = two_digits(s + 8);
 	if (s[4] != '-' || s[7] != '-' || century > 99 || year > 99)
 		return false;
 	iso->year = century * 100 + year;
@@ -144,9 +144,9 @@ parse_date(const char *s, IsoTime *iso)
 		   iso->day <= day_tab[isleap(iso->year)][iso->month - 1];
 }
 
-/* Two digits as a number, or 100. */
+/* The value of two digits, or 100 if they are not digits. */
 static inline int
-two(const char *s)
+two_digits(const char *s)
 {
 	return is_digit(s[0]) && is_digit(s[1]) ? (s[0] - '0') * 10 + (s[1] - '0') : 100;
 }
@@ -158,8 +158,8 @@ is_digit(char c)
 }
 
 /*
- * Behind the point. PostgreSQL rounds rint(strtod(".digits") * 1000000), half a microsecond wherever the
- * double lies; up to 15 digits this division gives strtod's very double.
+ * Parse the digits after the decimal point. PostgreSQL computes rint(strtod(".digits") * 1000000); with up to 15
+ * digits, the division here has exactly the result of strtod.
  */
 static const char *
 parse_fraction(const char *s, const char *end, int64 *fraction)
@@ -180,7 +180,7 @@ parse_fraction(const char *s, const char *end, int64 *fraction)
 	return s;
 }
 
-/* The rest of the text: nothing, Z or an offset east of Greenwich. */
+/* Parse the rest of the text: nothing, Z, or an offset from UTC. */
 static bool
 parse_zone(const char *s, const char *end, IsoTime *iso)
 {
@@ -194,9 +194,9 @@ parse_zone(const char *s, const char *end, IsoTime *iso)
 		return true;
 	if ((*s != '+' && *s != '-') || (len != 3 && len != 5 && len != 6) || (len == 6 && s[3] != ':'))
 		return false;
-	hours = two(s + 1);
+	hours = two_digits(s + 1);
 	if (len > 3)
-		minutes = two(end - 2);
+		minutes = two_digits(end - 2);
 	if (hours > MAX_TZDISP_HOUR || minutes >= MINS_PER_HOUR)
 		return false;
 	iso->east = (hours * MINS_PER_HOUR + minutes) * SECS_PER_MINUTE;

@@ -1,18 +1,17 @@
 /*
  * json.cpp
- *		Reading a JSON document with simdjson (see json.h).
+ *		Reads a JSON document with simdjson (see json.h).
  *
- * simdjson's first stage does the work that vector instructions are good at: it validates UTF-8, finds every
- * string and lists the position of every bracket, colon, comma, opening quote and first character of a number
- * or literal. It is used alone, because what comes after it in the library does not fit: "on demand" checks
- * only what is asked for, and the DOM turns numbers into doubles and forgets their spelling. The second stage
- * here walks the list once, checks the grammar and every string, number and literal, and follows a trie of
- * the wanted paths beside it. A node of the trie that is met twice in a document is a duplicate key: what was
- * found below it is forgotten and read anew.
+ * simdjson's first stage uses vector instructions to validate UTF-8, find all strings, and list the positions of
+ * every bracket, colon, comma, opening quote and first character of a number or literal. Its later stages are not
+ * used: "on demand" checks only the requested values, and the DOM converts numbers to double and loses their
+ * spelling. The second stage here walks the list once, checks the grammar and every string, number and literal,
+ * and follows a trie of the requested paths. If a node of the trie is visited twice in a document, the key is a
+ * duplicate: what was found below the node is discarded and read again.
  *
- * The payload is copied into a buffer with room behind it (keys are hashed eight bytes at a time) and a NUL
- * at its end, which ends every loop: positions never need to be compared with the length. Buffers grow with
- * the payloads; one that a rare large payload needed is given back at the next small one.
+ * The payload is copied into a buffer with padding (keys are hashed eight bytes at a time) and a terminating NUL,
+ * which ends every loop, so that positions need not be compared with the length. Buffers grow with the payloads;
+ * after a large payload, they are freed at the next small one.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +28,7 @@
 namespace
 {
 constexpr size_t PADDING = 64;
-constexpr size_t KEEP = 1024 * 1024; /* buffers up to this size are kept */
+constexpr size_t MAX_KEPT = 1024 * 1024; /* buffers up to this size are kept */
 } // namespace
 
 struct JsonReader
@@ -44,11 +43,11 @@ struct JsonReader
 	size_t strings_capacity = 0;
 	std::unique_ptr<simdjson::internal::dom_parser_implementation> parser;
 
-	/* of the document at hand */
-	const uint32_t *at = nullptr;	/* the position where the walk stands */
-	const uint32_t *last = nullptr; /* that of the NUL behind the document */
-	char *scratch = nullptr;		/* free room in strings */
-	bool escapes = false;			/* there is a backslash somewhere */
+	/* of the current document */
+	const uint32_t *at = nullptr;	/* the current position */
+	const uint32_t *last = nullptr; /* the position of the NUL after the document */
+	char *scratch = nullptr;		/* free space in strings */
+	bool escapes = false;			/* the document contains a backslash */
 	JsonCell *cells = nullptr;
 	JsonError *error = nullptr;
 
@@ -57,8 +56,8 @@ struct JsonReader
 	bool structure(size_t len);
 	bool fail(JsonFault fault, const char *where);
 	bool unexpected(JsonFault fault);
-	int meet(int node, int child);
-	void forget(int node);
+	int visit(int node, int child);
+	void discard(int node);
 	void fill(int node, JsonKind kind, const char *text, size_t len, const char *raw, size_t raw_len);
 	bool string(const char **text, size_t *len, bool keep);
 	bool member(int node, int depth);
@@ -82,23 +81,20 @@ JsonReader::fail(JsonFault fault, const char *where)
 	return false;
 }
 
-/*
- * What stands at the current position is not what the grammar wants; the document's end has a name of its
- * own.
- */
+/* The current position does not match the grammar; the end of the document has its own fault. */
 bool
 JsonReader::unexpected(JsonFault fault)
 {
 	return fail(at == last ? JSON_UNEXPECTED_END : fault, buffer + *at);
 }
 
-/* Room for a document, its structure and its unescaped strings. */
+/* Allocate memory for a document, its structure and its unescaped strings. */
 bool
 JsonReader::reserve(size_t len)
 {
 	size_t wanted;
 
-	if (len <= capacity && (capacity <= KEEP || len > KEEP))
+	if (len <= capacity && (capacity <= MAX_KEPT || len > MAX_KEPT))
 		return true;
 	for (wanted = 4096; wanted < len; wanted *= 2)
 		;
@@ -122,7 +118,7 @@ JsonReader::reserve(size_t len)
 	return true;
 }
 
-/* simdjson's first stage over the buffer. */
+/* Run simdjson's first stage over the buffer. */
 bool
 JsonReader::structure(size_t len)
 {
@@ -147,38 +143,38 @@ JsonReader::structure(size_t len)
 		default:
 			return fail(JSON_EXPECTED_VALUE, nullptr);
 	}
-	/* the walk stops at the NUL behind the document; the library leaves room for three more positions */
+	/* the walk ends at the NUL after the document; the library reserves space for three more positions */
 	parser->structural_indexes[n] = static_cast<uint32_t>(len);
 	at = parser->structural_indexes.get();
 	last = at + n;
 	return true;
 }
 
-/* The value of this child of a node comes next. */
+/* Record that this child of a node is visited next. */
 inline int
-JsonReader::meet(int node, int child)
+JsonReader::visit(int node, int child)
 {
 	if (child != NONE && trie.nodes.items[child].seen != serial)
 	{
-		trie.nodes.items[child].next_met = trie.nodes.items[node].first_met;
-		trie.nodes.items[node].first_met = child;
+		trie.nodes.items[child].next_visited = trie.nodes.items[node].first_visited;
+		trie.nodes.items[node].first_visited = child;
 	}
 	return child;
 }
 
 /*
- * A key came again: nothing that was found below it counts any more. Costs no more than finding it did, so
- * that a document made of nothing but duplicates takes no longer than others.
+ * Discard everything found below a duplicate key. Takes no longer than finding it did, so that a document with
+ * many duplicates takes no longer than others.
  */
 void
-JsonReader::forget(int node)
+JsonReader::discard(int node)
 {
 	for (int t = trie.nodes.items[node].first_target; t != NONE; t = trie.targets.items[t].next)
 		cells[trie.targets.items[t].cell].kind = JSON_MISSING;
-	for (int child = trie.nodes.items[node].first_met; child != NONE;
-		 child = trie.nodes.items[child].next_met)
+	for (int child = trie.nodes.items[node].first_visited; child != NONE;
+		 child = trie.nodes.items[child].next_visited)
 	{
-		forget(child);
+		discard(child);
 		trie.nodes.items[child].seen = 0;
 	}
 }
@@ -199,9 +195,8 @@ JsonReader::fill(int node, JsonKind kind, const char *text, size_t len, const ch
 }
 
 /*
- * The string at the current position: checked, and unescaped where it has to be. Its closing quote is the
- * last character before the next position that is no white space. keep: the text must outlive the next
- * string.
+ * Check the string at the current position, and unescape it if necessary. Its closing quote is the last non-space
+ * character before the next position. keep: the text must outlive the next string.
  */
 inline bool
 JsonReader::string(const char **text, size_t *len, bool keep)
@@ -220,7 +215,7 @@ JsonReader::string(const char **text, size_t *len, bool keep)
 	*len = end - start;
 	if (!escapes || !memchr(start, '\\', end - start))
 		return true;
-	if ((fault = unescape(&start, end, &out)) != JSON_FINE)
+	if ((fault = unescape(&start, end, &out)) != JSON_OK)
 		return fail(fault, start);
 	*text = scratch;
 	*len = out - scratch;
@@ -229,7 +224,7 @@ JsonReader::string(const char **text, size_t *len, bool keep)
 	return true;
 }
 
-/* A key, a colon and a value. */
+/* Read a key, a colon and a value. */
 inline bool
 JsonReader::member(int node, int depth)
 {
@@ -245,7 +240,7 @@ JsonReader::member(int node, int depth)
 		return unexpected(JSON_EXPECTED_COLON);
 	at++;
 	if (node != NONE && trie.nodes.items[node].has_keys)
-		child = meet(node, trie.find_key(node, key, len));
+		child = visit(node, trie.find_key(node, key, len));
 	return value(child, depth);
 }
 
@@ -289,7 +284,7 @@ JsonReader::array(int node, int depth)
 	}
 	for (int64_t i = 0;; i++)
 	{
-		if (!value(i <= wanted ? meet(node, trie.find_index(node, static_cast<uint32_t>(i))) : NONE, depth))
+		if (!value(i <= wanted ? visit(node, trie.find_index(node, static_cast<uint32_t>(i))) : NONE, depth))
 			return false;
 		if (buffer[*at] == ']')
 			break;
@@ -301,7 +296,7 @@ JsonReader::array(int node, int depth)
 	return true;
 }
 
-/* A number or literal. */
+/* Read a number or literal. */
 inline bool
 JsonReader::scalar(int node)
 {
@@ -341,7 +336,7 @@ JsonReader::scalar(int node)
 		default:
 			return unexpected(JSON_EXPECTED_VALUE);
 	}
-	/* what follows is white space, a bracket, colon or comma, or the document's end */
+	/* it must be followed by white space, a bracket, colon or comma, or the document's end */
 	if (!end || !(ends_scalar(*end) || (at + 1 == last && end == buffer + *last)))
 		return fail(kind == JSON_NUMBER ? JSON_BAD_NUMBER : JSON_BAD_LITERAL, start);
 	if (end - start > JSON_MAX_NUMBER)
@@ -352,7 +347,7 @@ JsonReader::scalar(int node)
 	return true;
 }
 
-/* Any value; depth is that of what holds it. */
+/* Read any value; depth is that of the enclosing object or array. */
 bool
 JsonReader::value(int node, int depth)
 {
@@ -363,9 +358,9 @@ JsonReader::value(int node, int depth)
 	if (node != NONE)
 	{
 		if (trie.nodes.items[node].seen == serial)
-			forget(node);
+			discard(node);
 		trie.nodes.items[node].seen = serial;
-		trie.nodes.items[node].first_met = NONE;
+		trie.nodes.items[node].first_visited = NONE;
 	}
 	switch (*start)
 	{
@@ -401,7 +396,7 @@ JsonReader::value(int node, int depth)
 	return true;
 }
 
-/* ---- for C ---- */
+/* ---- C interface ---- */
 
 extern "C" JsonReader *
 json_reader_create(const JsonPath *paths, int npaths)

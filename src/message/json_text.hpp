@@ -1,9 +1,9 @@
 /*
  * json_text.hpp
- *		The characters of JSON: strings, numbers, white space. For json.cpp alone.
+ *		Lexical elements of JSON: strings, numbers, white space. Private to json.cpp.
  *
- * What scans unchecked text stops at the first character that it does not want; a NUL behind the document
- * ends every loop.
+ * Functions that scan unchecked text stop at the first unexpected character; a NUL after the document ends every
+ * loop.
  */
 #ifndef STREAMBATCH_JSON_TEXT_HPP
 #define STREAMBATCH_JSON_TEXT_HPP
@@ -18,7 +18,7 @@ is_space(char c)
 	return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
-/* May this character follow a number or literal? */
+/* Can this character follow a number or literal? */
 inline bool
 ends_scalar(char c)
 {
@@ -31,7 +31,7 @@ is_digit(char c)
 	return static_cast<unsigned char>(c - '0') < 10;
 }
 
-/* The value of four hexadecimal digits, or -1. Stops at the first character that is none. */
+/* The value of four hexadecimal digits, or -1. Stops at the first other character. */
 inline int
 hex4(const char *s)
 {
@@ -81,7 +81,7 @@ put_utf8(char *out, uint32_t c)
 	return out;
 }
 
-/* One escape sequence at *s, behind the backslash. Advances both pointers. */
+/* Unescape the sequence at *s, after the backslash. Advances both pointers. */
 inline JsonFault
 unescape_one(const char **s, char **out)
 {
@@ -131,17 +131,17 @@ unescape_one(const char **s, char **out)
 				*s += 6;
 			}
 			*out = put_utf8(*out, static_cast<uint32_t>(code));
-			return JSON_FINE;
+			return JSON_OK;
 		default:
 			return JSON_BAD_ESCAPE;
 	}
 	*(*out)++ = c;
-	return JSON_FINE;
+	return JSON_OK;
 }
 
 /*
- * Unescape what stands between two quotes. *out advances by at most end - s: no escape is shorter than what
- * it means. On a fault *s is where it was noticed.
+ * Unescape the text between two quotes. *out advances by at most end - s, since no escape sequence is shorter
+ * than its result. On a fault, *s is the position where it was detected.
  */
 inline JsonFault
 unescape(const char **s, const char *end, char **out)
@@ -156,9 +156,9 @@ unescape(const char **s, const char *end, char **out)
 		*out += stop - *s;
 		*s = stop;
 		if (!slash)
-			return JSON_FINE;
+			return JSON_OK;
 		++*s;
-		if ((fault = unescape_one(s, out)) != JSON_FINE)
+		if ((fault = unescape_one(s, out)) != JSON_OK)
 			return fault;
 	}
 }
@@ -196,7 +196,7 @@ scan_number(const char *s)
 	return s;
 }
 
-/* The same for what is known to be valid, up to one past its end. */
+/* The following skip valid text, and return the position after it. */
 
 inline const char *
 skip_space(const char *s, const char *end)

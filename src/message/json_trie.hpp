@@ -1,10 +1,10 @@
 /*
  * json_trie.hpp
- *		The wanted paths as a trie. For json.cpp alone.
+ *		A trie of the requested paths. Private to json.cpp.
  *
- * Nodes are numbers, 0 the document; the edges, (parent, key or index) -> node, stand in one hash table, so
- * that a key that nobody wants costs one probe. A node's targets are the cells to fill there. Memory comes
- * from malloc, and its absence is an answer, not an exception.
+ * Nodes are numbered, 0 is the document. The edges, (parent, key or index) -> node, are in one hash table, so
+ * that a key that is not requested costs one probe. A node's targets are the cells to fill there. Memory is
+ * allocated with malloc, and failure is reported as a return value, not an exception.
  */
 #ifndef STREAMBATCH_JSON_TRIE_HPP
 #define STREAMBATCH_JSON_TRIE_HPP
@@ -22,9 +22,9 @@ struct Node
 	int first_target = NONE;
 	bool has_keys = false;
 	int64_t max_index = -1;
-	uint64_t seen = 0;	  /* the document in which it was met */
-	int first_met = NONE; /* children met in it, linked by next_met */
-	int next_met = NONE;
+	uint64_t seen = 0;		  /* the serial of the document in which it was visited last */
+	int first_visited = NONE; /* children visited in it, linked by next_visited */
+	int next_visited = NONE;
 };
 
 struct Edge
@@ -45,12 +45,12 @@ struct Target
 	int next;
 };
 
-/* A growing array that answers false instead of throwing. */
+/* A growing array that returns false instead of throwing. */
 template <typename T> struct Pool
 {
 	T *items = nullptr;
 	int count = 0;
-	int room = 0;
+	int capacity = 0;
 
 	~Pool()
 	{
@@ -60,15 +60,15 @@ template <typename T> struct Pool
 	bool
 	add(const T &item)
 	{
-		if (count == room)
+		if (count == capacity)
 		{
-			int larger = room ? room * 2 : 16;
+			int larger = capacity ? capacity * 2 : 16;
 			T *moved = static_cast<T *>(realloc(static_cast<void *>(items), larger * sizeof(T)));
 
 			if (!moved)
 				return false;
 			items = moved;
-			room = larger;
+			capacity = larger;
 		}
 		items[count++] = item;
 		return true;
@@ -93,7 +93,7 @@ load(const char *s, size_t n)
 #endif
 }
 
-/* Both ends of the key and its length: names differ there. 8 bytes from its beginning on must be readable. */
+/* Hash the first and last 8 bytes of the key and its length. 8 bytes from its start must be readable. */
 inline uint64_t
 hash_key(int parent, const char *key, size_t len)
 {
@@ -128,7 +128,7 @@ class JsonTrie
   private:
 	int *table = nullptr; /* edges by hash, NONE where empty */
 	size_t mask = 0;
-	char *keys = nullptr; /* the paths' own */
+	char *keys = nullptr; /* copies of the paths' keys */
 	size_t keys_len = 0;
 
 	bool insert(int node, const JsonPath *path, int step, int cell);
@@ -142,7 +142,7 @@ inline JsonTrie::~JsonTrie()
 	free(keys);
 }
 
-/* The child of parent by this step, made where it is not there yet. NONE: no memory. */
+/* Find or create the child of parent for this step. NONE if out of memory. */
 inline int
 JsonTrie::extend(int parent, const JsonStep *step, bool is_index)
 {
@@ -168,7 +168,7 @@ JsonTrie::extend(int parent, const JsonStep *step, bool is_index)
 	edge.key = nullptr;
 	if (!is_index)
 	{
-		/* its own eight readable bytes: build() made room for every key twice over */
+		/* followed by eight readable bytes; build() has allocated enough memory for all keys */
 		char *key = keys + keys_len;
 
 		if (step->key_len > 0)
@@ -188,7 +188,7 @@ JsonTrie::extend(int parent, const JsonStep *step, bool is_index)
 	return edge.node;
 }
 
-/* Lead a path's cell into the trie from a node on; a step that may be either goes both ways. */
+/* Insert a path and its cell below a node; a step that can be index or key is inserted as both. */
 inline bool
 JsonTrie::insert(int node, const JsonPath *path, int step, int cell)
 {
@@ -217,7 +217,7 @@ JsonTrie::insert(int node, const JsonPath *path, int step, int cell)
 	return true;
 }
 
-/* The hash table over all edges, at most half full. */
+/* Build the hash table over all edges, at most half full. */
 inline bool
 JsonTrie::index_edges()
 {
@@ -245,7 +245,7 @@ JsonTrie::index_edges()
 inline bool
 JsonTrie::build(const JsonPath *paths, int n)
 {
-	size_t room = 8;
+	size_t keys_size = 8;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -253,12 +253,12 @@ JsonTrie::build(const JsonPath *paths, int n)
 
 		for (int s = 0; s < paths[i].nsteps; s++)
 		{
-			room += ways * (paths[i].steps[s].key_len + 8);
+			keys_size += ways * (paths[i].steps[s].key_len + 8);
 			if (paths[i].steps[s].kind == JSON_STEP_EITHER)
 				ways *= 2;
 		}
 	}
-	keys = static_cast<char *>(calloc(1, room));
+	keys = static_cast<char *>(calloc(1, keys_size));
 	if (!keys || !nodes.add(Node()))
 		return false;
 	for (int i = 0; i < n; i++)

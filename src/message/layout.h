@@ -1,17 +1,17 @@
 /*
  * layout.h
- *		How the messages of a topic become rows: the columns of a stream, and how values are read for them.
+ *		The layout of messages: the columns of a stream, and how values are converted for them.
  */
 #ifndef STREAMBATCH_LAYOUT_H
 #define STREAMBATCH_LAYOUT_H
 
-/* What a metadata column shows of a message. */
+/* The content of a metadata column. */
 typedef enum MessageMeta
 {
 	META_NONE,		/* an ordinary column: a field of the payload */
 	META_PARTITION, /* int4 or int8 */
 	META_OFFSET,	/* int8 */
-	META_TIMESTAMP, /* timestamptz; NULL where the message has none */
+	META_TIMESTAMP, /* timestamptz; NULL if the message has none */
 	META_KEY,		/* text or bytea */
 	META_HEADERS,	/* jsonb: array of {"key": …, "value": …} */
 	META_TOPIC		/* text */
@@ -20,12 +20,12 @@ typedef enum MessageMeta
 typedef enum MessageFormat
 {
 	FORMAT_JSON,
-	FORMAT_RAW /* one column "value", bytea or text, beside metadata columns */
+	FORMAT_RAW /* one bytea or text column for the payload, and metadata columns */
 } MessageFormat;
 
 typedef enum TimeUnit
 {
-	UNIT_NONE, /* numbers are no timestamps: dead letter */
+	UNIT_NONE, /* numbers are not accepted as timestamps: dead letter */
 	UNIT_S,
 	UNIT_MS,
 	UNIT_US,
@@ -40,14 +40,14 @@ typedef struct MessageColumn
 	int32 typmod;
 	Oid collation;
 	MessageMeta meta;
-	const char *path;	 /* of the payload field: option, or the column's name as one key */
-	bool path_is_option; /* the path was given: dots, [n] and JSON Pointers have meaning */
+	const char *path;	 /* of the payload field: the option, or the column's name as one key */
+	bool path_is_option; /* the option was set: dots, [n] and JSON Pointers are interpreted */
 } MessageColumn;
 
 typedef struct MessageLayout
 {
-	const char *stream; /* its name, for error messages; */
-	const char *table;	/* qualified and quoted, for hints */
+	const char *stream; /* its name, for error messages */
+	const char *table;	/* its qualified and quoted name, for hints */
 	const char *topic;
 	MessageFormat format;
 	int ncolumns;

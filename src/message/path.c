@@ -1,10 +1,10 @@
 /*
  * path.c
- *		Paths of columns (see path.h).
+ *		Parses the paths of columns (see path.h).
  *
- * Two spellings, one result. In a dotted path the brackets say what is an index; in a JSON Pointer digits may
- * be an index or a key, and the document decides. A path cannot fail on a document: where it leads nowhere
- * the column is NULL.
+ * There are two syntaxes with one result. In a dotted path, brackets mark an index; in a JSON Pointer, digits can be
+ * an index or a key, depending on the document. A path never causes an error for a document: if there is no value
+ * at the path, the column is NULL.
  */
 #include "postgres.h"
 
@@ -13,7 +13,7 @@
 
 typedef struct PathReader
 {
-	const char *path; /* the whole, for messages */
+	const char *path; /* the whole path, for error messages */
 	JsonStep *steps;
 	int nsteps;
 	int numbers;
@@ -70,7 +70,7 @@ read_dotted(PathReader *reader)
 
 		if (len == 0)
 			bad_path(reader,
-					 *s == '\0' || *s == '.' ? "A key is empty." : "A bracket stands where a key should.");
+					 *s == '\0' || *s == '.' ? "A key is empty." : "Expected a key, but found a bracket.");
 		add_key(reader, s, len);
 		s += len;
 		while (*s == '[')
@@ -78,12 +78,12 @@ read_dotted(PathReader *reader)
 		if (*s == '\0')
 			return;
 		if (*s != '.')
-			bad_path(reader, "After an index comes a dot, another index or the end.");
+			bad_path(reader, "An index must be followed by a dot, another index, or the end of the path.");
 		s++;
 	}
 }
 
-/* Behind an opening bracket: digits and the closing one. Returns what follows. */
+/* Read digits and a closing bracket. Returns the position after them. */
 static const char *
 read_index(PathReader *reader, const char *s)
 {
@@ -91,12 +91,12 @@ read_index(PathReader *reader, const char *s)
 	size_t len = strspn(s, "0123456789");
 
 	if (s[len] != ']' || !parse_index(s, len, &step.index))
-		bad_path(reader, "An index is a whole number from 0 in brackets.");
+		bad_path(reader, "An index must be a non-negative integer in brackets.");
 	add_step(reader, step);
 	return s + len + 1;
 }
 
-/* ("/" token)*, where ~1 stands for a slash and ~0 for a tilde */
+/* ("/" token)*, where ~1 means a slash and ~0 a tilde */
 static void
 read_pointer(PathReader *reader)
 {
@@ -117,15 +117,15 @@ read_pointer(PathReader *reader)
 			}
 			i++;
 			if (i == len || (s[i] != '0' && s[i] != '1'))
-				bad_path(reader, "In a JSON Pointer ~ is followed by 0 or 1.");
+				bad_path(reader, "In a JSON Pointer, ~ must be followed by 0 or 1.");
 			key[n++] = s[i] == '0' ? '~' : '/';
 		}
 		add_key(reader, key, n);
 		if (parse_index(s, len, &reader->steps[reader->nsteps - 1].index))
 		{
 			if (++reader->numbers > JSON_MAX_EITHER)
-				bad_path(reader, psprintf("A JSON Pointer may have up to %d steps that are numbers.",
-										  JSON_MAX_EITHER));
+				bad_path(reader,
+						 psprintf("A JSON Pointer can have at most %d numeric steps.", JSON_MAX_EITHER));
 			reader->steps[reader->nsteps - 1].kind = JSON_STEP_EITHER;
 		}
 		s += len;
@@ -147,11 +147,11 @@ static void
 add_step(PathReader *reader, JsonStep step)
 {
 	if (reader->nsteps == JSON_MAX_STEPS)
-		bad_path(reader, psprintf("A path may have up to %d steps.", JSON_MAX_STEPS));
+		bad_path(reader, psprintf("A path can have at most %d steps.", JSON_MAX_STEPS));
 	reader->steps[reader->nsteps++] = step;
 }
 
-/* A whole number without leading zeros that an array index can be. */
+/* Parse an array index: up to 9 digits without leading zeros. */
 static bool
 parse_index(const char *s, size_t len, uint32 *index)
 {
@@ -177,5 +177,5 @@ bad_path(PathReader *reader, const char *detail)
 		(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE), errmsg("invalid path \"%s\"", reader->path),
 		 errdetail_internal("%s", detail),
 		 errhint(
-			 "Write keys and indexes as in 'geo.tags[0].name', or a JSON Pointer as in '/geo.tags/0/name' for keys with dots or brackets.")));
+			 "Write keys and indexes as in 'geo.tags[0].name'. For keys that contain dots or brackets, use a JSON Pointer as in '/geo.tags/0/name'.")));
 }

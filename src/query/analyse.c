@@ -1,15 +1,15 @@
 /*
  * analyse.c
- *		A hybrid view's query taken apart (see analyse.h).
+ *		Analysis of a hybrid view's query (see analyse.h).
  *
- * Its shape is checked first (query_check.h). Then the grouping keys, among them the window; then every aggregate, as
- * the rules say. For
+ * The structure of the query is checked first (query_check.h). Then the grouping keys, including the window,
+ * are collected, and the rules are applied to each aggregate. For
  *
  *		SELECT user_id, streambatch.tumble(ts, '10 s'), avg(amount) FROM events GROUP BY 1, 2
  *
- * the keys are k1 = user_id and pane = tumble(ts, '10 s'), the states s1 = sum(amount) and s2 =
- * count(amount), the one result s1 / s2. A window that is made of several panes is no key: it is assembled
- * when the view is read, and so is every expression over its start and end.
+ * the keys are k1 = user_id and pane = tumble(ts, '10 s'), the states s1 = sum(amount) and s2 = count(amount),
+ * the only result s1 / s2. A window that is made of several panes is not a key: it is assembled when the view
+ * is read, as is every expression over its start and end.
  */
 #include "postgres.h"
 
@@ -59,7 +59,7 @@ static bool ungrouped_walker(Node *node, ViewDef *def);
 static bool aggregate_walker(Node *node, ViewDef *def);
 static int add_state(ViewDef *def, const StateDef *state);
 static int add_session_state(ViewDef *def, const char *aggregate);
-static void leave_out_timeless(ViewDef *def, const Stream *stream);
+static void exclude_null_times(ViewDef *def, const Stream *stream);
 static void drop_own_entries(Query *query, Oid view);
 
 Query *
@@ -83,7 +83,7 @@ analyse_query(const Query *original)
 
 	def->query = copyObject(unconstify(Query *, original));
 	query_check(def->query);
-	/* after the shape: an ORDER BY or the clauses above are named before the stream is looked at */
+	/* before the stream is looked up, so that unsupported clauses are reported first */
 	if (def->query->sortClause != NIL)
 		refuse("ORDER BY is not supported in a hybrid view", "Use it in a query on the hybrid view.");
 	def->stream = query_find_stream(def->query, &def->varno);
@@ -92,8 +92,8 @@ analyse_query(const Query *original)
 	if (system_column_walker((Node *) def->query->targetList, NULL) ||
 		system_column_walker((Node *) def->query->jointree, NULL) ||
 		system_column_walker(def->query->havingQual, NULL))
-		refuse("system columns and whole rows are not supported in a hybrid view",
-			   "Name the stream's columns.");
+		refuse("system columns and whole-row references are not supported in a hybrid view",
+			   "List the columns of the stream by name.");
 	stream = stream_open(def->stream);
 	collect_groups(def, stream);
 	check_key_types(def);
@@ -108,7 +108,7 @@ analyse_query(const Query *original)
 	{
 		def->session_first = add_session_state(def, "min");
 		def->session_last = add_session_state(def, "max");
-		leave_out_timeless(def, stream);
+		exclude_null_times(def, stream);
 	}
 	return def;
 }
@@ -124,12 +124,12 @@ analyse_stored(int32 view_id, Oid owner)
 	int sec_context;
 
 	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the query of hybrid view %d is gone", view_id)));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("could not find the stored query of hybrid view %d", view_id)));
 	rel = relation_open(relid, AccessShareLock);
 	query = copyObject(get_view_query(rel));
 	drop_own_entries(query, relid);
-	/* whatever constant folding calls is called as the one who wrote it */
+	/* constant folding executes functions as the owner */
 	GetUserIdAndSecContext(&user, &sec_context);
 	SetUserIdAndSecContext(owner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	def = analyse_query(query);
@@ -138,7 +138,7 @@ analyse_stored(int32 view_id, Oid owner)
 	return def;
 }
 
-/* An error's place is one in this query, not in the statement that calls us. */
+/* Report an error position in this query, not in the calling statement. */
 static void
 locate_error(void *sql)
 {
@@ -170,7 +170,7 @@ static void
 refuse_statement(void)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("the query of a hybrid view must be one SELECT"),
+					errmsg("the query of a hybrid view must be a single SELECT statement"),
 					errhint("For example: SELECT user_id, count(*) FROM events GROUP BY user_id.")));
 }
 
@@ -180,7 +180,7 @@ refuse(const char *message, const char *hint)
 	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", message), errhint("%s", hint)));
 }
 
-/* One spelling for everything: no columns of joins, windows written out, DISTINCT as the GROUP BY that it is. */
+/* Normalise: flatten join columns, add default arguments of windows, turn DISTINCT into GROUP BY. */
 static void
 normalise(Query *query)
 {
@@ -240,8 +240,8 @@ add_group(ViewDef *def, Node *expr)
 	group->key = -1;
 	if (assembled && column_walker(expr, def))
 		refuse(
-			"a grouping key that mixes a window of several panes with columns is not supported in a hybrid view",
-			"Group by the window and by the columns, each by itself, and compute the expression from them.");
+			"a grouping key that combines a hop, cumulate or session window with columns is not supported in a hybrid view",
+			"Group by the window and the columns separately, and compute the expression from them.");
 	if (assembled)
 		group->column = psprintf("g%d", def->ngroups + 1);
 	else if (def->has_window && equal(expr, def->window.pane))
@@ -253,7 +253,7 @@ add_group(ViewDef *def, Node *expr)
 	def->ngroups++;
 }
 
-/* Whether an expression has columns in it outside of calls of the view's window. */
+/* Whether an expression contains columns outside of calls of the view's window. */
 static bool
 column_walker(Node *node, ViewDef *def)
 {
@@ -266,7 +266,7 @@ column_walker(Node *node, ViewDef *def)
 	return IsA(node, Var) || expression_tree_walker(node, column_walker, def);
 }
 
-/* Store an expression as a key; its index. */
+/* Add an expression as a key; returns its index. */
 static int
 add_key(ViewDef *def, Node *expr, const char *column, bool grouped)
 {
@@ -279,7 +279,7 @@ add_key(ViewDef *def, Node *expr, const char *column, bool grouped)
 	key->collation = exprCollation(expr);
 	key->grouped = grouped;
 	check_key_type(key);
-	/* a type that can be hashed alone is looked up by the other keys */
+	/* a type that can only be hashed is looked up by the other keys */
 	key->indexed = OidIsValid(lookup_type_cache(key->type, TYPECACHE_LT_OPR)->lt_opr) &&
 				   (strcmp(column, "pane") == 0 || def->nkeys - (def->pane >= 0) < ANALYSE_INDEXED_KEYS);
 	return def->nkeys++;
@@ -291,17 +291,18 @@ check_key_type(const KeyDef *key)
 	TypeCacheEntry *type = lookup_type_cache(key->type, TYPECACHE_EQ_OPR);
 
 	if (!OidIsValid(type->eq_opr) || type->typtype == TYPTYPE_PSEUDO)
-		refuse(psprintf("type %s cannot be a grouping key of a hybrid view", format_type_be(key->type)),
-			   "Cast the key to a type that can be compared, for example text.");
+		refuse(
+			psprintf("type %s cannot be used as a grouping key in a hybrid view", format_type_be(key->type)),
+			"Cast the key to a type with an equality operator, for example text.");
 	if (OidIsValid(key->collation) && !get_collation_isdeterministic(key->collation))
 		refuse("a grouping key with a nondeterministic collation is not supported in a hybrid view",
-			   "Give the key a deterministic collation, for example COLLATE \"C\".");
+			   "Use a deterministic collation for the key, for example COLLATE \"C\".");
 }
 
 /*
- * A key that follows from a window of several panes is computed when the view is read. Where that would raise, it
- * raises on the event already, as any other key does: the pane is computed together with it, the first time that
- * an event of it comes. (Not for sessions: from when to when they last is not to be seen from an event.)
+ * A key that depends on a window of several panes is computed when the view is read. An error in it must be
+ * raised for the event already, as for other keys. The expression is therefore also evaluated for the first
+ * event of each pane. (Not for sessions, whose start and end do not follow from an event.)
  */
 static void
 compute_early(ViewDef *def)
@@ -343,7 +344,7 @@ null_test(Node *expr, NullTestType type)
 	return test;
 }
 
-/* ARRAY(SELECT expr IS NULL): it computes an expression over each of an event's windows. */
+/* ARRAY(SELECT expr IS NULL): evaluates an expression for each of an event's windows. */
 static Node *
 over_windows(Node *expr)
 {
@@ -374,7 +375,7 @@ pane_known(Node *pane)
 								 COERCE_EXPLICIT_CALL);
 }
 
-/* All keys must be such as can be hashed, or all such as can be sorted; sessions are found by sorting. */
+/* Either all keys must be hashable or all sortable; sessions require sorting. */
 static void
 check_key_types(const ViewDef *def)
 {
@@ -391,11 +392,12 @@ check_key_types(const ViewDef *def)
 			unsorted = &def->keys[i];
 	}
 	if (unsorted != NULL && unhashed != NULL)
-		refuse(psprintf("types %s and %s cannot be grouping keys of one query",
-						format_type_be(unsorted->type), format_type_be(unhashed->type)),
-			   "One can only be hashed, the other only sorted: cast one of them, for example to text.");
+		refuse(
+			psprintf("types %s and %s cannot be used together as grouping keys in a hybrid view",
+					 format_type_be(unsorted->type), format_type_be(unhashed->type)),
+			"One type can only be hashed and the other only sorted; cast one of them, for example to text.");
 	if (unsorted != NULL && def->has_window && def->window.kind == WINDOW_SESSION)
-		refuse(psprintf("type %s cannot be a grouping key beside a session window",
+		refuse(psprintf("type %s cannot be used as a grouping key together with a session window",
 						format_type_be(unsorted->type)),
 			   "Cast the key to a type that can be sorted, for example text.");
 }
@@ -407,15 +409,14 @@ check_event_time(const ViewDef *def, const Stream *stream)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("stream \"%s\" has no event time, which a window needs", stream->name),
-			 errhint(
-				 "ALTER FOREIGN TABLE %s OPTIONS (ADD event_time '…') names the column of the event time.",
-				 quote_qualified_identifier(stream->schema, stream->name))));
+			 errmsg("cannot use a window on stream \"%s\" because it has no event time", stream->name),
+			 errhint("Use ALTER FOREIGN TABLE %s OPTIONS (ADD event_time '…') to name the event time column.",
+					 quote_qualified_identifier(stream->schema, stream->name))));
 }
 
 /*
- * What the parser lets stand beside GROUP BY because a primary key determines it, or a window that the query
- * does not group by.
+ * Refuse columns that the parser accepts because a primary key determines them, and windows that are not in
+ * GROUP BY.
  */
 static bool
 ungrouped_walker(Node *node, ViewDef *def)
@@ -428,10 +429,11 @@ ungrouped_walker(Node *node, ViewDef *def)
 			return false;
 	}
 	if (IsA(node, FuncExpr) && ((FuncExpr *) node)->funcretset)
-		refuse("a hybrid view groups by its window", "Name the window in GROUP BY.");
+		refuse("a window that is not in GROUP BY is not supported in a hybrid view",
+			   "Add the window to GROUP BY.");
 	if (IsA(node, Var))
 		refuse("a column that is not in GROUP BY is not supported in a hybrid view",
-			   "Name the column in GROUP BY, also where a primary key determines it.");
+			   "Add the column to GROUP BY, even if a primary key determines it.");
 	return expression_tree_walker(node, ungrouped_walker, def);
 }
 
@@ -479,7 +481,7 @@ add_state(ViewDef *def, const StateDef *state)
 	return def->nstates++;
 }
 
-/* The state that keeps the least or greatest time of a session's events. */
+/* Add the state with the least or greatest time of a session's events; returns its index. */
 static int
 add_session_state(ViewDef *def, const char *aggregate)
 {
@@ -505,11 +507,11 @@ add_session_state(ViewDef *def, const char *aggregate)
 }
 
 /*
- * An event without a time is in no session, whatever else is to be said of it. The stream's own event time is
- * never missing, and needs no condition that would keep views from sharing a fold.
+ * Exclude events without a time, which are in no session. The stream's own event time is never null; a
+ * condition on it would only keep views from sharing a fold.
  */
 static void
-leave_out_timeless(ViewDef *def, const Stream *stream)
+exclude_null_times(ViewDef *def, const Stream *stream)
 {
 	Node *argument = def->window.argument;
 	FromExpr *from = def->query->jointree;

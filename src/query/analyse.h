@@ -1,6 +1,6 @@
 /*
  * analyse.h
- *		What a hybrid view is: its query taken apart into keys, window, states and results.
+ *		The definition of a hybrid view: its query split into keys, window, states and results.
  */
 #ifndef STREAMBATCH_ANALYSE_H
 #define STREAMBATCH_ANALYSE_H
@@ -9,10 +9,10 @@
 #include "nodes/parsenodes.h"
 #include "window/query_window.h"
 
-/* As many keys as an index has columns, with the epoch and the pane beside them; the others are compared. */
+/* Columns of an index, less epoch and pane. Further keys are not indexed but compared. */
 #define ANALYSE_INDEXED_KEYS (INDEX_MAX_KEYS - 2)
 
-/* A column of the state tables that groups are told apart by. */
+/* A key column of the state tables. */
 typedef struct KeyDef
 {
 	Node *expr;
@@ -20,11 +20,11 @@ typedef struct KeyDef
 	Oid type;
 	int32 typmod;
 	Oid collation;
-	bool indexed; /* it is a column of the index over keys */
-	bool grouped; /* the query groups by it; a pane that it does not group by is stored all the same */
+	bool indexed; /* part of the index over keys */
+	bool grouped; /* the query groups by it; a pane is stored even if not */
 } KeyDef;
 
-/* An expression that the query groups by: a stored key, or one that follows from its window's start and end. */
+/* An expression that the query groups by: a stored key, or one computed from the window's start and end. */
 typedef struct GroupDef
 {
 	Node *expr;
@@ -34,11 +34,10 @@ typedef struct GroupDef
 
 typedef struct ViewDef
 {
-	Query *query; /* a copy of our own */
+	Query *query; /* a private copy */
 	Oid stream;
-	int varno; /* the stream's place in the query's range table */
-	bool
-		joined; /* tables are looked up: rows of the fold query may come in any order, and many of one event */
+	int varno;	 /* index of the stream in the query's range table */
+	bool joined; /* tables are joined: the fold query may return rows in any order, and several per event */
 	bool has_window;
 	StreamWindow window;
 	int pane; /* index of the pane among the keys; -1 without window */
@@ -55,19 +54,19 @@ typedef struct ViewDef
 } ViewDef;
 
 /*
- * Take a query apart. Raises, with the reason and what to do instead, for what a hybrid view cannot be. The
- * result lives in the current context and depends on nothing but the query.
+ * Analyse a query. Raises, with reason and hint, if it cannot be a hybrid view. The result is allocated in the
+ * current context, and depends only on the query.
  */
 extern ViewDef *analyse_query(const Query *query);
 
 /*
- * The same for the query kept as the view streambatch_state.query_<id>, as the hybrid view's owner, whom it
- * may call functions as. Raises undefined_table where it is gone. It locks what view_relations_read() lists, which
- * whoever holds other locks has taken with them before.
+ * The same for the query stored as the view streambatch_state.query_<id>. Functions in it are executed as the
+ * owner of the hybrid view. Raises undefined_table if it does not exist. Locks the relations that
+ * view_relations_read() lists; a caller that holds other locks must have taken these together with them.
  */
 extern ViewDef *analyse_stored(int32 view_id, Oid owner);
 
-/* Parse and analyse SQL text, which must be one SELECT, in the caller's settings. */
+/* Parse and analyse SQL text, which must be a single SELECT, under the caller's settings. */
 extern Query *analyse_parse(const char *sql);
 
 #endif /* STREAMBATCH_ANALYSE_H */

@@ -59,13 +59,13 @@ sql_fold(const ViewDef *def, FoldState **states)
 {
 	List *columns = sql_fold_columns(def, states);
 
-	/* of which event a row is: without joins the scan tells */
+	/* the event that a row belongs to; without joins, it is the current row of the scan */
 	if (def->joined)
 		columns = lappend(columns, row_tid(def));
 	return sql_print(sql_select(def, columns));
 }
 
-/* Find an expression among the columns, or add it. */
+/* The number of the column with an expression, which is added if there is none. */
 static int
 column_of(List **columns, Node *expr)
 {
@@ -80,7 +80,7 @@ column_of(List **columns, Node *expr)
 	return list_length(*columns) - 1;
 }
 
-/* Whether an argument is this part of the event's position: the query has no such column, the fold fills it in. */
+/* Whether an argument is the event's partition or offset: the fold fills it in. */
 static bool
 is_position(const ViewDef *def, const Node *arg, AttrNumber attnum)
 {
@@ -89,8 +89,8 @@ is_position(const ViewDef *def, const Node *arg, AttrNumber attnum)
 }
 
 /*
- * An aggregate's argument, which PostgreSQL does not look at where the filter is not true: sum(a / b) FILTER (WHERE
- * b <> 0) divides by nothing else.
+ * An aggregate's argument, evaluated only if the filter is true, as in PostgreSQL: sum(a / b) FILTER (WHERE b
+ * <> 0) must not divide by zero.
  */
 static Node *
 filtered_argument(Node *arg, Expr *filter)
@@ -111,7 +111,7 @@ filtered_argument(Node *arg, Expr *filter)
 	return (Node *) guarded;
 }
 
-/* An event of the micro-batch, as its scan numbers it. */
+/* The ctid, by which the scan of the micro-batch numbers events. */
 static Node *
 row_tid(const ViewDef *def)
 {

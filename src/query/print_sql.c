@@ -1,6 +1,6 @@
 /*
  * print_sql.c
- *		Queries made of a view's own, as text (see print_sql.h).
+ *		SQL text of queries derived from a view's query (see print_sql.h).
  */
 #include "postgres.h"
 
@@ -14,7 +14,7 @@ sql_print(Query *query)
 {
 	char *text = pg_get_querydef(query, false);
 
-	/* it comes indented as the definition of a view */
+	/* the text is indented as the definition of a view */
 	return text + strspn(text, " ");
 }
 
@@ -31,7 +31,7 @@ sql_select(const ViewDef *def, List *exprs)
 		query->targetList =
 			lappend(query->targetList,
 					makeTargetEntry(copyObject(lfirst(lc)), foreach_current_index(lc) + 1, NULL, false));
-	/* what inherits from the stream is no event of it */
+	/* rows of children are not events of the stream */
 	rt_fetch(def->varno, query->rtable)->inh = false;
 	return query;
 }

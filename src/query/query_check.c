@@ -1,11 +1,11 @@
 /*
  * query_check.c
- *		Shapes of queries (see query_check.h).
+ *		Checks of a hybrid view's query (see query_check.h).
  *
- * A hybrid view aggregates one stream. Ordinary tables may be joined to it, looked into by EXISTS and IN, and
- * functions called in FROM: each event is looked up as it arrives, and again at a refresh. The stream leads: it
- * stands on no optional side of an outer join, since then rows would come and go with events that are yet to
- * come. Views are refused as tables, because what they read can be changed behind the hybrid view's back.
+ * A hybrid view aggregates one stream. Ordinary tables may be joined or used in EXISTS and IN, and functions
+ * may be called in FROM; they are evaluated for each event as it arrives, and again at a refresh. The stream
+ * must not be on the nullable side of an outer join, because later events would then change the rows of earlier
+ * ones. Views are refused, because their definitions can change without the hybrid view's notice.
  */
 #include "postgres.h"
 
@@ -17,13 +17,13 @@
 #include "stream/stream.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "window/query_window.h"
+#include "window/window_call.h"
 
 typedef struct Found
 {
 	const Query *query;
-	int varno; /* of the stream; 0: none yet */
-	int only;  /* place of any relation, for the message */
+	int varno; /* the stream's; 0: none found yet */
+	int only;  /* index of any relation, for the error message */
 } Found;
 
 static void check_windows(const Query *query);
@@ -37,11 +37,11 @@ static bool condition_walker(Node *node, void *context);
 static bool hidden_group(const Query *query);
 static bool grouping_walker(Node *node, void *context);
 static bool set_walker(Node *node, void *context);
-static bool unrepeatable_walker(Node *node, void *context);
-static bool is_clock_function(Oid funcid, void *context);
+static bool volatile_walker(Node *node, void *context);
+static bool is_volatile_function(Oid funcid, void *context);
 static bool relation_walker(Node *node, List **relations);
-static void look_into(Found *found, Node *node, bool optional);
-static void look_at(Found *found, int varno, bool optional);
+static void find_in_join(Found *found, Node *node, bool optional);
+static void find_in_relation(Found *found, int varno, bool optional);
 static bool stream_walker(Node *node, void *context);
 static void refuse_streamless(const RangeTblEntry *rte);
 static void check_relations(const Query *query);
@@ -52,7 +52,7 @@ query_check(const Query *query)
 	check_windows(query);
 	if (query->setOperations != NULL)
 		refuse("UNION, INTERSECT and EXCEPT are not supported in a hybrid view",
-			   "Create one view for each query, and combine them in a view on top.");
+			   "Create a hybrid view for each query, and combine them in an ordinary view.");
 	if (query->cteList != NIL)
 		refuse("WITH is not supported in a hybrid view", "Write the query without common table expressions.");
 	if (query->hasWindowFuncs)
@@ -63,7 +63,7 @@ query_check(const Query *query)
 			   "Use them in a query on the hybrid view.");
 	if (lock_walker((Node *) unconstify(Query *, query), NULL))
 		refuse("FOR UPDATE and FOR SHARE are not supported in a hybrid view",
-			   "Leave them out: events are not locked.");
+			   "Remove the locking clause; events are not locked.");
 	if (sample_walker((Node *) unconstify(Query *, query), NULL))
 		refuse("TABLESAMPLE is not supported in a hybrid view", NULL);
 	if (query->hasSubLinks)
@@ -72,26 +72,25 @@ query_check(const Query *query)
 		refuse("SELECT DISTINCT ON is not supported in a hybrid view",
 			   "Use streambatch.first(x ORDER BY ts) or streambatch.last(x ORDER BY ts) with GROUP BY.");
 	if (query->distinctClause != NIL && query->hasAggs)
-		refuse("SELECT DISTINCT over aggregates is not supported in a hybrid view",
+		refuse("SELECT DISTINCT with aggregates is not supported in a hybrid view",
 			   "Use DISTINCT in a query on the hybrid view.");
 	if (query->distinctClause != NIL && hidden_group(query))
-		refuse("SELECT DISTINCT that leaves out grouping keys is not supported in a hybrid view",
-			   "Group by what is selected alone, or use DISTINCT in a query on the hybrid view.");
+		refuse("SELECT DISTINCT that omits grouping keys is not supported in a hybrid view",
+			   "Group only by the selected expressions, or use DISTINCT in a query on the hybrid view.");
 	if (query->groupClause == NIL && list_length(query->groupingSets) == 1 &&
 		linitial_node(GroupingSet, query->groupingSets)->kind == GROUPING_SET_EMPTY)
 		refuse("GROUP BY () is not supported in a hybrid view",
-			   "Leave it out: aggregates without GROUP BY are of all events.");
+			   "Remove it; without GROUP BY, aggregates are computed over all events.");
 	if (query->groupingSets != NIL || grouping_walker((Node *) query->targetList, NULL) ||
 		grouping_walker(query->havingQual, NULL))
 		refuse("GROUPING SETS, ROLLUP, CUBE and GROUPING are not supported in a hybrid view",
-			   "Create one view for each set of grouping keys.");
+			   "Create a hybrid view for each set of grouping keys.");
 	if (query->hasTargetSRFs && set_walker((Node *) query->targetList, NULL))
-		refuse("set-returning functions are not available in the select list of a hybrid view",
+		refuse("set-returning functions are not supported in the select list of a hybrid view",
 			   "Call the function in FROM: FROM stream, unnest(…).");
-	if (unrepeatable_walker((Node *) unconstify(Query *, query), NULL))
-		refuse(
-			"volatile functions and the clock are not supported in a hybrid view",
-			"Its result would depend on when it is computed; compare with the clock in a query on the view.");
+	if (volatile_walker((Node *) unconstify(Query *, query), NULL))
+		refuse("volatile functions and the current time are not supported in a hybrid view",
+			   "The result would depend on when it is computed; use them in a query on the hybrid view.");
 }
 
 List *
@@ -110,16 +109,16 @@ query_find_stream(const Query *query, int *varno)
 	ListCell *lc;
 
 	foreach (lc, query->jointree->fromlist)
-		look_into(&found, lfirst(lc), false);
+		find_in_join(&found, lfirst(lc), false);
 	if (found.varno == 0)
 		refuse_streamless(found.only ? rt_fetch(found.only, query->rtable) : NULL);
 	if (query->hasSubLinks && stream_walker((Node *) query->jointree, NULL))
 		refuse("subqueries over streams are not supported in a hybrid view",
-			   "Name the stream itself in FROM.");
+			   "Use the stream directly in FROM.");
 	check_relations(query);
 	if (!query->hasAggs && query->groupClause == NIL && query->distinctClause == NIL)
-		refuse("a hybrid view needs an aggregate or GROUP BY",
-			   "Read the stream itself, or its archive, for single events.");
+		refuse("the query of a hybrid view must have an aggregate or GROUP BY",
+			   "To read single events, query the stream or its archive.");
 	*varno = found.varno;
 	return rt_fetch(found.varno, query->rtable)->relid;
 }
@@ -154,8 +153,8 @@ check_windows(const Query *query)
 }
 
 /*
- * Windows of which an event can be in several, or that depend on other events, have a meaning in GROUP BY alone:
- * not in WHERE, in aggregates, or in FROM.
+ * Refuse windows that are assembled from panes (hop, cumulate, session) in WHERE, aggregates and FROM: they are
+ * defined only in GROUP BY.
  */
 static bool
 misplaced_walker(Node *node, bool *inside)
@@ -166,9 +165,9 @@ misplaced_walker(Node *node, bool *inside)
 		return false;
 	if (*inside && window_is_call(node) && window_is_assembled(node))
 		refuse(
-			psprintf("%s() has a meaning only in GROUP BY of a hybrid view",
+			psprintf("%s() can only be used in GROUP BY of a hybrid view",
 					 get_func_name(((FuncExpr *) node)->funcid)),
-			"Name the window in the select list and in GROUP BY; filter by it in a query on the hybrid view.");
+			"Use the window in the select list and in GROUP BY, and filter by it in a query on the hybrid view.");
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, misplaced_walker, inside, 0);
 	if (!IsA(node, Aggref))
@@ -186,7 +185,7 @@ refuse(const char *message, const char *hint)
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", message), hint ? errhint("%s", hint) : 0));
 }
 
-/* Rows locked at any level: neither layer could lock them. */
+/* FOR UPDATE or FOR SHARE at any level. */
 static bool
 lock_walker(Node *node, void *context)
 {
@@ -213,10 +212,10 @@ check_subqueries(const Query *query)
 {
 	if (sublink_walker((Node *) query->targetList, NULL) || sublink_walker(query->havingQual, NULL))
 		refuse("subqueries are not supported in the select list, aggregates or HAVING of a hybrid view",
-			   "Look a table up with LEFT JOIN, or filter with EXISTS or IN in WHERE.");
+			   "Join the table with LEFT JOIN, or use EXISTS or IN in WHERE.");
 	if (condition_walker((Node *) query->jointree, NULL))
-		refuse("a subquery that stands for a value is not supported in a hybrid view",
-			   "Look a table up with LEFT JOIN, or filter with EXISTS or IN in WHERE.");
+		refuse("subqueries other than EXISTS and IN are not supported in a hybrid view",
+			   "Join the table with LEFT JOIN, or use EXISTS or IN in WHERE.");
 }
 
 static bool
@@ -227,7 +226,7 @@ sublink_walker(Node *node, void *context)
 	return IsA(node, SubLink) || expression_tree_walker(node, sublink_walker, context);
 }
 
-/* In WHERE and ON: EXISTS and IN. */
+/* Whether WHERE or ON has a subquery other than EXISTS and IN. */
 static bool
 condition_walker(Node *node, void *context)
 {
@@ -241,7 +240,7 @@ condition_walker(Node *node, void *context)
 	return expression_tree_walker(node, condition_walker, context);
 }
 
-/* Whether the query groups by something that it does not select. */
+/* Whether the query groups by an expression that it does not select. */
 static bool
 hidden_group(const Query *query)
 {
@@ -263,7 +262,7 @@ grouping_walker(Node *node, void *context)
 	return IsA(node, GroupingFunc) || expression_tree_walker(node, grouping_walker, context);
 }
 
-/* Set-returning functions, but those of windows, which stand for the windows of an event. */
+/* Set-returning functions other than window functions, which return the windows of an event. */
 static bool
 set_walker(Node *node, void *context)
 {
@@ -277,7 +276,7 @@ set_walker(Node *node, void *context)
 }
 
 static bool
-unrepeatable_walker(Node *node, void *context)
+volatile_walker(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
@@ -288,16 +287,16 @@ unrepeatable_walker(Node *node, void *context)
 		if (op <= SVFOP_LOCALTIMESTAMP_N)
 			return true;
 	}
-	if (check_functions_in_node(node, is_clock_function, NULL))
+	if (check_functions_in_node(node, is_volatile_function, NULL))
 		return true;
 	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, unrepeatable_walker, context, 0);
-	return expression_tree_walker(node, unrepeatable_walker, context);
+		return query_tree_walker((Query *) node, volatile_walker, context, 0);
+	return expression_tree_walker(node, volatile_walker, context);
 }
 
-/* Functions that read the clock, although they are called stable. */
+/* Volatile functions, and stable functions that read the clock. */
 static bool
-is_clock_function(Oid funcid, void *context)
+is_volatile_function(Oid funcid, void *context)
 {
 	switch (funcid)
 	{
@@ -312,7 +311,7 @@ is_clock_function(Oid funcid, void *context)
 	}
 }
 
-/* Every relation at any level must be an ordinary one, but for the stream itself. */
+/* Collect the relations at all levels, except streams. */
 static bool
 relation_walker(Node *node, List **relations)
 {
@@ -332,10 +331,10 @@ relation_walker(Node *node, List **relations)
 }
 
 static void
-look_into(Found *found, Node *node, bool optional)
+find_in_join(Found *found, Node *node, bool optional)
 {
 	if (IsA(node, RangeTblRef))
-		look_at(found, ((RangeTblRef *) node)->rtindex, optional);
+		find_in_relation(found, ((RangeTblRef *) node)->rtindex, optional);
 	else
 	{
 		JoinExpr *join = castNode(JoinExpr, node);
@@ -343,28 +342,28 @@ look_into(Found *found, Node *node, bool optional)
 		if (join->jointype != JOIN_INNER && join->jointype != JOIN_LEFT)
 			refuse("right and full joins are not supported in a hybrid view",
 				   "Use an inner join, or a LEFT JOIN with the stream on the left.");
-		look_into(found, join->larg, optional);
-		look_into(found, join->rarg, optional || join->jointype == JOIN_LEFT);
+		find_in_join(found, join->larg, optional);
+		find_in_join(found, join->rarg, optional || join->jointype == JOIN_LEFT);
 	}
 }
 
 static void
-look_at(Found *found, int varno, bool optional)
+find_in_relation(Found *found, int varno, bool optional)
 {
 	RangeTblEntry *rte = rt_fetch(varno, found->query->rtable);
 
 	found->only = varno;
 	if (rte->rtekind == RTE_SUBQUERY && stream_walker((Node *) rte->subquery, NULL))
 		refuse("subqueries over streams are not supported in a hybrid view",
-			   "Name the stream itself in FROM.");
+			   "Use the stream directly in FROM.");
 	if (rte->rtekind != RTE_RELATION || !stream_is_stream(rte->relid))
 		return;
 	if (found->varno != 0)
 		refuse("joins of streams are not supported in a hybrid view",
-			   "Create one hybrid view for each stream, and join them in a query on top.");
+			   "Create a hybrid view for each stream, and join the views in a query.");
 	if (optional)
-		refuse("a stream on the optional side of an outer join is not supported in a hybrid view",
-			   "Put the stream on the left of LEFT JOIN, or use an inner join.");
+		refuse("a stream on the nullable side of an outer join is not supported in a hybrid view",
+			   "Put the stream on the left side of LEFT JOIN, or use an inner join.");
 	found->varno = varno;
 }
 
@@ -384,7 +383,7 @@ stream_walker(Node *node, void *context)
 	return expression_tree_walker(node, stream_walker, context);
 }
 
-/* rte: what the query reads instead, if it is anything by a name. */
+/* rte: a relation that the query reads instead, or NULL. */
 static void
 refuse_streamless(const RangeTblEntry *rte)
 {
@@ -395,11 +394,11 @@ refuse_streamless(const RangeTblEntry *rte)
 		ERROR,
 		(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 		 named ? errmsg("\"%s\" is not a stream", get_rel_name(rte->relid))
-			   : errmsg("a hybrid view reads a stream"),
+			   : errmsg("the query of a hybrid view must read a stream"),
 		 view
-			 ? errhint("Name a stream in FROM. On top of a hybrid view, an ordinary CREATE VIEW will do.")
+			 ? errhint("Use a stream in FROM. To define a view on a hybrid view, use CREATE VIEW.")
 			 : errhint(
-				   "Name a stream in FROM: a foreign table of a server of the foreign data wrapper streambatch_kafka.")));
+				   "Use a stream in FROM, that is, a foreign table whose server uses the foreign-data wrapper streambatch_kafka.")));
 }
 
 static void
@@ -414,12 +413,12 @@ check_relations(const Query *query)
 
 		if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE &&
 			relkind != RELKIND_MATVIEW && relkind != RELKIND_FOREIGN_TABLE)
-			refuse(psprintf("\"%s\" is not a table, and cannot be joined in a hybrid view",
+			refuse(psprintf("cannot join \"%s\" in a hybrid view because it is not a table",
 							get_rel_name(lfirst_oid(lc))),
-				   "Join the tables that the view reads, or join in a query on the hybrid view.");
+				   "Join the underlying tables, or join in a query on the hybrid view.");
 		if (get_rel_persistence(lfirst_oid(lc)) == RELPERSISTENCE_TEMP)
-			refuse(psprintf("\"%s\" is a temporary table, and cannot be joined in a hybrid view",
+			refuse(psprintf("cannot join \"%s\" in a hybrid view because it is a temporary table",
 							get_rel_name(lfirst_oid(lc))),
-				   "Join a table that other sessions see, too.");
+				   "Use a table that is not temporary.");
 	}
 }

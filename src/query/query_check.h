@@ -1,6 +1,6 @@
 /*
  * query_check.h
- *		Shapes of queries: what a hybrid view's query can be made of, and which stream it reads.
+ *		Checks of a hybrid view's query: which clauses it may have, and which stream it reads.
  */
 #ifndef STREAMBATCH_QUERY_CHECK_H
 #define STREAMBATCH_QUERY_CHECK_H
@@ -8,21 +8,20 @@
 #include "nodes/parsenodes.h"
 
 /*
- * Raise, with the reason and what to do instead, for what has no meaning in a result that is kept, or no place
- * in it.
+ * Raises feature_not_supported, with a hint, for clauses that are not supported in a hybrid view.
  */
 extern void query_check(const Query *query);
 
 /*
- * The one stream that the query reads; sets its place in the range table. Raises where there is none, more
- * than one, or a join that the stream does not lead.
+ * The stream that the query reads; sets its index in the range table. Raises if there is none or more than one,
+ * if it is on the nullable side of an outer join, and for other relations that cannot be joined.
  */
 extern Oid query_find_stream(const Query *query, int *varno);
 
-/* Whether tables are joined to the stream, or looked into by EXISTS and IN: an event's rows then come in any order. */
+/* Whether tables are joined, or used in EXISTS and IN; rows of the query are then in no particular order. */
 extern bool query_is_joined(const Query *query);
 
-/* The ordinary relations that the query reads beside its stream. Current context. */
+/* The relations that the query reads besides its stream, in the current context. */
 extern List *query_relations(const Query *query);
 
 #endif /* STREAMBATCH_QUERY_CHECK_H */

@@ -2,9 +2,9 @@
  * refresh_sql.c
  *		The SQL of the batch layer (see refresh_sql.h).
  *
- * FROM and WHERE are the view's own, printed by PostgreSQL; they read a common table expression in place of the
- * stream. Example: for SELECT user_id, tumble(ts, '10 s'), avg(amount) FROM events WHERE amount > 0 GROUP BY 1, 2
- * a chunk of a refresh is
+ * FROM and WHERE are those of the view's query, which read a common table expression in place of the stream.
+ * Example: for SELECT user_id, tumble(ts, '10 s'), avg(amount) FROM events WHERE amount > 0 GROUP BY 1, 2 a
+ * chunk of a refresh is
  *
  *		WITH _event AS (SELECT … FROM public.events_archive event WHERE … below the cut and in the range …)
  *		INSERT INTO streambatch_state.batch_1 (k1, pane, s1, s2)
@@ -26,8 +26,9 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
+#include "window/window_sql.h"
 
-/* What batch SQL calls its events, and their positions beside the stream's columns. */
+/* Names of the common table expression and of its columns for partition and offset. */
 #define SOURCE "_event"
 #define SOURCE_PARTITION "_partition"
 #define SOURCE_OFFSET "_offset"
@@ -38,7 +39,7 @@ static List *column_names(const ViewDef *def);
 static int ncolumns(const ViewDef *def);
 static char *print(const ViewDef *def, Node *expr);
 static char *range_condition(const ViewDef *def, const char *time);
-static char *near_condition(const ViewDef *def, const char *time);
+static char *index_condition(const ViewDef *def, const char *time);
 static Node *parameter(int number, Oid type);
 static char *select_from_source(const ViewDef *def, List *exprs);
 static Node *position_mutator(Node *node, const ViewDef *def);
@@ -142,15 +143,15 @@ sql_changed_panes(const ViewDef *def, int32 id)
 }
 
 /*
- * WITH _event AS (the rows of the source in question). What may raise of the view's own must not see rows that
- * are left out, or lie behind the cut: OFFSET 0 keeps the planner from evaluating it on them.
+ * WITH _event AS (the rows of the source). The view's own expressions, which may raise errors, must not be
+ * evaluated for rows that are left out or beyond the cut. OFFSET 0 keeps the planner from doing so.
  */
 static void
 append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut, PaneRange panes,
 			  bool mark)
 {
-	const char *first = NULL; /* of the panes, what cannot raise, */
-	const char *then = NULL;  /* and what may */
+	const char *first = NULL; /* condition on panes that cannot raise an error */
+	const char *then = NULL;  /* and one that can */
 	List *names = column_names(def);
 	ListCell *lc;
 	bool inner;
@@ -159,7 +160,7 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	{
 		char *time = psprintf("(%s)", print(def, def->window.argument));
 		bool column = IsA(def->window.argument, Var);
-		bool by_pane = def->window.by_pane; /* it may begin behind an event of its own: only itself tells */
+		bool by_pane = def->window.by_pane; /* the time does not determine the pane */
 		char *exact = range_condition(def, by_pane ? psprintf("(%s)", print(def, def->window.pane)) : time);
 
 		if (panes == PANES_OUTSIDE)
@@ -169,7 +170,7 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 		else
 			then = exact;
 		if (column && by_pane && panes == PANES_WITHIN)
-			first = near_condition(def, time);
+			first = index_condition(def, time);
 	}
 	inner = source->leave_out || mark || then != NULL;
 	appendStringInfoString(buf, "WITH " SOURCE " AS NOT MATERIALIZED (SELECT ");
@@ -197,7 +198,7 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	appendStringInfoString(buf, ") ");
 }
 
-/* The names of these columns as they are now; empty for those that were dropped. */
+/* The current names of these columns; empty for dropped ones. */
 static List *
 column_names(const ViewDef *def)
 {
@@ -230,8 +231,8 @@ print(const ViewDef *def, Node *expr)
 }
 
 /*
- * A time without end has the events of no time in it, too; the parameter being a constant, the planner drops
- * what does not apply.
+ * A range without end includes events without a time. The parameter is constant, so the planner removes what
+ * does not apply.
  */
 static char *
 range_condition(const ViewDef *def, const char *time)
@@ -241,9 +242,9 @@ range_condition(const ViewDef *def, const char *time)
 					window_from_instant_sql(&def->window, "$3"), time);
 }
 
-/* What no more than the event's time tells of its pane: it is what an index can be asked for. */
+/* A wider condition on the event's time only, which can use an index. */
 static char *
-near_condition(const ViewDef *def, const char *time)
+index_condition(const ViewDef *def, const char *time)
 {
 	return psprintf("(%s >= %s - %s AND %s < %s + %s OR $3 = 'infinity')", time,
 					window_from_instant_sql(&def->window, "$2"), window_margin_sql(&def->window), time,
@@ -264,7 +265,10 @@ parameter(int number, Oid type)
 	return (Node *) param;
 }
 
-/* SELECT of expressions as in the view's query, from the common table expression in place of the stream. */
+/*
+ * A SELECT of expressions with FROM and WHERE of the view's query, reading the common table expression in place
+ * of the stream.
+ */
 static char *
 select_from_source(const ViewDef *def, List *exprs)
 {
@@ -280,7 +284,7 @@ select_from_source(const ViewDef *def, List *exprs)
 	return sql_print(query);
 }
 
-/* The stream's hidden columns become columns of the batch source, behind the others. */
+/* Replace the stream's hidden columns by those of the common table expression, which follow the others. */
 static Node *
 position_mutator(Node *node, const ViewDef *def)
 {

@@ -2,13 +2,13 @@
  * serving_sql.c
  *		DDL of the views that users read (see serving_sql.h).
  *
- * Both state tables are read as one (u), merged per group of the query's own keys, and finalised:
+ * Both state tables are read as one (u), merged for each group of the query, and finalised:
  *
  *		merged_1:	SELECT u.k1, u.pane, sum(u.s1) / nullif(_sum(u.s2), 0) AS a1 FROM (batch_1 UNION ALL stream_1) u GROUP BY u.k1, u.pane
  *		the view:	SELECT m.k1 AS user_id, m.pane AS window_start, m.a1 AS avg FROM merged_1 m
  *
- * Conditions on keys and window reach the indexes of both branches, because PostgreSQL pushes conditions on
- * grouping keys down.
+ * Conditions on keys and window can use the indexes of both tables, because PostgreSQL pushes down conditions
+ * on grouping keys.
  */
 #include "postgres.h"
 
@@ -19,6 +19,7 @@
 #include "query/serving_sql.h"
 #include "utils/builtins.h"
 #include "utils/ruleutils.h"
+#include "window/window_sql.h"
 
 static void append_groups(StringInfo buf, const ViewDef *def, const char *before);
 static Node *column(AttrNumber attno, Node *of);
@@ -37,7 +38,7 @@ static Node *merged_mutator(Node *node, const ViewDef *def);
 static char *group_end(const ViewDef *def);
 static void append_outputs(StringInfo buf, const ViewDef *def, Oid merged);
 static bool aggregate_inside(Node *node, void *context);
-static void append_layered(StringInfo buf, const ViewDef *def, int32 id);
+static void append_merged(StringInfo buf, const ViewDef *def, int32 id);
 static void append_exact(StringInfo buf, const ViewDef *def);
 static void append_layer(StringInfo buf, const ViewDef *def, const char *alias);
 
@@ -51,7 +52,7 @@ sql_merged_view(const ViewDef *def, int32 id)
 	append_groups(&buf, def, "");
 	append_results(&buf, def, def->ngroups > 0, "", NULL);
 	append_rows(&buf, def, id, true);
-	/* without GROUP BY there is one row, whatever there is to aggregate */
+	/* without GROUP BY there is always one row */
 	append_groups(&buf, def, " GROUP BY ");
 	return buf.data;
 }
@@ -95,7 +96,7 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, cons
 		", CASE WHEN m.of_stream > 0 THEN a.flushed_at END AS stream_as_of, CASE WHEN m.of_batch > 0 THEN "
 		"(SELECT pg_catalog.min(c.cut_at) FROM streambatch._batch_as_of c WHERE c.view_id = %d",
 		id);
-	/* a NULL pane is computed with the end of all time */
+	/* the null pane is part of a range that ends at infinity */
 	if (def->pane >= 0)
 		appendStringInfo(&buf, " AND coalesce(c.from_time <= %s AND c.to_time > %s, c.to_time = 'infinity')",
 						 window_to_instant_sql(&def->window, "m.last_batch_pane"),
@@ -108,7 +109,7 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, cons
 		appendStringInfo(&buf, "coalesce(%s + %s <= a.watermark, false) AS closed", end, lateness);
 	else
 		appendStringInfoString(&buf, "false AS closed");
-	append_layered(&buf, def, id);
+	append_merged(&buf, def, id);
 	append_layer(&buf, def, "b");
 	append_layer(&buf, def, "s");
 	appendStringInfo(&buf, " LEFT JOIN streambatch._stream_as_of a ON a.view_id = %d", id);
@@ -130,7 +131,7 @@ column(AttrNumber attno, Node *of)
 	return (Node *) makeVar(1, attno, exprType(of), exprTypmod(of), exprCollation(of), 0);
 }
 
-/* The query's aggregates as columns a1, a2, … of merged states; condition: of which rows. */
+/* The query's aggregates, from merged states, as columns a1, a2, …; condition: a FILTER for rows, or NULL. */
 static void
 append_results(StringInfo buf, const ViewDef *def, bool comma, const char *prefix, const char *condition)
 {
@@ -153,7 +154,7 @@ append_results(StringInfo buf, const ViewDef *def, bool comma, const char *prefi
 	}
 }
 
-/* FROM the rows to be merged, as u. */
+/* FROM the rows to merge, as u. */
 static void
 append_rows(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 {
@@ -171,7 +172,10 @@ append_rows(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 	appendStringInfo(buf, ") %s) u", select_assembled(def));
 }
 
-/* The rows of both layers that this session is served; batch says of each which it is of. */
+/*
+ * The rows of both layers, with the column batch; as_served: only those of layers that are served to the
+ * session.
+ */
 static void
 append_union(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 {
@@ -194,9 +198,9 @@ append_union(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 }
 
 /*
- * Sessions: rows of panes, in the order of their first events, belong together as long as none begins later
- * than the gap after the latest event so far. All rows of one pane do, whatever their layer. An event without a
- * time is in no session.
+ * Sessions: rows are sorted by first event; a row that starts within the gap after the latest event so far
+ * belongs to the same session. All rows of one pane are in the same session, whatever their layer. An event
+ * without a time is in no session.
  */
 static void
 append_sessions(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
@@ -225,7 +229,7 @@ append_sessions(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 	appendStringInfoString(buf, " WHERE u.pane IS NOT NULL) u) u");
 }
 
-/* Every window that a pane belongs to, side by side with its end; of no time, none. */
+/* A row for each window that a pane belongs to, with its start and end; none for the null pane. */
 static void
 append_windows(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 {
@@ -236,7 +240,7 @@ append_windows(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 }
 
 /*
- * SELECT … FROM w: keys and states, and what the query groups by computed from the window's start and end.
+ * SELECT … FROM w: keys, states, and grouping expressions computed from the window's start and end.
  */
 static char *
 select_assembled(const ViewDef *def)
@@ -322,7 +326,10 @@ merged_mutator(Node *node, const ViewDef *def)
 	return expression_tree_mutator(node, merged_mutator, (void *) def);
 }
 
-/* When the latest window of a group ends, as an instant; NULL without windows. One at the end of all time has none. */
+/*
+ * SQL for the end of a group's latest window as an instant, null near the end of the timestamp range; NULL
+ * without windows.
+ */
 static char *
 group_end(const ViewDef *def)
 {
@@ -348,7 +355,7 @@ append_outputs(StringInfo buf, const ViewDef *def, Oid merged)
 	ListCell *lc;
 	const char *sep = "";
 
-	/* the keys, then each output in its three versions */
+	/* the keys, then each aggregated output as stream_, batch_ and merged value */
 	for (int keys = 1; keys >= 0; keys--)
 	{
 		foreach (lc, def->query->targetList)
@@ -382,9 +389,9 @@ aggregate_inside(Node *node, void *context)
 	return IsA(node, Aggref) || expression_tree_walker(node, aggregate_inside, context);
 }
 
-/* The merged rows with what each layer has of them, named m. */
+/* FROM the merged rows with each layer's results, as m. */
 static void
-append_layered(StringInfo buf, const ViewDef *def, int32 id)
+append_merged(StringInfo buf, const ViewDef *def, int32 id)
 {
 	bool any = def->ngroups > 0 || def->nresults > 0;
 
@@ -430,7 +437,10 @@ append_exact(StringInfo buf, const ViewDef *def)
 	appendStringInfoString(buf, " AS exact");
 }
 
-/* One layer's results under the names of the merged ones, so that the same expressions print over them. */
+/*
+ * One layer's results under the names of the merged ones, so that the same expressions can be printed over
+ * them.
+ */
 static void
 append_layer(StringInfo buf, const ViewDef *def, const char *alias)
 {

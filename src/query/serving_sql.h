@@ -7,10 +7,10 @@
 
 #include "query/analyse.h"
 
-/* Groups merged of both layers, named streambatch_state.merged_<id>. */
+/* The view streambatch_state.merged_<id>: the groups of both layers, merged. */
 extern char *sql_merged_view(const ViewDef *def, int32 id);
 
-/* The views that users read, over the merged view (whose oid is needed to print expressions over it). */
+/* The views that users read, over the merged view (whose OID is needed to print expressions over it). */
 extern char *sql_serving_view(const ViewDef *def, int32 id, const char *name, Oid merged);
 extern char *sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged,
 							 const char *lateness);

@@ -25,10 +25,13 @@ sql_state_tables(const ViewDef *def, int32 id)
 		result = lappend(result, create_table(def, id, stream));
 		if (index != NULL)
 			result = lappend(result, index);
-		/* so that a publication of all tables does not stop the worker; it costs nothing without one */
+		/*
+		 * a publication of all tables would otherwise make the worker's updates fail; without one it costs
+		 * nothing
+		 */
 		result = lappend(result, psprintf("ALTER TABLE streambatch_state.%s_%d REPLICA IDENTITY FULL",
 										  stream ? "stream" : "batch", id));
-		/* for chunks of a refresh, and for readers that ask for a time and no key */
+		/* for chunks of a refresh, and for queries by time without a key */
 		if (def->pane >= 0 && def->nkeys > 1)
 			result = lappend(result, psprintf("CREATE INDEX ON streambatch_state.%s_%d (pane)",
 											  stream ? "stream" : "batch", id));
@@ -36,7 +39,7 @@ sql_state_tables(const ViewDef *def, int32 id)
 	return result;
 }
 
-/* For point reads and the worker's own look-ups: the keys, the pane, and in the stream layer the epoch. */
+/* For reads and look-ups by key: the keys, the pane, and in the stream layer the epoch. */
 static char *
 create_index(const ViewDef *def, int32 id, bool stream)
 {
@@ -80,7 +83,7 @@ create_table(const ViewDef *def, int32 id, bool stream)
 		appendStringInfoString(&buf, stream || i + def->nkeys > 0 ? ", " : "");
 		append_definition(&buf, psprintf("s%d", i + 1), state->type, -1, state->collation);
 	}
-	/* room for the updates of a hot group on its own page */
+	/* leave room for HOT updates */
 	appendStringInfo(&buf, ") WITH (fillfactor = %d)", stream ? 80 : 100);
 	return buf.data;
 }

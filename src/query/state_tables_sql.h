@@ -1,6 +1,6 @@
 /*
  * state_tables_sql.h
- *		DDL of the tables that a view's states are stored in; see print_sql.h.
+ *		DDL of a view's state tables; see print_sql.h.
  */
 #ifndef STREAMBATCH_STATE_TABLES_SQL_H
 #define STREAMBATCH_STATE_TABLES_SQL_H

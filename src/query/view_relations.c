@@ -2,8 +2,8 @@
  * view_relations.c
  *		The relations that running a hybrid view's query locks (see view_relations.h).
  *
- * They are found by what the query's rule depends on: columns and whole relations, and more of them than the
- * query's range table names, which does no harm.
+ * They are found by the dependencies of the query's rule, which can be more than the query's range table
+ * contains. That does no harm.
  */
 #include "postgres.h"
 
@@ -44,7 +44,7 @@ view_relations_read(int32 view_id)
 	return lappend_oid(relations, query);
 }
 
-/* What the rule of a view depends on: no other view, for those cannot be joined (query_check.h). */
+/* The relations that the rule of a view depends on. There are no views among them (query_check.h). */
 static List *
 read_by_rule(Oid view)
 {

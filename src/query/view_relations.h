@@ -7,13 +7,13 @@
 
 #include "nodes/pg_list.h"
 
-/* The view streambatch_state.query_<id>, which keeps the query; InvalidOid where it is gone. */
+/* The view streambatch_state.query_<id>, which stores the query; InvalidOid if it does not exist. */
 extern Oid view_relations_query(int32 view_id);
 
 /*
- * The same and all that it reads: stream, tables and their partitions. Only the catalog is looked at, nothing
- * is locked; so whoever holds other locks can take these together with them, by locks_take(): a DROP may come
- * upon any of them first.
+ * The same and all relations that it reads: stream, tables and their partitions. Only catalogs are read and
+ * nothing is locked, so that the caller can take all its locks together with locks_take(): a concurrent DROP
+ * may lock any of them first.
  */
 extern List *view_relations_read(int32 view_id);
 

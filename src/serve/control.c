@@ -1,14 +1,15 @@
 /*
  * control.c
- *		What users say to a stream: pause, resume, wait_for.
+ *		streambatch.pause(), resume() and wait_for().
  *
- * pause and resume write the stream's row; the worker reads it when the transaction has committed. wait_for
- * compares the positions that are stored, and so visible in the views, with the log's ends as of the call.
+ * pause() and resume() update the stream's row; the worker reads it after the commit. wait_for() compares the
+ * stored positions, below which events are visible in the views, with the log end offsets as of the call.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_class.h"
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/slots.h"
@@ -27,16 +28,16 @@
 #include "utils/timestamp.h"
 
 #define POLL_MS 5
-#define UNATTENDED_MS 2000 /* when a server has started, its scanner needs a moment to ask for workers */
+#define NO_WORKER_MS 2000 /* after a server start, workers are requested with a delay */
 
 static void check_owner(Oid relid);
 static TimestampTz deadline_after(const Interval *timeout);
 static void check_running(Oid relid);
-static int64 *log_ends(const Stream *stream, int timeout_ms, int *n);
-static bool reached(Oid relid, const int64 *ends, int n);
-static void say_why_not(Oid relid);
-static bool is_attended(Oid relid);
-static void check_attended(Oid relid, TimestampTz *last);
+static int64 *get_log_ends(const Stream *stream, int timeout_ms, int *n);
+static bool ends_reached(Oid relid, const int64 *ends, int n);
+static void report_timeout(Oid relid);
+static bool has_worker(Oid relid);
+static void check_has_worker(Oid relid, TimestampTz *last_seen);
 
 STREAMBATCH_FUNCTION(streambatch_pause);
 STREAMBATCH_FUNCTION(streambatch_resume);
@@ -51,7 +52,7 @@ streambatch_pause(PG_FUNCTION_ARGS)
 	check_owner(relid);
 	stream_setup(relid, &row);
 	if (row.paused)
-		ereport(NOTICE, (errmsg("stream \"%s\" is paused already", get_rel_name(relid))));
+		ereport(NOTICE, (errmsg("stream \"%s\" is already paused", get_rel_name(relid))));
 	catalog_set_paused(relid, true, false);
 	stream_nudge_at_commit(relid);
 	PG_RETURN_VOID();
@@ -63,20 +64,21 @@ streambatch_resume(PG_FUNCTION_ARGS)
 	Oid relid = PG_GETARG_OID(0);
 	StreamRow row;
 	Slot slot;
-	bool archive_alone;
+	bool archive_only;
 
 	check_owner(relid);
 	stream_setup(relid, &row);
-	archive_alone = row.nviews == 0;
-	if (archive_alone && !OidIsValid(row.archive))
+	archive_only = row.nviews == 0;
+	if (archive_only && !OidIsValid(row.archive))
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("stream \"%s\" has neither a hybrid view nor an archive", get_rel_name(relid)),
-			 errhint("Create a hybrid view over it with streambatch.create_view(), or give it an archive.")));
+			 errhint(
+				 "Create a hybrid view over it with streambatch.create_view(), or create the stream without archive 'none'.")));
 	if (!row.paused && slots_get(MyDatabaseId, relid, &slot) && slot.pid != 0 && slot.state != WORKER_ERROR)
-		ereport(NOTICE, (errmsg("stream \"%s\" is running already", get_rel_name(relid))));
-	catalog_set_paused(relid, false, archive_alone);
+		ereport(NOTICE, (errmsg("stream \"%s\" is already running", get_rel_name(relid))));
+	catalog_set_paused(relid, false, archive_only);
 	stream_want_at_commit(relid);
 	stream_setup_warn(relid);
 	PG_RETURN_VOID();
@@ -88,7 +90,7 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 	Oid relid = PG_GETARG_OID(0);
 	Interval *timeout = PG_GETARG_INTERVAL_P(1);
 	TimestampTz deadline = deadline_after(timeout);
-	TimestampTz attended = GetCurrentTimestamp();
+	TimestampTz worker_seen = GetCurrentTimestamp();
 	Stream *stream = stream_open(relid);
 	int64 *ends;
 	int n;
@@ -96,17 +98,17 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, stream->name);
 	check_running(relid);
-	ends = log_ends(stream, (int) Max(1000, Min((deadline - GetCurrentTimestamp()) / 1000, 10000)), &n);
-	while (!reached(relid, ends, n))
+	ends = get_log_ends(stream, (int) Max(1000, Min((deadline - GetCurrentTimestamp()) / 1000, 10000)), &n);
+	while (!ends_reached(relid, ends, n))
 	{
-		/* such a transaction would never see what it waits for */
+		/* its snapshot never shows new positions */
 		if (IsolationUsesXactSnapshot())
 			ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-							errmsg("wait_for waits in vain in a REPEATABLE READ or SERIALIZABLE transaction"),
-							errhint("Call it before the transaction, or in READ COMMITTED.")));
+							errmsg("wait_for cannot wait in a REPEATABLE READ or SERIALIZABLE transaction"),
+							errhint("Call it before the transaction, or use READ COMMITTED.")));
 		if (GetCurrentTimestamp() >= deadline)
 		{
-			say_why_not(relid);
+			report_timeout(relid);
 			PG_RETURN_BOOL(false);
 		}
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL_MS,
@@ -114,7 +116,7 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		check_running(relid);
-		check_attended(relid, &attended);
+		check_has_worker(relid, &worker_seen);
 	}
 	PG_RETURN_BOOL(true);
 }
@@ -122,12 +124,12 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 static void
 check_owner(Oid relid)
 {
-	(void) stream_open(relid); /* says what is wrong with anything that is no stream */
+	(void) stream_open(relid); /* raises if the relation is not a stream */
 	if (!compat_class_ownercheck(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_TABLE, get_rel_name(relid));
 }
 
-/* Now and the timeout; a month counts 30 days, and more than can be counted is a century. */
+/* The time after the timeout, at most a century from now; a month counts as 30 days. */
 static TimestampTz
 deadline_after(const Interval *timeout)
 {
@@ -140,7 +142,7 @@ deadline_after(const Interval *timeout)
 	return GetCurrentTimestamp() + days * USECS_PER_DAY + timeout->time % USECS_PER_DAY;
 }
 
-/* Raise where waiting is in vain. */
+/* Raise if the stream is not running and will not start by itself. */
 static void
 check_running(Oid relid)
 {
@@ -151,15 +153,15 @@ check_running(Oid relid)
 	if (!catalog_stream(relid, &row) || (row.nviews == 0 && !row.resumed))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("stream \"%s\" is stopped", name),
-				 errhint("It starts with its first hybrid view, or with SELECT streambatch.resume('%s').",
+				 errhint("Create a hybrid view over it, or use SELECT streambatch.resume('%s') to start it.",
 						 quote_identifier(name))));
 	if (row.paused)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("stream \"%s\" is paused", name),
-				 errhint("SELECT streambatch.resume('%s').", quote_identifier(name))));
+				 errhint("Use SELECT streambatch.resume('%s') to resume it.", quote_identifier(name))));
 	if (!slots_available())
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("stream \"%s\" has no worker, because pg_streambatch is not preloaded", name),
+						errmsg("stream \"%s\" has no worker because pg_streambatch is not preloaded", name),
 						errhint("Add pg_streambatch to shared_preload_libraries and restart the server.")));
 	if (slots_get(MyDatabaseId, relid, &slot) && slot.state == WORKER_ERROR && !slot.wanted)
 		ereport(ERROR, (errcode(slot.error.sqlerrcode),
@@ -167,30 +169,34 @@ check_running(Oid relid)
 						errhint("%s", slot.error.hint)));
 }
 
-/* The log's ends; raises where no broker tells. */
+/* The log end offset of each partition, in the current context; raises if no broker reports them. */
 static int64 *
-log_ends(const Stream *stream, int timeout_ms, int *n)
+get_log_ends(const Stream *stream, int timeout_ms, int *n)
 {
 	Consumer *consumer = consumer_open(stream->serverid, stream->topic, stream->owner, false);
 	int64 *ends;
 
 	*n = consumer_partition_count(consumer, timeout_ms);
 	if (*n == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("topic \"%s\" does not exist", stream->topic),
-				 errhint("Create the topic, or correct the option topic of the stream.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("topic \"%s\" does not exist", stream->topic),
+			 errhint(
+				 "Create the topic, or correct the option: ALTER FOREIGN TABLE %s OPTIONS (SET topic '…').",
+				 quote_qualified_identifier(stream->schema, stream->name))));
 	ends = *n > 0 ? consumer_log_ends(consumer, *n, timeout_ms) : NULL;
 	if (ends == NULL)
 		ereport(ERROR, (errcode(ERRCODE_CONNECTION_FAILURE),
-						errmsg("no broker of stream \"%s\" tells how far the log goes: %s", stream->name,
+						errmsg("could not get the log end offsets of stream \"%s\": %s", stream->name,
 							   consumer_state(consumer)->message),
-						errhint("streambatch.stat_stream shows the state of the stream.")));
+						errhint("Check the state of the stream in streambatch.stat_stream.")));
 	consumer_close(consumer);
 	return ends;
 }
 
+/* Whether all events below the log end offsets are visible. */
 static bool
-reached(Oid relid, const int64 *ends, int n)
+ends_reached(Oid relid, const int64 *ends, int n)
 {
 	int nrows;
 	ProgressRow *rows = catalog_progress(relid, &nrows);
@@ -208,40 +214,43 @@ reached(Oid relid, const int64 *ends, int n)
 	return result;
 }
 
-/* What has stood in the worker's way, where something has. */
+/* After a timeout: raise a NOTICE with the reason, if it is known. */
 static void
-say_why_not(Oid relid)
+report_timeout(Oid relid)
 {
 	Slot slot;
 
-	if (!is_attended(relid))
+	if (!has_worker(relid))
 		ereport(NOTICE,
-				(errmsg("stream \"%s\" is not read: nobody has asked for its worker", get_rel_name(relid)),
-				 errhint("SELECT streambatch.resume('%s').", quote_identifier(get_rel_name(relid)))));
+				(errmsg("stream \"%s\" is not being read: no worker has been requested", get_rel_name(relid)),
+				 errhint("Use SELECT streambatch.resume('%s') to start it.",
+						 quote_identifier(get_rel_name(relid)))));
 	else if (slots_get(MyDatabaseId, relid, &slot) && slot.error.sqlerrcode != 0)
-		ereport(NOTICE, (errmsg("stream \"%s\" is not read: %s", get_rel_name(relid), slot.error.message),
-						 slot.error.hint[0] != '\0' ? errhint("%s", slot.error.hint) : 0));
+		ereport(NOTICE,
+				(errmsg("stream \"%s\" is not being read: %s", get_rel_name(relid), slot.error.message),
+				 slot.error.hint[0] != '\0' ? errhint("%s", slot.error.hint) : 0));
 }
 
-/* Whether the stream has a worker, or is to get one. On a standby it is the primary's that counts. */
+/* Whether the stream has a worker, or one is requested. On a standby, the worker is on the primary: assume so. */
 static bool
-is_attended(Oid relid)
+has_worker(Oid relid)
 {
 	Slot slot;
 
 	return RecoveryInProgress() || (slots_get(MyDatabaseId, relid, &slot) && (slot.wanted || slot.pid != 0));
 }
 
-/* Raise where nobody asks for a worker: streambatch.autostart is off, or the database is a copy. */
+/* Raise if no worker is requested: streambatch.autostart is off, or the database is a copy. */
 static void
-check_attended(Oid relid, TimestampTz *last)
+check_has_worker(Oid relid, TimestampTz *last_seen)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (is_attended(relid))
-		*last = now;
-	else if (TimestampDifferenceExceeds(*last, now, UNATTENDED_MS))
+	if (has_worker(relid))
+		*last_seen = now;
+	else if (TimestampDifferenceExceeds(*last_seen, now, NO_WORKER_MS))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("stream \"%s\" is stopped", get_rel_name(relid)),
-						errhint("SELECT streambatch.resume('%s').", quote_identifier(get_rel_name(relid)))));
+						errhint("Use SELECT streambatch.resume('%s') to start it.",
+								quote_identifier(get_rel_name(relid)))));
 }

@@ -2,21 +2,21 @@
  * create_view.c
  *		streambatch.create_view(): a hybrid view from one query.
  *
- * Everything happens in the caller's transaction. A view named v with id 1 is made of
+ * Everything happens in the caller's transaction. A view named v with id 1 consists of
  *
- *		v, v_layers							what users read, owned by the creator
- *		streambatch_state.query_1			the query as written, as a view: it keeps what its names meant, and what it depends on
+ *		v, v_layers							the views for users, owned by the creator
+ *		streambatch_state.query_1			the query, as a view: stores the objects that its names refer to
  *		streambatch_state.stream_1, batch_1	the states of both layers
- *		streambatch_state.merged_1			both, merged per group
+ *		streambatch_state.merged_1			the states of both layers, merged per group
  *
- * query_1 and v_layers depend on v internally: DROP VIEW v takes them along, and dropping the stream with
- * CASCADE takes v. The rest goes by the event trigger streambatch_on_drop, for v depends on it.
+ * query_1 and v_layers have internal dependencies on v, so DROP VIEW v drops them, and dropping the stream with
+ * CASCADE drops v. The event trigger streambatch_on_drop drops the other objects, on which v depends.
  *
- * History, for a stream that has been read before: the batch layer is computed from the archive below the
- * positions C0 that this transaction sees, without any lock, for panes that have ended; panes still open go
- * into the stream layer. Then, under the stream's lock, the events between C0 and the present positions C1
- * are added, and the generation is raised. The worker's next flush finds another generation, and what it
- * folds from C1 on it folds for this view too: each event is counted once.
+ * The history of a stream that has been read before: states are computed from the archive below the positions
+ * C0 that this transaction sees, without holding the stream's lock; batch rows for panes that have ended, stream
+ * rows for open panes. Then, with the stream's row locked, stream rows of the events between C0 and the current
+ * positions C1 are added, and the generation is raised. The worker's next flush finds the new generation, and
+ * the worker folds this view from C1 on: each event is counted once.
  */
 #include "postgres.h"
 
@@ -30,7 +30,6 @@
 #include "catalog/pg_class.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
-#include "common/compat.h"
 #include "common/export.h"
 #include "common/guard.h"
 #include "executor/spi.h"
@@ -48,10 +47,7 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
-/*
- * Of max_staleness and allowed_lateness: what is longer is a slip, and would overflow when it is added to a
- * time.
- */
+/* Limit of max_staleness and allowed_lateness: a longer interval could overflow when added to a time. */
 #define MAX_DELAY_DAYS 36525
 
 typedef struct Creation
@@ -77,13 +73,13 @@ static void check_tables(const Creation *c);
 static void create_internal(const Creation *c);
 static void execute(const char *sql);
 static void create_views(Creation *c);
-static Oid internal(const Creation *c, const char *what);
-static char *lateness(const Creation *c);
+static Oid internal_object(const Creation *c, const char *what);
+static char *lateness_literal(const Creation *c);
 static void record_dependencies(const Creation *c);
-static void depend(Oid part, Oid view);
-static bool lock_unread(const Creation *c);
+static void add_internal_dependency(Oid object, Oid view);
+static bool lock_if_unread(const Creation *c);
 static bool archive_has_rows(const Creation *c, const StreamRow *stream);
-static void compute_past(const Creation *c, const StreamRow *stream, const Cut *before);
+static void compute_history_of_view(const Creation *c, const StreamRow *stream, const Cut *before);
 
 STREAMBATCH_FUNCTION(streambatch_create_view);
 
@@ -127,9 +123,9 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	catalog_follow_owners();
 	CommandCounterIncrement();
 	before = cut_read(c.def->stream);
-	/* where the worker has begun at this very moment, all of the past lies behind the positions before */
-	if (history && (before->n > 0 || !lock_unread(&c) || archive_has_rows(&c, &stream)))
-		compute_past(&c, &stream, before);
+	/* if the worker has started since, all events that it has read are above the positions in "before" */
+	if (history && (before->n > 0 || !lock_if_unread(&c) || archive_has_rows(&c, &stream)))
+		compute_history_of_view(&c, &stream, before);
 	catalog_raise_generation(c.def->stream);
 	if (!stream.paused)
 		stream_want_at_commit(c.def->stream);
@@ -158,18 +154,20 @@ parse_name(Creation *c, text *name)
 	if (OidIsValid(existing))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_TABLE), errmsg("relation \"%s\" already exists", rv->relname),
-				 errhint("Choose another name, or DROP VIEW %s first.", quote_identifier(rv->relname))));
+				 errhint("Choose another name, or use DROP VIEW %s first.", quote_identifier(rv->relname))));
 	if (rv->relpersistence == RELPERSISTENCE_TEMP || isTempNamespace(c->namespace))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a hybrid view cannot be temporary")));
 	c->relname = rv->relname;
 	layers = psprintf("%s_layers", rv->relname);
 	if (strlen(layers) >= NAMEDATALEN)
-		ereport(ERROR, (errcode(ERRCODE_NAME_TOO_LONG),
-						errmsg("name \"%s\" is too long for a hybrid view", rv->relname),
-						errhint("\"%s\" must fit %d bytes.", layers, NAMEDATALEN - 1)));
+		ereport(ERROR,
+				(errcode(ERRCODE_NAME_TOO_LONG),
+				 errmsg("name \"%s\" is too long for a hybrid view", rv->relname),
+				 errhint("The name \"%s\" must not be longer than %d bytes.", layers, NAMEDATALEN - 1)));
 	if (OidIsValid(get_relname_relid(layers, c->namespace)))
-		ereport(ERROR, (errcode(ERRCODE_DUPLICATE_TABLE), errmsg("relation \"%s\" already exists", layers),
-						errhint("A hybrid view comes with a second view whose name ends in _layers.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE), errmsg("relation \"%s\" already exists", layers),
+				 errhint("create_view also creates this view; choose another name for the hybrid view.")));
 	c->name = quote_qualified_identifier(get_namespace_name(c->namespace), rv->relname);
 	c->layers = quote_qualified_identifier(get_namespace_name(c->namespace), layers);
 }
@@ -184,7 +182,7 @@ analyse(Creation *c, text *sql)
 	c->def = analyse_query(c->query);
 	check_layers_columns(c);
 	combinability_check(c->def->results, c->def->nresults, c->def->states, c->owner, c->row.settings);
-	/* a window stays what it is, whatever becomes of the functions that computed its size */
+	/* fold window sizes to constants, so that later changes of functions do not change the windows */
 	c->query->targetList = (List *) window_normalise((Node *) c->query->targetList);
 	c->query->havingQual = window_normalise(c->query->havingQual);
 	guard_enter(&guard, InvalidOid, c->row.settings);
@@ -209,12 +207,12 @@ check_duplicate_columns(const Query *query)
 				continue;
 			ereport(ERROR, (errcode(ERRCODE_DUPLICATE_COLUMN),
 							errmsg("column \"%s\" specified more than once", x->resname),
-							errhint("Give each output column a name of its own with AS.")));
+							errhint("Give each output column a unique name with AS.")));
 		}
 	}
 }
 
-/* The columns of <view>_layers beside those of the query must not be columns of the query as well. */
+/* The query must not have the columns that <view>_layers adds to those of the query. */
 static void
 check_layers_columns(const Creation *c)
 {
@@ -239,9 +237,9 @@ check_layers_columns(const Creation *c)
 
 		if (!tle->resjunk && list_member(taken, makeString(tle->resname)))
 			ereport(ERROR, (errcode(ERRCODE_DUPLICATE_COLUMN),
-							errmsg("column \"%s\" cannot be a column of a hybrid view", tle->resname),
-							errdetail("The view %s has a column of its own by that name.", c->layers),
-							errhint("Give the output column another name with AS.")));
+							errmsg("column name \"%s\" cannot be used in a hybrid view", tle->resname),
+							errdetail("The name is reserved for a column of view %s.", c->layers),
+							errhint("Rename the output column with AS.")));
 	}
 }
 
@@ -259,16 +257,17 @@ check_privileges(const Creation *c, const StreamRow *stream, bool fresh)
 			ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied for table %s", get_rel_name(stream->archive)),
-			 /* an archive that this very call makes is not there to be granted once the call has failed */
+			 /* an archive that this call created is removed by the error, so it must be created first */
 			 fresh
 				 ? errhint(
-					   "The stream's owner makes the archive with SELECT streambatch.resume('%s'), and then GRANT SELECT ON %s TO %s.",
+					   "As the stream's owner, create the archive with SELECT streambatch.resume('%s'), then GRANT SELECT ON %s TO %s.",
 					   get_rel_name(c->def->stream), quote_identifier(get_rel_name(stream->archive)), role)
-				 : errhint("The owner of a hybrid view reads the stream's archive: GRANT SELECT ON %s TO %s.",
-						   quote_identifier(get_rel_name(stream->archive)), role)));
+				 : errhint(
+					   "The owner of a hybrid view needs SELECT on the stream's archive: GRANT SELECT ON %s TO %s.",
+					   quote_identifier(get_rel_name(stream->archive)), role)));
 }
 
-/* The tables that are looked up: the worker would find out later, and suspend the view. */
+/* Check SELECT on joined tables now: the worker would suspend the view later. */
 static void
 check_tables(const Creation *c)
 {
@@ -287,9 +286,9 @@ check_tables(const Creation *c)
 }
 
 /*
- * The objects in streambatch_state, where only the extension creates anything. They stay the bootstrap
- * superuser's: an owner could hang code on them that others run, or make of a table something else while the
- * worker writes it. catalog_follow_owners() lets the view's owner use them.
+ * Create the objects in streambatch_state. They belong to the bootstrap superuser: an owner could attach code to
+ * them that other roles run, or alter a table while the worker writes it. catalog_follow_owners() grants
+ * privileges on them to the view's owner.
  */
 static void
 create_internal(const Creation *c)
@@ -317,32 +316,32 @@ execute(const char *sql)
 		elog(ERROR, "could not run \"%s\": %s", sql, SPI_result_code_string(rc));
 }
 
-/* What users read, created as the user. */
+/* Create the views for users, as the calling user. */
 static void
 create_views(Creation *c)
 {
 	Guard guard;
-	Oid merged = internal(c, "merged");
+	Oid merged = internal_object(c, "merged");
 
 	guard_enter(&guard, c->owner, c->row.settings);
 	SPI_connect();
 	execute(sql_serving_view(c->def, c->row.id, c->name, merged));
-	execute(sql_layers_view(c->def, c->row.id, c->layers, merged, lateness(c)));
+	execute(sql_layers_view(c->def, c->row.id, c->layers, merged, lateness_literal(c)));
 	SPI_finish();
 	guard_leave(&guard);
 	c->row.view = get_relname_relid(c->relname, c->namespace);
 }
 
 static Oid
-internal(const Creation *c, const char *what)
+internal_object(const Creation *c, const char *kind)
 {
-	return get_relname_relid(psprintf("%s_%d", what, c->row.id),
+	return get_relname_relid(psprintf("%s_%d", kind, c->row.id),
 							 get_namespace_oid("streambatch_state", false));
 }
 
-/* The allowed lateness as an SQL literal that says the same in every IntervalStyle. */
+/* The allowed lateness as an SQL literal that does not depend on IntervalStyle. */
 static char *
-lateness(const Creation *c)
+lateness_literal(const Creation *c)
 {
 	const Interval *delay = &c->row.allowed_lateness;
 
@@ -351,30 +350,30 @@ lateness(const Creation *c)
 }
 
 /*
- * Not of the tables and the merge, on which the view depends: in a circle, DROP TYPE … CASCADE of a key's
- * type ends in an error. The event trigger drops them.
+ * Not for the state tables and the merged view, on which the view depends: with a circular dependency,
+ * DROP TYPE … CASCADE of the type of a key fails. The event trigger drops them.
  */
 static void
 record_dependencies(const Creation *c)
 {
-	depend(internal(c, "query"), c->row.view);
-	depend(get_relname_relid(psprintf("%s_layers", c->relname), c->namespace), c->row.view);
+	add_internal_dependency(internal_object(c, "query"), c->row.view);
+	add_internal_dependency(get_relname_relid(psprintf("%s_layers", c->relname), c->namespace), c->row.view);
 }
 
 static void
-depend(Oid part, Oid view)
+add_internal_dependency(Oid object, Oid view)
 {
-	ObjectAddress a;
-	ObjectAddress b;
+	ObjectAddress depender;
+	ObjectAddress referenced;
 
-	ObjectAddressSet(a, RelationRelationId, part);
-	ObjectAddressSet(b, RelationRelationId, view);
-	recordDependencyOn(&a, &b, DEPENDENCY_INTERNAL);
+	ObjectAddressSet(depender, RelationRelationId, object);
+	ObjectAddressSet(referenced, RelationRelationId, view);
+	recordDependencyOn(&depender, &referenced, DEPENDENCY_INTERNAL);
 }
 
-/* Whether the stream has never been read, which the lock then keeps so. */
+/* Lock the stream's row, and return whether the stream has never been read; the lock prevents that it is. */
 static bool
-lock_unread(const Creation *c)
+lock_if_unread(const Creation *c)
 {
 	StreamRow locked;
 
@@ -383,7 +382,7 @@ lock_unread(const Creation *c)
 	return cut_read(c->def->stream)->n == 0;
 }
 
-/* Whether somebody has put rows into the archive of a stream that was never read: they are below every cut. */
+/* Whether the archive of a stream that was never read has rows, for example loaded by a user: they are below every cut. */
 static bool
 archive_has_rows(const Creation *c, const StreamRow *stream)
 {
@@ -398,16 +397,16 @@ archive_has_rows(const Creation *c, const StreamRow *stream)
 												   get_namespace_name(get_rel_namespace(stream->archive)),
 												   get_rel_name(stream->archive))),
 					true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not look into the archive");
+		elog(ERROR, "could not query the archive");
 	result = SPI_processed > 0;
 	SPI_finish();
 	guard_leave(&guard);
 	return result;
 }
 
-/* Compute what the stream held before the view; see the head of this file. Locks the stream. */
+/* Compute the history of the view (see the head of this file). Locks the stream's row. */
 static void
-compute_past(const Creation *c, const StreamRow *stream, const Cut *before)
+compute_history_of_view(const Creation *c, const StreamRow *stream, const Cut *before)
 {
 	Computation *computation;
 	TimestampTz closed = DT_NOEND;
@@ -420,10 +419,10 @@ compute_past(const Creation *c, const StreamRow *stream, const Cut *before)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("stream \"%s\" has no archive to compute the view's history from",
+			 errmsg("cannot compute the history of the hybrid view because stream \"%s\" has no archive",
 					get_rel_name(c->def->stream)),
 			 errhint(
-				 "Call create_view(…, history => false) to count from the stream's present position on.")));
+				 "Use create_view(…, history => false) to start from the current position of the stream.")));
 	computation = compute_open(&c->row);
 	if (c->def->has_window)
 		closed = stream->has_watermark ? window_pane_start(&c->def->window, stream->watermark) : DT_NOBEGIN;

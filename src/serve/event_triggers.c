@@ -1,6 +1,6 @@
 /*
  * event_triggers.c
- *		What a DROP or a new owner of a hybrid view takes along, and what streams are told when they are altered.
+ *		Event triggers: DROP and ALTER … OWNER of hybrid views and streams, and changes to a stream's definition.
  */
 #include "postgres.h"
 
@@ -24,7 +24,7 @@ STREAMBATCH_FUNCTION(streambatch_on_drop);
 STREAMBATCH_FUNCTION(streambatch_on_alter);
 STREAMBATCH_FUNCTION(streambatch_on_define);
 
-/* sql_drop: rows go with the views and streams that they are of; workers are told. */
+/* sql_drop: drop internal objects, delete catalog rows, and notify the workers. */
 Datum
 streambatch_on_drop(PG_FUNCTION_ARGS)
 {
@@ -32,7 +32,7 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 	ListCell *lc;
 
 	check_caller(fcinfo);
-	/* tables before rows, as the worker locks them */
+	/* lock tables before rows, in the same order as the worker */
 	drop_internal(catalog_dropped_views());
 	streams = catalog_forget_dropped();
 	foreach (lc, streams)
@@ -40,7 +40,7 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
-/* ddl_command_end: a view's new owner owns all of it. */
+/* ddl_command_end: give the internal objects of a view to its new owner. */
 Datum
 streambatch_on_alter(PG_FUNCTION_ARGS)
 {
@@ -49,7 +49,7 @@ streambatch_on_alter(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
-/* ddl_command_end: what is altered may be what a stream has stopped for. */
+/* ddl_command_end: the command may have fixed the error that stopped a stream. */
 Datum
 streambatch_on_define(PG_FUNCTION_ARGS)
 {
@@ -59,7 +59,7 @@ streambatch_on_define(PG_FUNCTION_ARGS)
 	ListCell *lc;
 
 	check_caller(fcinfo);
-	/* a mapping that is gone does not tell its server any more */
+	/* the server of a dropped user mapping is known only from the command */
 	command = ((EventTriggerData *) fcinfo->context)->parsetree;
 	if (IsA(command, DropUserMappingStmt))
 		server = get_foreign_server_oid(((DropUserMappingStmt *) command)->servername, true);
@@ -74,10 +74,10 @@ check_caller(FunctionCallInfo fcinfo)
 {
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("this function is called by an event trigger only")));
+						errmsg("this function can only be called by an event trigger")));
 }
 
-/* The states of dropped views, and what merges them. */
+/* Drop the state tables and the merged views of dropped views. */
 static void
 drop_internal(List *views)
 {
@@ -93,7 +93,7 @@ drop_internal(List *views)
 			Oid relid = get_relname_relid(psprintf("%s_%d", objects[i], lfirst_int(lc)), nsp);
 			ObjectAddress address;
 
-			/* DROP … CASCADE may have begun with them */
+			/* DROP … CASCADE may have dropped them already */
 			if (!OidIsValid(relid))
 				continue;
 			ObjectAddressSet(address, RelationRelationId, relid);

@@ -1,6 +1,6 @@
 /*
  * explain.c
- *		streambatch.explain(): the SQL of a hybrid view's layers, as it is run.
+ *		streambatch.explain(): the SQL that each layer of a hybrid view runs.
  */
 #include "postgres.h"
 
@@ -37,7 +37,7 @@ streambatch_explain(PG_FUNCTION_ARGS)
 	if (pg_class_aclcheck(view, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(view));
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	(void) stream_open(row.stream); /* locked before the view's objects */
+	(void) stream_open(row.stream); /* lock it before the view's objects */
 	guard_enter(&guard, InvalidOid, row.settings);
 	explain_layers((ReturnSetInfo *) fcinfo->resultinfo, &row);
 	guard_leave(&guard);

@@ -1,20 +1,20 @@
 /*
  * pane_pruning.c
- *		Conditions on assembled windows narrow down the panes that are read (see pane_pruning.h).
+ *		Deriving conditions on panes from conditions on windows (see pane_pruning.h).
  *
  * In the merged view of a hop or cumulate every pane is expanded into its windows:
  *
  *		SELECT u.*, hop(u.pane, '10 s', '60 s') AS window_start, … FROM (batch_1 UNION ALL stream_1) u
  *
- * PostgreSQL pushes a reader's condition on window_start down to this query and no further, since it is on the
+ * PostgreSQL pushes a condition on window_start down to this query and no further, because it refers to the
  * result of a set-returning function. But a pane lies within its windows: window_start <= pane < window_start +
- * size. So window_start >= X says that pane >= X, and window_start <= X that pane < X + size; these are added to
- * the scans of the state tables, where an index serves them. The reader's condition stays where it is: what is
- * added leaves out only what that would leave out too.
+ * size. So window_start >= X implies pane >= X, and window_start <= X implies pane < X + size. These conditions
+ * are added to the scans of the state tables, which have an index on the pane. The original condition is kept;
+ * the added ones exclude only panes without rows that satisfy it.
  *
- * The state tables are planned inside of the query that expands them, and that inside of the query with the
- * condition. When the planner asks for a state table's properties, the conditions outside are known, and those
- * of the table's own query are not yet taken up: there they are added.
+ * The state tables are planned within the query that expands them, and that within the query with the
+ * condition. When the planner calls get_relation_info_hook for a state table, the conditions of the outer
+ * queries have been distributed, and those of the table's own query have not: they can still be added.
  */
 #include "postgres.h"
 
@@ -35,13 +35,13 @@
 #include "utils/typcache.h"
 #include "window/query_window.h"
 
-/* The last and first days of timestamps; dates go on for longer, and no window is there. */
+/* The last and first days of timestamps. Dates have a larger range, but there are no windows beyond. */
 #define DATETIME_MAX_DAY (TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE - 1)
 #define DATETIME_MIN_DAY (DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE)
 
 static get_relation_info_hook_type next_hook = NULL;
 
-/* The functions that add to and take from a time. */
+/* The functions that add to and subtract from a time. */
 typedef struct Arithmetic
 {
 	Oid type;
@@ -55,30 +55,30 @@ static const Arithmetic arithmetic[] = {
 	{DATEOID, F_DATE_PLI, F_DATE_MII},
 };
 
-static void narrow(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel);
+static void add_pane_conditions(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel);
 static bool expands_panes(const RangeTblEntry *rte, Oid relid);
 static bool reads_walker(Node *node, const Oid *relid);
 static const FuncExpr *edge_column(const Query *query, const TargetEntry *tle, Oid relid, WindowEdge *edge);
 static bool is_pane(const Query *query, const Var *column, Oid relid);
-static void pane_pruning_by(PlannerInfo *root, Var *pane, const RelOptInfo *windows, AttrNumber attno,
-							const FuncExpr *call, WindowEdge edge);
-static bool comparison(const RestrictInfo *rinfo, int varno, AttrNumber attno, Oid type, int *strategy,
-					   Node **value);
+static void prune_by_edge(PlannerInfo *root, Var *pane, const RelOptInfo *windows, AttrNumber attno,
+						  const FuncExpr *call, WindowEdge edge);
+static bool match_comparison(const RestrictInfo *rinfo, int varno, AttrNumber attno, Oid type, int *strategy,
+							 Node **value);
 static bool exec_param_walker(Node *node, void *context);
 static void add_bound(PlannerInfo *root, Var *pane, StrategyNumber strategy, Node *value);
-static Node *shifted(PlannerInfo *root, Node *value, const FuncExpr *call, bool plus);
+static Node *shift_by_reach(PlannerInfo *root, Node *value, const FuncExpr *call, bool plus);
 static const Arithmetic *arithmetic_of(Oid type);
-static Node *unless_beyond(Node *value, Node *moved, Oid type, int32 days, bool plus);
+static Node *infinity_if_beyond(Node *value, Node *moved, Oid type, int32 days, bool plus);
 
 void
 pane_pruning_install(void)
 {
 	next_hook = get_relation_info_hook;
-	get_relation_info_hook = narrow;
+	get_relation_info_hook = add_pane_conditions;
 }
 
 static void
-narrow(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
+add_pane_conditions(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
 {
 	AttrNumber attno;
 	Var *pane;
@@ -107,7 +107,7 @@ narrow(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
 				const FuncExpr *call = edge_column(rte->subquery, lfirst(lc), relid, &edge);
 
 				if (call != NULL)
-					pane_pruning_by(root, pane, windows, foreach_current_index(lc) + 1, call, edge);
+					prune_by_edge(root, pane, windows, foreach_current_index(lc) + 1, call, edge);
 			}
 		}
 	}
@@ -152,7 +152,7 @@ edge_column(const Query *query, const TargetEntry *tle, Oid relid, WindowEdge *e
 	return call;
 }
 
-/* Whether the column is the table's "pane" in a union of the tables of both layers, and no other by that name. */
+/* Whether the column is the table's "pane" in the union of the tables of both layers, not another of that name. */
 static bool
 is_pane(const Query *query, const Var *column, Oid relid)
 {
@@ -179,10 +179,10 @@ is_pane(const Query *query, const Var *column, Oid relid)
 	return false;
 }
 
-/* What the conditions on one edge of the windows say of the pane. */
+/* Add to the scan the conditions on the pane that follow from those on one edge of the windows. */
 static void
-pane_pruning_by(PlannerInfo *root, Var *pane, const RelOptInfo *windows, AttrNumber attno,
-				const FuncExpr *call, WindowEdge edge)
+prune_by_edge(PlannerInfo *root, Var *pane, const RelOptInfo *windows, AttrNumber attno, const FuncExpr *call,
+			  WindowEdge edge)
 {
 	ListCell *lc;
 
@@ -191,21 +191,22 @@ pane_pruning_by(PlannerInfo *root, Var *pane, const RelOptInfo *windows, AttrNum
 		int strategy;
 		Node *value;
 
-		if (!comparison(lfirst(lc), windows->relid, attno, call->funcresulttype, &strategy, &value) ||
+		if (!match_comparison(lfirst(lc), windows->relid, attno, call->funcresulttype, &strategy, &value) ||
 			exec_param_walker(value, NULL))
 			continue;
 		if (strategy >= BTEqualStrategyNumber)
 			add_bound(root, pane, BTGreaterEqualStrategyNumber,
-					  edge == WINDOW_START ? value : shifted(root, value, call, false));
+					  edge == WINDOW_START ? value : shift_by_reach(root, value, call, false));
 		if (strategy <= BTEqualStrategyNumber)
 			add_bound(root, pane, BTLessEqualStrategyNumber,
-					  edge == WINDOW_END ? value : shifted(root, value, call, true));
+					  edge == WINDOW_END ? value : shift_by_reach(root, value, call, true));
 	}
 }
 
-/* What a condition on an edge compares with, and how; false where it is none that can be used. */
+/* The btree strategy and the other operand of a comparison with an edge; false for any other condition. */
 static bool
-comparison(const RestrictInfo *rinfo, int varno, AttrNumber attno, Oid type, int *strategy, Node **value)
+match_comparison(const RestrictInfo *rinfo, int varno, AttrNumber attno, Oid type, int *strategy,
+				 Node **value)
 {
 	OpExpr *op = (OpExpr *) rinfo->clause;
 	Oid opno;
@@ -256,9 +257,9 @@ add_bound(PlannerInfo *root, Var *pane, StrategyNumber strategy, Node *value)
 												 (Expr *) copyObject(value), InvalidOid, InvalidOid));
 }
 
-/* X plus or minus what the edge can lie away from the pane; NULL where that might be no timestamp. */
+/* The value plus or minus the largest distance of an edge from the pane; NULL if that may be out of range. */
 static Node *
-shifted(PlannerInfo *root, Node *value, const FuncExpr *call, bool plus)
+shift_by_reach(PlannerInfo *root, Node *value, const FuncExpr *call, bool plus)
 {
 	const Arithmetic *functions = arithmetic_of(call->funcresulttype);
 	Interval *reach = palloc(sizeof(Interval));
@@ -296,7 +297,7 @@ shifted(PlannerInfo *root, Node *value, const FuncExpr *call, bool plus)
 	moved = (Node *) makeFuncExpr(plus ? functions->plus : functions->minus, call->funcresulttype,
 								  list_make2(value, by), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 	if (!IsA(value, Const))
-		moved = unless_beyond(value, moved, call->funcresulttype, days, plus);
+		moved = infinity_if_beyond(value, moved, call->funcresulttype, days, plus);
 	return eval_const_expressions(root, moved);
 }
 
@@ -312,10 +313,10 @@ arithmetic_of(Oid type)
 }
 
 /*
- * CASE WHEN value is so near the end of time that it cannot be moved by so many days THEN infinity ELSE moved END.
+ * CASE WHEN moving the value by so many days would be out of range THEN infinity ELSE moved END.
  */
 static Node *
-unless_beyond(Node *value, Node *moved, Oid type, int32 days, bool plus)
+infinity_if_beyond(Node *value, Node *moved, Oid type, int32 days, bool plus)
 {
 	TypeCacheEntry *cache = lookup_type_cache(type, TYPECACHE_LT_OPR | TYPECACHE_GT_OPR);
 	bool date = type == DATEOID;

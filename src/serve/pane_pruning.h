@@ -1,6 +1,7 @@
 /*
  * pane_pruning.h
- *		Conditions on windows that are assembled from panes narrow down the panes that are read.
+ *		Deriving conditions on panes from conditions on windows, so that readers of hop() and cumulate() views scan
+ *		only the panes that they need.
  */
 #ifndef STREAMBATCH_PANE_PRUNING_H
 #define STREAMBATCH_PANE_PRUNING_H

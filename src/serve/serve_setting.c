@@ -1,6 +1,6 @@
 /*
  * serve_setting.c
- *		Which layers a session is served, as the setting streambatch.serve says.
+ *		The layers that a session reads, according to the setting streambatch.serve.
  */
 #include "postgres.h"
 
@@ -11,10 +11,7 @@
 
 STREAMBATCH_FUNCTION(streambatch_serves);
 
-/*
- * streambatch._serves(layer): whether this session reads the layer; a condition that the planner evaluates
- * once
- */
+/* streambatch._serves(layer): whether this session reads the layer. The planner evaluates the condition once. */
 Datum
 streambatch_serves(PG_FUNCTION_ARGS)
 {

@@ -1,6 +1,6 @@
 /*
  * stream_setup.c
- *		A stream's start (see stream_setup.h).
+ *		Setting up a stream when it is first used (see stream_setup.h).
  */
 #include "postgres.h"
 
@@ -27,23 +27,23 @@
 #include "utils/ruleutils.h"
 
 #define BROKER_TIMEOUT_MS 2000
-/* how an archive that we made says what it holds */
+/* the comment on an archive that the extension created begins with this */
 #define ARCHIVE_COMMENT "events of Kafka topic "
 
-typedef struct Wish
+typedef struct Request
 {
 	Oid stream;
-	void (*tell)(Oid database, Oid stream); /* one of slots.h */
-} Wish;
+	void (*send)(Oid database, Oid stream); /* a function of slots.h */
+} Request;
 
-static List *wishes = NIL; /* of Wish *, in TopMemoryContext */
+static List *requests = NIL; /* of Request *, in TopMemoryContext */
 static bool registered = false;
 
-static void wish_at_commit(Oid relid, void (*tell)(Oid database, Oid stream));
-static void at_end(XactEvent event, void *arg);
+static void request_at_commit(Oid relid, void (*send)(Oid database, Oid stream));
+static void send_requests(XactEvent event, void *arg);
 static bool find_row(Oid relid, StreamRow *row);
 static void check_archive(const Stream *stream, Oid archive);
-static void refuse_archive(const Stream *stream, const char *problem);
+static void refuse_archive(const Stream *stream, const char *detail);
 static char *archive_comment(const Stream *stream);
 static void check_archive_privileges(const Stream *stream, Oid archive);
 static void create_archive(const Stream *stream, const char *partition, const char *offset);
@@ -54,19 +54,19 @@ static void adopt_positions(const Stream *stream, const char *partition, const c
 void
 stream_want_at_commit(Oid relid)
 {
-	wish_at_commit(relid, slots_want);
+	request_at_commit(relid, slots_want);
 }
 
 void
 stream_nudge_at_commit(Oid relid)
 {
-	wish_at_commit(relid, slots_nudge);
+	request_at_commit(relid, slots_nudge);
 }
 
 void
 stream_retry_at_commit(Oid relid)
 {
-	wish_at_commit(relid, slots_retry);
+	request_at_commit(relid, slots_retry);
 }
 
 void
@@ -131,11 +131,11 @@ stream_setup_warn(Oid relid)
 	{
 		ereport(WARNING,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("stream \"%s\" has no worker, because pg_streambatch is not preloaded", stream->name),
+				 errmsg("stream \"%s\" has no worker because pg_streambatch is not preloaded", stream->name),
 				 errhint("Add pg_streambatch to shared_preload_libraries and restart the server.")));
 		return;
 	}
-	/* a worker that runs knows better */
+	/* a running worker checks the broker itself */
 	if (slots_get(MyDatabaseId, relid, &slot) && slot.pid != 0)
 		return;
 	context = AllocSetContextCreate(CurrentMemoryContext, "streambatch broker check", ALLOCSET_DEFAULT_SIZES);
@@ -143,10 +143,11 @@ stream_setup_warn(Oid relid)
 	consumer = consumer_open(stream->serverid, stream->topic, stream->owner, false);
 	partitions = consumer_partition_count(consumer, BROKER_TIMEOUT_MS);
 	if (partitions < 0)
-		ereport(WARNING, (errcode(ERRCODE_CONNECTION_FAILURE),
-						  errmsg("no broker of stream \"%s\" answers: %s", stream->name,
-								 consumer_state(consumer)->message),
-						  errhint("The worker keeps trying; streambatch.stat_stream shows its state.")));
+		ereport(WARNING,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("could not connect to a broker of stream \"%s\": %s", stream->name,
+						consumer_state(consumer)->message),
+				 errhint("The worker keeps trying to connect; check its state in streambatch.stat_stream.")));
 	else if (partitions == 0)
 		ereport(
 			WARNING,
@@ -160,41 +161,42 @@ stream_setup_warn(Oid relid)
 }
 
 static void
-wish_at_commit(Oid relid, void (*tell)(Oid database, Oid stream))
+request_at_commit(Oid relid, void (*send)(Oid database, Oid stream))
 {
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-	Wish *wish = palloc(sizeof(Wish));
+	Request *request = palloc(sizeof(Request));
 
-	wish->stream = relid;
-	wish->tell = tell;
-	wishes = lappend(wishes, wish);
+	request->stream = relid;
+	request->send = send;
+	requests = lappend(requests, request);
 	MemoryContextSwitchTo(old);
 	if (!registered)
-		RegisterXactCallback(at_end, NULL);
+		RegisterXactCallback(send_requests, NULL);
 	registered = true;
 }
 
 static void
-at_end(XactEvent event, void *arg)
+send_requests(XactEvent event, void *arg)
 {
 	ListCell *lc;
 
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
 		return;
-	foreach (lc, wishes)
+	foreach (lc, requests)
 	{
-		const Wish *wish = lfirst(lc);
+		const Request *request = lfirst(lc);
 
 		if (event == XACT_EVENT_COMMIT)
-			wish->tell(MyDatabaseId, wish->stream);
+			request->send(MyDatabaseId, request->stream);
 	}
-	list_free_deep(wishes);
-	wishes = NIL;
+	list_free_deep(requests);
+	requests = NIL;
 }
 
 /*
- * The stream's row. Where there is none, the first to come locks the stream until its transaction ends, and
- * makes row and archive; the others wait, and find what it has made. Neither readers nor workers wait.
+ * Read the stream's row. If there is none, lock the foreign table until the end of the transaction, so that only
+ * one session creates the row and the archive; the others wait, and find the row. The lock does not block readers
+ * and workers.
  */
 static bool
 find_row(Oid relid, StreamRow *row)
@@ -205,7 +207,7 @@ find_row(Oid relid, StreamRow *row)
 	return catalog_stream(relid, row);
 }
 
-/* An existing table serves if it has every column of the stream, and the position. */
+/* Raise unless an existing table can be the archive: it needs all columns of the stream and the position. */
 static void
 check_archive(const Stream *stream, Oid archive)
 {
@@ -217,35 +219,37 @@ check_archive(const Stream *stream, Oid archive)
 	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_FOREIGN_TABLE)
 		refuse_archive(stream, "It is not a table.");
 	if (stream_is_stream(archive))
-		refuse_archive(stream, "It is a stream itself.");
+		refuse_archive(stream, "It is a stream.");
 	if (OidIsValid(other))
 		refuse_archive(stream, psprintf("It is the archive of stream \"%s\".",
 										get_rel_name(other) ? get_rel_name(other) : "?"));
 	comment = GetComment(archive, RelationRelationId, 0);
 	if (comment != NULL && strncmp(comment, ARCHIVE_COMMENT, strlen(ARCHIVE_COMMENT)) == 0 &&
 		strcmp(comment, archive_comment(stream)) != 0)
-		refuse_archive(stream, psprintf("It holds %s, as its comment says.", comment));
+		refuse_archive(stream, psprintf("According to its comment, it contains %s.", comment));
 	if (get_rel_persistence(archive) != RELPERSISTENCE_PERMANENT)
 		refuse_archive(
 			stream,
-			"It is unlogged or temporary: a crash would empty it, and positions would stand behind what is lost.");
+			"It is unlogged or temporary; a crash would delete events that the stream does not read again.");
 	if (stream_archive_fits(stream, archive, &misfit))
 		return;
 	if (misfit.has == NULL)
 		refuse_archive(stream, psprintf("It has no column \"%s\".", misfit.column));
-	refuse_archive(stream, psprintf("Its column \"%s\" is of type %s, not %s.", misfit.column, misfit.has,
-									misfit.wanted));
+	refuse_archive(
+		stream, psprintf("Its column \"%s\" has type %s, not %s.", misfit.column, misfit.has, misfit.wanted));
 }
 
 static void
-refuse_archive(const Stream *stream, const char *problem)
+refuse_archive(const Stream *stream, const char *detail)
 {
 	ereport(
 		ERROR,
 		(errcode(ERRCODE_DATATYPE_MISMATCH),
 		 errmsg("table \"%s\" cannot be the archive of stream \"%s\"", stream->archive_name, stream->name),
-		 errdetail("%s", problem),
-		 errhint("Name another table with OPTIONS (ADD archive '…'), or have this one dropped or changed.")));
+		 errdetail("%s", detail),
+		 errhint(
+			 "Use ALTER FOREIGN TABLE %s to set the option archive to another table, or drop or alter this one.",
+			 quote_qualified_identifier(stream->schema, stream->name))));
 }
 
 static char *
@@ -254,30 +258,32 @@ archive_comment(const Stream *stream)
 	return psprintf(ARCHIVE_COMMENT "%s", stream->topic);
 }
 
-/* The worker writes the archive, and a refresh reads it, as the stream's owner would. */
+/* The archive is read and written with the privileges of the stream's owner. */
 static void
 check_archive_privileges(const Stream *stream, Oid archive)
 {
 	if (pg_class_aclcheck(archive, stream->owner, ACL_INSERT) == ACLCHECK_OK &&
 		pg_class_aclcheck(archive, stream->owner, ACL_SELECT) == ACLCHECK_OK)
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied for table %s", stream->archive_name),
-			 errhint("The stream's owner reads and writes its archive: GRANT SELECT, INSERT ON %s TO %s.",
-					 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
-					 quote_identifier(GetUserNameFromId(stream->owner, false)))));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		 errmsg("permission denied for table %s", stream->archive_name),
+		 errhint(
+			 "The stream's owner needs SELECT and INSERT on its archive: GRANT SELECT, INSERT ON %s TO %s.",
+			 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
+			 quote_identifier(GetUserNameFromId(stream->owner, false)))));
 }
 
 /*
- * Events arrive about in the order of their times: a block range index finds a refresh's chunk at next to no
- * cost for each event.
+ * Events arrive roughly in the order of their times, so a block range index finds the events of a chunk, at
+ * almost no cost per event.
  */
 static void
 create_archive(const Stream *stream, const char *partition, const char *offset)
 {
 	execute(archive_ddl(stream, partition, offset));
-	/* outlives the stream, as the archive does: positions of another topic would mean nothing here */
+	/* the archive outlives the stream, and its positions are valid for this topic only */
 	execute(psprintf("COMMENT ON TABLE %s IS %s",
 					 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
 					 quote_literal_cstr(archive_comment(stream))));
@@ -323,7 +329,7 @@ archive_ddl(const Stream *stream, const char *partition, const char *offset)
 	return buf.data;
 }
 
-/* Events that an existing archive holds already are not read again: positions begin behind them. */
+/* Start after the last offsets found in an existing archive, so that its events are not read again. */
 static void
 adopt_positions(const Stream *stream, const char *partition, const char *offset)
 {
@@ -351,6 +357,6 @@ adopt_positions(const Stream *stream, const char *partition, const char *offset)
 		return;
 	catalog_put_progress(stream->relid, rows, n);
 	catalog_set_started(stream->relid);
-	ereport(NOTICE, (errmsg("stream \"%s\" goes on behind the events that its archive \"%s\" holds",
+	ereport(NOTICE, (errmsg("stream \"%s\" resumes after the last offsets found in archive \"%s\"",
 							stream->name, stream->archive_name)));
 }

@@ -1,6 +1,6 @@
 /*
  * stream_setup.h
- *		A stream's start: its row, its archive, and the wish for its worker.
+ *		Setting up a stream when it is first used: its catalog row, its archive, and the request for its worker.
  */
 #ifndef STREAMBATCH_STREAM_SETUP_H
 #define STREAMBATCH_STREAM_SETUP_H
@@ -8,21 +8,22 @@
 #include "common/catalog_stream.h"
 
 /*
- * Make sure that a stream has its row and its archive (created as its owner, or an existing table that fits).
- * Of several sessions one does, and the others wait for the end of its transaction.
- * Raises where the archive's name is taken by something that does not fit.
+ * Create the stream's row and its archive, unless the row exists. The archive is created as the stream's owner,
+ * or is an existing table with the stream's columns. Locks the foreign table until the end of the transaction if
+ * it creates the row, so that concurrent sessions wait. Raises if the relation with the archive's name cannot be
+ * used. The row is allocated in the current context.
  */
 extern void stream_setup(Oid relid, StreamRow *row);
 
 /*
- * When this transaction commits: a worker is wanted / the worker should look at its catalog row / one that has
- * stopped with an error is tried again.
+ * When the transaction commits: start a worker; make a running worker read its catalog row; restart a worker that
+ * stopped with an error.
  */
 extern void stream_want_at_commit(Oid relid);
 extern void stream_nudge_at_commit(Oid relid);
 extern void stream_retry_at_commit(Oid relid);
 
-/* Warn where no worker can run, or the broker does not know the topic. */
+/* Raise a WARNING if no worker can run, no broker answers, or the topic does not exist. */
 extern void stream_setup_warn(Oid relid);
 
 #endif /* STREAMBATCH_STREAM_SETUP_H */

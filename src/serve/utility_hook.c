@@ -1,16 +1,17 @@
 /*
  * utility_hook.c
- *		What utility commands need of us (see utility_hook.h).
+ *		Hook on utility commands (see utility_hook.h).
  *
- * PostgreSQL refuses to drop, move or rename a database, or to copy it as a template, while somebody is
- * connected to it. Workers are nobody's sessions: they are stopped for the time of the command, and come back
- * if the database is still there.
+ * PostgreSQL refuses to drop, move or rename a database, or to copy it as a template, while other sessions are
+ * connected to it. The workers of the database are stopped during the command, and restarted afterwards if the
+ * database still exists.
  *
- * REASSIGN OWNED gives views to new owners without calling event triggers.
+ * REASSIGN OWNED changes the owners of views without firing event triggers.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
@@ -22,13 +23,14 @@
 #include "serve/utility_hook.h"
 #include "storage/ipc.h"
 #include "tcop/utility.h"
+#include "utils/acl.h"
 
 static ProcessUtility_hook_type previous = NULL;
 
 static void process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 							ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *env,
 							DestReceiver *dest, QueryCompletion *qc);
-static const char *concerned_database(Node *statement);
+static const char *exclusive_database(Node *statement);
 static void release_database(int code, Datum database);
 
 void
@@ -42,14 +44,14 @@ static void
 process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, ProcessUtilityContext context,
 				ParamListInfo params, QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
-	const char *name = slots_available() ? concerned_database(pstmt->utilityStmt) : NULL;
+	const char *name = slots_available() ? exclusive_database(pstmt->utilityStmt) : NULL;
 	Oid database = name ? get_database_oid(name, true) : InvalidOid;
 	ProcessUtility_hook_type run = previous ? previous : standard_ProcessUtility;
-	/* asked before: a command may free its own tree */
+	/* checked before the command, which may free its tree */
 	bool reassigns = IsA(pstmt->utilityStmt, ReassignOwnedStmt);
 	bool drops = IsA(pstmt->utilityStmt, DropdbStmt);
 
-	/* who may not do it will be told so; their attempt stops no worker. One's own database can be copied, nothing else. */
+	/* stop no workers if the command will fail: without ownership, or in one's own database, which can only be copied */
 	if (!OidIsValid(database) || (database == MyDatabaseId && !IsA(pstmt->utilityStmt, CreatedbStmt)) ||
 		!compat_database_ownercheck(database, GetUserId()))
 	{
@@ -61,7 +63,7 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, Proc
 		}
 		return;
 	}
-	/* however it ends: cancelled while it waits, or with its session */
+	/* also if the command is canceled while it waits, or the session ends */
 	PG_ENSURE_ERROR_CLEANUP(release_database, ObjectIdGetDatum(database));
 	{
 		slots_hold_database(database);
@@ -73,9 +75,9 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, Proc
 	slots_release_database(database);
 }
 
-/* The database that must be left alone during this command, or NULL. */
+/* The database that must have no connections during this command, or NULL. */
 static const char *
-concerned_database(Node *statement)
+exclusive_database(Node *statement)
 {
 	ListCell *lc;
 

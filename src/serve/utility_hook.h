@@ -1,6 +1,7 @@
 /*
  * utility_hook.h
- *		Utility commands: DROP DATABASE and its like must find no worker in their way, REASSIGN OWNED takes a hybrid view as a whole.
+ *		Hook on utility commands: stops workers for DROP DATABASE and similar commands, and makes REASSIGN OWNED
+ *		include the internal objects of hybrid views.
  */
 #ifndef STREAMBATCH_UTILITY_HOOK_H
 #define STREAMBATCH_UTILITY_HOOK_H

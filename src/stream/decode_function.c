@@ -1,9 +1,9 @@
 /*
  * decode_function.c
- *		streambatch.decode: one payload as a stream would read it.
+ *		streambatch.decode: decodes one payload as a stream would.
  *
- * For users who check their payloads and repair dead dead_letters: SELECT * FROM streambatch.decode(NULL::events,
- * payload). The decoder is made at a query's first call and kept for the others.
+ * For checking payloads and repairing dead letters: SELECT * FROM streambatch.decode(NULL::events, payload). The
+ * decoder is created at the first call of a query and kept for later calls.
  */
 #include "postgres.h"
 
@@ -59,7 +59,7 @@ streambatch_decode(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(call->stream->desc, values, isnull)));
 }
 
-/* The decoder for the row type of the first argument, for as long as the query's function call lives. */
+/* Create the decoder for the row type of the first argument, in fn_mcxt. */
 static DecodeCall *
 prepare_call(FunctionCallInfo fcinfo)
 {
@@ -69,11 +69,13 @@ prepare_call(FunctionCallInfo fcinfo)
 	DecodeCall *call;
 
 	if (!OidIsValid(relid) || !stream_is_stream(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("type %s is not the row type of a stream",
-						OidIsValid(type) ? format_type_be(type) : "unknown"),
-				 errhint("Name the stream's row type, as in streambatch.decode(NULL::events, payload).")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("type %s is not the row type of a stream",
+					OidIsValid(type) ? format_type_be(type) : "unknown"),
+			 errhint(
+				 "Pass a NULL of the stream's row type, as in streambatch.decode(NULL::events, payload).")));
 	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
 	call = palloc0(sizeof(DecodeCall));
 	call->stream = stream_open(relid);

@@ -1,15 +1,15 @@
 /*
  * fdw.c
- *		The foreign data wrapper streambatch_kafka: how the planner and the executor see a stream.
+ *		The foreign data wrapper streambatch_kafka: planning and executing scans of a stream.
  *
- * A scan has one of two sources, chosen when it begins. If the query's environment has a micro-batch of the
- * stream (micro_batch.h), the worker is running a view's query: rows come from there, no connection is opened.
- * Otherwise the log is read ad hoc (log_scan.h), within the range that the query's conditions on partition,
- * offset and timestamp leave. Every condition is checked again by the executor.
+ * A scan has one of two sources, chosen when it begins. If the query environment contains a micro-batch of the
+ * stream (micro_batch.h), the worker is running a view's query: rows are taken from it, and no connection is
+ * opened. Otherwise the log is read (log_scan.h), within the range given by the query's conditions on partition,
+ * offset and timestamp. The executor checks every condition again.
  *
- * The plan carries the expressions that bound the range (fdw_exprs), how to combine them, and the columns to
- * decode (fdw_private). The broker is not asked for anything before the first row is wanted, so that EXPLAIN
- * needs none; estimates are therefore constants.
+ * The plan contains the expressions that bound the range (fdw_exprs), how to combine them, and the columns to
+ * decode (fdw_private). No request is sent to a broker before the first row is fetched, so that EXPLAIN needs no
+ * broker; estimates are therefore constants.
  */
 #include "postgres.h"
 
@@ -20,6 +20,7 @@
 #include "common/slots.h"
 #include "executor/executor.h"
 #include "foreign/fdwapi.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
@@ -32,7 +33,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* What the planner believes of any stream, since it does not ask. */
+/* Constant estimates: the planner sends no request. */
 #define DEFAULT_ROWS 1000
 #define STARTUP_COST 100.0
 #define COST_PER_ROW 0.05
@@ -46,18 +47,18 @@ enum
 
 typedef struct StreamScan
 {
-	MicroBatchScan *rows; /* of the worker's micro-batch, or NULL: read the log */
-	int first;			  /* where they began */
+	MicroBatchScan *rows; /* the worker's micro-batch; NULL: read the log */
+	int first;			  /* first row of this scan */
 
 	Stream *stream;
 	Oid role;
 	Bitmapset *columns;
 	List *conditions;
 	List *states;		   /* ExprState of fdw_exprs */
-	MemoryContext context; /* of the pass over the log */
+	MemoryContext context; /* of the current pass over the log */
 	LogRange *range;
 	LogScan *scan;	/* NULL before the first row */
-	int64 messages; /* of passes that are over */
+	int64 messages; /* of completed passes */
 	int64 undecodable;
 } StreamScan;
 
@@ -124,7 +125,7 @@ get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *best, List 
 							list_make2(conditions, used_columns(rel, stream)), NIL, NIL, outer);
 }
 
-/* The columns that the query looks at: only those are decoded. */
+/* The columns used by the query: only those are decoded. */
 static List *
 used_columns(RelOptInfo *rel, const Stream *stream)
 {
@@ -137,7 +138,7 @@ used_columns(RelOptInfo *rel, const Stream *stream)
 		pull_varattnos((Node *) lfirst_node(RestrictInfo, lc)->clause, rel->relid, &used);
 	for (AttrNumber attnum = 1; attnum <= stream->desc->natts; attnum++)
 	{
-		/* a reference to the whole row is to all columns */
+		/* a whole-row reference uses all columns */
 		if (!stream->layout.columns[attnum - 1].dropped &&
 			(bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, used) ||
 			 bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used)))
@@ -159,9 +160,9 @@ begin_scan(ForeignScanState *node, int eflags)
 	if (state->rows != NULL ? state->rows->begun : relid == slots_my_stream())
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a hybrid view cannot read its stream a second time"),
-				 errdetail("A function, a policy or a partition that the view's query uses reads it, too."),
-				 errhint("Let it read another table, for example the stream's archive.")));
+				 errmsg("a hybrid view cannot scan its stream more than once"),
+				 errdetail("A function, policy or partition used by the view's query also reads the stream."),
+				 errhint("Change it to read another table, for example the stream's archive.")));
 	if (state->rows != NULL)
 	{
 		state->rows->begun = true;
@@ -174,7 +175,7 @@ begin_scan(ForeignScanState *node, int eflags)
 	state->states = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
 	foreach (lc, (List *) list_nth(plan->fdw_private, PRIVATE_COLUMNS))
 		state->columns = bms_add_member(state->columns, lfirst_int(lc));
-	/* not NULL, which would ask the decoder for all */
+	/* NULL would make the decoder decode all columns */
 	if (state->columns == NULL)
 		state->columns = bms_make_singleton(0);
 	state->context = AllocSetContextCreate(CurrentMemoryContext, "stream scan", ALLOCSET_DEFAULT_SIZES);
@@ -198,7 +199,7 @@ iterate_scan(ForeignScanState *node)
 	return slot;
 }
 
-/* Copied rather than pointed to: the executor may write into the arrays of a slot. */
+/* The values are copied, because the executor may write into the arrays of a slot. */
 static bool
 next_of_batch(MicroBatchScan *rows, TupleTableSlot *slot)
 {
@@ -217,7 +218,7 @@ next_of_batch(MicroBatchScan *rows, TupleTableSlot *slot)
 	return true;
 }
 
-/* Evaluate the range, parameters being known by now, and begin to read. */
+/* Evaluate the range, now that parameters are known, and start reading. */
 static void
 start_pass(ForeignScanState *node)
 {
@@ -229,7 +230,6 @@ start_pass(ForeignScanState *node)
 	MemoryContextSwitchTo(old);
 }
 
-/* The same rows again. */
 static void
 rescan(ForeignScanState *node)
 {
@@ -267,9 +267,7 @@ end_scan(ForeignScanState *node)
 		end_pass(state);
 }
 
-/*
- * What is known without a broker: the topic, and the range unless it depends on parameters of this execution.
- */
+/* Show what is known without a broker: the topic, and the range unless it depends on parameters. */
 static void
 explain_scan(ForeignScanState *node, ExplainState *es)
 {

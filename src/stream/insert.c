@@ -1,17 +1,17 @@
 /*
  * insert.c
- *		INSERT INTO a stream, and COPY: each row becomes a message.
+ *		INSERT and COPY into a stream: each row becomes a message.
  *
- * A statement has a producer of its own (producer.h). It ends when the brokers have acknowledged all of its
- * messages on all in-sync replicas, or with the first failure as an error.
+ * Each statement has its own producer (producer.h). It ends when the brokers have acknowledged all of its messages
+ * on all in-sync replicas, or with an error for the first failure.
  *
- * This is outside of the transaction: messages that were acknowledged stay when the transaction is rolled
- * back, or when the statement fails half way, and other readers see them before it commits. RETURNING returns
- * the row as it was given: the broker's offset is not in it.
+ * This is not transactional: acknowledged messages remain when the transaction is rolled back or the statement
+ * fails, and other readers see them before the transaction commits. RETURNING returns the inserted row, without
+ * the offset assigned by the broker.
  *
- * The payload is what encode.c makes of the columns that are fields; in format 'raw' it is the value column
- * (NULL: a tombstone). Of the metadata columns, key, partition, timestamp and headers are given to the
- * message; offset and topic cannot be.
+ * The payload is encoded from the columns that are fields (encode.c); in format 'raw' it is the value column
+ * (NULL: a tombstone). The metadata columns key, partition, timestamp and headers are set in the message; offset
+ * and topic cannot be inserted.
  */
 #include "postgres.h"
 
@@ -23,6 +23,7 @@
 #include "kafka/producer.h"
 #include "mb/pg_wchar.h"
 #include "message/encode.h"
+#include "miscadmin.h"
 #include "nodes/nodes.h"
 #include "stream/insert.h"
 #include "stream/stream.h"
@@ -52,7 +53,7 @@ static void send_row(StreamInsert *insert, TupleTableSlot *slot);
 static StringInfo bytes_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot);
 static int32 partition_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot);
 static int64 milliseconds_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot);
-static void refuse_given(const Stream *stream, MessageMeta meta, TupleTableSlot *slot);
+static void refuse_value(const Stream *stream, MessageMeta meta, TupleTableSlot *slot);
 static void end_modify(EState *estate, ResultRelInfo *rri);
 static int updatable(Relation rel);
 static void explain_modify(ModifyTableState *mtstate, ResultRelInfo *rri, List *private, int subplan,
@@ -76,8 +77,8 @@ plan_modify(PlannerInfo *root, ModifyTable *plan, Index relation, int subplan)
 {
 	if (plan->onConflictAction != ONCONFLICT_NONE)
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a stream does not support ON CONFLICT"),
-				 errdetail("A log has no unique constraints.")));
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("ON CONFLICT is not supported for streams"),
+				 errdetail("A Kafka topic has no unique constraints.")));
 	return NIL;
 }
 
@@ -88,7 +89,7 @@ begin_modify(ModifyTableState *mtstate, ResultRelInfo *rri, List *private, int s
 		begin_insert(mtstate, rri);
 }
 
-/* COPY, and rows routed into a foreign partition. */
+/* Also called for COPY and for rows routed to a foreign partition. */
 static void
 begin_insert(ModifyTableState *mtstate, ResultRelInfo *rri)
 {
@@ -130,8 +131,8 @@ send_row(StreamInsert *insert, TupleTableSlot *slot)
 	AttrNumber headers = stream_meta_column(stream, META_HEADERS);
 	OutgoingMessage message = {0};
 
-	refuse_given(stream, META_OFFSET, slot);
-	refuse_given(stream, META_TOPIC, slot);
+	refuse_value(stream, META_OFFSET, slot);
+	refuse_value(stream, META_TOPIC, slot);
 	if (insert->encoder != NULL)
 	{
 		message.value = makeStringInfo();
@@ -147,7 +148,7 @@ send_row(StreamInsert *insert, TupleTableSlot *slot)
 	producer_send(insert->producer, &message);
 }
 
-/* The bytes of a text (as UTF-8) or bytea column, NULL where it is NULL or there is no such column. */
+/* The bytes of a text (as UTF-8) or bytea column; NULL if the value is NULL or there is no such column. */
 static StringInfo
 bytes_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
 {
@@ -172,7 +173,7 @@ bytes_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
 	return bytes;
 }
 
-/* The partition that the row asks for; otherwise the key's hash decides, as it does in Java's clients. */
+/* The partition in the row; if NULL, the partition is chosen by the hash of the key, as in Java clients. */
 static int32
 partition_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
 {
@@ -185,11 +186,12 @@ partition_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
 					: DatumGetInt64(slot->tts_values[attnum - 1]);
 	if (partition < 0 || partition > PG_INT32_MAX)
 		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-						errmsg("topic \"%s\" has no partition " INT64_FORMAT, stream->topic, partition)));
+						errmsg("partition " INT64_FORMAT " of topic \"%s\" does not exist", partition,
+							   stream->topic)));
 	return partition;
 }
 
-/* The message's timestamp in Kafka's milliseconds; 0: now. */
+/* The timestamp of the message in milliseconds since 1970; 0: now. */
 static int64
 milliseconds_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
 {
@@ -201,28 +203,28 @@ milliseconds_of(const Stream *stream, AttrNumber attnum, TupleTableSlot *slot)
 	time = DatumGetTimestampTz(slot->tts_values[attnum - 1]);
 	if (TIMESTAMP_NOT_FINITE(time) || pg_add_s64_overflow(time, UNIX_TO_PG_USECS, &usecs) || usecs < 1000)
 		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-						errmsg("timestamp of a message out of range: %s", timestamptz_to_str(time)),
-						errdetail("Kafka counts milliseconds since 1970.")));
+						errmsg("message timestamp out of range: %s", timestamptz_to_str(time)),
+						errdetail("Kafka stores timestamps as milliseconds since 1970-01-01 00:00:00 UTC.")));
 	return usecs / 1000;
 }
 
 static void
-refuse_given(const Stream *stream, MessageMeta meta, TupleTableSlot *slot)
+refuse_value(const Stream *stream, MessageMeta meta, TupleTableSlot *slot)
 {
 	AttrNumber attnum = stream_meta_column(stream, meta);
 
 	if (attnum == 0 || slot->tts_isnull[attnum - 1])
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_GENERATED_ALWAYS),
-			 errmsg("cannot insert a value into column \"%s\" of stream \"%s\"",
-					stream->layout.columns[attnum - 1].name, stream->name),
-			 meta == META_OFFSET ? errdetail("The broker gives a message its offset.")
-								 : errdetail("The option topic of the foreign table says where messages go."),
-			 errhint("Leave the column out.")));
+	ereport(ERROR, (errcode(ERRCODE_GENERATED_ALWAYS),
+					errmsg("cannot insert a value into column \"%s\" of stream \"%s\"",
+						   stream->layout.columns[attnum - 1].name, stream->name),
+					meta == META_OFFSET
+						? errdetail("The broker assigns the offset of a message.")
+						: errdetail("The topic is set by the option \"topic\" of the foreign table."),
+					errhint("Omit the column.")));
 }
 
-/* Wait until all is acknowledged. */
+/* Wait until all messages are acknowledged. */
 static void
 end_modify(EState *estate, ResultRelInfo *rri)
 {

@@ -7,7 +7,7 @@
 
 #include "foreign/fdwapi.h"
 
-/* Fill in the wrapper's routines for modification. */
+/* Set the callbacks for INSERT in the wrapper's FdwRoutine. */
 extern void insert_set_routines(FdwRoutine *routine);
 
 #endif /* STREAMBATCH_INSERT_H */

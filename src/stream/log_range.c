@@ -1,14 +1,14 @@
 /*
  * log_range.c
- *		From conditions to a range of the log.
+ *		Derives a range of the log from conditions.
  *
- * Only conditions "column operator expression" that are true at the top level of WHERE count, where the
- * column is the stream's partition, offset or timestamp, the operator is one of < <= = >= > (or = ANY over an
- * array), and the expression neither depends on a row nor changes from call to call. Everything is checked
- * again, row by row, by the executor: a range may be too large but never too small.
+ * Only conditions of the form "column operator expression" at the top level of WHERE are used, where the column
+ * is the stream's partition, offset or timestamp, the operator is one of < <= = >= > (or = ANY over an array),
+ * and the expression contains no columns and is not volatile. The executor checks every condition again for each
+ * row: a range may be too large but never too small.
  *
- * A lower bound on the timestamp becomes an offset by asking the broker for the first message that is as
- * late. An upper bound cannot: a later message may carry an earlier timestamp.
+ * A lower bound on the timestamp is converted to an offset by requesting the first message at or after it. An
+ * upper bound cannot be: a later message may have an earlier timestamp.
  *
  * Example: WHERE kafka_offset >= 10 AND kafka_offset < $1 AND kafka_partition IN (0, 2) with $1 = 20 reads
  * offsets 10 to 19 of two partitions.
@@ -30,17 +30,14 @@
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
-/*
- * No topic has more partitions: larger numbers in a condition select nothing, and must not make a huge
- * Bitmapset.
- */
+/* No topic has more partitions. Larger numbers in a condition match nothing, and would make a huge Bitmapset. */
 #define MAX_PARTITION 1000000
 
 typedef struct Condition
 {
 	MessageMeta meta;
-	int strategy; /* of a btree */
-	Oid type;	  /* of the expression, of its elements where it is an array */
+	int strategy; /* btree strategy number */
+	Oid type;	  /* of the expression, or of its elements if it is an array */
 	bool is_array;
 } Condition;
 
@@ -121,7 +118,7 @@ log_range_partitions_text(const LogRange *range)
 
 	initStringInfo(&text);
 	if (range->empty)
-		return NULL; /* the offsets say it */
+		return NULL; /* shown by log_range_offsets_text() */
 	if (range->has_partitions)
 	{
 		while ((p = bms_next_member(range->partitions, p)) >= 0)
@@ -206,7 +203,7 @@ match_clause(const Stream *stream, Index relid, Expr *clause, Expr **arg, Condit
 		   (!condition->is_array || condition->strategy == BTEqualStrategyNumber);
 }
 
-/* The metadata that a node shows, if it is such a column of the stream. */
+/* The metadata of a node that is a partition, offset or timestamp column of the stream; else META_NONE. */
 static MessageMeta
 meta_of(const Stream *stream, Index relid, Node *node)
 {
@@ -250,7 +247,7 @@ apply(LogRange *range, const Condition *condition, Datum value)
 		apply_integer(range, condition, integer_of(condition->type, value));
 }
 
-/* column = ANY (array): the span of the elements, and for partitions the very set. */
+/* column = ANY (array): the minimum and maximum of the elements, and for partitions also the set. */
 static void
 apply_array(LogRange *range, const Condition *condition, Datum value)
 {

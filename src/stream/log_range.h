@@ -1,6 +1,6 @@
 /*
  * log_range.h
- *		Conditions on a stream's partition, offset and timestamp columns as the part of the log to read.
+ *		The range of the log selected by conditions on a stream's partition, offset and timestamp columns.
  */
 #ifndef STREAMBATCH_LOG_RANGE_H
 #define STREAMBATCH_LOG_RANGE_H
@@ -12,7 +12,7 @@
 /* A part of the log: never smaller than what the conditions select. */
 typedef struct LogRange
 {
-	bool empty;			 /* no message can pass */
+	bool empty;			 /* no message can match */
 	bool has_partitions; /* only those in partitions */
 	Bitmapset *partitions;
 	int64 partition_low; /* bounds are inclusive */
@@ -24,22 +24,19 @@ typedef struct LogRange
 } LogRange;
 
 /*
- * At planning: among clauses on the relation at index relid, those that bound the range, as the expressions
- * to compare with (to become the plan's fdw_exprs) and a list of the same length of integer lists that says
- * how (to become its fdw_private).
+ * For planning: find the clauses on the relation with index relid that bound the range. Returns the expressions
+ * to compare with (for the plan's fdw_exprs) and, in a list of the same length, integer lists that describe the
+ * comparisons (for fdw_private).
  */
 extern void log_range_collect(const Stream *stream, Index relid, List *clauses, List **exprs,
 							  List **conditions);
 
-/*
- * At execution: evaluate the expressions (ExprState) and combine. The range is allocated in the current
- * context.
- */
+/* For execution: evaluate and combine the expressions (ExprState). Allocated in the current context. */
 extern LogRange *log_range_evaluate(List *conditions, List *states, ExprContext *econtext);
 
 extern bool log_range_has_partition(const LogRange *range, int32 partition);
 
-/* Words for EXPLAIN, or NULL where there is no bound. */
+/* Text for EXPLAIN, or NULL if there is no bound; palloc'd. */
 extern char *log_range_partitions_text(const LogRange *range);
 extern char *log_range_offsets_text(const LogRange *range);
 extern char *log_range_time_text(const LogRange *range);

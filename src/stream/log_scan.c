@@ -1,15 +1,15 @@
 /*
  * log_scan.c
- *		One pass over a stream's log, for SELECT.
+ *		One scan of a stream's log, for SELECT.
  *
- * The pass has a fixed end: each partition's last stable offset when it begins, cut by the range of the
- * query. It is over when every partition's position has reached its end, which is what counts rather than the
- * last message seen: a log may end in control records.
+ * The scan has a fixed end: the last stable offset of each partition when it begins, limited by the range of the
+ * query. It is complete when the position of every partition has reached its end. The position is used instead of
+ * the last message, because a log may end in control records.
  *
- * Messages are taken in blocks that grow, so that a LIMIT decodes little. A block is decoded in a
- * subtransaction; a message that fails rolls it back and the rest goes on in a new one. Rows decoded before
- * the failure remain: they are Datums, in our own context. In parallel mode PostgreSQL starts no
- * subtransactions: there a bad message is an error.
+ * Messages are taken in blocks of increasing size, so that a query with LIMIT decodes few of them. A block is
+ * decoded in a subtransaction; if a message fails, it is rolled back and decoding continues in a new one. Rows
+ * decoded before the failure remain valid: they are Datums in our own context. Subtransactions cannot be started
+ * in parallel mode: there a message that cannot be decoded is an error.
  */
 #include "postgres.h"
 
@@ -28,8 +28,8 @@
 
 #define FIRST_BLOCK 64
 #define LAST_BLOCK 1024
-#define PATIENCE_MS 5000	   /* for an answer of the broker, and for messages while it is away */
-#define LONG_PATIENCE_MS 60000 /* for messages while nothing seems wrong */
+#define RESPONSE_TIMEOUT_MS 5000 /* for a response of the broker, and for messages while it is unreachable */
+#define MESSAGE_TIMEOUT_MS 60000 /* for messages while there is no error */
 
 struct LogScan
 {
@@ -43,7 +43,7 @@ struct LogScan
 	int nreading;
 	Message *messages;
 	int nmessages;
-	int decoding;  /* the message at hand, for the error context */
+	int decoding;  /* the current message, for the error context */
 	int block;	   /* how many to take next */
 	Datum *values; /* row-major */
 	bool *nulls;
@@ -51,14 +51,14 @@ struct LogScan
 	int next;
 	int64 taken;
 	int64 undecodable;
-	int32 first_partition; /* of the first one left out */
+	int32 first_partition; /* of the first message skipped */
 	int64 first_offset;
 	char *first_message;
-	TimestampTz progress; /* when a message came last */
+	TimestampTz progress; /* when the last message arrived */
 };
 
 static void plan_pass(LogScan *scan, const LogRange *range);
-static void query_offsets(LogScan *scan, const int32 *partitions, int64 *offsets, int n, int64 ask);
+static void query_offsets(LogScan *scan, const int32 *partitions, int64 *offsets, int n, int64 query);
 static void raise_consumer_error(LogScan *scan) pg_attribute_noreturn();
 static bool read_block(LogScan *scan);
 static void drop_finished(LogScan *scan);
@@ -67,8 +67,8 @@ static void decode_block(LogScan *scan);
 static void decode_all(LogScan *scan);
 static void add_position(void *arg);
 static void decode_message(void *arg, int i);
-static void leave_out(void *arg, int i, ErrorData *error);
-static void note_undecodable(LogScan *scan, const Message *message, const char *words);
+static void skip_message(void *arg, int i, ErrorData *error);
+static void note_undecodable(LogScan *scan, const Message *message, const char *reason);
 
 LogScan *
 log_scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums, const LogRange *range)
@@ -120,13 +120,13 @@ log_scan_end(LogScan *scan)
 	if (scan->undecodable > 0)
 		ereport(WARNING,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg_plural("%lld message of stream \"%s\" was left out because it does not decode",
-							   "%lld messages of stream \"%s\" were left out because they do not decode",
-							   (unsigned long) scan->undecodable, (long long) scan->undecodable,
-							   scan->stream->name),
+				 errmsg_plural(
+					 "%lld message of stream \"%s\" was skipped because it could not be decoded",
+					 "%lld messages of stream \"%s\" were skipped because they could not be decoded",
+					 (unsigned long) scan->undecodable, (long long) scan->undecodable, scan->stream->name),
 				 errdetail("The first one is at partition %d, offset " INT64_FORMAT ": %s.",
 						   scan->first_partition, scan->first_offset, scan->first_message),
-				 errhint("A stream with format 'raw' shows any message as it is.")));
+				 errhint("Use a stream with format 'raw' to read messages that cannot be decoded.")));
 	scan->undecodable = 0;
 }
 
@@ -137,11 +137,11 @@ log_scan_counts(const LogScan *scan, int64 *messages, int64 *undecodable)
 	*undecodable = scan->undecodable;
 }
 
-/* Ask for the offsets, cut them by the range, and assign what is left to read. */
+/* Request the offsets, limit them to the range, and assign the partitions to read. */
 static void
 plan_pass(LogScan *scan, const LogRange *range)
 {
-	int count = consumer_partition_count(scan->consumer, PATIENCE_MS);
+	int count = consumer_partition_count(scan->consumer, RESPONSE_TIMEOUT_MS);
 	PartitionPosition *positions;
 	int64 *lows;
 	int64 *highs;
@@ -172,7 +172,7 @@ plan_pass(LogScan *scan, const LogRange *range)
 		int64 start = Max(lows[i], range->offset_low);
 		int64 end = range->offset_high == PG_INT64_MAX ? highs[i] : Min(highs[i], range->offset_high + 1);
 
-		/* no message as late: nothing to read */
+		/* no message at or after time_low: nothing to read */
 		if (range->has_time)
 			start = times[i] < 0 ? end : Max(start, times[i]);
 		if (start >= end)
@@ -186,11 +186,11 @@ plan_pass(LogScan *scan, const LogRange *range)
 }
 
 static void
-query_offsets(LogScan *scan, const int32 *partitions, int64 *offsets, int n, int64 ask)
+query_offsets(LogScan *scan, const int32 *partitions, int64 *offsets, int n, int64 query)
 {
 	for (int i = 0; i < n; i++)
-		offsets[i] = ask;
-	if (n > 0 && !consumer_query_offsets(scan->consumer, partitions, offsets, n, PATIENCE_MS))
+		offsets[i] = query;
+	if (n > 0 && !consumer_query_offsets(scan->consumer, partitions, offsets, n, RESPONSE_TIMEOUT_MS))
 		raise_consumer_error(scan);
 }
 
@@ -209,39 +209,40 @@ raise_consumer_error(LogScan *scan)
 				 errmsg("topic \"%s\" of stream \"%s\" does not exist", topic, scan->stream->name),
 				 errdetail("librdkafka: %s", state->message),
 				 errhint(
-					 "Create the topic, or name another one: ALTER FOREIGN TABLE … OPTIONS (SET topic '…').")));
+					 "Create the topic, or set another one with ALTER FOREIGN TABLE … OPTIONS (SET topic '…').")));
 			break;
 		case CONSUMER_AUTH:
 			ereport(
 				ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-				 errmsg("could not read topic \"%s\": the broker refuses the connection", topic),
+				 errmsg("could not read topic \"%s\": authentication or authorization failed", topic),
 				 errdetail("librdkafka: %s", state->message),
 				 errhint(
-					 "Check the server's security options, the user mapping (ALTER USER MAPPING … OPTIONS (SET \"sasl.password\" '…')) and the topic's access rules.")));
+					 "Check the security options of the foreign server, the user mapping (ALTER USER MAPPING … OPTIONS (SET \"sasl.password\" '…')) and the topic's ACLs.")));
 			break;
 		case CONSUMER_OUT_OF_RANGE:
 			ereport(
 				ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("offset " INT64_FORMAT " of partition %d of topic \"%s\" is not in the log any more",
+				 errmsg("offset " INT64_FORMAT " of partition %d of topic \"%s\" is no longer in the log",
 						state->error_offset, state->error_partition, topic),
 				 errdetail("librdkafka: %s", state->message),
-				 errhint("Retention has removed it while the query was reading: run the query again.")));
+				 errhint(
+					 "The message was removed by retention while the query was running. Run the query again.")));
 			break;
 		default:
 			ereport(
 				ERROR,
 				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
-				 errmsg("could not read topic \"%s\": the broker does not answer", topic),
+				 errmsg("could not read topic \"%s\": broker did not respond", topic),
 				 state->message[0] != '\0' ? errdetail("librdkafka: %s", state->message) : 0,
 				 errhint(
-					 "Check the server's option: ALTER SERVER … OPTIONS (SET \"bootstrap.servers\" '…').")));
+					 "Check the broker addresses: ALTER SERVER … OPTIONS (SET \"bootstrap.servers\" '…').")));
 			break;
 	}
 }
 
-/* Take and decode the next messages; false when all is read. */
+/* Take and decode the next messages; false at the end. */
 static bool
 read_block(LogScan *scan)
 {
@@ -285,7 +286,8 @@ read_block(LogScan *scan)
 		if (state->error != CONSUMER_OK && state->error != CONSUMER_RECONNECTING)
 			raise_consumer_error(scan);
 		if (TimestampDifferenceExceeds(scan->progress, GetCurrentTimestamp(),
-									   state->error != CONSUMER_OK ? PATIENCE_MS : LONG_PATIENCE_MS))
+									   state->error != CONSUMER_OK ? RESPONSE_TIMEOUT_MS
+																   : MESSAGE_TIMEOUT_MS))
 			raise_consumer_error(scan);
 		if (n == 0)
 			wait_for_messages(scan);
@@ -322,7 +324,7 @@ wait_for_messages(LogScan *scan)
 static void
 decode_block(LogScan *scan)
 {
-	static const SubtransactionItems messages = {decode_message, leave_out};
+	static const SubtransactionItems messages = {decode_message, skip_message};
 	MemoryContext old = MemoryContextSwitchTo(scan->block_context);
 
 	MemoryContextReset(scan->block_context);
@@ -334,8 +336,8 @@ decode_block(LogScan *scan)
 }
 
 /*
- * Decode without a subtransaction; the first message that fails ends the query, and the error says where it is
- * and how to leave it out.
+ * Decode without a subtransaction. The first message that fails is an error, with its position as context and a
+ * hint how to skip it.
  */
 static void
 decode_all(LogScan *scan)
@@ -357,7 +359,7 @@ add_position(void *arg)
 	const LogScan *scan = arg;
 	const Message *message = &scan->messages[scan->decoding];
 
-	errhint("Parallel queries cannot leave messages out: SET max_parallel_workers_per_gather = 0.");
+	errhint("Parallel queries cannot skip messages. Use SET max_parallel_workers_per_gather = 0.");
 	errcontext("partition %d, offset " INT64_FORMAT " of stream \"%s\"", message->partition, message->offset,
 			   scan->stream->name);
 }
@@ -372,13 +374,13 @@ decode_message(void *arg, int i)
 	scan->nrows++;
 }
 
-/* Note message i, which does not decode. */
+/* Record that message i could not be decoded. */
 static void
-leave_out(void *arg, int i, ErrorData *error)
+skip_message(void *arg, int i, ErrorData *error)
 {
 	LogScan *scan = arg;
 
-	/* a cancel, or the server out of something, is no fault of the message */
+	/* cancel and insufficient resources are not caused by the message */
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
 		ReThrowError(error);
@@ -387,11 +389,11 @@ leave_out(void *arg, int i, ErrorData *error)
 }
 
 static void
-note_undecodable(LogScan *scan, const Message *message, const char *words)
+note_undecodable(LogScan *scan, const Message *message, const char *reason)
 {
 	if (scan->undecodable++ > 0)
 		return;
 	scan->first_partition = message->partition;
 	scan->first_offset = message->offset;
-	scan->first_message = MemoryContextStrdup(GetMemoryChunkContext(scan), words);
+	scan->first_message = MemoryContextStrdup(GetMemoryChunkContext(scan), reason);
 }

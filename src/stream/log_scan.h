@@ -1,6 +1,6 @@
 /*
  * log_scan.h
- *		Reading a stream's log once, from and to fixed offsets, as rows.
+ *		Reads a stream's log once, between fixed offsets, as rows.
  */
 #ifndef STREAMBATCH_LOG_SCAN_H
 #define STREAMBATCH_LOG_SCAN_H
@@ -13,10 +13,10 @@
 typedef struct LogScan LogScan;
 
 /*
- * Begin to read the messages of the range that the log holds at this moment, as the user mapping of the role
- * allows. The columns in attnums are decoded, the others NULL. Lives in the current context, which frees the
- * connection too. Waits for the broker; raises when it does not answer within a few seconds, and when there
- * is no such topic.
+ * Begin reading the messages of the range that are now in the log, with the user mapping of the role. The columns
+ * in attnums are decoded, the others are NULL. Allocated in the current context, which also frees the connection.
+ * Waits for the broker; raises an error if it does not respond within a few seconds, or if the topic does not
+ * exist.
  */
 extern LogScan *log_scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums,
 							   const LogRange *range);
@@ -24,10 +24,10 @@ extern LogScan *log_scan_begin(const Stream *stream, Oid role, const Bitmapset *
 /* Store the next row in the slot, as a virtual tuple valid until the next call; false at the end. */
 extern bool log_scan_next(LogScan *scan, TupleTableSlot *slot);
 
-/* Close the connection and, if messages were left out, say so in a WARNING. */
+/* Close the connection. Raises a WARNING if messages were skipped. */
 extern void log_scan_end(LogScan *scan);
 
-/* How many messages were taken so far, and how many left out because they did not decode. */
+/* The numbers of messages taken so far, and of those skipped because they could not be decoded. */
 extern void log_scan_counts(const LogScan *scan, int64 *messages, int64 *undecodable);
 
 #endif /* STREAMBATCH_LOG_SCAN_H */

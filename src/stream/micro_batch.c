@@ -1,10 +1,9 @@
 /*
  * micro_batch.c
- *		How a query of the worker reads a micro-batch (see micro_batch.h).
+ *		Provides a micro-batch to queries of the worker (see micro_batch.h).
  *
- * The scan stands in the query's environment, where PostgreSQL keeps the transition tables of a trigger: it
- * reaches the executor with the query that it is meant for, and no other. Nothing names it in SQL; the foreign
- * scan of its stream looks for it.
+ * The scan is registered in the query environment, like the transition tables of a trigger, so that only the
+ * intended query can access it. It has no name in SQL; the foreign scan of its stream looks it up.
  */
 #include "postgres.h"
 

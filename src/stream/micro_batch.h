@@ -1,6 +1,6 @@
 /*
  * micro_batch.h
- *		A micro-batch: decoded rows of a stream, and how a query of the worker reads them in place of the log.
+ *		A micro-batch: decoded rows of a stream, which a query of the worker reads instead of the log.
  */
 #ifndef STREAMBATCH_MICRO_BATCH_H
 #define STREAMBATCH_MICRO_BATCH_H
@@ -18,30 +18,29 @@ typedef struct MicroBatch
 	bool *nulls;
 } MicroBatch;
 
-/* One query's reading of a part of a micro-batch. */
+/* A scan of a part of a micro-batch, for one query. */
 typedef struct MicroBatchScan
 {
 	Oid stream;
 	const MicroBatch *batch;
-	const bool *skip; /* rows to be left out; NULL: none */
-	int next;		  /* the row to be returned next: the one before it is at hand */
-	int end;		  /* behind the last one */
-	bool begun;		  /* the query has a scan of it; two would take each other's rows */
+	const bool *skip; /* rows to skip; NULL: none */
+	int next;		  /* the row to return next; the current row precedes it */
+	int end;		  /* after the last row */
+	bool begun;		  /* the query has a scan of it; two scans would each get only some of the rows */
 } MicroBatchScan;
 
 /*
- * Let the queries that are run through the current SPI connection read this, where they scan its stream. The
- * caller owns it, and keeps it until SPI_finish(). Functions that such a query calls have connections of their own,
- * and do not see it.
+ * Make queries of the current SPI connection read the micro-batch when they scan its stream. The caller owns the
+ * scan, and must keep it until SPI_finish(). Functions called by such a query have SPI connections of their own, and
+ * do not use it.
  */
 extern void micro_batch_register(MicroBatchScan *scan);
 
-/* What a query's environment has of a stream; NULL: nothing, the log is to be read. */
+/* The scan of a stream in a query environment, or NULL: read the log. */
 extern MicroBatchScan *micro_batch_lookup(QueryEnvironment *environment, Oid stream);
 
 /*
- * A row of a micro-batch as the ctid that its scan gives it: behind a join, the scan does not tell which row is
- * at hand.
+ * The number of a row as the ctid of its tuple: after a join, the state of the scan does not identify the row.
  */
 static inline void
 micro_batch_row_tid(ItemPointer tid, int row)

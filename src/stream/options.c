@@ -1,17 +1,17 @@
 /*
  * options.c
- *		The options of a foreign table and a column, and the validator of these and all others.
+ *		The options of foreign tables and columns, and the validator for all options.
  *
- * One table (own) says of each option where it may stand and how its value is checked. The options of servers
- * and user mappings are librdkafka's properties and have their table in properties.c; rule_at() reads both as
- * one. An option in neither is refused for a reason (properties.c) or unknown: the error's hint names the
- * nearest known one.
+ * The table own_options[] defines for each option where it can be set and how its value is checked. The options of servers
+ * and user mappings are librdkafka properties, in a table in properties.c; rule_at() iterates over both tables.
+ * An option in neither table is refused with a reason (properties.c) or unknown: the hint of the error contains
+ * the most similar known name.
  *
- * The validator sees one object's options and neither its name nor its columns: what depends on those is
- * checked by stream_open().
+ * The validator gets the options of one object but neither its name nor its columns: checks that depend on those
+ * are in stream_open().
  *
- * Example: CREATE SERVER k … OPTIONS ("bootstrap.servers" 'a:9092', "sasl.password" 'x') fails on
- * sasl.password, which is for user mappings.
+ * Example: CREATE SERVER k … OPTIONS ("bootstrap.servers" 'a:9092', "sasl.password" 'x') fails because
+ * sasl.password is an option of user mappings.
  */
 #include "postgres.h"
 
@@ -36,18 +36,18 @@
 
 static const OptionRule *rule_at(int i);
 static const OptionRule *find_rule(const char *name);
-static void raise_unaccepted(const char *name, OptionPlace place, bool anywhere) pg_attribute_noreturn();
-static const char *near_match(const char *name, OptionPlace place, bool anywhere);
+static void raise_invalid_option(const char *name, OptionPlace place, bool anywhere) pg_attribute_noreturn();
+static const char *closest_match(const char *name, OptionPlace place, bool anywhere);
 static char *list_of_options(OptionPlace place);
 static void check_required(List *options, OptionPlace place);
-static void check_together(List *options);
+static void check_combinations(List *options);
 static void check_topic(const OptionRule *rule, const char *value);
 static void check_table(const OptionRule *rule, const char *value);
 static void check_interval(const OptionRule *rule, const char *value);
 static void check_zone(const OptionRule *rule, const char *value);
 static void check_path(const OptionRule *rule, const char *value);
 
-static const OptionRule own[] = {
+static const OptionRule own_options[] = {
 	{"topic", ON_TABLE, check_topic, .required = true},
 	{"format", ON_TABLE, option_check_word, .values = "json|raw"},
 	{"event_time", ON_TABLE, NULL},
@@ -74,7 +74,7 @@ static const char *const place_hints[] = {
 
 STREAMBATCH_FUNCTION(streambatch_fdw_validator);
 
-/* The validator of the wrapper: options as text[] and the catalog that they are for. */
+/* The validator of the wrapper: options as text[], and the OID of the catalog of the object. */
 Datum
 streambatch_fdw_validator(PG_FUNCTION_ARGS)
 {
@@ -98,7 +98,7 @@ streambatch_fdw_validator(PG_FUNCTION_ARGS)
 			place = ON_COLUMN;
 			break;
 		default:
-			anywhere = true; /* the wrapper itself takes none */
+			anywhere = true; /* the wrapper itself has no options */
 			break;
 	}
 	foreach (lc, options)
@@ -107,14 +107,14 @@ streambatch_fdw_validator(PG_FUNCTION_ARGS)
 		const OptionRule *rule = find_rule(def->defname);
 
 		if (rule == NULL || rule->place != place || anywhere)
-			raise_unaccepted(def->defname, place, anywhere);
+			raise_invalid_option(def->defname, place, anywhere);
 		option_check_value(rule, defGetString(def));
 		option_check_privilege(rule, defGetString(def), GetUserId());
 	}
 	if (!anywhere)
 	{
 		check_required(options, place);
-		check_together(options);
+		check_combinations(options);
 	}
 	PG_RETURN_VOID();
 }
@@ -132,23 +132,22 @@ option_interval(const char *name, const char *value)
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
 				 errdetail("Months and years have no fixed length."),
-				 errhint("Give days, hours, minutes or seconds, as in %s '1 day'; a day counts 24 hours.",
-						 name)));
+				 errhint("Use days, hours, minutes or seconds, as in %s '1 day'. A day is 24 hours.", name)));
 	if (pg_mul_s64_overflow(span->day, USECS_PER_DAY, &length) ||
 		pg_add_s64_overflow(length, span->time, &length) || length < 0)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 						errmsg("invalid value for option \"%s\": \"%s\"", name, value),
-						errhint("Give an interval of zero or more, as in %s '5 s'.", name)));
+						errhint("Use an interval of zero or more, as in %s '5 s'.", name)));
 	return length;
 }
 
-/* The rules of both tables one by one, from 0; NULL after the last. */
+/* Rule number i of both tables, from 0; NULL after the last. */
 static const OptionRule *
 rule_at(int i)
 {
-	if (i < lengthof(own))
-		return &own[i];
-	return property_rule(i - lengthof(own));
+	if (i < lengthof(own_options))
+		return &own_options[i];
+	return property_rule(i - lengthof(own_options));
 }
 
 static const OptionRule *
@@ -164,12 +163,12 @@ find_rule(const char *name)
 	return NULL;
 }
 
-/* An option that is not accepted at this place: known elsewhere, refused for a reason, or unknown. */
+/* Raise the error for an option that is not valid here: valid elsewhere, refused with a reason, or unknown. */
 static void
-raise_unaccepted(const char *name, OptionPlace place, bool anywhere)
+raise_invalid_option(const char *name, OptionPlace place, bool anywhere)
 {
 	const OptionRule *elsewhere = find_rule(name);
-	const char *near;
+	const char *closest;
 
 	if (elsewhere != NULL)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
@@ -177,20 +176,20 @@ raise_unaccepted(const char *name, OptionPlace place, bool anywhere)
 							   anywhere ? "the foreign data wrapper" : place_names[place]),
 						errhint(place_hints[elsewhere->place], name)));
 	property_check_refused(name);
-	near = near_match(name, place, anywhere);
+	closest = closest_match(name, place, anywhere);
 	ereport(
 		ERROR,
 		(errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errmsg("invalid option \"%s\"", name),
-		 near != NULL ? errhint("Perhaps you meant the option \"%s\".", near)
+		 closest != NULL ? errhint("Perhaps you meant the option \"%s\".", closest)
 		 : anywhere
 			 ? errhint(
-				   "The foreign data wrapper takes no options; servers, user mappings and foreign tables do.")
+				   "The foreign data wrapper has no options. Set options of servers, user mappings, foreign tables or columns.")
 			 : errhint("Valid options for %s are: %s.", place_names[place], list_of_options(place))));
 }
 
-/* The nearest known name: at this place, and of at most three changes, fewer than half of the dead_letters. */
+/* The most similar option for this place: at most 3 edits, and fewer than half the length of the name. */
 static const char *
-near_match(const char *name, OptionPlace place, bool anywhere)
+closest_match(const char *name, OptionPlace place, bool anywhere)
 {
 	const OptionRule *rule;
 	const char *best = NULL;
@@ -247,19 +246,19 @@ check_required(List *options, OptionPlace place)
 	}
 }
 
-/* What must or must not stand together. */
+/* Check combinations of options. */
 static void
-check_together(List *options)
+check_combinations(List *options)
 {
-	properties_check_together(options);
+	properties_check_combinations(options);
 	if (option_value(options, "path") != NULL && option_value(options, "metadata") != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("options \"path\" and \"metadata\" exclude each other"),
-				 errdetail("A column shows either a field of the payload or something of the message.")));
+				 errmsg("options \"path\" and \"metadata\" are mutually exclusive"),
+				 errdetail("A column contains either a field of the payload or metadata of the message.")));
 }
 
-/* What Kafka allows as a topic's name. */
+/* Kafka's rules for topic names. */
 static void
 check_topic(const OptionRule *rule, const char *value)
 {
@@ -270,7 +269,7 @@ check_topic(const OptionRule *rule, const char *value)
 			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 			 errmsg("invalid value for option \"%s\": \"%s\"", rule->name, value),
 			 errhint(
-				 "A topic's name has up to 249 ASCII dead_letters, digits, dots, underscores and hyphens.")));
+				 "A topic name consists of up to 249 ASCII letters, digits, dots, underscores and hyphens.")));
 }
 
 static void
@@ -281,7 +280,7 @@ check_table(const OptionRule *rule, const char *value)
 	if (list_length(names) > 2)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 						errmsg("invalid value for option \"%s\": \"%s\"", rule->name, value),
-						errhint("Give a table's name, a schema-qualified name, or 'none'.")));
+						errhint("Use a table name, a schema-qualified table name, or 'none'.")));
 }
 
 static void

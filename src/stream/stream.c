@@ -1,11 +1,10 @@
 /*
  * stream.c
- *		From a foreign table to a Stream: its options and columns, resolved and checked against each other.
+ *		Creates a Stream from a foreign table: reads and checks its options and columns.
  *
- * What the validator of options could check alone, it has checked. Here follows what needs the columns: that
- * event_time names one, that metadata columns have the types that they show, that a raw stream has one column
- * for the payload. An ALTER FOREIGN TABLE can break any of these at any time, so that each opening checks
- * anew.
+ * The validator (options.c) checks each option by itself. The checks here need the columns: event_time is a column,
+ * metadata columns have the required types, a raw stream has one column for the payload. ALTER FOREIGN TABLE can
+ * violate these rules at any time, so they are checked whenever the stream is opened.
  */
 #include "postgres.h"
 
@@ -30,7 +29,7 @@ typedef struct MetaRule
 	const char *name;
 	MessageMeta meta;
 	Oid types[2];
-	const char *words;
+	const char *type_names;
 } MetaRule;
 
 static const MetaRule meta_rules[] = {
@@ -71,7 +70,7 @@ stream_open(Oid relid)
 			 name != NULL ? errmsg("\"%s\" is not a stream", name)
 						  : errmsg("relation with OID %u does not exist", relid),
 			 errhint(
-				 "A stream is a foreign table of a server of the foreign data wrapper streambatch_kafka: CREATE FOREIGN TABLE … SERVER … OPTIONS (topic '…').")));
+				 "A stream is a foreign table on a server of the foreign data wrapper streambatch_kafka. Use CREATE FOREIGN TABLE … SERVER … OPTIONS (topic '…').")));
 	}
 
 	stream = palloc0(sizeof(Stream));
@@ -83,7 +82,7 @@ stream_open(Oid relid)
 	stream->schema = get_namespace_name(RelationGetNamespace(rel));
 	stream->name = pstrdup(RelationGetRelationName(rel));
 	stream->desc = CreateTupleDescCopy(RelationGetDescr(rel));
-	/* kept: what depends on a stream is locked after it, by a DROP as well */
+	/* the lock is kept: objects that depend on a stream are locked after it, also by DROP */
 	relation_close(rel, NoLock);
 
 	stream->layout.stream = stream->name;
@@ -156,16 +155,19 @@ stream_check_archive(const Stream *stream, Oid archive)
 		return;
 	table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(archive)), name);
 	if (misfit.has == NULL)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-						errmsg("archive \"%s\" has no column \"%s\" of stream \"%s\"", name, misfit.column,
-							   stream->name),
-						errhint("ALTER TABLE %s ADD COLUMN %s %s, or RENAME COLUMN as in the stream.", table,
-								quote_identifier(misfit.column), misfit.wanted)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("archive \"%s\" has no column \"%s\" of stream \"%s\"", name, misfit.column,
+					stream->name),
+			 errhint(
+				 "Use ALTER TABLE %s ADD COLUMN %s %s, or ALTER TABLE … RENAME COLUMN if the column was renamed in the stream.",
+				 table, quote_identifier(misfit.column), misfit.wanted)));
 	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 					errmsg("column \"%s\" of archive \"%s\" is of type %s, but of type %s in stream \"%s\"",
 						   misfit.column, name, misfit.has, misfit.wanted, stream->name),
-					errhint("ALTER TABLE %s ALTER COLUMN %s TYPE %s.", table, quote_identifier(misfit.column),
-							misfit.wanted)));
+					errhint("Use ALTER TABLE %s ALTER COLUMN %s TYPE %s.", table,
+							quote_identifier(misfit.column), misfit.wanted)));
 }
 
 static void
@@ -208,12 +210,13 @@ read_meta(const Stream *stream, const MessageColumn *column, const char *name)
 			continue;
 		if (column->type == rule->types[0] || (column->type == rule->types[1] && OidIsValid(rule->types[1])))
 			return rule->meta;
-		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-						errmsg("column \"%s\" of stream \"%s\" has type %s, but metadata '%s' is %s",
-							   column->name, stream->name, format_type_be(column->type), name, rule->words),
-						errhint("Use ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE ….",
-								quote_qualified_identifier(stream->schema, stream->name),
-								quote_identifier(column->name))));
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+				 errmsg("column \"%s\" of stream \"%s\" has type %s, but metadata '%s' requires %s",
+						column->name, stream->name, format_type_be(column->type), name, rule->type_names),
+				 errhint("Use ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE ….",
+						 quote_qualified_identifier(stream->schema, stream->name),
+						 quote_identifier(column->name))));
 	}
 	elog(ERROR, "unknown metadata \"%s\"", name);
 }
@@ -272,21 +275,18 @@ find_event_time(const Stream *stream, const char *name)
 		if (column->type == TIMESTAMPTZOID || column->type == TIMESTAMPOID || column->type == DATEOID)
 			return i + 1;
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-						errmsg("event_time of stream \"%s\" is column \"%s\" of type %s", stream->name, name,
+						errmsg("event_time column \"%s\" of stream \"%s\" has type %s", name, stream->name,
 							   format_type_be(column->type)),
-						errdetail("It must be of type timestamp with time zone, timestamp or date."),
+						errdetail("It must have type timestamp with time zone, timestamp or date."),
 						errhint("Use ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE timestamptz.", table,
 								quote_identifier(name))));
 	}
 	ereport(ERROR, (errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
-					errmsg("event_time of stream \"%s\" names column \"%s\", which does not exist",
-						   stream->name, name),
+					errmsg("event_time column \"%s\" of stream \"%s\" does not exist", name, stream->name),
 					errhint("Use ALTER FOREIGN TABLE %s OPTIONS (SET event_time '…').", table)));
 }
 
-/*
- * The default is the stream's name with "_archive" behind it, cut as PostgreSQL cuts the names that it makes.
- */
+/* The default is <stream>_archive, truncated as PostgreSQL truncates generated names. */
 static void
 read_archive(Stream *stream, const char *value)
 {
@@ -309,7 +309,7 @@ read_archive(Stream *stream, const char *value)
 		stream->archive_schema = strVal(linitial(names));
 }
 
-/* A raw stream has at most one column that is not metadata, and the payload's bytes must fit into it. */
+/* A raw stream has at most one column that is not metadata, of type text or bytea. */
 static void
 check_raw(const Stream *stream)
 {
@@ -326,15 +326,15 @@ check_raw(const Stream *stream)
 			ereport(
 				ERROR,
 				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-				 errmsg("column \"%s\" does not fit into stream \"%s\" of format 'raw'", column->name,
+				 errmsg("column \"%s\" is not allowed in stream \"%s\" with format 'raw'", column->name,
 						stream->name),
 				 errdetail(
-					 "Beside metadata columns, such a stream has one column \"value\" of type bytea or text."),
+					 "Apart from metadata columns, such a stream can have only one column, of type bytea or text."),
 				 errhint("Use the option metadata on the column, or format 'json' on the foreign table.")));
 	}
 }
 
-/* By its handler, which no renaming of the wrapper changes. */
+/* Compare the handler, since the wrapper can be renamed. */
 static bool
 is_our_wrapper(Oid fdwid)
 {
@@ -349,8 +349,8 @@ is_our_wrapper(Oid fdwid)
 }
 
 /*
- * The name of an archive's column for a part of the position. A field of the payload by that name would be
- * taken for it.
+ * The name of the archive's partition or offset column. Raises an error if a field of the payload has the default
+ * name.
  */
 static const char *
 position_column(const Stream *stream, MessageMeta meta, const char *metadata, const char *name)
@@ -366,16 +366,16 @@ position_column(const Stream *stream, MessageMeta meta, const char *metadata, co
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_DUPLICATE_COLUMN),
-			 errmsg("column \"%s\" of stream \"%s\" has the name of a column of its archive", name,
+			 errmsg("column \"%s\" of stream \"%s\" conflicts with the position column of its archive", name,
 					stream->name),
 			 errhint(
-				 "Make it the message's %s with the column option metadata '%s', or give it another name and the option path '%s'.",
+				 "Set the column option metadata '%s' to store the message's %s in this column, or rename the column and set its option path '%s'.",
 				 metadata, metadata, name)));
 	}
 	return name;
 }
 
-/* Whether an archive's column holds every value of a type; its own may be without the modifier. */
+/* Whether a column of an archive has the type, with the same type modifier or none. */
 static bool
 column_fits(Oid archive, const char *name, Oid type, int32 typmod, ArchiveMisfit *misfit)
 {

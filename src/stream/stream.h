@@ -1,6 +1,6 @@
 /*
  * stream.h
- *		A stream: the foreign table's options and columns, resolved once.
+ *		A stream: the options and columns of a foreign table.
  */
 #ifndef STREAMBATCH_STREAM_H
 #define STREAMBATCH_STREAM_H
@@ -37,20 +37,20 @@ typedef struct Stream
 } Stream;
 
 /*
- * The position of an event, in expressions over a stream: columns that no table has, and so no query can name. The
- * layers give them a meaning where they evaluate or print such an expression. Both are of type bigint.
+ * The position of an event, in expressions over a stream: attribute numbers that no table can have, so queries
+ * cannot refer to them. The layers replace them when they evaluate or deparse such an expression. Both are bigint.
  */
 #define STREAM_PARTITION_ATTNUM (MaxHeapAttributeNumber + 1)
 #define STREAM_OFFSET_ATTNUM (MaxHeapAttributeNumber + 2)
 
 /*
- * The stream behind a foreign table, allocated in the current context. Raises wrong_object_type for any other
- * relation. The table stays locked (AccessShareLock) until the end of the transaction: lock it before the
- * objects of its views, as a DROP with CASCADE does.
+ * Open the stream of a foreign table, allocated in the current context. Raises wrong_object_type for any other
+ * relation. The table remains locked (AccessShareLock) until the end of the transaction: lock it before the
+ * objects of its views, as DROP … CASCADE does.
  */
 extern Stream *stream_open(Oid relid);
 
-/* True where relid is a foreign table of the wrapper streambatch_kafka. */
+/* True if relid is a foreign table of the wrapper streambatch_kafka. */
 extern bool stream_is_stream(Oid relid);
 
 /* The first column with this metadata role, or 0. */
@@ -58,25 +58,25 @@ extern AttrNumber stream_meta_column(const Stream *stream, MessageMeta meta);
 
 /*
  * The names of the archive's columns for a message's position: the stream's own metadata columns, or
- * kafka_partition and kafka_offset. Raises duplicate_column where the payload has a field by such a name.
+ * kafka_partition and kafka_offset. Raises duplicate_column if a field of the payload has such a name.
  */
 extern void stream_position_columns(const Stream *stream, const char **partition, const char **offset);
 
-/* A column of a stream's archive that is not as the stream would have it; current context. */
+/* A column of an archive that does not match the stream; allocated in the current context. */
 typedef struct ArchiveMisfit
 {
 	const char *column;
-	const char *wanted; /* its type */
-	const char *has;	/* NULL: there is none */
+	const char *wanted; /* the required type */
+	const char *has;	/* the actual type; NULL: the column does not exist */
 } ArchiveMisfit;
 
 /*
- * Whether a table has all columns of the stream and the position, and of these types, perhaps without their
- * modifiers; else the first that it has not.
+ * Whether a table has all columns of the stream and the position columns, with the same types, with or without
+ * their modifiers. If not, *misfit is set to the first column that does not match.
  */
 extern bool stream_archive_fits(const Stream *stream, Oid archive, ArchiveMisfit *misfit);
 
-/* Raises, with the statement that mends it, where stream or archive was altered since the stream's first use. */
+/* Raises an error, with the statement to fix it as hint, if the archive does not match the stream. */
 extern void stream_check_archive(const Stream *stream, Oid archive);
 
 #endif /* STREAMBATCH_STREAM_H */

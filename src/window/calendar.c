@@ -2,9 +2,9 @@
  * calendar.c
  *		Clocks of time zones, and grids of boundaries (see calendar.h).
  *
- * A clock is put forward and back: what it shows is no monotone function of the instant, so one cannot search
- * in it. The latest time that it has shown so far is one. Everything that asks on which side of a reading an
- * instant lies asks that function, and needs no corrections.
+ * Clocks are set forward and back, so the reading is not a monotone function of the instant and cannot be
+ * searched. The latest reading so far is monotone. All comparisons of instants with readings use it, and need
+ * no corrections.
  *
  * Example, Europe/Berlin on 2025-10-26, where the clock goes back from 03:00 to 02:00 at 01:00 UTC: at 01:30
  * UTC it shows 02:30 and has reached 02:59:59.999999; the reading 02:30 belongs to the instant 00:30 UTC.
@@ -20,7 +20,7 @@
 #define MAX_OFFSET (7 * USECS_PER_DAY)
 
 #define EPOCH_SECONDS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
-/* of which the first days are times still */
+/* readings may exceed the last timestamp, 294276-12-31, by an offset */
 #define MAX_YEAR 294277
 
 static void look_up(ZoneClock *clock, int64 instant);
@@ -48,7 +48,7 @@ clock_init(ZoneClock *clock, pg_tz *zone)
 	clock->fixed = pg_get_timezone_offset(zone, &offset);
 	clock->offset = clock->fixed ? offset * USECS_PER_SEC : 0;
 	clock->from = DT_NOBEGIN;
-	clock->until = clock->fixed ? DT_NOEND : DT_NOBEGIN; /* otherwise nothing is known yet */
+	clock->until = clock->fixed ? DT_NOEND : DT_NOBEGIN; /* otherwise nothing is cached yet */
 	clock->reached = DT_NOBEGIN;
 }
 
@@ -75,7 +75,7 @@ clock_instant(ZoneClock *clock, int64 reading)
 
 	if (clock->from <= instant && instant < clock->until && clock->reached < reading)
 		return instant;
-	/* before that it cannot have shown the reading */
+	/* earlier the clock cannot have shown the reading */
 	at = reading - MAX_OFFSET;
 	for (;;)
 	{
@@ -152,11 +152,11 @@ grid_time(const TimeGrid *grid, int64 units)
 	return add_saturated(time, grid->time);
 }
 
-/* Learn about the time around an instant. */
+/* Cache the offset around an instant. */
 static void
 look_up(ZoneClock *clock, int64 instant)
 {
-	/* what the clock showed earlier than that is behind it, whatever its offsets */
+	/* earlier readings are less than the one at the instant, whatever the offsets */
 	int64 from = instant - 2 * MAX_OFFSET;
 	int64 at = from - 2 * MAX_OFFSET;
 	int64 reached = DT_NOBEGIN;
@@ -177,7 +177,7 @@ look_up(ZoneClock *clock, int64 instant)
 	clock->reached = reached;
 }
 
-/* The offset at an instant, and the next instant at which it may be another; DT_NOEND when there is none. */
+/* The offset at an instant, and the next instant at which it may change; DT_NOEND if there is none. */
 static int64
 next_change(const pg_tz *zone, int64 instant, int64 *offset)
 {
@@ -189,7 +189,7 @@ next_change(const pg_tz *zone, int64 instant, int64 *offset)
 	int found;
 
 	found = pg_next_dst_boundary(&at, &before, &is_dst, &boundary, &after, &is_dst, zone);
-	/* exactly at the last change of its table it does not see the rule that holds from there on */
+	/* at exactly the last change in the zone's table, it misses the rule that applies from there on */
 	if (found == 0)
 	{
 		at++;

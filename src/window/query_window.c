@@ -1,17 +1,16 @@
 /*
  * query_window.c
- *		Windows of a query (see query_window.h); window_shape.c has their arithmetic, window_functions.c the SQL functions.
+ *		The window of a query (see query_window.h).
  *
  * A tumbling window is one pane, and the pane is what the query groups by. hop(), cumulate() and session() are
- * kept as panes too, and assembled when the view is read: each pane of a hop or cumulate belongs to the windows
- * that the very function gives for its start; sessions are chains of panes (serving_sql.c).
+ * stored as panes too, and assembled when the view is read: a pane of a hop or cumulate belongs to the windows
+ * that the function returns for the pane's start; sessions are chains of panes (serving_sql.c).
  *
- * date_trunc() and date_bin() over the event time are windows as well. The pane is PostgreSQL's own value, and
- * so to the last digit what the query says; the tumbling window of the same size only tells where panes end.
+ * date_trunc() and date_bin() over the event time are windows as well. The pane is PostgreSQL's own value,
+ * exactly as in the query; a tumbling window of the same size only determines where panes end.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
@@ -24,30 +23,11 @@
 #include "utils/date.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/ruleutils.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
+#include "window/pane.h"
 #include "window/query_window.h"
 
 #define MAX_WINDOWS_OF_EVENT 100000
-
-/* A kind of window by the names of its functions; all but a session's take origin and time zone at last. */
-typedef struct WindowFunctions
-{
-	WindowKind kind;
-	const char *start;
-	const char *end;
-	const char *pane;
-	bool has_step; /* slide or step before the size */
-	bool has_grid; /* origin and time zone */
-} WindowFunctions;
-
-static const WindowFunctions window_functions[] = {
-	{WINDOW_TUMBLE, "tumble", "tumble_end", "tumble", false, true},
-	{WINDOW_HOP, "hop", "hop_end", "_hop_pane", true, true},
-	{WINDOW_CUMULATE, "cumulate", "cumulate_end", "_cumulate_pane", true, true},
-	{WINDOW_SESSION, "session", "session_end", "_session_pane", false, false},
-};
 
 typedef struct Search
 {
@@ -59,7 +39,7 @@ typedef struct TruncField
 {
 	const char *name;
 	Interval size;
-	bool from_2001; /* the first century began in the year 1 */
+	bool from_2001; /* centuries start in a year that ends in 01 */
 } TruncField;
 
 static const TruncField trunc_fields[] = {
@@ -80,95 +60,36 @@ static const TruncField trunc_fields[] = {
 
 #define YEAR_2001 (366 * USECS_PER_DAY)
 
-static const WindowFunctions *find_functions(const Node *node, WindowEdge *edge);
-static bool contained_walker(Node *node, void *context);
-static Node *normalise_mutator(Node *node, void *context);
 static bool call_walker(Node *node, Search *search);
-static void fill(StreamWindow *window, const FuncExpr *call);
+static void fill_window_call(StreamWindow *window, const FuncExpr *call);
 static void make_shape(StreamWindow *window, const WindowFunctions *functions);
 static Const *constant(const List *parameters, int i, bool may_be_null, const char *function);
 static void check_windows_of_event(const StreamWindow *window, const WindowFunctions *functions);
 static Node *pane_call(const StreamWindow *window, const FuncExpr *call, const WindowFunctions *functions);
-static Node *twin(const FuncExpr *call, const char *name);
+static Node *call_with_same_args(const FuncExpr *call, const char *name);
 static Const *interval_constant(const Interval *value);
-static const WindowFunctions *functions_of(WindowKind kind);
-static bool find_native(StreamWindow *window, List *groups, int varno, AttrNumber event_time);
-static bool fill_if_native(StreamWindow *window, Node *expr);
+static bool find_date_function(StreamWindow *window, List *groups, int varno, AttrNumber event_time);
+static bool fill_date_function(StreamWindow *window, Node *expr);
 static bool fill_date_trunc(StreamWindow *window, FuncExpr *call);
 static const TruncField *trunc_field(const Const *name);
-static void try_native(const FuncExpr *call, const Datum *args, int nargs, const char *hint);
-static void hint_native(void *arg);
-static void fill_native(StreamWindow *window, Node *pane, Node *argument, const Interval *size,
-						const int64 *origin, const char *zone);
+static void try_call(const FuncExpr *call, const Datum *args, int nargs, const char *hint);
+static void add_hint(void *arg);
+static void fill_tumbling(StreamWindow *window, Node *pane, Node *argument, const Interval *size,
+						  const int64 *origin, const char *zone);
 static bool fill_date_bin(StreamWindow *window, FuncExpr *call);
 static bool reads_only(Node *argument, int varno, AttrNumber attno);
 static int64 window_pane_length(const StreamWindow *window);
-static char *interval_sql(const Interval *interval);
-
-bool
-window_is_call(const Node *node)
-{
-	WindowEdge edge;
-
-	return find_functions(node, &edge) != NULL;
-}
-
-bool
-window_is_assembled(const Node *call)
-{
-	WindowEdge edge;
-
-	return find_functions(call, &edge)->kind != WINDOW_TUMBLE;
-}
-
-WindowEdge
-window_call_edge(const Node *call)
-{
-	WindowEdge edge;
-
-	(void) find_functions(call, &edge);
-	return edge;
-}
-
-Interval
-window_call_reach(const Node *call)
-{
-	WindowEdge edge;
-	int size = find_functions(call, &edge)->has_step ? 2 : 1;
-	const FuncExpr *func = (const FuncExpr *) call;
-	Interval reach = *DatumGetIntervalP(list_nth_node(Const, func->args, size)->constvalue);
-	const Const *zone = list_nth_node(Const, func->args, size + 2);
-
-	/* where a calendar has a say, clocks may be put back or forward while the window lasts */
-	if (reach.day != 0 || reach.month != 0 ||
-		((reach.time > USECS_PER_HOUR || func->funcresulttype == TIMESTAMPOID) &&
-		 strcmp(TextDatumGetCString(zone->constvalue), "UTC") != 0))
-		reach.day += 2;
-	return reach;
-}
-
-bool
-window_contained(Node *expr)
-{
-	return contained_walker(expr, NULL);
-}
 
 bool
 window_edge(const StreamWindow *window, const Node *node, WindowEdge *edge)
 {
-	const WindowFunctions *functions = find_functions(node, edge);
+	const WindowFunctions *functions = window_call_functions(node, edge);
 	const List *args;
 
 	if (functions == NULL || functions->kind != window->kind)
 		return false;
 	args = ((const FuncExpr *) node)->args;
 	return equal(linitial(args), window->argument) && equal(list_copy_tail(args, 1), window->parameters);
-}
-
-Node *
-window_normalise(Node *expr)
-{
-	return normalise_mutator(expr, NULL);
 }
 
 bool
@@ -178,138 +99,24 @@ window_find(StreamWindow *window, List *groups, int varno, AttrNumber event_time
 
 	(void) call_walker((Node *) groups, &search);
 	if (!search.found)
-		return event_time != 0 && find_native(window, groups, varno, event_time);
+		return event_time != 0 && find_date_function(window, groups, varno, event_time);
 	if (!reads_only(window->argument, varno, 0))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("a window over columns of a joined table is not supported in a hybrid view"),
-						errhint("Give the window a time of the stream's own columns.")));
+						errhint("Use a time column of the stream in the window function.")));
 	return true;
 }
 
 TimestampTz
 window_pane_start(StreamWindow *window, TimestampTz instant)
 {
-	return TIMESTAMP_NOT_FINITE(instant) ? instant : window_shape_pane(&window->shape, instant).start;
+	return TIMESTAMP_NOT_FINITE(instant) ? instant : pane_at(&window->shape, instant).start;
 }
 
 TimestampTz
 window_pane_end(StreamWindow *window, TimestampTz start)
 {
-	return TIMESTAMP_NOT_FINITE(start) ? start : window_shape_pane(&window->shape, start).end;
-}
-
-char *
-window_to_instant_sql(const StreamWindow *window, const char *column)
-{
-	switch (window->type)
-	{
-		case TIMESTAMPTZOID:
-			return pstrdup(column);
-		case TIMESTAMPOID:
-			return psprintf("pg_catalog.timezone('UTC', %s)", column);
-		default:
-			return psprintf("pg_catalog.timezone('UTC', %s::pg_catalog.timestamp)", column);
-	}
-}
-
-char *
-window_from_instant_sql(const StreamWindow *window, const char *instant)
-{
-	switch (window->type)
-	{
-		case TIMESTAMPTZOID:
-			return pstrdup(instant);
-		case TIMESTAMPOID:
-			return psprintf("pg_catalog.timezone('UTC', %s)", instant);
-		default:
-			return psprintf("pg_catalog.timezone('UTC', %s)::pg_catalog.date", instant);
-	}
-}
-
-char *
-window_call_sql(const StreamWindow *window, WindowEdge edge, const char *argument)
-{
-	const WindowFunctions *functions = functions_of(window->kind);
-	StringInfoData buf;
-	ListCell *lc;
-
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "streambatch.%s(%s", edge == WINDOW_START ? functions->start : functions->end,
-					 argument);
-	foreach (lc, window->parameters)
-		appendStringInfo(&buf, ", %s", deparse_expression(lfirst(lc), NIL, false, false));
-	appendStringInfoChar(&buf, ')');
-	return buf.data;
-}
-
-char *
-window_gap_sql(const StreamWindow *window)
-{
-	Interval gap = *DatumGetIntervalP(linitial_node(Const, window->parameters)->constvalue);
-
-	/* by instant: added to a timestamptz, days would go by the session's calendar */
-	gap.time += gap.day * USECS_PER_DAY;
-	gap.day = 0;
-	if (window->type == DATEOID)
-		return psprintf("%lld", (long long) (gap.time / USECS_PER_DAY));
-	return interval_sql(&gap);
-}
-
-char *
-window_margin_sql(const StreamWindow *window)
-{
-	Interval margin = *DatumGetIntervalP(linitial_node(Const, window->parameters)->constvalue);
-
-	margin.day += 2;
-	return interval_sql(&margin);
-}
-
-static const WindowFunctions *
-find_functions(const Node *node, WindowEdge *edge)
-{
-	Oid nsp;
-	char *name;
-
-	if (!IsA(node, FuncExpr))
-		return NULL;
-	nsp = get_namespace_oid("streambatch", true);
-	if (!OidIsValid(nsp) || get_func_namespace(((const FuncExpr *) node)->funcid) != nsp)
-		return NULL;
-	name = get_func_name(((const FuncExpr *) node)->funcid);
-	for (int i = 0; i < lengthof(window_functions); i++)
-	{
-		*edge = strcmp(window_functions[i].end, name) == 0 ? WINDOW_END : WINDOW_START;
-		if (*edge == WINDOW_END || strcmp(window_functions[i].start, name) == 0)
-			return &window_functions[i];
-	}
-	return NULL;
-}
-
-static bool
-contained_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return window_is_call(node) || expression_tree_walker(node, contained_walker, context);
-}
-
-static Node *
-normalise_mutator(Node *node, void *context)
-{
-	node = node ? expression_tree_mutator(node, normalise_mutator, context) : NULL;
-	if (node != NULL && window_is_call(node))
-	{
-		FuncExpr *call = (FuncExpr *) node;
-		HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
-
-		if (!HeapTupleIsValid(tuple))
-			elog(ERROR, "cache lookup failed for function %u", call->funcid);
-		call->args = expand_function_arguments(call->args, false, call->funcresulttype, tuple);
-		ReleaseSysCache(tuple);
-		for (int i = 1; i < list_length(call->args); i++)
-			lfirst(list_nth_cell(call->args, i)) = eval_const_expressions(NULL, list_nth(call->args, i));
-	}
-	return node;
+	return TIMESTAMP_NOT_FINITE(start) ? start : pane_at(&window->shape, start).end;
 }
 
 static bool
@@ -322,19 +129,20 @@ call_walker(Node *node, Search *search)
 	if (!window_is_call(node))
 		return expression_tree_walker(node, call_walker, search);
 	if (!search->found)
-		fill(search->window, (FuncExpr *) node);
+		fill_window_call(search->window, (FuncExpr *) node);
 	else if (!window_edge(search->window, node, &edge))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a hybrid view groups by one window"),
-						errhint("Create one hybrid view for each window.")));
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("a hybrid view cannot group by more than one window"),
+						errhint("Create a separate hybrid view for each window.")));
 	search->found = true;
 	return false;
 }
 
 static void
-fill(StreamWindow *window, const FuncExpr *call)
+fill_window_call(StreamWindow *window, const FuncExpr *call)
 {
 	WindowEdge edge;
-	const WindowFunctions *functions = find_functions((const Node *) call, &edge);
+	const WindowFunctions *functions = window_call_functions((const Node *) call, &edge);
 
 	window->kind = functions->kind;
 	window->type = exprType((Node *) call);
@@ -366,7 +174,7 @@ make_shape(StreamWindow *window, const WindowFunctions *functions)
 
 		if (!given->constisnull)
 		{
-			/* infinity is refused as an origin, not as a time */
+			/* window_shape_init() refuses an infinite origin */
 			time = window->type == DATEOID
 					   ? date2timestamp_opt_overflow(DatumGetDateADT(given->constvalue), NULL)
 					   : DatumGetTimestamp(given->constvalue);
@@ -377,7 +185,7 @@ make_shape(StreamWindow *window, const WindowFunctions *functions)
 	window_shape_init(&window->shape, functions->kind, window->type, step, size, origin, zone);
 }
 
-/* A parameter of a window function, which must not vary from row to row. */
+/* A parameter of a window function, which must be a constant. */
 static Const *
 constant(const List *parameters, int i, bool may_be_null, const char *function)
 {
@@ -390,11 +198,11 @@ constant(const List *parameters, int i, bool may_be_null, const char *function)
 	if (((Const *) node)->constisnull && !may_be_null)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("sizes and time zone of %s() must not be null", function),
-						errhint("Give a length such as '10 minutes'; the time zone may be left out.")));
+						errhint("Specify a length such as '10 minutes'; the time zone can be omitted.")));
 	return (Const *) node;
 }
 
-/* A reader puts each pane into all of its windows: there is an end to what makes sense, and to memory. */
+/* When the view is read, each pane is copied into all of its windows, which takes time and memory. */
 static void
 check_windows_of_event(const StreamWindow *window, const WindowFunctions *functions)
 {
@@ -404,14 +212,14 @@ check_windows_of_event(const StreamWindow *window, const WindowFunctions *functi
 
 	if (functions->has_step && size / step > MAX_WINDOWS_OF_EVENT)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("%s() would have more than %d windows for each event", functions->start,
+						errmsg("%s() would assign each event to more than %d windows", functions->start,
 							   MAX_WINDOWS_OF_EVENT),
-						errhint("Use a longer step, or a shorter size.")));
+						errhint("Use a longer step or a shorter size.")));
 }
 
 /*
- * The start of an event's pane. Where panes are those of a tumbling window, it is said as that one says it, so
- * that views over the same panes can share a fold.
+ * The start of an event's pane. If the panes are those of a tumbling window, it is a call of tumble(), so that
+ * views over the same panes can share a fold.
  */
 static Node *
 pane_call(const StreamWindow *window, const FuncExpr *call, const WindowFunctions *functions)
@@ -422,22 +230,22 @@ pane_call(const StreamWindow *window, const FuncExpr *call, const WindowFunction
 	Const *zone;
 
 	if (!functions->has_step || shape->grid.months || shape->line != LINE_OWN || shape->day != 0)
-		return twin(call, functions->pane);
+		return call_with_same_args(call, functions->pane);
 	zone = list_nth_node(Const, call->args, 4);
 	if (strcmp(TextDatumGetCString(zone->constvalue), "UTC") != 0)
-		return twin(call, functions->pane);
+		return call_with_same_args(call, functions->pane);
 	if (shape->pane % USECS_PER_DAY == 0)
 		size.day = shape->pane / USECS_PER_DAY;
 	else
 		size.time = shape->pane;
 	pane = copyObject(unconstify(FuncExpr *, call));
 	pane->args = list_make4(linitial(pane->args), interval_constant(&size), list_nth(pane->args, 3), zone);
-	return twin(pane, functions_of(WINDOW_TUMBLE)->pane);
+	return call_with_same_args(pane, window_functions_of(WINDOW_TUMBLE)->pane);
 }
 
-/* A function of the same arguments. */
+/* A call of another function with the same arguments. */
 static Node *
-twin(const FuncExpr *call, const char *name)
+call_with_same_args(const FuncExpr *call, const char *name)
 {
 	FuncExpr *result = copyObject(unconstify(FuncExpr *, call));
 	Oid array[FUNC_MAX_ARGS];
@@ -460,20 +268,9 @@ interval_constant(const Interval *value)
 	return makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval), IntervalPGetDatum(copy), false, false);
 }
 
-static const WindowFunctions *
-functions_of(WindowKind kind)
-{
-	for (int i = 0; i < lengthof(window_functions); i++)
-	{
-		if (window_functions[i].kind == kind)
-			return &window_functions[i];
-	}
-	elog(ERROR, "unknown kind of window");
-}
-
-/* Of several, that with the shortest panes: the others follow from it. */
+/* Of several, the one with the shortest panes: the others can be computed from it. */
 static bool
-find_native(StreamWindow *window, List *groups, int varno, AttrNumber event_time)
+find_date_function(StreamWindow *window, List *groups, int varno, AttrNumber event_time)
 {
 	bool found = false;
 	ListCell *lc;
@@ -482,7 +279,7 @@ find_native(StreamWindow *window, List *groups, int varno, AttrNumber event_time
 	{
 		StreamWindow candidate = {0};
 
-		if (!fill_if_native(&candidate, lfirst(lc)) || !reads_only(candidate.argument, varno, event_time))
+		if (!fill_date_function(&candidate, lfirst(lc)) || !reads_only(candidate.argument, varno, event_time))
 			continue;
 		if (!found || window_pane_length(&candidate) < window_pane_length(window))
 			*window = candidate;
@@ -492,7 +289,7 @@ find_native(StreamWindow *window, List *groups, int varno, AttrNumber event_time
 }
 
 static bool
-fill_if_native(StreamWindow *window, Node *expr)
+fill_date_function(StreamWindow *window, Node *expr)
 {
 	if (!IsA(expr, FuncExpr))
 		return false;
@@ -522,8 +319,8 @@ fill_date_trunc(StreamWindow *window, FuncExpr *call)
 	{
 		Datum args[3] = {((Const *) name)->constvalue, TimestampGetDatum(0), CStringGetTextDatum(zone)};
 
-		try_native(call, args, list_length(call->args),
-				   "The usual fields are 'minute', 'hour', 'day', 'week', 'month', 'quarter' and 'year'.");
+		try_call(call, args, list_length(call->args),
+				 "Common fields are 'minute', 'hour', 'day', 'week', 'month', 'quarter' and 'year'.");
 	}
 	if (field == NULL)
 		return false;
@@ -537,12 +334,12 @@ fill_date_trunc(StreamWindow *window, FuncExpr *call)
 			return false;
 		zone = TextDatumGetCString(((Const *) given)->constvalue);
 	}
-	fill_native(window, (Node *) call, lsecond(call->args), &field->size, field->from_2001 ? &origin : NULL,
-				zone);
+	fill_tumbling(window, (Node *) call, lsecond(call->args), &field->size, field->from_2001 ? &origin : NULL,
+				  zone);
 	return true;
 }
 
-/* The field of a date_trunc(), by the spelling that it is known for or its plural; others are no windows. */
+/* The field of a date_trunc(), by its name or plural; NULL for those that are not supported as windows. */
 static const TruncField *
 trunc_field(const Const *name)
 {
@@ -560,12 +357,12 @@ trunc_field(const Const *name)
 	return NULL;
 }
 
-/* Call date_trunc() or date_bin() for any time: what they refuse for every event is said at once. */
+/* Call date_trunc() or date_bin() once, so that what they refuse for every event is refused now. */
 static void
-try_native(const FuncExpr *call, const Datum *args, int nargs, const char *hint)
+try_call(const FuncExpr *call, const Datum *args, int nargs, const char *hint)
 {
 	LOCAL_FCINFO(fcinfo, 3);
-	ErrorContextCallback context = {error_context_stack, hint_native, unconstify(char *, hint)};
+	ErrorContextCallback context = {error_context_stack, add_hint, unconstify(char *, hint)};
 	FmgrInfo function;
 
 	fmgr_info(call->funcid, &function);
@@ -581,17 +378,17 @@ try_native(const FuncExpr *call, const Datum *args, int nargs, const char *hint)
 }
 
 static void
-hint_native(void *arg)
+add_hint(void *arg)
 {
 	errhint("%s", (const char *) arg);
 }
 
-/* Fill the window of which the expression gives the starts. */
+/* Fill a tumbling window whose starts the expression computes. */
 static void
-fill_native(StreamWindow *window, Node *pane, Node *argument, const Interval *size, const int64 *origin,
-			const char *zone)
+fill_tumbling(StreamWindow *window, Node *pane, Node *argument, const Interval *size, const int64 *origin,
+			  const char *zone)
 {
-	const WindowFunctions *functions = functions_of(WINDOW_TUMBLE);
+	const WindowFunctions *functions = window_functions_of(WINDOW_TUMBLE);
 	Const *at = makeConst(exprType(pane), -1, InvalidOid, sizeof(int64), origin ? Int64GetDatum(*origin) : 0,
 						  origin == NULL, FLOAT8PASSBYVAL);
 	Const *where = makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1, CStringGetTextDatum(zone), false, false);
@@ -623,16 +420,15 @@ fill_date_bin(StreamWindow *window, FuncExpr *call)
 	args[0] = ((Const *) stride)->constvalue;
 	args[1] = TimestampGetDatum(0);
 	args[2] = TimestampGetDatum(at);
-	try_native(
+	try_call(
 		call, args, 3,
-		"Give date_bin() a stride of days or less, such as '10 minutes', and a finite origin; for months "
-		"there are date_trunc() and streambatch.tumble().");
-	/* what is no window of ours has a value for each event all the same */
+		"Use a stride without months, such as '10 minutes', and a finite origin; for months, use date_trunc() or streambatch.tumble().");
+	/* not supported as a window, but it is an ordinary grouping key */
 	if (size.day < 0 || size.time < 0 || size.day > 1000000)
 		return false;
 	size.time += size.day * USECS_PER_DAY;
 	size.day = 0;
-	fill_native(window, (Node *) call, lsecond(call->args), &size, &at, "UTC");
+	fill_tumbling(window, (Node *) call, lsecond(call->args), &size, &at, "UTC");
 	return true;
 }
 
@@ -652,16 +448,9 @@ reads_only(Node *argument, int varno, AttrNumber attno)
 	return vars != NIL || attno == 0;
 }
 
-/* About how long a pane is, in microseconds. */
+/* The approximate length of a pane in microseconds. */
 static int64
 window_pane_length(const StreamWindow *window)
 {
 	return window->shape.pane * (window->shape.grid.months ? 30 * USECS_PER_DAY : 1);
-}
-
-static char *
-interval_sql(const Interval *interval)
-{
-	return psprintf("'%d months %d days %lld microseconds'::pg_catalog.interval", interval->month,
-					interval->day, (long long) interval->time);
 }

@@ -2,12 +2,12 @@
  * window_functions.c
  *		The window functions of SQL: tumble, hop, cumulate, their ends, and the panes of each kind.
  *
- * Each C function serves the SQL functions of all types: what a call returns is the type of its times. The shape
- * that size, origin and zone make is kept with the call (fn_extra) until one of them has another value.
+ * Each C function implements the SQL functions of all types; the type of the times is the call's result type.
+ * The shape made from size, origin and zone is cached in fn_extra until one of them changes.
  *
- * The set-returning ones give one value per call, so that hop() and hop_end() in one select list run in step.
- * Their place in the series is kept with the shape: PostgreSQL's own macros for that would free both at the end
- * of every series.
+ * The set-returning functions return one value per call, so that hop() and hop_end() in one select list advance
+ * together. Their position in the series is stored with the shape, because the SRF_* macros would free both at
+ * the end of each series.
  */
 #include "postgres.h"
 
@@ -24,7 +24,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "window/window_shape.h"
+#include "window/pane.h"
 
 typedef enum WindowResult
 {
@@ -32,10 +32,10 @@ typedef enum WindowResult
 	RESULT_END
 } WindowResult;
 
-/* What a call site keeps from one call to the next, in its function's memory context. */
+/* State of a call site, in its function's memory context. */
 typedef struct WindowCall
 {
-	bool known; /* shape is that of the arguments that follow */
+	bool known; /* shape belongs to the arguments below */
 	bool has_origin;
 	Interval step;
 	Interval size;
@@ -50,7 +50,7 @@ typedef struct WindowCall
 
 #define KNOWN_PANES 32
 
-/* The latest different panes that a call site was asked of. */
+/* The most recent distinct panes passed to a call site. */
 typedef struct KnownPanes
 {
 	Datum panes[KNOWN_PANES];
@@ -150,22 +150,22 @@ streambatch_session_pane(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
 	shape = get_shape(call, WINDOW_SESSION, NULL, PG_GETARG_INTERVAL_P(1), NULL, NULL);
-	/* a session that ends after all time could not be shown */
+	/* the end of the session must be a valid timestamp, too */
 	if (window_time(call->type, PG_GETARG_DATUM(0)) >= END_TIMESTAMP - shape->size)
 		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
 	return pane_of(fcinfo, call, shape, RESULT_START);
 }
 
-/* session() and session_end(): which session an event belongs to is not to be seen from the event alone. */
+/* session() and session_end(): the session of an event depends on other events. */
 Datum
 streambatch_session(PG_FUNCTION_ARGS)
 {
 	ereport(
 		ERROR,
 		(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-		 errmsg("%s() has a meaning only in a hybrid view", get_func_name(fcinfo->flinfo->fn_oid)),
+		 errmsg("%s() can only be used in a hybrid view", get_func_name(fcinfo->flinfo->fn_oid)),
 		 errhint(
-			 "Over a table, number the sessions with lag() and a running sum: "
+			 "For a table, compute sessions with lag() and a running sum: "
 			 "SELECT k, min(ts) AS start, max(ts) + gap AS \"end\", count(*) FROM "
 			 "(SELECT *, sum(fresh) OVER (PARTITION BY k ORDER BY ts) AS n FROM "
 			 "(SELECT *, CASE WHEN ts - lag(ts) OVER (PARTITION BY k ORDER BY ts) <= gap THEN 0 ELSE 1 END AS fresh "
@@ -173,8 +173,8 @@ streambatch_session(PG_FUNCTION_ARGS)
 }
 
 /*
- * streambatch._pane_known(pane): so that what follows from a pane alone is computed for the first of its events,
- * and not for each.
+ * streambatch._pane_known(pane): whether the call site has seen the pane recently, so that expressions over a
+ * pane are computed for its first event only.
  */
 Datum
 streambatch_pane_known(PG_FUNCTION_ARGS)
@@ -208,7 +208,10 @@ streambatch_hop_rows(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(estimate_rows((Node *) PG_GETARG_POINTER(0), 1));
 }
 
-/* From the first step to the last one there are all of a size's windows to one of them. */
+/*
+ * An event in the first step is in all windows, one in the last step in a single window: half of them on
+ * average.
+ */
 Datum
 streambatch_cumulate_rows(PG_FUNCTION_ARGS)
 {
@@ -231,7 +234,7 @@ get_call(FunctionCallInfo fcinfo)
 	return flinfo->fn_extra;
 }
 
-/* An edge of the pane that holds the first argument. */
+/* An edge of the pane that contains the first argument. */
 static Datum
 pane_of(FunctionCallInfo fcinfo, WindowCall *call, WindowShape *shape, WindowResult result)
 {
@@ -239,11 +242,11 @@ pane_of(FunctionCallInfo fcinfo, WindowCall *call, WindowShape *shape, WindowRes
 
 	if (shape == NULL)
 		PG_RETURN_NULL();
-	pane = window_shape_pane(shape, window_time(call->type, PG_GETARG_DATUM(0)));
+	pane = pane_at(shape, window_time(call->type, PG_GETARG_DATUM(0)));
 	return window_datum(call->type, result == RESULT_START ? pane.start : pane.end);
 }
 
-/* The shape of a call of tumble(ts, size, origin, time_zone); NULL when the result is. */
+/* The shape of a call of tumble(ts, size, origin, time_zone); NULL if the result is NULL. */
 static WindowShape *
 tumble_shape(FunctionCallInfo fcinfo, WindowCall *call)
 {
@@ -253,7 +256,7 @@ tumble_shape(FunctionCallInfo fcinfo, WindowCall *call)
 					 PG_GETARG_TEXT_PP(3));
 }
 
-/* The call's shape, of arguments that are not NULL. step, zone: NULL for kinds without. */
+/* The shape for non-null arguments. step, zone: NULL for kinds that have none. */
 static WindowShape *
 get_shape(WindowCall *call, WindowKind kind, const Interval *step, const Interval *size,
 		  const NullableDatum *origin, const text *zone)
@@ -261,7 +264,7 @@ get_shape(WindowCall *call, WindowKind kind, const Interval *step, const Interva
 	bool has_origin = origin != NULL && !origin->isnull;
 	int64 start = 0;
 
-	/* infinity is refused as an origin, not as a time */
+	/* window_shape_init() refuses an infinite origin */
 	if (has_origin)
 		start = call->type == DATEOID ? date2timestamp_opt_overflow(DatumGetDateADT(origin->value), NULL)
 									  : DatumGetTimestamp(origin->value);
@@ -302,7 +305,7 @@ same_text(const text *a, const text *b)
 		   memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
-/* One window of the series of those that hold the first argument, and whose edges both are times. */
+/* The next window that contains the first argument and whose edges are both valid timestamps. */
 static Datum
 next_window(FunctionCallInfo fcinfo, WindowKind kind, WindowResult result)
 {
@@ -338,7 +341,7 @@ next_window(FunctionCallInfo fcinfo, WindowKind kind, WindowResult result)
 	return window_datum(call->type, result == RESULT_START ? window.start : window.end);
 }
 
-/* The shape of a call of kind(ts, step, size, origin, time_zone); NULL when the result is. */
+/* The shape of a call of kind(ts, step, size, origin, time_zone); NULL if the result is NULL. */
 static WindowShape *
 stepped_shape(FunctionCallInfo fcinfo, WindowCall *call, WindowKind kind)
 {
@@ -348,14 +351,14 @@ stepped_shape(FunctionCallInfo fcinfo, WindowCall *call, WindowKind kind)
 					 PG_GETARG_TEXT_PP(4));
 }
 
-/* A query may end in the middle of a series, and begin another one at the same place. */
+/* A query can stop in the middle of a series and start another one at the same call site. */
 static void
 forget_walk(Datum call)
 {
 	((WindowCall *) DatumGetPointer(call))->walking = false;
 }
 
-/* Tell the planner how many of an event's windows there are: share of the steps in a size. */
+/* Estimate the number of an event's windows for the planner: size / step * share. */
 static Node *
 estimate_rows(Node *request, double share)
 {
@@ -376,7 +379,7 @@ estimate_rows(Node *request, double share)
 	return request;
 }
 
-/* Roughly how many seconds an argument of a call is, for the planner; 0 if it cannot know. */
+/* The approximate length of an interval argument in seconds, for the planner; 0 if unknown. */
 static double
 estimated_seconds(PlannerInfo *root, List *args, int n)
 {

@@ -2,23 +2,16 @@
  * window_shape.c
  *		Shapes of windows (see window_shape.h).
  *
- * A shape's windows and panes lie on one grid, so that all arithmetic is on whole units: the windows of hop
- * begin at multiples of the slide and end size later, panes lie between multiples of gcd(slide, size). What the
- * units are counted on depends on the length (a day belongs to the calendar, an hour to the time line), and
- * need not be the line of the values:
+ * Windows and panes of a shape lie on one grid: the windows of hop begin at multiples of the slide and end size
+ * later; pane.c finds the panes. The line on which units are counted depends on the length (a day belongs to the
+ * calendar, an hour to the time line), and need not be the line of the values:
  *
  *		values		by calendar							by instant
  *		timestamptz	LINE_CLOCK: the zone's clock		LINE_OWN
  *		timestamp	LINE_OWN							LINE_INSTANT, read from and shown by the zone's clock
  *		date		LINE_OWN							-
  *
- * In a zone whose offset never changes both lines are one, and everything is on its own. Crossing over goes by
- * functions that never go back and are each other's inverses (calendar.h), so that the slices of one line are
- * slices of the other: they partition it, and start <= time < end. A slice that crosses over to nothing, such
- * as a day that a zone left out, holds no time.
- *
- * Only cumulate may need both: hourly steps in a day of 23 or 25 hours. There a step counts from the beginning
- * of its day, and the day's last step ends with the day.
+ * In a zone whose offset never changes both lines are one, and every shape uses LINE_OWN.
  */
 #include "postgres.h"
 
@@ -26,13 +19,14 @@
 #include "common/int.h"
 #include "utils/date.h"
 #include "utils/timestamp.h"
+#include "window/pane.h"
 #include "window/window_shape.h"
 
 /* Monday 2000-01-03 00:00, and 2000-01-01 00:00 for months */
 #define DEFAULT_ORIGIN (2 * USECS_PER_DAY)
 #define DEFAULT_ORIGIN_MONTHS 0
 
-/* more than half of all time; less than what makes sums of a time and two lengths overflow at the lower end */
+/* more than half the range of timestamps; small enough that a time minus two lengths cannot overflow */
 #define MAX_LENGTH (PG_INT64_MAX / 4)
 
 typedef enum LengthUnit
@@ -49,7 +43,7 @@ typedef struct WindowLength
 	int64 length;
 } WindowLength;
 
-/* What the arguments of each kind are called, and in which order they stand. */
+/* Names and order of each kind's arguments, for messages. */
 static const struct
 {
 	const char *step;
@@ -66,16 +60,8 @@ static WindowLength length_of(const Interval *interval, Oid type, const char *wh
 static void refuse(const char *message, const char *what, const char *hint);
 static void init_grid(WindowShape *shape, bool calendar, bool months, const int64 *origin);
 static void check_step(WindowKind kind, WindowLength step, WindowLength size);
-static double about(WindowLength length);
+static double approximate(WindowLength length);
 static bool by_calendar(WindowLength length, Oid type);
-static int64 gcd(int64 a, int64 b);
-static TimeSlice step_in_day(WindowShape *shape, int64 time);
-static TimeSlice slice_at(WindowShape *shape, int64 length, int64 time);
-static int64 to_line(WindowShape *shape, int64 time);
-static int64 edge_at(WindowShape *shape, int64 units);
-static int64 within_range(int64 edge, int64 margin);
-static int64 add_units(int64 a, int64 b);
-static bool next_hop(WindowWalk *walk, TimeSlice *window);
 
 void
 window_shape_init(WindowShape *shape, WindowKind kind, Oid type, const Interval *step, const Interval *size,
@@ -103,16 +89,15 @@ window_shape_init(WindowShape *shape, WindowKind kind, Oid type, const Interval 
 		leading = length_of(step, type, kinds[kind].step);
 		check_step(kind, leading, length);
 	}
+	shape->pane = pane_length(kind, leading.length, length.length);
 	calendar = by_calendar(length, type);
 	if (kind == WINDOW_HOP)
 	{
 		calendar = by_calendar(leading, type);
 		shape->slide = leading.length;
-		shape->pane = gcd(shape->slide, shape->size);
 	}
 	else if (kind == WINDOW_CUMULATE)
 	{
-		shape->pane = leading.length;
 		if (calendar && !by_calendar(leading, type) && !shape->clock.fixed)
 		{
 			shape->day = length.unit == UNIT_DAYS ? USECS_PER_DAY : shape->size;
@@ -122,77 +107,6 @@ window_shape_init(WindowShape *shape, WindowKind kind, Oid type, const Interval 
 	init_grid(shape, calendar, length.unit == UNIT_MONTHS, origin);
 }
 
-bool
-window_shape_equal(const WindowShape *a, const WindowShape *b)
-{
-	return a->kind == b->kind && a->type == b->type && a->line == b->line &&
-		   a->grid.months == b->grid.months && a->grid.origin == b->grid.origin && a->slide == b->slide &&
-		   a->size == b->size && a->pane == b->pane && a->day == b->day && a->step == b->step &&
-		   ((a->type != TIMESTAMPOID && a->line == LINE_OWN && a->day == 0) ||
-			a->clock.zone == b->clock.zone);
-}
-
-TimeSlice
-window_shape_pane(WindowShape *shape, int64 time)
-{
-	if (time < shape->last.start || time >= shape->last.end)
-		shape->last = shape->day != 0 ? step_in_day(shape, time) : slice_at(shape, shape->pane, time);
-	return shape->last;
-}
-
-int64
-window_shape_instant(WindowShape *shape, int64 time)
-{
-	if (shape->type != TIMESTAMPOID || TIMESTAMP_NOT_FINITE(time))
-		return time;
-	return clock_instant(&shape->clock, time);
-}
-
-void
-window_walk_begin(WindowWalk *walk, WindowShape *shape, int64 time)
-{
-	walk->shape = shape;
-	walk->done = false;
-	if (shape->kind == WINDOW_HOP)
-	{
-		int64 units = grid_units(&shape->grid, to_line(shape, time));
-
-		/* the first one after the last that has ended by then */
-		walk->index = floor_div(units - shape->size, shape->slide) + 1;
-		walk->last = floor_div(units, shape->slide);
-		walk->done = walk->index > walk->last;
-		walk->next.start = edge_at(shape, walk->index * shape->slide);
-	}
-	else
-	{
-		walk->next = window_shape_pane(shape, time);
-		if (shape->kind == WINDOW_CUMULATE)
-		{
-			TimeSlice whole = slice_at(shape, shape->size, time);
-
-			walk->next.start = whole.start;
-			walk->last = whole.end;
-		}
-		else
-			walk->last = walk->next.end;
-	}
-}
-
-bool
-window_walk_next(WindowWalk *walk, TimeSlice *window)
-{
-	if (walk->done)
-		return false;
-	if (walk->shape->kind == WINDOW_HOP)
-		return next_hop(walk, window);
-	*window = walk->next;
-	walk->done = walk->next.end >= walk->last;
-	/* by way of the pane that begins at the end: empty ones have no window of their own */
-	if (!walk->done)
-		walk->next.end = window_shape_pane(walk->shape, walk->next.end).end;
-	return true;
-}
-
 int64
 window_time(Oid type, Datum value)
 {
@@ -200,8 +114,8 @@ window_time(Oid type, Datum value)
 								 : DatumGetTimestamp(value);
 
 	if (TIMESTAMP_NOT_FINITE(time))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("infinity belongs to no window")));
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("cannot assign an infinite timestamp to a window")));
 	return time;
 }
 
@@ -219,19 +133,20 @@ length_of(const Interval *interval, Oid type, const char *what)
 	WindowLength result;
 
 	if ((interval->month != 0) + (interval->day != 0) + (interval->time != 0) > 1)
-		refuse("%s mixes months, days and hours", what,
-			   "Use one kind of unit, for example '36 hours' or '2 days'.");
+		refuse("%s must not mix months, days and hours", what,
+			   "Use a single unit, for example '36 hours' or '2 days'.");
 	if (interval->month <= 0 && interval->day <= 0 && interval->time <= 0)
 		refuse("%s must be greater than zero", what,
-			   "Give a length such as '10 minutes', '1 day' or '1 month'.");
+			   "Specify a length such as '10 minutes', '1 day' or '1 month'.");
 	result.unit = interval->month != 0 ? UNIT_MONTHS : interval->day != 0 ? UNIT_DAYS : UNIT_HOURS;
 	result.length = interval->month != 0 ? interval->month : interval->time;
 	if (interval->day != 0 && pg_mul_s64_overflow(interval->day, USECS_PER_DAY, &result.length))
 		result.length = PG_INT64_MAX;
 	if (result.length > MAX_LENGTH)
-		refuse("%s is too large", what, "For a total over all time, group by no window.");
+		refuse("%s is too large", what, "To aggregate over all time, do not group by a window.");
 	if (type == DATEOID && result.unit == UNIT_HOURS && result.length % USECS_PER_DAY != 0)
-		refuse("%s must be whole days over a date", what, "Cast the date to timestamp for shorter windows.");
+		refuse("%s must be a whole number of days for type date", what,
+			   "Cast the date to timestamp to use shorter windows.");
 	return result;
 }
 
@@ -242,7 +157,7 @@ refuse(const char *message, const char *what, const char *hint)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg_internal(message, what), errhint("%s", hint)));
 }
 
-/* Put the grid on its line, its origin included. */
+/* Choose the line of the grid, and convert the origin to it. */
 static void
 init_grid(WindowShape *shape, bool calendar, bool months, const int64 *origin)
 {
@@ -251,11 +166,11 @@ init_grid(WindowShape *shape, bool calendar, bool months, const int64 *origin)
 
 	if (origin != NULL && TIMESTAMP_NOT_FINITE(*origin))
 		refuse("%s must be finite", "window origin",
-			   "Give the beginning of any one window, for example '2025-01-01'.");
+			   "Specify the start of any window, for example '2025-01-01'.");
 	shape->line = LINE_OWN;
 	if (shape->type == TIMESTAMPTZOID)
 	{
-		/* without clock changes, days are lengths like any other */
+		/* without clock changes, days have a fixed length */
 		if (calendar && !clock->fixed)
 			shape->line = LINE_CLOCK;
 		else if (months && clock->offset != 0)
@@ -273,47 +188,47 @@ init_grid(WindowShape *shape, bool calendar, bool months, const int64 *origin)
 		if (shape->line == LINE_INSTANT)
 			start = clock_instant(clock, start);
 	}
-	/* any multiple of the slide is as good an origin, and those near zero cannot overflow */
+	/* origins that differ by a multiple of the slide are equivalent, and one near zero cannot overflow */
 	if (!months)
 		start -= floor_div(start, shape->slide) * shape->slide;
 	grid_init(&shape->grid, months, start);
 }
 
-/* Raises unless a slide or step goes with the size. */
+/* Raises unless the slide or step is valid for the size. */
 static void
 check_step(WindowKind kind, WindowLength step, WindowLength size)
 {
 	const char *what = kinds[kind].step;
 	bool steps_of_day = kind == WINDOW_CUMULATE && step.unit == UNIT_HOURS && size.unit == UNIT_DAYS;
 
-	if (about(step) > about(size))
+	if (approximate(step) > approximate(size))
 		refuse("%s is longer than the window size", what,
 			   psprintf("The order of the arguments is %s.", kinds[kind].call));
 	if (step.unit != size.unit && !steps_of_day)
-		refuse("%s is of another kind than the window size", what,
+		refuse("%s and window size must use the same unit", what,
 			   step.unit == UNIT_MONTHS || size.unit == UNIT_MONTHS
-				   ? "Months are of no fixed length: give both in months, or none of them."
-				   : "Give both in hours, or both in days, for example '24 hours' instead of '1 day'.");
+				   ? "Months have no fixed length; specify either both or none in months."
+				   : "Specify both in hours or both in days, for example '24 hours' instead of '1 day'.");
 	if (steps_of_day && USECS_PER_DAY % step.length != 0)
-		refuse("%s does not divide a day", what,
-			   "In a window size of days a step is of whole days, or of a length that divides 24 hours.");
+		refuse("%s must divide a day evenly", what,
+			   "For a window size in days, the step must be a number of days or divide 24 hours evenly.");
 	if (kind == WINDOW_CUMULATE && size.length % step.length != 0)
-		refuse("window size is not a multiple of the %s", what,
-			   "Use a step that divides the size, for example '10 minutes' in '1 hour'.");
+		refuse("window size must be a multiple of the %s", what,
+			   "Use a step that divides the size evenly, for example '10 minutes' for a size of '1 hour'.");
 }
 
-/* Roughly how long a length is, to tell which one of two of different units is meant to be the longer. */
+/* An approximation, to compare lengths of different units. */
 static double
-about(WindowLength length)
+approximate(WindowLength length)
 {
 	return (double) length.length * (length.unit == UNIT_MONTHS ? DAYS_PER_MONTH * USECS_PER_DAY : 1);
 }
 
-/* Whether a length goes by the calendar; otherwise it goes by instant. */
+/* Whether a length is by calendar; otherwise it is by instant. */
 static bool
 by_calendar(WindowLength length, Oid type)
 {
-	/* those that divide a day into hours: they begin at midnight */
+	/* hours that divide a day evenly; such windows start at midnight */
 	static const int clock_hours[] = {2, 3, 4, 6, 8, 12};
 
 	if (length.unit != UNIT_HOURS || type == DATEOID)
@@ -322,136 +237,6 @@ by_calendar(WindowLength length, Oid type)
 	{
 		if (length.length == clock_hours[i] * USECS_PER_HOUR)
 			return true;
-	}
-	return false;
-}
-
-static int64
-gcd(int64 a, int64 b)
-{
-	while (b != 0)
-	{
-		int64 rest = a % b;
-
-		a = b;
-		b = rest;
-	}
-	return a;
-}
-
-/* The pane of cumulate by instant in calendar days. */
-static TimeSlice
-step_in_day(WindowShape *shape, int64 time)
-{
-	ZoneClock *clock = &shape->clock;
-	bool naive = shape->type == TIMESTAMPOID;
-	TimeSlice day = slice_at(shape, shape->day, time);
-	TimeSlice instants = day;
-	TimeSlice result = day;
-	int64 start;
-	int64 end;
-
-	if (TIMESTAMP_NOT_FINITE(day.start) || TIMESTAMP_NOT_FINITE(day.end))
-		return day;
-	if (naive)
-	{
-		instants.start = clock_instant(clock, day.start);
-		instants.end = clock_instant(clock, day.end);
-		/* a time that is skipped at the end of the day comes after the day's last instant */
-		time = Min(clock_instant(clock, time), instants.end - 1);
-	}
-	start = instants.start + floor_div(time - instants.start, shape->step) * shape->step;
-	end = start + shape->step;
-	if (start > instants.start)
-		result.start = naive ? clock_before(clock, start) : start;
-	if (end < instants.end)
-		result.end = naive ? clock_before(clock, end) : end;
-	return result;
-}
-
-/* The slice between multiples of length (units) that holds a time. */
-static TimeSlice
-slice_at(WindowShape *shape, int64 length, int64 time)
-{
-	int64 first = floor_div(grid_units(&shape->grid, to_line(shape, time)), length) * length;
-	TimeSlice result;
-
-	result.start = edge_at(shape, first);
-	result.end = edge_at(shape, add_units(first, length));
-	return result;
-}
-
-/* Where a time of the shape's type lies on the line of its grid. */
-static int64
-to_line(WindowShape *shape, int64 time)
-{
-	switch (shape->line)
-	{
-		case LINE_CLOCK:
-			return clock_reached(&shape->clock, time);
-		case LINE_INSTANT:
-			return clock_instant(&shape->clock, time);
-		case LINE_OWN:
-			break;
-	}
-	return time;
-}
-
-/* The edge, of the shape's type, that is so many units after the origin. */
-static int64
-edge_at(WindowShape *shape, int64 units)
-{
-	int64 edge = grid_time(&shape->grid, units);
-
-	if (shape->line != LINE_OWN)
-	{
-		edge = within_range(edge, USECS_PER_DAY);
-		if (TIMESTAMP_NOT_FINITE(edge))
-			return edge;
-		if (shape->line == LINE_CLOCK)
-			edge = clock_instant(&shape->clock, edge);
-		else
-			edge = clock_before(&shape->clock, edge);
-	}
-	return within_range(edge, 0);
-}
-
-/* An edge beyond all timestamps, also by a clock of whatever offset, is none. */
-static int64
-within_range(int64 edge, int64 margin)
-{
-	if (edge < MIN_TIMESTAMP - margin)
-		return DT_NOBEGIN;
-	if (edge >= END_TIMESTAMP + margin)
-		return DT_NOEND;
-	return edge;
-}
-
-static int64
-add_units(int64 a, int64 b)
-{
-	int64 result;
-
-	return pg_add_s64_overflow(a, b, &result) ? PG_INT64_MAX : result;
-}
-
-static bool
-next_hop(WindowWalk *walk, TimeSlice *window)
-{
-	WindowShape *shape = walk->shape;
-
-	while (walk->index <= walk->last)
-	{
-		int64 first = walk->index++ * shape->slide;
-		int64 start = walk->next.start;
-
-		walk->next.start = edge_at(shape, add_units(first, shape->slide));
-		/* of windows that begin at the same time, as on a day that a zone left out, the last one counts */
-		if (start == walk->next.start && start != DT_NOBEGIN)
-			continue;
-		window->start = start;
-		window->end = edge_at(shape, add_units(first, shape->size));
-		return true;
 	}
 	return false;
 }

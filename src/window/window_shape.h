@@ -1,9 +1,9 @@
 /*
  * window_shape.h
- *		The shape of a window: where windows begin and end, and which panes they are made of.
+ *		The shape of a window: the grid that follows from its kind, size, step, origin and time zone.
  *
- * Times are microseconds since 2000-01-01 00:00, of the shape's type: instants for timestamptz, what the
- * clock shows for timestamp, midnights for date. Edges beyond the type's range are DT_NOBEGIN and DT_NOEND.
+ * Times are microseconds since 2000-01-01 00:00, of the shape's type: instants for timestamptz, clock readings
+ * for timestamp, midnights for date. Edges beyond the type's range are DT_NOBEGIN and DT_NOEND.
  */
 #ifndef STREAMBATCH_WINDOW_SHAPE_H
 #define STREAMBATCH_WINDOW_SHAPE_H
@@ -19,7 +19,7 @@ typedef enum WindowKind
 	WINDOW_SESSION
 } WindowKind;
 
-/* The line on which a shape's grid lies, if it is not the line of its type. */
+/* The time line on which a shape's grid lies: that of its type, or another one. */
 typedef enum WindowLine
 {
 	LINE_OWN,
@@ -27,7 +27,7 @@ typedef enum WindowLine
 	LINE_INSTANT, /* timestamp by instant */
 } WindowLine;
 
-/* Plain memory, without pointers to anything that goes: may be copied. Caches what it was last asked for. */
+/* Can be copied: all pointers are to memory that lives as long as the backend. Caches the last pane. */
 typedef struct WindowShape
 {
 	WindowKind kind;
@@ -35,54 +35,27 @@ typedef struct WindowShape
 	WindowLine line;
 	TimeGrid grid;
 	/* in units of the grid */
-	int64 slide; /* from one start to the next; the size, but for hop */
+	int64 slide; /* from one start to the next; the size, except for hop */
 	int64 size;	 /* of a window; the gap of a session */
 	int64 pane;
-	int64 day;	/* cumulate by instant in calendar days: where steps begin anew; otherwise 0 */
-	int64 step; /* with day: microseconds of a step */
+	/* cumulate by instant within calendar days: length of the day, at whose start steps restart; otherwise 0 */
+	int64 day;
+	int64 step; /* if day is set: microseconds of a step */
 	ZoneClock clock;
-	TimeSlice last; /* the pane found last */
+	TimeSlice last; /* cache: the pane found last */
 } WindowShape;
 
 /*
  * Make a shape from the arguments of a window function. step: the slide of hop, the step of cumulate, otherwise
  * NULL. size: the size, for a session the gap. origin: as the type's time, or NULL. zone: ignored for a
- * session. Raises invalid_parameter_value for whatever is no window.
+ * session. Raises invalid_parameter_value if they do not make a window.
  */
 extern void window_shape_init(WindowShape *shape, WindowKind kind, Oid type, const Interval *step,
 							  const Interval *size, const int64 *origin, const char *zone);
 
-/* Whether two shapes have the same windows at all times, and the same instants for them. */
-extern bool window_shape_equal(const WindowShape *a, const WindowShape *b);
-
-/* The pane that holds a finite time; of tumble, that is its window. Never empty: start <= time < end. */
-extern TimeSlice window_shape_pane(WindowShape *shape, int64 time);
-
-/* The instant of a time of the shape's type. Of dates, and without clock changes in UTC, that is the time. */
-extern int64 window_shape_instant(WindowShape *shape, int64 time);
-
 /*
- * All windows that hold a finite time, or a pane by its start: of hop in the order of their starts, which all
- * differ, of cumulate in the order of their ends. Of tumble and session: the pane. The shape must outlive the walk.
- *
- *		window_walk_begin(&walk, shape, time);
- *		while (window_walk_next(&walk, &window))
- */
-typedef struct WindowWalk
-{
-	WindowShape *shape;
-	TimeSlice next;
-	int64 index; /* hop: of the next window */
-	int64 last;	 /* hop: of the last one */
-	bool done;
-} WindowWalk;
-
-extern void window_walk_begin(WindowWalk *walk, WindowShape *shape, int64 time);
-extern bool window_walk_next(WindowWalk *walk, TimeSlice *window);
-
-/*
- * A value of a shape's type as a time and the other way round. Raises datetime_value_out_of_range for dates that
- * are no timestamps, and for infinity: no window holds it, and none ends there.
+ * Convert a value of a shape's type to a time, and back. Raises datetime_value_out_of_range for dates outside
+ * the range of timestamps and for infinity.
  */
 extern int64 window_time(Oid type, Datum value);
 extern Datum window_datum(Oid type, int64 time);

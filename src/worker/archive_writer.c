@@ -2,12 +2,15 @@
  * archive_writer.c
  *		Appending events to the archive (see archive_writer.h).
  *
- * Two ways. A plain table whose columns are the stream's and the position, without triggers, takes
- * multi-inserts as COPY makes them. Anything else (partitioned, a partition, foreign, triggers, generated
- * columns, columns of its own) takes INSERT … SELECT from the rows, which stand in the query's environment. Either way one subtransaction holds the batch. Where a row of a plain table is refused, those
- * before it are written again without it and the rest goes on behind it, so that each refused row costs one
- * more insert of the rows between it and the refused row before. In any other table the error may come after
- * all rows, from a trigger: the batch is halved until the row is alone.
+ * A plain table whose columns are the stream's and the position, without triggers, takes multi-inserts, as
+ * COPY does. Any other table (partitioned, a partition, foreign, with triggers, generated or additional
+ * columns) takes INSERT … SELECT from the rows, which are an ephemeral named relation of the query. In both
+ * cases one subtransaction covers the batch.
+ *
+ * If a plain table rejects a row, the rows before it are written again without it, and writing continues
+ * after it; so each rejected row costs one more insert of the rows between it and the previous one. In any
+ * other table the error may be raised after all rows, by a trigger: the batch is halved until the failing row
+ * is alone.
  */
 #include "postgres.h"
 
@@ -39,108 +42,111 @@ struct ArchiveWriter
 	MemoryContext context;
 	/* plain tables */
 	bool plain;
-	int *source; /* of each of its columns: index of the stream's column, or one of the two below */
+	int *source; /* of each column: index of the stream's column, FROM_PARTITION or FROM_OFFSET */
 	EState *estate;
 	ResultRelInfo *result;
 	TupleTableSlot **slots;
-	/* others */
-	TupleDesc desc; /* of what is inserted: the stream's columns, and the position */
+	/* other tables */
+	TupleDesc desc; /* of the inserted rows: the stream's columns and the position */
 	char *insert;
 };
 
-/* What the INSERT statement reads, given to it as PostgreSQL gives a trigger its transition tables. */
+/* The ephemeral named relation that the INSERT statement reads, like a trigger's transition table. */
 #define ROWS "_event"
 
 #define FROM_PARTITION (-1)
 #define FROM_OFFSET (-2)
 
-/* One micro-batch on its way into the archive. */
+/* Writing one micro-batch to the archive. */
 typedef struct WriteJob
 {
-	ArchiveWriter *w;
+	ArchiveWriter *writer;
 	DecodedBatch *decoded;
 	DeadLetters *dead_letters;
 	StreamCounts *counts;
-	bool *refused; /* rows that became dead dead_letters; NULL: none */
-	/* the attempt at hand: rows [from, to) */
+	bool *rejected; /* rows that became dead letters; NULL: none */
+	/* the current attempt: rows [from, to) */
 	int from;
 	int to;
-	int cursor; /* plain tables: behind the row at hand, for the error path */
+	int cursor; /* plain tables: after the current row, for the error path */
 } WriteJob;
 
 static void check_privilege(const Stream *stream, Relation rel);
 static char *qualified_name(Relation rel);
-static bool map_columns(ArchiveWriter *w, const char *partition, const char *offset);
-static void open_plain(ArchiveWriter *w);
-static void describe_rows(ArchiveWriter *w, const char *partition, const char *offset);
+static bool map_columns(ArchiveWriter *writer, const char *partition, const char *offset);
+static void open_plain(ArchiveWriter *writer);
+static void describe_rows(ArchiveWriter *writer, const char *partition, const char *offset);
 static void write_all_plain(WriteJob *job);
 static ErrorData *try_write(WriteJob *job, int from, int to);
 static void write_rows(void *arg);
 static void write_plain(WriteJob *job);
-static void fill_row(const ArchiveWriter *w, const MicroBatch *batch, int row, int natts, Datum *to,
+static void fill_row(const ArchiveWriter *writer, const MicroBatch *batch, int row, int natts, Datum *to,
 					 bool *to_nulls);
 static void write_any(WriteJob *job);
-static void refuse(WriteJob *job, int row, ErrorData *error);
+static void reject(WriteJob *job, int row, ErrorData *error);
 static void write_all_any(WriteJob *job, int from, int to);
 
 ArchiveWriter *
 archive_writer_open(const Stream *stream, Oid archive)
 {
-	ArchiveWriter *w = palloc0(sizeof(ArchiveWriter));
+	ArchiveWriter *writer = palloc0(sizeof(ArchiveWriter));
 	const char *partition;
 	const char *offset;
 
 	stream_position_columns(stream, &partition, &offset);
-	w->stream = stream;
-	w->context = AllocSetContextCreate(CurrentMemoryContext, "streambatch archive", ALLOCSET_DEFAULT_SIZES);
-	w->rel = try_relation_open(archive, RowExclusiveLock);
-	if (w->rel == NULL)
+	writer->stream = stream;
+	writer->context =
+		AllocSetContextCreate(CurrentMemoryContext, "streambatch archive", ALLOCSET_DEFAULT_SIZES);
+	writer->rel = try_relation_open(archive, RowExclusiveLock);
+	if (writer->rel == NULL)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("the archive of stream \"%s\" is gone", stream->name),
+						errmsg("the archive of stream \"%s\" no longer exists", stream->name),
 						errhint("Drop the stream and its hybrid views, and create them again.")));
-	check_privilege(stream, w->rel);
+	check_privilege(stream, writer->rel);
 	stream_check_archive(stream, archive);
-	w->plain = w->rel->rd_rel->relkind == RELKIND_RELATION && !w->rel->rd_rel->relispartition &&
-			   w->rel->trigdesc == NULL && map_columns(w, partition, offset);
-	if (w->plain)
-		open_plain(w);
+	writer->plain = writer->rel->rd_rel->relkind == RELKIND_RELATION &&
+					!writer->rel->rd_rel->relispartition && writer->rel->trigdesc == NULL &&
+					map_columns(writer, partition, offset);
+	if (writer->plain)
+		open_plain(writer);
 	else
-		describe_rows(w, partition, offset);
-	return w;
+		describe_rows(writer, partition, offset);
+	return writer;
 }
 
 void
-archive_writer_close(ArchiveWriter *w)
+archive_writer_close(ArchiveWriter *writer)
 {
-	if (w->plain)
+	if (writer->plain)
 	{
 		for (int i = 0; i < CHUNK; i++)
-			ExecDropSingleTupleTableSlot(w->slots[i]);
-		ExecCloseIndices(w->result);
-		FreeExecutorState(w->estate);
+			ExecDropSingleTupleTableSlot(writer->slots[i]);
+		ExecCloseIndices(writer->result);
+		FreeExecutorState(writer->estate);
 	}
-	relation_close(w->rel, NoLock);
-	MemoryContextDelete(w->context);
+	relation_close(writer->rel, NoLock);
+	MemoryContextDelete(writer->context);
 }
 
 void
-archive_writer_write(ArchiveWriter *w, DecodedBatch *decoded, DeadLetters *dead_letters, StreamCounts *counts)
+archive_writer_write(ArchiveWriter *writer, DecodedBatch *decoded, DeadLetters *dead_letters,
+					 StreamCounts *counts)
 {
-	WriteJob job = {w, decoded, dead_letters, counts};
+	WriteJob job = {writer, decoded, dead_letters, counts};
 
-	if (w->plain)
+	if (writer->plain)
 		write_all_plain(&job);
 	else
 		write_all_any(&job, 0, decoded->batch.nrows);
-	if (job.refused != NULL)
+	if (job.rejected != NULL)
 	{
-		decoded_batch_remove(decoded, job.refused);
-		pfree(job.refused);
+		decoded_batch_remove(decoded, job.rejected);
+		pfree(job.rejected);
 	}
-	MemoryContextReset(w->context);
+	MemoryContextReset(writer->context);
 }
 
-/* Multi-inserts ask nobody. */
+/* Multi-inserts do not check privileges. */
 static void
 check_privilege(const Stream *stream, Relation rel)
 {
@@ -148,7 +154,7 @@ check_privilege(const Stream *stream, Relation rel)
 		return;
 	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					errmsg("permission denied for table %s", RelationGetRelationName(rel)),
-					errhint("The stream's owner writes its archive: GRANT INSERT ON %s TO %s.",
+					errhint("Grant the privilege to the stream's owner: GRANT INSERT ON %s TO %s.",
 							qualified_name(rel), quote_identifier(GetUserNameFromId(stream->owner, false)))));
 }
 
@@ -159,13 +165,13 @@ qualified_name(Relation rel)
 									  RelationGetRelationName(rel));
 }
 
-/* Where each column of the archive comes from; false where the plain way cannot serve. */
+/* Find the source of each column of the archive. Returns false if multi-inserts cannot be used. */
 static bool
-map_columns(ArchiveWriter *w, const char *partition, const char *offset)
+map_columns(ArchiveWriter *writer, const char *partition, const char *offset)
 {
-	TupleDesc desc = RelationGetDescr(w->rel);
+	TupleDesc desc = RelationGetDescr(writer->rel);
 
-	w->source = palloc(desc->natts * sizeof(int));
+	writer->source = palloc(desc->natts * sizeof(int));
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
@@ -173,24 +179,24 @@ map_columns(ArchiveWriter *w, const char *partition, const char *offset)
 
 		if (att->attisdropped || att->attgenerated || att->attidentity)
 			return false;
-		for (c = 0; c < w->stream->desc->natts; c++)
+		for (c = 0; c < writer->stream->desc->natts; c++)
 		{
-			const MessageColumn *column = &w->stream->layout.columns[c];
+			const MessageColumn *column = &writer->stream->layout.columns[c];
 
 			if (!column->dropped && strcmp(column->name, NameStr(att->attname)) == 0)
 				break;
 		}
-		if (c < w->stream->desc->natts)
+		if (c < writer->stream->desc->natts)
 		{
-			if (att->atttypid != w->stream->layout.columns[c].type ||
-				att->atttypmod != w->stream->layout.columns[c].typmod)
+			if (att->atttypid != writer->stream->layout.columns[c].type ||
+				att->atttypmod != writer->stream->layout.columns[c].typmod)
 				return false;
-			w->source[i] = c;
+			writer->source[i] = c;
 		}
 		else if (strcmp(NameStr(att->attname), partition) == 0 && att->atttypid == INT4OID)
-			w->source[i] = FROM_PARTITION;
+			writer->source[i] = FROM_PARTITION;
 		else if (strcmp(NameStr(att->attname), offset) == 0 && att->atttypid == INT8OID)
-			w->source[i] = FROM_OFFSET;
+			writer->source[i] = FROM_OFFSET;
 		else
 			return false;
 	}
@@ -198,62 +204,62 @@ map_columns(ArchiveWriter *w, const char *partition, const char *offset)
 }
 
 static void
-open_plain(ArchiveWriter *w)
+open_plain(ArchiveWriter *writer)
 {
 	Guard guard;
 
-	w->estate = CreateExecutorState();
-	w->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(w->result, w->rel, 0, NULL, 0);
+	writer->estate = CreateExecutorState();
+	writer->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(writer->result, writer->rel, 0, NULL, 0);
 	/* constant folding may call what an index's expression or condition calls */
-	guard_enter(&guard, w->stream->owner, NULL);
-	ExecOpenIndices(w->result, false);
+	guard_enter(&guard, writer->stream->owner, NULL);
+	ExecOpenIndices(writer->result, false);
 	guard_leave(&guard);
-	w->slots = palloc(CHUNK * sizeof(TupleTableSlot *));
+	writer->slots = palloc(CHUNK * sizeof(TupleTableSlot *));
 	for (int i = 0; i < CHUNK; i++)
-		w->slots[i] = table_slot_create(w->rel, NULL);
+		writer->slots[i] = table_slot_create(writer->rel, NULL);
 }
 
-/* Describe the rows to be inserted, by the names of the archive's columns. */
+/* Prepare INSERT … SELECT: the descriptor of the rows, with the names of the archive's columns. */
 static void
-describe_rows(ArchiveWriter *w, const char *partition, const char *offset)
+describe_rows(ArchiveWriter *writer, const char *partition, const char *offset)
 {
-	const Stream *stream = w->stream;
+	const Stream *stream = writer->stream;
 	StringInfoData names;
 	AttrNumber n = 0;
 
-	w->desc = CreateTemplateTupleDesc(stream->desc->natts + 2);
-	w->source = palloc((stream->desc->natts + 2) * sizeof(int));
+	writer->desc = CreateTemplateTupleDesc(stream->desc->natts + 2);
+	writer->source = palloc((stream->desc->natts + 2) * sizeof(int));
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
 		const MessageColumn *column = &stream->layout.columns[i];
 
 		if (column->dropped)
 			continue;
-		w->source[n++] = i;
-		TupleDescInitEntry(w->desc, n, column->name, column->type, column->typmod, 0);
-		TupleDescInitEntryCollation(w->desc, n, column->collation);
+		writer->source[n++] = i;
+		TupleDescInitEntry(writer->desc, n, column->name, column->type, column->typmod, 0);
+		TupleDescInitEntryCollation(writer->desc, n, column->collation);
 	}
 	if (stream_meta_column(stream, META_PARTITION) == 0)
 	{
-		w->source[n++] = FROM_PARTITION;
-		TupleDescInitEntry(w->desc, n, partition, INT4OID, -1, 0);
+		writer->source[n++] = FROM_PARTITION;
+		TupleDescInitEntry(writer->desc, n, partition, INT4OID, -1, 0);
 	}
 	if (stream_meta_column(stream, META_OFFSET) == 0)
 	{
-		w->source[n++] = FROM_OFFSET;
-		TupleDescInitEntry(w->desc, n, offset, INT8OID, -1, 0);
+		writer->source[n++] = FROM_OFFSET;
+		TupleDescInitEntry(writer->desc, n, offset, INT8OID, -1, 0);
 	}
-	w->desc->natts = n;
+	writer->desc->natts = n;
 	initStringInfo(&names);
 	for (int i = 0; i < n; i++)
 		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "",
-						 quote_identifier(NameStr(TupleDescAttr(w->desc, i)->attname)));
-	w->insert =
-		psprintf("INSERT INTO %s (%s) SELECT %s FROM " ROWS, qualified_name(w->rel), names.data, names.data);
+						 quote_identifier(NameStr(TupleDescAttr(writer->desc, i)->attname)));
+	writer->insert = psprintf("INSERT INTO %s (%s) SELECT %s FROM " ROWS, qualified_name(writer->rel),
+							  names.data, names.data);
 }
 
-/* Each error is of the row at hand. */
+/* Each error belongs to the current row. */
 static void
 write_all_plain(WriteJob *job)
 {
@@ -265,8 +271,8 @@ write_all_plain(WriteJob *job)
 	{
 		int row = job->cursor - 1;
 
-		refuse(job, row, error);
-		/* those before it were good; they raise again only if something else is wrong */
+		reject(job, row, error);
+		/* the rows before it succeeded once; another error now is not theirs */
 		error = try_write(job, from, row);
 		if (error != NULL)
 			ReThrowError(error);
@@ -274,7 +280,7 @@ write_all_plain(WriteJob *job)
 	}
 }
 
-/* Write rows [from, to): NULL, or the error of one of them, with none of them written. */
+/* Write rows [from, to). Returns NULL, or the error of one of them; then none is written. */
 static ErrorData *
 try_write(WriteJob *job, int from, int to)
 {
@@ -287,9 +293,9 @@ try_write(WriteJob *job, int from, int to)
 	error = subtransaction_run(write_rows, job, CurrentMemoryContext);
 	if (error == NULL)
 		return NULL;
-	dead_letters_reject_error(error);
+	dead_letters_rethrow_system_error(error);
 	/* an error of the table, not of a row: nothing can be archived */
-	if (job->w->plain ? job->cursor == from : !dead_letters_is_data(error->sqlerrcode))
+	if (job->writer->plain ? job->cursor == from : !dead_letters_is_data_error(error->sqlerrcode))
 		ReThrowError(error);
 	return error;
 }
@@ -299,8 +305,8 @@ write_rows(void *arg)
 {
 	WriteJob *job = arg;
 
-	MemoryContextSwitchTo(job->w->context);
-	if (job->w->plain)
+	MemoryContextSwitchTo(job->writer->context);
+	if (job->writer->plain)
 		write_plain(job);
 	else
 		write_any(job);
@@ -309,11 +315,11 @@ write_rows(void *arg)
 static void
 write_plain(WriteJob *job)
 {
-	ArchiveWriter *w = job->w;
-	bool constrained = RelationGetDescr(w->rel)->constr != NULL;
+	ArchiveWriter *writer = job->writer;
+	bool constrained = RelationGetDescr(writer->rel)->constr != NULL;
 	CommandId cid = GetCurrentCommandId(true);
 
-	w->estate->es_output_cid = cid;
+	writer->estate->es_output_cid = cid;
 	for (int start = job->from; start < job->to; start += CHUNK)
 	{
 		int n = Min(CHUNK, job->to - start);
@@ -321,33 +327,33 @@ write_plain(WriteJob *job)
 		for (int i = 0; i < n; i++)
 		{
 			job->cursor = start + i + 1;
-			ExecClearTuple(w->slots[i]);
-			fill_row(w, &job->decoded->batch, start + i, w->slots[i]->tts_tupleDescriptor->natts,
-					 w->slots[i]->tts_values, w->slots[i]->tts_isnull);
-			ExecStoreVirtualTuple(w->slots[i]);
+			ExecClearTuple(writer->slots[i]);
+			fill_row(writer, &job->decoded->batch, start + i, writer->slots[i]->tts_tupleDescriptor->natts,
+					 writer->slots[i]->tts_values, writer->slots[i]->tts_isnull);
+			ExecStoreVirtualTuple(writer->slots[i]);
 			if (constrained)
-				ExecConstraints(w->result, w->slots[i], w->estate);
+				ExecConstraints(writer->result, writer->slots[i], writer->estate);
 		}
-		table_multi_insert(w->rel, w->slots, n, cid, 0, NULL);
-		for (int i = 0; i < n && w->result->ri_NumIndices > 0; i++)
+		table_multi_insert(writer->rel, writer->slots, n, cid, 0, NULL);
+		for (int i = 0; i < n && writer->result->ri_NumIndices > 0; i++)
 		{
 			job->cursor = start + i + 1;
-			list_free(compat_insert_index_tuples(w->result, w->slots[i], w->estate));
+			list_free(compat_insert_index_tuples(writer->result, writer->slots[i], writer->estate));
 		}
-		ResetPerTupleExprContext(w->estate);
+		ResetPerTupleExprContext(writer->estate);
 	}
 }
 
-/* A row as its columns are to be written. */
+/* Fill in the values of a row of the archive. */
 static void
-fill_row(const ArchiveWriter *w, const MicroBatch *batch, int row, int natts, Datum *to, bool *to_nulls)
+fill_row(const ArchiveWriter *writer, const MicroBatch *batch, int row, int natts, Datum *to, bool *to_nulls)
 {
 	const Datum *values = batch->values + (Size) row * batch->natts;
 	const bool *nulls = batch->nulls + (Size) row * batch->natts;
 
 	for (int i = 0; i < natts; i++)
 	{
-		int source = w->source[i];
+		int source = writer->source[i];
 
 		to_nulls[i] = source >= 0 && nulls[source];
 		to[i] = source >= 0				   ? values[source]
@@ -359,51 +365,51 @@ fill_row(const ArchiveWriter *w, const MicroBatch *batch, int row, int natts, Da
 static void
 write_any(WriteJob *job)
 {
-	ArchiveWriter *w = job->w;
+	ArchiveWriter *writer = job->writer;
 	Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
-	Datum *values = palloc(w->desc->natts * sizeof(Datum));
-	bool *nulls = palloc(w->desc->natts * sizeof(bool));
+	Datum *values = palloc(writer->desc->natts * sizeof(Datum));
+	bool *nulls = palloc(writer->desc->natts * sizeof(bool));
 	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
 	int rc;
 
 	for (int row = job->from; row < job->to; row++)
 	{
-		fill_row(w, &job->decoded->batch, row, w->desc->natts, values, nulls);
-		tuplestore_putvalues(rows, w->desc, values, nulls);
+		fill_row(writer, &job->decoded->batch, row, writer->desc->natts, values, nulls);
+		tuplestore_putvalues(rows, writer->desc, values, nulls);
 	}
 	relation->md.name = ROWS;
-	relation->md.tupdesc = w->desc;
+	relation->md.tupdesc = writer->desc;
 	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
 	relation->md.enrtuples = job->to - job->from;
 	relation->reldata = rows;
 	SPI_connect();
 	rc = SPI_register_relation(relation);
 	if (rc != SPI_OK_REL_REGISTER)
-		elog(ERROR, "could not register the rows to archive: %s", SPI_result_code_string(rc));
-	rc = SPI_execute(w->insert, false, 0);
+		elog(ERROR, "could not register the rows for the archive: %s", SPI_result_code_string(rc));
+	rc = SPI_execute(writer->insert, false, 0);
 	if (rc != SPI_OK_INSERT)
-		elog(ERROR, "could not write the archive: %s", SPI_result_code_string(rc));
+		elog(ERROR, "could not insert into the archive: %s", SPI_result_code_string(rc));
 	SPI_finish();
 	tuplestore_end(rows);
 }
 
-/* The row that the archive refused is a dead letter. */
+/* Make a rejected row a dead letter. */
 static void
-refuse(WriteJob *job, int row, ErrorData *error)
+reject(WriteJob *job, int row, ErrorData *error)
 {
 	DecodedBatch *decoded = job->decoded;
 
-	if (job->refused == NULL)
-		job->refused = palloc0(decoded->batch.nrows * sizeof(bool));
-	job->refused[row] = true;
+	if (job->rejected == NULL)
+		job->rejected = palloc0(decoded->batch.nrows * sizeof(bool));
+	job->rejected[row] = true;
 	dead_letters_add(job->dead_letters, &decoded->messages[decoded->message_of[row]], InvalidOid, error);
 	job->counts->dead++;
 	FreeErrorData(error);
 }
 
 /*
- * What comes after the rows (a foreign key, an AFTER trigger) does not tell which one it is about: halve,
- * until it is alone.
+ * An error raised after all rows (by a foreign key or an AFTER trigger) does not identify its row: halve the
+ * range until the failing row is alone.
  */
 static void
 write_all_any(WriteJob *job, int from, int to)
@@ -415,7 +421,7 @@ write_all_any(WriteJob *job, int from, int to)
 		return;
 	if (to - from == 1)
 	{
-		refuse(job, from, error);
+		reject(job, from, error);
 		return;
 	}
 	FreeErrorData(error);

@@ -1,6 +1,6 @@
 /*
  * archive_writer.h
- *		The archive: the table that keeps every event of a stream.
+ *		Writing to the archive, the table that keeps every event of a stream.
  */
 #ifndef STREAMBATCH_ARCHIVE_WRITER_H
 #define STREAMBATCH_ARCHIVE_WRITER_H
@@ -10,15 +10,15 @@
 typedef struct ArchiveWriter ArchiveWriter;
 
 /*
- * How rows of this archive can be written, for a transaction: opens and locks the table, in the current
- * context.
+ * Open and lock the archive, to be written in the current transaction. Allocates in the current context.
+ * Raises an error if the table was dropped, does not fit the stream, or the stream's owner may not insert.
  */
 extern ArchiveWriter *archive_writer_open(const Stream *stream, Oid archive);
 extern void archive_writer_close(ArchiveWriter *writer);
 
 /*
- * Append the micro-batch's rows. Rows that the archive's own rules refuse become dead dead_letters of the stream
- * and leave the batch. As the stream's owner; in subtransactions. Needs an active snapshot.
+ * Append the rows of the micro-batch. Rows that the archive rejects become dead letters of the stream and are
+ * removed from the batch. Runs as the stream's owner, in subtransactions. Needs an active snapshot.
  */
 extern void archive_writer_write(ArchiveWriter *writer, DecodedBatch *decoded, DeadLetters *dead_letters,
 								 StreamCounts *counts);

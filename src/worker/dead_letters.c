@@ -1,6 +1,6 @@
 /*
  * dead_letters.c
- *		Dead dead_letters of the transaction at hand (see dead_letters.h).
+ *		Dead letters of the current transaction (see dead_letters.h).
  */
 #include "postgres.h"
 
@@ -13,8 +13,7 @@ void
 dead_letters_init(DeadLetters *dead_letters, MemoryContext parent)
 {
 	memset(dead_letters, 0, sizeof(*dead_letters));
-	dead_letters->context =
-		AllocSetContextCreate(parent, "streambatch dead dead_letters", ALLOCSET_DEFAULT_SIZES);
+	dead_letters->context = AllocSetContextCreate(parent, "streambatch dead letters", ALLOCSET_DEFAULT_SIZES);
 }
 
 void
@@ -60,7 +59,7 @@ dead_letters_add(DeadLetters *dead_letters, const Message *message, Oid view, co
 }
 
 bool
-dead_letters_is_data(int sqlerrcode)
+dead_letters_is_data_error(int sqlerrcode)
 {
 	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
 	{
@@ -73,7 +72,7 @@ dead_letters_is_data(int sqlerrcode)
 }
 
 bool
-dead_letters_nobodys(int sqlerrcode)
+dead_letters_is_system_error(int sqlerrcode)
 {
 	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
 	{
@@ -88,9 +87,9 @@ dead_letters_nobodys(int sqlerrcode)
 }
 
 void
-dead_letters_reject_error(ErrorData *error)
+dead_letters_rethrow_system_error(ErrorData *error)
 {
-	if (dead_letters_nobodys(error->sqlerrcode))
+	if (dead_letters_is_system_error(error->sqlerrcode))
 		ReThrowError(error);
 }
 
@@ -101,7 +100,7 @@ copy_bytes(const char *data, size_t len)
 
 	if (data == NULL)
 		return NULL;
-	/* a bytea holds less than 1 GB; librdkafka's message.max.bytes keeps us far below */
+	/* a bytea is limited to 1 GB; librdkafka's message.max.bytes is below that */
 	result = palloc(len + VARHDRSZ);
 	SET_VARSIZE(result, len + VARHDRSZ);
 	memcpy(VARDATA(result), data, len);

@@ -1,6 +1,6 @@
 /*
  * dead_letters.h
- *		Dead dead_letters of the transaction at hand, until the flush writes them.
+ *		Dead letters of the current transaction, kept in memory until the flush writes them.
  */
 #ifndef STREAMBATCH_DEAD_LETTERS_H
 #define STREAMBATCH_DEAD_LETTERS_H
@@ -20,23 +20,23 @@ extern void dead_letters_init(DeadLetters *dead_letters, MemoryContext parent);
 extern void dead_letters_clear(DeadLetters *dead_letters);
 extern Size dead_letters_memory(const DeadLetters *dead_letters);
 
-/* A message that error keeps out of the stream (view InvalidOid) or out of a view. Copies all it needs. */
+/* Add a message that failed with error, in the stream (view InvalidOid) or in a view. Copies all it needs. */
 extern void dead_letters_add(DeadLetters *dead_letters, const Message *message, Oid view,
 							 const ErrorData *error);
 
 /*
- * Whether an error is the fault of data: a value, a constraint, a limit of a key or value, or what a function raises
- * on purpose. Anything else says something about the system.
+ * Whether data caused an error: a data exception, a constraint violation, an exceeded limit of a key or
+ * value, or an exception that a function raised on purpose. Any other error is a condition of the system.
  */
-extern bool dead_letters_is_data(int sqlerrcode);
-
-/* Whether an error is no fault of any data: memory, disk, locks, a cancel, a shutdown. */
-extern bool dead_letters_nobodys(int sqlerrcode);
+extern bool dead_letters_is_data_error(int sqlerrcode);
 
 /*
- * Raise an error again that says nothing about the message: out of memory, cancelled, shut down, disk full,
- * deadlock. To make it a dead letter would lose the message.
+ * Whether an error cannot be caused by data, whatever raised it: out of memory, disk full, deadlock, lock not
+ * available, cancel, shutdown.
  */
-extern void dead_letters_reject_error(ErrorData *error);
+extern bool dead_letters_is_system_error(int sqlerrcode);
+
+/* Rethrow such an error: a dead letter would lose the message. Returns if error is another one. */
+extern void dead_letters_rethrow_system_error(ErrorData *error);
 
 #endif /* STREAMBATCH_DEAD_LETTERS_H */

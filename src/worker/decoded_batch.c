@@ -1,10 +1,10 @@
 /*
  * decoded_batch.c
- *		Messages into a micro-batch of rows (see decoded_batch.h).
+ *		Decoding messages into a micro-batch of rows (see decoded_batch.h).
  *
- * One subtransaction covers a whole micro-batch as long as every message decodes. Where one raises, the
- * subtransaction is rolled back (which takes nothing from the rows decoded before: their memory is ours), the
- * message becomes a dead letter and a new subtransaction goes on behind it.
+ * One subtransaction covers the whole micro-batch as long as every message can be decoded. If one raises an
+ * error, the subtransaction is rolled back, the message becomes a dead letter, and a new subtransaction
+ * continues after it. The rows decoded before are kept: they are in our own memory context.
  */
 #include "postgres.h"
 
@@ -102,7 +102,7 @@ decode_message(void *arg, int m)
 	job->counts->received++;
 	if (message->broken != NULL)
 		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED), errmsg("message cannot be read: %s", message->broken)));
+				(errcode(ERRCODE_DATA_CORRUPTED), errmsg("could not read message: %s", message->broken)));
 	else if (message->payload == NULL)
 		job->counts->skipped++;
 	else
@@ -127,7 +127,7 @@ decode_one(DecodedBatch *decoded, int m, Positions *positions, TimestampTz now)
 	batch->nrows++;
 }
 
-/* The event time of a decoded row as an instant. Raises where the stream's rules make it a dead letter. */
+/* The event time of a decoded row. Raises an error if it is null, infinite, or beyond max_future. */
 static TimestampTz
 event_time(const DecodedBatch *decoded, const Datum *values, const bool *nulls, TimestampTz now)
 {
@@ -147,7 +147,7 @@ event_time(const DecodedBatch *decoded, const Datum *values, const bool *nulls, 
 						errmsg("event time \"%s\" is infinite", name)));
 	if (time > now && time - now > stream->max_future)
 		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-						errmsg("event time \"%s\" is further ahead than the stream's max_future", name)));
+						errmsg("event time \"%s\" is further in the future than max_future allows", name)));
 	return time;
 }
 
@@ -156,7 +156,7 @@ reject_message(void *arg, int m, ErrorData *error)
 {
 	DecodeJob *job = arg;
 
-	dead_letters_reject_error(error);
+	dead_letters_rethrow_system_error(error);
 	dead_letters_add(job->dead_letters, &job->decoded->messages[m], InvalidOid, error);
 	job->counts->dead++;
 }

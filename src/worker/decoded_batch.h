@@ -17,26 +17,26 @@ typedef struct DecodedBatch
 {
 	const Stream *stream;
 	Decoder *decoder;
-	MemoryContext context; /* the rows' by-reference values; reset by decoded_batch_clear() */
+	MemoryContext context; /* by-reference values of the rows; reset by decoded_batch_clear() */
 	Message *messages;	   /* borrowed from the consumer until consumer_release() */
 	int nmessages;
 	MicroBatch batch;
 	int *message_of; /* the message of each row */
 } DecodedBatch;
 
-/* Buffers in the current context. columns: what to decode (NULL: all). */
+/* Allocate buffers in the current context. columns: those to decode (NULL: all). */
 extern void decoded_batch_init(DecodedBatch *decoded, const Stream *stream, const Bitmapset *columns);
 
 /*
- * Decode the messages just taken (decoded->messages, nmessages): rows into decoded->batch, what does not decode
- * or has no proper event time into dead_letters. Tombstones are counted and skipped. Notes event times in
- * positions. Runs in subtransactions of the caller's transaction, as the role and under the settings that the
- * caller's guard set.
+ * Decode decoded->messages (nmessages of them) into rows of decoded->batch. Messages that cannot be decoded
+ * or have no valid event time are added to dead_letters; tombstones are counted and skipped. Records offsets
+ * and event times in positions. Runs in subtransactions of the caller's transaction, with the role and
+ * settings of the caller's guard.
  */
 extern void decoded_batch_decode(DecodedBatch *decoded, Positions *positions, DeadLetters *dead_letters,
 								 StreamCounts *counts);
 
-/* Take a row out: the archive refused it. */
+/* Remove the rows with removed[row] set, which the archive rejected. */
 extern void decoded_batch_remove(DecodedBatch *decoded, const bool *removed);
 
 extern void decoded_batch_clear(DecodedBatch *decoded);

@@ -1,10 +1,10 @@
 /*
  * definition.c
- *		What a stream's worker works by (see definition.h).
+ *		The definition of a worker's stream (see definition.h).
  *
- * The generation (flush.c) is read before the views: where a view is created or dropped in between, the
- * generation is the older one, and the first flush finds it so. A view whose query cannot be analysed any
- * more is suspended; the others go on.
+ * The generation (flush.c) is read before the views: if a view is created or dropped in between, the
+ * generation is the older one, and the first flush detects that. A view whose query can no longer be analysed
+ * is suspended; the others continue.
  */
 #include "postgres.h"
 
@@ -23,8 +23,8 @@
 #include "worker/definition.h"
 
 /*
- * What the cache callbacks watch, and whether it was altered: the foreign table, its server, a user mapping.
- * Callbacks cannot be unregistered, so it lives as long as the process.
+ * State of the cache callbacks: what they watch, and whether it was altered. Callbacks cannot be
+ * unregistered, so this lives as long as the process.
  */
 struct DefinitionWatch
 {
@@ -38,7 +38,7 @@ typedef struct ViewJob
 {
 	Definition *d;
 	const ViewRow *row;
-	WorkerView *vf;
+	WorkerView *view;
 } ViewJob;
 
 static void on_relation_change(Datum arg, Oid relid);
@@ -93,7 +93,7 @@ definition_load(Definition *d)
 	if (result == DEFINITION_LOADED)
 	{
 		lock_queries(d->relid);
-		/* what was waited for may have been its end */
+		/* the stream may have been dropped while we waited */
 		result = load_row(d->relid, &d->row);
 	}
 	if (result == DEFINITION_LOADED)
@@ -109,7 +109,7 @@ definition_load(Definition *d)
 	MemoryContextSwitchTo(old);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	/* what was altered before the process looked for the first time is what it looked at */
+	/* changes before the first load are part of what was loaded */
 	if (first)
 		d->watch->changed = false;
 	return result;
@@ -130,7 +130,7 @@ on_relation_change(Datum arg, Oid relid)
 		watch->changed = true;
 }
 
-/* Any mapping: one that comes to be, for the owner or for PUBLIC, has no row to know it by. */
+/* Any mapping: a new one, for the owner or for PUBLIC, has no row yet whose hash could be compared. */
 static void
 on_mapping_change(Datum arg, int cache, uint32 hash)
 {
@@ -139,19 +139,19 @@ on_mapping_change(Datum arg, int cache, uint32 hash)
 	watch->changed = true;
 }
 
-/* The row, if there is still something to run for. */
+/* Read the stream's row, and whether it needs a worker. */
 static DefinitionResult
 load_row(Oid relid, StreamRow *row)
 {
 	if (!OidIsValid(get_extension_oid("pg_streambatch", true)) ||
 		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) || !catalog_stream(relid, row))
-		return DEFINITION_GONE;
+		return DEFINITION_UNNEEDED;
 	if (row->paused)
 		return DEFINITION_PAUSED;
-	return row->nviews > 0 || row->resumed ? DEFINITION_LOADED : DEFINITION_GONE;
+	return row->nviews > 0 || row->resumed ? DEFINITION_LOADED : DEFINITION_UNNEEDED;
 }
 
-/* The stream and what its views read, all at once: a DROP comes upon them in an order of its own. */
+/* Lock the stream and all that its views read, in one order: a DROP locks them in another. */
 static void
 lock_queries(Oid relid)
 {
@@ -164,7 +164,7 @@ lock_queries(Oid relid)
 	locks_take(relations, NIL);
 }
 
-/* The rest needs the caches, and so a transaction. */
+/* Register the callbacks that need hashes from the caches, and so a transaction. */
 static void
 watch_rows(DefinitionWatch *watch, const Stream *stream)
 {
@@ -182,7 +182,7 @@ on_table_change(Datum arg, int cache, uint32 hash)
 	on_row_change(watch, watch->table_hash, hash);
 }
 
-/* A hash of 0 says that anything may have changed. */
+/* A hash of 0 means that anything may have changed. */
 static void
 on_row_change(DefinitionWatch *watch, uint32 ours, uint32 hash)
 {
@@ -233,7 +233,7 @@ interval_usec(const Interval *interval)
 	return interval->time + (interval->day + interval->month * INT64CONST(30)) * USECS_PER_DAY;
 }
 
-/* Open a view, or suspend it where its query cannot be analysed any more. */
+/* Open a view, or suspend it if its query can no longer be analysed. */
 static void
 load_view(Definition *d, const ViewRow *row)
 {
@@ -243,19 +243,19 @@ load_view(Definition *d, const ViewRow *row)
 
 	if (error != NULL)
 	{
-		dead_letters_reject_error(error);
+		dead_letters_rethrow_system_error(error);
 		if (get_rel_name(row->view) != NULL)
-			ereport(LOG,
-					(errmsg("hybrid view \"%s\" is suspended: %s", get_rel_name(row->view), error->message)));
+			ereport(LOG, (errmsg("hybrid view \"%s\" has been suspended because of an error: %s",
+								 get_rel_name(row->view), error->message)));
 		catalog_suspend_view(row->view, error->sqlerrcode, error->message);
 		return;
 	}
-	/* one that is just being dropped has nothing to open */
-	if (job.vf != NULL)
+	/* NULL: it is being dropped */
+	if (job.view != NULL)
 	{
 		foreach (lc, d->views)
 		{
-			if (worker_view_share(job.vf, lfirst(lc)))
+			if (worker_view_share(job.view, lfirst(lc)))
 			{
 				ereport(DEBUG1, (errmsg_internal("hybrid view \"%s\" shares the fold of \"%s\"",
 												 get_rel_name(row->view),
@@ -263,7 +263,7 @@ load_view(Definition *d, const ViewRow *row)
 				break;
 			}
 		}
-		d->views = lappend(d->views, job.vf);
+		d->views = lappend(d->views, job.view);
 	}
 	d->max_staleness = Min(d->max_staleness, interval_usec(&row->max_staleness));
 }
@@ -274,5 +274,5 @@ open_view(void *arg)
 	ViewJob *job = arg;
 
 	MemoryContextSwitchTo(job->d->context);
-	job->vf = worker_view_open(job->row);
+	job->view = worker_view_open(job->row);
 }

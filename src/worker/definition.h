@@ -1,6 +1,6 @@
 /*
  * definition.h
- *		What a stream's worker works by: everything that follows from the catalog and the foreign table.
+ *		The definition of a worker's stream: everything read from the catalog and the foreign table.
  */
 #ifndef STREAMBATCH_DEFINITION_H
 #define STREAMBATCH_DEFINITION_H
@@ -13,11 +13,11 @@ typedef struct DefinitionWatch DefinitionWatch;
 typedef struct Definition
 {
 	Oid relid;
-	DefinitionWatch *watch; /* whether what the process began with was altered */
-	MemoryContext context;	/* owns all below; reset at each load */
+	DefinitionWatch *watch; /* whether the foreign table, server or user mapping was altered */
+	MemoryContext context;	/* owns all below; reset by each load */
 	Stream *stream;
-	StreamRow row;		 /* with the generation that the views were loaded at */
-	List *views;		 /* of WorkerView *, those that are not suspended */
+	StreamRow row;		 /* with the generation of the loaded views */
+	List *views;		 /* of WorkerView *, without suspended views */
 	int64 max_staleness; /* microseconds; the least of the views' */
 	DecodedBatch decoded;
 	DeadLetters dead_letters;
@@ -27,22 +27,19 @@ typedef enum DefinitionResult
 {
 	DEFINITION_LOADED,
 	DEFINITION_PAUSED,
-	DEFINITION_GONE /* dropped, or nothing to run for */
+	DEFINITION_UNNEEDED /* dropped, or no worker is needed */
 } DefinitionResult;
 
-/* Once in a process: notice from now on when the foreign table, its server or a user mapping is altered. */
+/* Called once per process: from now on, detect changes of the foreign table, its server and user mappings. */
 extern void definition_init(Definition *d, Oid relid);
 
-/* Load it anew, in a transaction of its own. Positions and consumer are not concerned. */
+/* Load or reload the definition, in its own transaction. Does not change positions or consumer. */
 extern DefinitionResult definition_load(Definition *d);
 
-/* Whether options, columns or secrets are not those any more that the process began with. */
+/* Whether options, columns or secrets have changed since the process started. */
 extern bool definition_changed(const Definition *d);
 
-/*
- * Whether the catalog still says what was loaded, as the row just read has it. In a transaction, with a
- * snapshot.
- */
+/* Read the stream's row; false if the loaded definition is outdated. Needs a transaction and a snapshot. */
 extern bool definition_current(const Definition *d, StreamRow *row);
 
 #endif /* STREAMBATCH_DEFINITION_H */

@@ -1,117 +1,116 @@
 /*
  * epoch_filter.c
- *		Which groups may have rows (see epoch_filter.h).
+ *		A filter of the groups that may have rows (see epoch_filter.h).
  *
- * Nobody but the owner of a stream's positions writes rows of the present epoch, save create_view before
- * there is a flush. So all of them are known to a process that has written from the epoch's beginning: because
- * the table was empty at its first flush, or because the epoch was raised between two of its flushes, in which
- * it found the positions to be its own. One that took over in the midst of an epoch knows nothing until the
- * next.
+ * Only the owner of a stream's positions writes rows of the current epoch, apart from create_view before the
+ * first flush. So a process that has written since the beginning of the epoch knows all of them: either the
+ * table was empty at its first flush, or the epoch was raised between two of its flushes, which both found
+ * the positions to be its own. A process that takes over during an epoch knows nothing until the next one.
  *
- * They are remembered in Bloom filters whose bits for one hash lie in one word, so that a question costs one
- * look into memory for each filter. A full one is followed by another of twice its size; the last that memory
- * allows goes on filling, and tells less and less.
+ * The groups are in Bloom filters whose bits for one hash are in one word, so that a test costs one memory
+ * access per filter. A full filter is followed by one of twice its size. Once memory is used up, the last one
+ * is filled further, with more and more false positives.
  */
 #include "postgres.h"
 
 #include "utils/memutils.h"
 #include "worker/epoch_filter.h"
 
-#define FIRST_BITS 12 /* of the first filter: its words are counted in as many bits */
+#define FIRST_BITS 12 /* binary logarithm of the number of words of the first filter */
 #define BITS_PER_HASH 4
 #define MAX_FILTERS 20
-#define GROUPS_PER_WORD 5 /* in a full filter: of those that are not in it, 1 in 30 then seems to be */
+#define GROUPS_PER_WORD 5 /* in a full filter; 1 in 30 is then a false positive */
 
-typedef struct Filter
+typedef struct BloomFilter
 {
 	uint64 *words;
 	int bits; /* binary logarithm of their number */
 	int64 ngroups;
-} Filter;
+} BloomFilter;
 
 struct EpochFilter
 {
-	int64 epoch; /* 0: there was no flush yet */
-	bool known;	 /* all that was written under it is in the filters */
-	Filter filters[MAX_FILTERS];
+	int64 epoch; /* 0: no flush yet */
+	bool known;	 /* the filters contain all groups written under it */
+	BloomFilter filters[MAX_FILTERS];
 	int n;
 	Size memory;
 	Size left;
 	MemoryContext context;
 };
 
-static Filter *filter_with_room(EpochFilter *written);
+static BloomFilter *filter_with_room(EpochFilter *filter);
 
 EpochFilter *
 epoch_filter_create(Size memory)
 {
-	EpochFilter *written = palloc0(sizeof(EpochFilter));
+	EpochFilter *filter = palloc0(sizeof(EpochFilter));
 
-	written->context =
-		AllocSetContextCreate(CurrentMemoryContext, "streambatch written groups", ALLOCSET_SMALL_SIZES);
-	written->memory = memory;
-	return written;
+	filter->context =
+		AllocSetContextCreate(CurrentMemoryContext, "streambatch epoch filter", ALLOCSET_SMALL_SIZES);
+	filter->memory = memory;
+	return filter;
 }
 
 void
-epoch_filter_begin(EpochFilter *written, int64 epoch, bool empty)
+epoch_filter_begin(EpochFilter *filter, int64 epoch, bool empty)
 {
-	if (written->epoch == epoch)
+	if (filter->epoch == epoch)
 		return;
-	written->known = empty || written->epoch != 0;
-	written->epoch = epoch;
-	written->n = 0;
-	written->left = written->memory;
-	MemoryContextReset(written->context);
+	filter->known = empty || filter->epoch != 0;
+	filter->epoch = epoch;
+	filter->n = 0;
+	filter->left = filter->memory;
+	MemoryContextReset(filter->context);
 }
 
 bool
-epoch_filter_note(EpochFilter *written, uint32 hash)
+epoch_filter_note(EpochFilter *filter, uint32 hash)
 {
-	/* the highest bits choose the word, the others the bits in it */
+	/* the highest bits select the word, the others the bits in it */
 	uint64 mixed = hash * UINT64CONST(0x9E3779B97F4A7C15);
 	uint64 mask = 0;
-	Filter *filter;
+	BloomFilter *bloom;
 
-	if (!written->known)
+	if (!filter->known)
 		return true;
 	for (int shift = 0; shift < BITS_PER_HASH * 6; shift += 6)
 		mask |= UINT64CONST(1) << (mixed >> shift & 63);
-	for (int i = 0; i < written->n; i++)
+	for (int i = 0; i < filter->n; i++)
 	{
-		const Filter *f = &written->filters[i];
+		const BloomFilter *older = &filter->filters[i];
 
-		if ((f->words[mixed >> (64 - f->bits)] & mask) == mask)
+		if ((older->words[mixed >> (64 - older->bits)] & mask) == mask)
 			return true;
 	}
-	filter = filter_with_room(written);
-	if (filter == NULL)
+	bloom = filter_with_room(filter);
+	if (bloom == NULL)
 	{
-		written->known = false;
+		filter->known = false;
 		return true;
 	}
-	filter->words[mixed >> (64 - filter->bits)] |= mask;
-	filter->ngroups++;
+	bloom->words[mixed >> (64 - bloom->bits)] |= mask;
+	bloom->ngroups++;
 	return false;
 }
 
-/* The filter to note a group in. NULL: there is no memory for even one. */
-static Filter *
-filter_with_room(EpochFilter *written)
+/* The filter to add a group to. NULL: not even one fits into memory. */
+static BloomFilter *
+filter_with_room(EpochFilter *filter)
 {
-	Filter *last = written->n > 0 ? &written->filters[written->n - 1] : NULL;
-	Filter *next = &written->filters[written->n];
+	BloomFilter *last = filter->n > 0 ? &filter->filters[filter->n - 1] : NULL;
+	BloomFilter *next = &filter->filters[filter->n];
 	Size size;
 
-	if (last != NULL && (last->ngroups < (GROUPS_PER_WORD << last->bits) || written->n == MAX_FILTERS))
+	if (last != NULL && (last->ngroups < (GROUPS_PER_WORD << last->bits) || filter->n == MAX_FILTERS))
 		return last;
 	next->bits = last != NULL ? last->bits + 1 : FIRST_BITS;
 	size = sizeof(uint64) << next->bits;
-	if (size > written->left)
+	if (size > filter->left)
 		return last;
-	next->words = MemoryContextAllocExtended(written->context, size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	next->words = MemoryContextAllocExtended(filter->context, size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	next->ngroups = 0;
-	written->left -= size;
-	written->n++;
+	filter->left -= size;
+	filter->n++;
 	return next;
 }

@@ -2,46 +2,46 @@
  * flush.c
  *		The flush (see flush.h), and the protocol by which worker and batch layer count each event exactly once.
  *
- * A view's answer is its batch rows merged with its stream rows. Which events are in which cannot be told by
- * their times, because events come late; it is told by offsets. Three numbers hold the layers together:
+ * The result of a view is its batch rows merged with its stream rows. Events come late, so event times cannot
+ * decide which events are in which layer; offsets do. Three numbers keep the layers consistent:
  *
- *		positions	the next offset of each partition, a row for each: every event below is archived, if the
- *					stream has an archive, and in the states of every view, or a dead letter
- *		epoch		in the view's row, counts its cuts; a stream row keeps the epoch that it was written under
- *		generation	in the stream's row, counts the changes to the set of its views
+ *		positions	the next offset of each partition, one row each: every event below it is archived, if the
+ *					stream has an archive, and is in the states of every view, or a dead letter
+ *		epoch		in the view's row, counts its cuts; a stream row contains the epoch that it was written under
+ *		generation	in the stream's row, counts changes to the set of its views
  *
- * States of an event, for one view. Each arrow is one commit; a reader's snapshot is before it or after it:
+ * States of an event, for one view. Each arrow is one commit, which a reader's snapshot sees or does not see:
  *
- *		folded		in the worker's memory only, read ahead of the stored positions
- *		-> flush	in a stream row of the view's epoch e, in the archive, below the positions
- *		-> cut		the positions are noted as the cut C; e is closed: from now on flushes write e + 1
- *		-> chunk	in a batch row, computed from the archive below C; stream rows of epochs up to e are gone
+ *		folded		in the worker's memory only, beyond the stored positions
+ *		-> flush	in a stream row of the view's epoch e and in the archive; below the positions
+ *		-> cut		the positions are stored as the cut C; e is closed: flushes now write e + 1
+ *		-> chunk	in a batch row, computed from the archive below C; stream rows up to epoch e are deleted
  *
- * Who writes what, under which lock. "The row" is the stream's row in the catalog, locked FOR NO KEY UPDATE
- * until the commit, and after all table locks:
+ * Who writes what, under which lock. "The row" is the stream's row in the catalog. It is locked FOR NO KEY
+ * UPDATE until commit, after all table locks:
  *
- *		flush (here)			the row: archive, stream rows of the present epoch, dead dead_letters, positions,
+ *		flush (here)			the row: archive, stream rows of the current epoch, dead letters, positions,
  *								watermark, counts
  *		cut (refresh.c)			the row: the epoch; the generation too, if the view was suspended
- *		chunk (refresh.c)		the view's advisory lock, held by the refresh from its beginning to its end:
+ *		chunk (refresh.c)		the view's advisory lock, held during the whole refresh:
  *								batch rows, stream rows of closed epochs (deleted), coverage
- *		create_view.c			no lock: its rows of both layers, of events below positions that it has noted;
- *								then the row: its stream rows from there to the present positions, generation
+ *		create_view.c			no lock: its rows of both layers, for events below positions that it has read;
+ *								then the row: its stream rows from there to the current positions, generation
  *		DROP, new owner			the row: generation (event triggers)
- *		worker_start.c			the row: first positions
- *		offset_gap.c			the row: a position that skips a gap
- *		stream_setup.c, first use	the foreign table: the row itself, the positions of an archive that it adopts
+ *		worker_start.c			the row: the first positions
+ *		offset_gap.c			the row: a position after a gap
+ *		stream_setup.c, first use	the foreign table: the row itself, the positions of an existing archive
  *
  * A flush, step by step:
  *
- *		1. lock the row; a cut waits for us, or we for it, though not for long: we hold table locks, and a
- *		   session that has the row (by pause(), say) may go on to wait for one of these tables
- *		2. compare generation and positions with those that the fold began from: another set of views, or
- *		   another owner of the positions, and nothing is written
- *		3. only now read each view's epoch: a cut that has committed has raised it, and what we write is behind
- *		   that cut
- *		4. write states, dead dead_letters, positions, counts and watermark; the archive's rows are in the same
- *		   transaction already
+ *		1. Lock the row. A cut waits for us, or we for it, but only briefly: we hold table locks, and a session
+ *		   that has locked the row (in pause(), for example) may next wait for one of these tables.
+ *		2. Compare generation and positions with those that the fold started from. If the set of views or the
+ *		   owner of the positions has changed, write nothing.
+ *		3. Only now read each view's epoch: a committed cut has raised it, and the states are of events after
+ *		   that cut.
+ *		4. Write states, dead letters, positions, counts and watermark. The archive's rows are already in the
+ *		   same transaction.
  *
  * For example, count(*) with a cut after five events, and two more events while it is refreshed:
  *
@@ -50,30 +50,31 @@
  *		flush of offsets 5 and 6	stream rows: 5 of epoch 1, 2 of epoch 2				7
  *		chunk						batch row: 5; stream rows: 2 of epoch 2				7
  *
- * What a crash leaves. Of a flush: nothing; states, archive and positions go back together, also where a
- * standby takes over or a backup is restored, and the log is read again. Of a refresh before its cut: nothing;
- * after its cut: a closed epoch, whose rows readers merge as before, and the chunks that have committed. The
- * next refresh takes a cut of its own, which closes one epoch more; its chunks delete the rows of both.
+ * Crashes. A crash during a flush leaves nothing of it: states, archive and positions go back together, also
+ * when a standby is promoted or a backup restored, and the log is read again. A crash during a refresh leaves
+ * nothing before its cut; after its cut, a closed epoch, whose rows readers merge as before, and the
+ * committed chunks. The next refresh takes its own cut, which closes one more epoch; its chunks delete the
+ * rows of both.
  *
- * Seven rules, and what goes wrong without them:
+ * Seven rules, and what would go wrong without them:
  *
  *		1. The flush locks the row first, and only then reads the epochs. Otherwise it writes into an epoch that
- *		   has just been closed, and the chunk deletes rows of events that no batch row holds.
- *		2. The fold is made for one generation, and is dropped under another. Otherwise the positions move past
- *		   events that a view created in between never gets.
+ *		   has just been closed, and the chunk deletes rows of events that are in no batch row.
+ *		2. The fold is valid for one generation, and is dropped when it changes. Otherwise the positions move
+ *		   past events that a view created in between never receives.
  *		3. The first position of a new partition is inserted under the same lock: locks on the positions of the
- *		   partitions known so far would not stop it. Otherwise its events are written under an epoch that is
- *		   being closed by a cut without them, and the chunk deletes them.
- *		4. A chunk computes from archive rows below its cut, even where it sees more. Those above are in stream
- *		   rows of the next epoch, and would count twice.
+ *		   known partitions would not prevent it. Otherwise its events are written under an epoch that is being
+ *		   closed by a cut without them, and the chunk deletes them.
+ *		4. A chunk is computed from archive rows below its cut, even if it sees more. Those above are in stream
+ *		   rows of the next epoch, and would be counted twice.
  *		5. A chunk deletes stream rows up to the epoch that its cut closed, not all rows of its panes. Those of
- *		   the next epoch are of events that no batch row holds.
- *		6. A mark that a pane has changed is cleared before the pane is computed, never after. Otherwise a change
- *		   in between is forgotten. (The stream rows of closed epochs, by which a refresh finds panes with late
- *		   events, may go afterwards: nobody adds to them.)
+ *		   the next epoch are of events that are in no batch row.
+ *		6. The mark of a changed pane is cleared before the pane is computed, never after. Otherwise a change in
+ *		   between is lost. (The stream rows of closed epochs, by which a refresh finds panes with late events,
+ *		   may be deleted afterwards: no more rows are added to them.)
  *		7. A pane is never computed at an earlier cut than before. Otherwise the events between the two cuts,
- *		   whose stream rows the later one's chunk has deleted, are in neither layer. So one refresh of a view
- *		   runs at a time, and each takes a cut of its own, whatever an interrupted one has left.
+ *		   whose stream rows were deleted by a chunk of the later one, are in neither layer. So only one refresh
+ *		   of a view runs at a time, and each takes its own cut, whatever an interrupted one has left.
  */
 #include "postgres.h"
 
@@ -89,10 +90,11 @@
 #include "worker/watermark.h"
 
 #define REPORT_MS 10000
-#define PATIENCE_MS 200 /* less than a deadlock_timeout: nobody is told of a deadlock that we end ourselves */
+/* Less than deadlock_timeout: a deadlock that we resolve ourselves is not reported. */
+#define LOCK_WAIT_MS 200
 
 static FlushResult lock_stream(Oid stream, int64 generation);
-static bool write_view(WorkerView *vf, int64 epoch);
+static bool write_view(WorkerView *view, int64 epoch);
 static int64 epoch_of(List *rows, int32 view_id);
 static void report_dead_letters(const FlushJob *job);
 
@@ -112,12 +114,12 @@ flush_write(const FlushJob *job)
 	views = catalog_views_of(stream);
 	foreach (lc, job->views)
 	{
-		WorkerView *vf = lfirst(lc);
-		const ErrorData *failure = worker_view_failure(vf);
+		WorkerView *view = lfirst(lc);
+		const ErrorData *failure = worker_view_failure(view);
 
 		if (failure != NULL)
-			catalog_suspend_view(vf->row.view, failure->sqlerrcode, failure->message);
-		else if (!write_view(vf, epoch_of(views, vf->row.id)))
+			catalog_suspend_view(view->row.view, failure->sqlerrcode, failure->message);
+		else if (!write_view(view, epoch_of(views, view->row.id)))
 			return FLUSH_RETRY;
 	}
 	catalog_insert_dead_letters(stream, job->stream->topic, job->dead_letters->items, job->dead_letters->n);
@@ -129,7 +131,7 @@ flush_write(const FlushJob *job)
 	return FLUSH_DONE;
 }
 
-/* Lock the stream's row, if it is to be had soon and is what the fold began from: FLUSH_DONE. */
+/* Lock the stream's row. FLUSH_DONE: it is locked, and its generation is that of the fold. */
 static FlushResult
 lock_stream(Oid stream, int64 generation)
 {
@@ -140,7 +142,7 @@ lock_stream(Oid stream, int64 generation)
 	{
 		if (!catalog_stream(stream, &row))
 			return FLUSH_STALE;
-		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), PATIENCE_MS))
+		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), LOCK_WAIT_MS))
 			return FLUSH_BUSY;
 		CHECK_FOR_INTERRUPTS();
 		pg_usleep(1000);
@@ -148,9 +150,9 @@ lock_stream(Oid stream, int64 generation)
 	return catalog_stream(stream, &row) && row.generation == generation ? FLUSH_DONE : FLUSH_STALE;
 }
 
-/* One view's states. False where combining them with the stored ones raises. */
+/* Write the states of one view. Returns false if combining them with the stored ones failed. */
 static bool
-write_view(WorkerView *vf, int64 epoch)
+write_view(WorkerView *view, int64 epoch)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool done = true;
@@ -158,24 +160,24 @@ write_view(WorkerView *vf, int64 epoch)
 	PG_TRY();
 	{
 		Guard guard;
-		Relation rel = table_open(vf->state_table, RowExclusiveLock);
+		Relation rel = table_open(view->state_table, RowExclusiveLock);
 
-		/* the table is the view owner's, and so is what hangs on it */
-		guard_enter(&guard, vf->owner, vf->row.settings);
+		/* the table belongs to the view's owner, and so do its triggers and index functions */
+		guard_enter(&guard, view->owner, view->row.settings);
 		PushActiveSnapshot(GetTransactionSnapshot());
-		state_table_write(rel, vf->def, vf->fold, vf->written, epoch, vf->append);
+		state_table_write(rel, view->def, view->fold, view->filter, epoch, view->append);
 		PopActiveSnapshot();
 		guard_leave(&guard);
 		table_close(rel, NoLock);
 	}
 	PG_CATCH();
 	{
-		/* no subtransaction: whoever gets false aborts the whole transaction */
-		if (vf->append || dead_letters_nobodys(geterrcode()))
+		/* no subtransaction: on false the caller aborts the whole transaction */
+		if (view->append || dead_letters_is_system_error(geterrcode()))
 			PG_RE_THROW();
 		MemoryContextSwitchTo(context);
 		FlushErrorState();
-		vf->append = true;
+		view->append = true;
 		done = false;
 	}
 	PG_END_TRY();
@@ -194,10 +196,10 @@ epoch_of(List *rows, int32 view_id)
 		if (row->id == view_id)
 			return row->epoch;
 	}
-	elog(ERROR, "hybrid view %d has no row in an unchanged generation", view_id);
+	elog(ERROR, "could not find hybrid view %d", view_id);
 }
 
-/* One line each REPORT_MS at most, however many there are: they can be read in streambatch.dead_letter. */
+/* Log at most one line in REPORT_MS; all dead letters are in streambatch.dead_letter. */
 static void
 report_dead_letters(const FlushJob *job)
 {
@@ -210,9 +212,9 @@ report_dead_letters(const FlushJob *job)
 	if (job->dead_letters->n == 0 || !TimestampDifferenceExceeds(reported, now, REPORT_MS))
 		return;
 	ereport(LOG, (errmsg_plural("stream \"%s\": %lu message became a dead letter",
-								"stream \"%s\": %lu messages became dead dead_letters", unreported,
+								"stream \"%s\": %lu messages became dead letters", unreported,
 								job->stream->name, unreported),
-				  errdetail("The latest, at partition %d offset %lld: %s", first->partition,
+				  errdetail("For example, at partition %d, offset %lld: %s", first->partition,
 							(long long) first->offset, first->message)));
 	reported = now;
 	unreported = 0;

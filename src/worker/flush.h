@@ -1,16 +1,18 @@
 /*
  * flush.h
- *		The flush: what was folded becomes visible, in the transaction that moves the positions.
+ *		The flush: writing states, dead letters and positions in one transaction.
  */
 #ifndef STREAMBATCH_FLUSH_H
 #define STREAMBATCH_FLUSH_H
 
+#include "worker/dead_letters.h"
+#include "worker/positions.h"
 #include "worker/worker_view.h"
 
 typedef struct FlushJob
 {
 	const Stream *stream;
-	int64 generation; /* of the set of views that the fold was made for */
+	int64 generation; /* of the set of views that was folded for */
 	List *views;	  /* of WorkerView * */
 	Positions *positions;
 	DeadLetters *dead_letters;
@@ -20,14 +22,14 @@ typedef struct FlushJob
 typedef enum FlushResult
 {
 	FLUSH_DONE,
-	FLUSH_BUSY,	 /* somebody keeps the stream's row: abort, wait for it without any lock, read again */
-	FLUSH_STALE, /* the set of views has changed: abort, load it again, read again */
-	FLUSH_RETRY	 /* combining failed: abort, read again; that view's next flush appends */
+	FLUSH_BUSY,	 /* the stream's row is locked: abort, wait for it without other locks, read again */
+	FLUSH_STALE, /* the set of views has changed: abort, reload it, read again */
+	FLUSH_RETRY	 /* combining states failed: abort, read again; that view's next flush appends */
 } FlushResult;
 
 /*
- * Write everything into the open transaction. The caller commits on FLUSH_DONE, aborts otherwise. Raises what
- * cannot be mended by reading again at once.
+ * Write everything into the open transaction. The caller commits on FLUSH_DONE, and aborts otherwise. Raises
+ * errors that reading again at once would not resolve.
  */
 extern FlushResult flush_write(const FlushJob *job);
 

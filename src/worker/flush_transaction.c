@@ -2,10 +2,10 @@
  * flush_transaction.c
  *		The transaction of a flush (see flush_transaction.h).
  *
- * It takes its table locks all at once and first, so that no lock is waited for while the stream's row is
- * locked; receives the archive's rows micro-batch by micro-batch; and ends with flush_write(), which says what
- * is written under which lock. What messages leave behind in memory goes with the transaction, save the folds,
- * the dead dead_letters and the positions, which go with its end.
+ * It first takes all of its table locks, so that it never waits for a lock while the stream's row is locked.
+ * Then it writes the archive's rows, micro-batch by micro-batch, and ends with flush_write() (flush.c
+ * describes what is written under which lock). Memory used for messages is freed with the transaction; folds,
+ * dead letters and positions are reset after it.
  */
 #include "postgres.h"
 
@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 #include "worker/flush.h"
 #include "worker/flush_transaction.h"
+#include "worker/fold_query.h"
 
 static void take_locks(Worker *w);
 static void commit(Worker *w, TimestampTz flush_start);
@@ -69,10 +70,10 @@ flush_transaction_fold(Worker *w)
 	foreach (lc, w->d.views)
 	{
 		if (clean &&
-			worker_view_run(lfirst(lc), &w->d.decoded, w->taken, &w->d.dead_letters) == WORKER_VIEW_POISONED)
+			fold_query_run(lfirst(lc), &w->d.decoded, w->taken, &w->d.dead_letters) == FOLD_QUERY_POISONED)
 			clean = false;
 	}
-	worker_view_count(w->taken, w->d.decoded.batch.nrows, &w->counts);
+	fold_query_count(w->taken, w->d.decoded.batch.nrows, &w->counts);
 	PopActiveSnapshot();
 	MemoryContextSwitchTo(w->context);
 	return clean;
@@ -111,21 +112,21 @@ flush_transaction_end(Worker *w)
 static void
 take_locks(Worker *w)
 {
-	List *read = NIL;
-	List *written = list_make2_oid(w->d.relid, w->d.row.archive);
+	List *to_read = NIL;
+	List *to_write = list_make2_oid(w->d.relid, w->d.row.archive);
 	ListCell *lc;
 
 	foreach (lc, w->d.views)
 	{
-		const WorkerView *vf = lfirst(lc);
+		const WorkerView *view = lfirst(lc);
 
-		read = list_concat(read, vf->relations);
-		written = lappend_oid(written, vf->state_table);
+		to_read = list_concat(to_read, view->relations);
+		to_write = lappend_oid(to_write, view->state_table);
 	}
-	locks_take(read, list_concat(written, catalog_written_tables()));
+	locks_take(to_read, list_concat(to_write, catalog_written_tables()));
 }
 
-/* Commit what flush_write() has written, and note it as stored. */
+/* Commit what flush_write() has written, and mark it as stored. */
 static void
 commit(Worker *w, TimestampTz flush_start)
 {
@@ -152,7 +153,7 @@ commit(Worker *w, TimestampTz flush_start)
 		worker_load(w);
 }
 
-/* Wait until nobody keeps the stream's row, with no other lock. */
+/* Wait for the lock on the stream's row, without holding any other lock. */
 static void
 await_stream(Worker *w)
 {

@@ -8,20 +8,20 @@
 #include "worker/worker_state.h"
 
 /*
- * Begin it, with every table lock that it will need. False: the set of views has changed; all is loaded anew,
- * and read from the stored positions.
+ * Begin the transaction, and take every table lock that it will need. Returns false if the set of views has
+ * changed; then the definition was reloaded, and reading restarts at the stored positions.
  */
 extern bool flush_transaction_begin(Worker *w);
 
 /*
- * Decode, archive and fold the messages just taken. False: a fold is poisoned, and nothing of the transaction
- * can be kept.
+ * Decode, archive and fold the messages just taken. Returns false if a fold is half-changed; then the
+ * transaction must be aborted.
  */
 extern bool flush_transaction_fold(Worker *w);
 
 /*
- * Flush and commit. Where that cannot be, abort, and read again from the stored positions. Either way no
- * transaction is open afterwards.
+ * Flush and commit; if that fails, abort and read again from the stored positions. No transaction is open
+ * afterwards.
  */
 extern void flush_transaction_end(Worker *w);
 

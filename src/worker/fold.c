@@ -2,16 +2,17 @@
  * fold.c
  *		The fold: aggregate states in memory (see fold.h).
  *
- * A hash table of groups (PostgreSQL's own TupleHashTable) holds for each the transition values of every
- * state that the worker computes, advanced by the aggregates' own transition functions (aggregate/transition.h).
- * Stored is the aggregate's value, or of a partial state the transition state itself.
+ * A hash table of groups (PostgreSQL's TupleHashTable) contains, for each group, the transition values of
+ * every state that the worker computes, advanced by the aggregates' own transition functions
+ * (aggregate/transition.h). The stored state is the aggregate's value, or, for a partial state, the
+ * transition state itself.
  *
- * Groups are chained in the order of their coming, which is that of their memory. To be written they are sorted
- * by copies of their keys, and finalised one by one as they are written, so that each is visited in memory
- * twice and there is no second copy of them all.
+ * Groups are chained in the order in which they were created, which is their order in memory. To be written
+ * they are sorted by copies of their keys, and finalised one by one, so that each is visited twice and there
+ * is no second copy of all groups.
  *
- * Memory: "table" holds groups and states and is reset as a whole; "row" is reset for each row; "combining"
- * for each combination of two stored states.
+ * Memory contexts: "table" contains groups and states and is reset as a whole; "row" is reset for each row;
+ * "combining" for each combination of two stored states.
  */
 #include "postgres.h"
 
@@ -28,24 +29,24 @@
 #include "worker/group_order.h"
 
 /*
- * A btree entry must fit a third of a page: a longer key cannot be looked up, so its rows are refused one by
- * one.
+ * A btree entry is limited to a third of a page. Rows with longer keys, which could not be indexed, are
+ * rejected.
  */
 #define MAX_KEY_SIZE 2600
 
-/* How many groups ahead memory is asked for: for the group, then for what it points to. */
+/* How many groups ahead to prefetch: the group, then what it points to. */
 #define PREFETCH_FAR 16
 #define PREFETCH_NEAR 8
 #define CACHE_LINE 64
 
-/* A state that the worker computes: all but those of the batch layer alone. */
+/* A state that the worker computes. States of the batch layer only have none. */
 typedef struct Folding
 {
 	Transition transition; /* first, and used in place */
 	const FoldState *columns;
 	int state; /* index among the view's states */
 	bool partial;
-	FmgrInfo combine; /* of values, where it is not partial */
+	FmgrInfo combine; /* of values, if not partial */
 } Folding;
 
 typedef struct Folded
@@ -61,7 +62,7 @@ struct Fold
 	const ViewDef *def;
 	int nfoldings;
 	Folding *foldings;
-	Folding **folding_of;		 /* by state; NULL: of the batch layer alone */
+	Folding **folding_of;		 /* by state; NULL: of the batch layer only */
 	ExprContext *table_econtext; /* its per-tuple memory is "table" */
 	ExprContext *row_econtext;	 /* … "row" */
 	ExprContext *combining;
@@ -73,10 +74,10 @@ struct Fold
 	Oid *equal_functions;
 	FmgrInfo *hash_functions;
 	Oid *collations;
-	bool by_image; /* a key is hashed by what it looks like */
+	bool by_image; /* a key is hashed by its binary image */
 	TupleHashTable groups;
 	int64 ngroups;
-	Folded *oldest;		/* of a view without keys: the only one */
+	Folded *oldest;		/* in a view without keys, the only one */
 	Folded **end;		/* of the chain */
 	KeyedGroup *sorted; /* NULL: not yet */
 };
@@ -129,7 +130,7 @@ void
 fold_reset(Fold *fold)
 {
 	use_table(fold);
-	/* runs what the aggregates registered to be run at the end, and frees all groups */
+	/* calls the shutdown callbacks of the aggregates, and frees all groups */
 	ReScanExprContext(fold->table_econtext);
 	MemoryContextReset(fold->row);
 	fold->ngroups = 0;
@@ -140,7 +141,7 @@ fold_reset(Fold *fold)
 }
 
 bool
-fold_hash_tells(const Fold *fold)
+fold_hash_is_exact(const Fold *fold)
 {
 	return !fold->by_image;
 }
@@ -218,7 +219,7 @@ fold_combine(Fold *fold, int state, Datum a, Datum b, bool *isnull)
 	*isnull = false;
 	if (!folding->partial)
 		return FunctionCall2Coll(&folding->combine, t->collation, a, b);
-	/* an error leaves it so until the next group is asked for */
+	/* after an error it stays so until the next fold_group() */
 	t->agg->curaggcontext = fold->combining;
 	result = transition_combine(t, a, b, isnull);
 	t->agg->curaggcontext = fold->table_econtext;
@@ -269,7 +270,7 @@ keys_init(Fold *fold)
 	fold->key_slot = MakeSingleTupleTableSlot(fold->key_desc, &TTSOpsVirtual);
 }
 
-/* The hash function of a key; a type that has none is hashed by its image. */
+/* Set the hash function of a key; a type without one is hashed by its binary image. */
 static void
 key_hash_init(Fold *fold, FmgrInfo *function, Oid type)
 {
@@ -292,7 +293,7 @@ key_hash_init(Fold *fold, FmgrInfo *function, Oid type)
 					   function);
 }
 
-/* A hash of what a value looks like: equal ones that look different are folded apart, and combined later. */
+/* Equal values with different images become separate groups, and are combined later. */
 static Datum
 hash_image(PG_FUNCTION_ARGS)
 {
@@ -303,7 +304,7 @@ hash_image(PG_FUNCTION_ARGS)
 	PG_RETURN_UINT32(datum_image_hash(PG_GETARG_DATUM(0), byval, len));
 }
 
-/* Where states live, whatever an error interrupted. */
+/* Make "table" the aggregate context again, also after an error. */
 static void
 use_table(Fold *fold)
 {
@@ -334,8 +335,8 @@ find_group(Fold *fold, TupleTableSlot *row)
 
 		if (tuple->t_len > MAX_KEY_SIZE)
 			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-							errmsg("grouping keys of %u bytes are longer than the maximum of %d",
-								   tuple->t_len, MAX_KEY_SIZE),
+							errmsg("grouping keys of %u bytes exceed the maximum of %d bytes", tuple->t_len,
+								   MAX_KEY_SIZE),
 							errhint("Group by a hash or a prefix of the value.")));
 		compat_entry_set_additional(fold->groups, entry, new_group(fold, tuple, hash));
 	}
@@ -364,7 +365,7 @@ group_size(const Fold *fold)
 	return offsetof(Folded, values) + fold->nfoldings * sizeof(TransitionValue);
 }
 
-/* Made for the first row, and not when the fold is reset: it looks into the catalog, which a reset cannot. */
+/* Called for the first row, and not by fold_reset(): it reads the catalog, which may not be possible then. */
 static void
 build_table(Fold *fold)
 {
@@ -421,7 +422,7 @@ sort_by_keys(Fold *fold)
 	group_order_sort(order, fold->sorted, fold->ngroups);
 }
 
-/* The keys of a minimal tuple, where it lies. */
+/* Deform the keys of a minimal tuple in place. */
 static void
 read_keys(const Fold *fold, MinimalTuple key, Datum *keys, bool *nulls)
 {
@@ -432,7 +433,7 @@ read_keys(const Fold *fold, MinimalTuple key, Datum *keys, bool *nulls)
 	heap_deform_tuple(&tuple, fold->key_desc, keys, nulls);
 }
 
-/* Groups lie in memory as they came: in any other order it is worth asking for them early. */
+/* Groups are in memory in order of creation: in any other order, prefetching is worth it. */
 static void
 prefetch_group(const Fold *fold, int64 i)
 {

@@ -10,7 +10,7 @@
 
 typedef struct Fold Fold;
 
-/* A group to be written: keys and states as the state tables store them. Keys live as long as the fold has them. */
+/* A group to be written, with keys and states as stored in state tables. Keys are owned by the fold. */
 typedef struct FoldGroup
 {
 	uint32 hash; /* of the keys */
@@ -21,37 +21,40 @@ typedef struct FoldGroup
 } FoldGroup;
 
 /*
- * A fold for the rows of the definition's fold query. Lives in the current context, as must def and columns.
- * Called as the view's owner, whom it checks for the right to call the aggregates.
+ * Create a fold for the rows of the definition's fold query, in the current context; def and columns must
+ * live as long. Called as the view's owner, whose privilege to execute the aggregates it checks.
  */
 extern Fold *fold_create(const ViewDef *def, const FoldState *columns);
 
 /*
- * Fold in one row, of the event at this position. What an aggregate's transition function raises leaves the fold half-changed: it must be
- * reset, and its events read again.
+ * Fold one row, of the event at this position. An error in a transition function leaves the fold
+ * half-changed: it must be reset, and its events read again.
  */
 extern void fold_row(Fold *fold, TupleTableSlot *row, int32 partition, int64 offset);
 
-/* Forget everything. */
+/* Remove all groups. */
 extern void fold_reset(Fold *fold);
 
-/* Whether equal keys have equal hashes: not of types that are hashed by what values look like. */
-extern bool fold_hash_tells(const Fold *fold);
+/*
+ * Whether equal keys have equal hashes. Not so for types without a hash function, hashed by their binary
+ * image.
+ */
+extern bool fold_hash_is_exact(const Fold *fold);
 
 extern Size fold_memory(const Fold *fold);
 
-/* Bring the groups into the order of their index: by their keys, the pane last. Returns how many there are. */
+/* Sort the groups in the order of their index: by their keys, the pane last. Returns their number. */
 extern int64 fold_sort(Fold *fold);
 
 /*
- * Group i in that order, with states as they are stored, in the current context. Every group can be asked for
- * again: several state tables may store the same fold. Raises what final functions raise.
+ * Get group i in that order, with states as stored, in the current context. May be called again for the same
+ * group: several state tables may store the same fold. Raises what final functions raise.
  */
-extern void fold_group(Fold *fold, int64 i, FoldGroup *group);
+extern void fold_group(Fold *fold, int64 i, FoldGroup *result);
 
 /*
- * Two stored states, neither of them null, made one. Raises what combine functions raise; the groups are
- * then to be asked for anew, or the fold reset. Allocates in the current context.
+ * Combine two stored states, neither of them null. Allocates in the current context. Raises what combine
+ * functions raise; after that, call fold_group() again, or reset the fold.
  */
 extern Datum fold_combine(Fold *fold, int state, Datum a, Datum b, bool *isnull);
 

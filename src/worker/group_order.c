@@ -2,8 +2,8 @@
  * group_order.c
  *		Sorting groups by their keys (see group_order.h).
  *
- * The order is that of the index: its keys, then the pane. It is for speed alone: keys that are not in the index are
- * not compared.
+ * The order is that of the index: its keys, then the pane. It matters for speed only, so keys that are not in
+ * the index are not compared.
  */
 #include "postgres.h"
 
@@ -68,7 +68,7 @@ group_order_prepare(GroupOrder *order, KeyedGroup *group)
 		group->first = order->sort[0].abbrev_converter(group->first, &order->sort[0]);
 }
 
-/* The first is the same, or its abbreviation is. */
+/* Compare groups whose first keys, or their abbreviations, are equal. */
 static int
 compare_all(const KeyedGroup *x, const KeyedGroup *y, const GroupOrder *order)
 {

@@ -1,10 +1,10 @@
 /*
  * housekeeping.c
- *		What a worker does once a second (see housekeeping.h).
+ *		Periodic work of a worker (see housekeeping.h).
  *
- * It looks at the catalog: a stream that is paused or dropped, or whose set of views has changed, is left or
- * loaded anew. It flushes a watermark that moves without messages, because partitions become idle. It begins to
- * read partitions that the topic has got since.
+ * It checks the catalog: if the stream was paused or dropped, the worker exits; if the set of views has
+ * changed, the definition is reloaded. It flushes a watermark that moves without messages because partitions
+ * become idle. It starts reading new partitions of the topic.
  */
 #include "postgres.h"
 
@@ -17,9 +17,9 @@
 
 #define PARTITIONS_MS 5000
 
-static bool look_at_catalog(Worker *w, StreamRow *row);
+static bool check_catalog(Worker *w, StreamRow *row);
 static void flush_watermark(Worker *w, const StreamRow *row);
-static void look_for_partitions(Worker *w);
+static void add_new_partitions(Worker *w);
 
 void
 housekeeping_run(Worker *w)
@@ -30,7 +30,7 @@ housekeeping_run(Worker *w)
 	if (now - w->last_housekeeping < HOUSEKEEPING_MS * 1000)
 		return;
 	w->last_housekeeping = now;
-	if (!look_at_catalog(w, &row))
+	if (!check_catalog(w, &row))
 	{
 		worker_load(w);
 		return;
@@ -39,13 +39,13 @@ housekeeping_run(Worker *w)
 	if (now - w->last_partitions > PARTITIONS_MS * INT64CONST(1000))
 	{
 		w->last_partitions = now;
-		look_for_partitions(w);
+		add_new_partitions(w);
 	}
 }
 
-/* Read the stream's row; false: what was loaded is not what the catalog says any more. */
+/* Read the stream's row. Returns false if the loaded definition is outdated. */
 static bool
-look_at_catalog(Worker *w, StreamRow *row)
+check_catalog(Worker *w, StreamRow *row)
 {
 	bool current;
 
@@ -70,9 +70,9 @@ flush_watermark(Worker *w, const StreamRow *row)
 }
 
 static void
-look_for_partitions(Worker *w)
+add_new_partitions(Worker *w)
 {
-	int count = consumer_partition_count(w->consumer, 0); /* as metadata told last: no waiting */
+	int count = consumer_partition_count(w->consumer, 0); /* from cached metadata, without waiting */
 
 	if (count <= w->positions.n)
 		return;

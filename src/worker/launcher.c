@@ -2,10 +2,10 @@
  * launcher.c
  *		The launcher (see launcher.h).
  *
- * It runs outside recovery only. When it starts it looks once into every database that accepts connections,
- * by a short-lived scanner in each, which asks for a worker for each stream that should have one (unless
- * streambatch.autostart is off). From then on sessions ask (slots.h) and wake it. A worker that has ended
- * with an error is started again after the slot's back-off; one that left by itself is not.
+ * It does not run during recovery. When it starts, it scans every database that accepts connections once
+ * (unless streambatch.autostart is off): a short-lived scanner in each requests a worker for each stream that
+ * should have one. After that, sessions request workers (slots.h) and wake the launcher. A worker that ended
+ * with an error is restarted after the slot's back-off; one that exited by itself is not.
  */
 #include "postgres.h"
 
@@ -34,8 +34,8 @@
 
 #define SCAN_RETRY_MS 5000
 
-static void describe(BackgroundWorker *worker, const char *type, const char *function, Datum arg);
-static void forget_launcher(int code, Datum arg);
+static void init_worker(BackgroundWorker *worker, const char *type, const char *function, Datum arg);
+static void unset_launcher(int code, Datum arg);
 static List *list_databases(MemoryContext context);
 static List *scan_databases(List *databases);
 static bool scan_database(Oid database);
@@ -46,7 +46,7 @@ launcher_register(void)
 {
 	BackgroundWorker worker;
 
-	describe(&worker, "pg_streambatch launcher", "streambatch_launcher_main", (Datum) 0);
+	init_worker(&worker, "pg_streambatch launcher", "streambatch_launcher_main", (Datum) 0);
 	worker.bgw_restart_time = 1;
 	RegisterBackgroundWorker(&worker);
 }
@@ -60,7 +60,7 @@ streambatch_launcher_main(Datum main_arg)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
-	before_shmem_exit(forget_launcher, (Datum) 0);
+	before_shmem_exit(unset_launcher, (Datum) 0);
 	slots_set_launcher(MyProcPid);
 	if (setting_autostart)
 		databases = list_databases(TopMemoryContext);
@@ -87,7 +87,7 @@ streambatch_launcher_main(Datum main_arg)
 	}
 }
 
-/* Ask for the workers of one database's streams. */
+/* Request the workers of the streams in one database. */
 void
 streambatch_scanner_main(Datum main_arg)
 {
@@ -111,7 +111,7 @@ streambatch_scanner_main(Datum main_arg)
 }
 
 static void
-describe(BackgroundWorker *worker, const char *type, const char *function, Datum arg)
+init_worker(BackgroundWorker *worker, const char *type, const char *function, Datum arg)
 {
 	memset(worker, 0, sizeof(*worker));
 	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
@@ -125,7 +125,7 @@ describe(BackgroundWorker *worker, const char *type, const char *function, Datum
 }
 
 static void
-forget_launcher(int code, Datum arg)
+unset_launcher(int code, Datum arg)
 {
 	slots_set_launcher(0);
 }
@@ -159,27 +159,26 @@ list_databases(MemoryContext context)
 	return result;
 }
 
-/* Look into databases; those that are left are to be looked into later. */
+/* Scan databases. Returns those that are to be scanned later, for lack of a worker slot. */
 static List *
 scan_databases(List *databases)
 {
-	static bool told = false;
+	static bool reported = false;
 
 	while (databases != NIL && scan_database(linitial_oid(databases)))
 		databases = list_delete_first(databases);
-	if (databases != NIL && !told)
-		ereport(WARNING,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("no worker slot is left to look for streams in database %u", linitial_oid(databases)),
-				 errdetail("Its streams do not run until there is one."),
-				 errhint("Raise max_worker_processes.")));
-	told = databases != NIL;
+	if (databases != NIL && !reported)
+		ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("out of background worker slots"),
+						  errdetail("Streams in database %u are not started until a slot is available.",
+									linitial_oid(databases)),
+						  errhint("Increase max_worker_processes.")));
+	reported = databases != NIL;
 	return databases;
 }
 
 /*
- * Look into a database: wait for its scanner, one at a time so as to take one worker slot only. False: there
- * is none.
+ * Scan a database, and wait for its scanner, so that only one worker slot is used at a time. Returns false if
+ * no slot is available.
  */
 static bool
 scan_database(Oid database)
@@ -187,7 +186,7 @@ scan_database(Oid database)
 	BackgroundWorker worker;
 	BackgroundWorkerHandle *handle;
 
-	describe(&worker, "pg_streambatch scanner", "streambatch_scanner_main", ObjectIdGetDatum(database));
+	init_worker(&worker, "pg_streambatch scanner", "streambatch_scanner_main", ObjectIdGetDatum(database));
 	worker.bgw_notify_pid = MyProcPid;
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
 		return false;
@@ -202,10 +201,11 @@ start_worker(int slot)
 {
 	BackgroundWorker worker;
 
-	describe(&worker, "pg_streambatch worker", "streambatch_worker_main", Int32GetDatum(slot));
+	init_worker(&worker, "pg_streambatch worker", "streambatch_worker_main", Int32GetDatum(slot));
 	if (RegisterDynamicBackgroundWorker(&worker, NULL))
 		return;
-	ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("no worker slot is left for a stream"),
-					  errhint("Raise max_worker_processes.")));
-	slots_start_failed(slot, "no worker slot is left for the stream", "Raise max_worker_processes.");
+	ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("out of background worker slots"),
+					  errdetail("The worker of a stream could not be started."),
+					  errhint("Increase max_worker_processes.")));
+	slots_start_failed(slot, "out of background worker slots", "Increase max_worker_processes.");
 }

@@ -1,6 +1,6 @@
 /*
  * launcher.h
- *		The launcher: a background worker that starts the streams' workers.
+ *		The launcher: a background worker that starts the workers of streams.
  */
 #ifndef STREAMBATCH_LAUNCHER_H
 #define STREAMBATCH_LAUNCHER_H

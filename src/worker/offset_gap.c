@@ -1,14 +1,14 @@
 /*
  * offset_gap.c
- *		Offsets that the log does not hold any more (see offset_gap.h).
+ *		Gaps: offsets that the log no longer contains (see offset_gap.h).
  *
- * With on_gap 'skip', where the log begins behind the offset to be read: one transaction under the stream's
- * lock compares the positions with those stored, notes the gap in streambatch.gap, and moves the partition's
- * position to the beginning of the log. A crash before its commit finds the gap again.
+ * With on_gap 'skip', if the log starts after the offset to be read: one transaction locks the stream's row,
+ * compares the positions with the stored ones, records the gap in streambatch.gap, and moves the partition's
+ * position to the start of the log. After a crash before its commit, the gap is found again.
  *
- * With on_gap 'stop', the worker stops in state error. It always does where the offset lies behind the log's
- * end: then the topic is another one than the positions are of, and to skip would be to wait for its offsets
- * to catch up.
+ * With on_gap 'stop', the worker stops in state error. It always does so if the offset is after the log's
+ * end: then the positions belong to another topic, and skipping would mean to wait until its offsets catch
+ * up.
  */
 #include "postgres.h"
 
@@ -41,7 +41,7 @@ offset_gap_handle(Worker *w)
 	positions_assign(&w->positions, w->consumer);
 }
 
-/* Go on at low. Another owner of the positions is found out here, as in a flush. */
+/* Continue at low. As in a flush, positions_check() detects another owner of the positions. */
 static void
 skip(Worker *w, int32 partition, int64 low)
 {

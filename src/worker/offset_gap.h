@@ -1,6 +1,6 @@
 /*
  * offset_gap.h
- *		Offsets that the log does not hold any more: retention or truncation was faster than the worker.
+ *		Gaps: offsets that the log no longer contains, because of retention or truncation.
  */
 #ifndef STREAMBATCH_OFFSET_GAP_H
 #define STREAMBATCH_OFFSET_GAP_H
@@ -8,8 +8,8 @@
 #include "worker/worker_state.h"
 
 /*
- * The consumer's state is CONSUMER_OUT_OF_RANGE: go on behind the gap, or stop, as the stream's option on_gap
- * says. No transaction may be open. Does nothing where no broker tells in time: to be called again.
+ * Called if the consumer's state is CONSUMER_OUT_OF_RANGE: continue after the gap, or stop, according to the
+ * option on_gap. No transaction may be open. Does nothing if no broker answers in time; call it again then.
  */
 extern void offset_gap_handle(Worker *w);
 

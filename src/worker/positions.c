@@ -1,6 +1,6 @@
 /*
  * positions.c
- *		Where the worker stands in each partition (see positions.h).
+ *		The worker's position in each partition (see positions.h).
  */
 #include "postgres.h"
 
@@ -43,7 +43,7 @@ positions_load(Positions *positions, Oid stream, int count)
 	{
 		Position *p;
 
-		/* a partition that the topic no longer shows: kept in the table, not read */
+		/* no longer a partition of the topic: kept in the table, not read */
 		if (rows[i].partition >= count)
 			continue;
 		p = &positions->items[rows[i].partition];
@@ -120,7 +120,7 @@ positions_poll(Positions *positions, Consumer *consumer)
 			p->last_message = now;
 		p->log_end = Max(log_end, p->log_end);
 		p->at_end = at_end;
-		/* only an end tells that what lies between was control records, or compacted away */
+		/* at the end, all between was control records or removed by compaction */
 		if (at_end && position > p->next_offset)
 			p->next_offset = position;
 		if (at_end && (p->next_offset != p->stored_offset || !p->stored))
@@ -176,7 +176,7 @@ positions_check(const Positions *positions, Oid stream)
 		stored = r < n && rows[r].partition == p->partition;
 		if (stored != p->stored || (stored && rows[r].next_offset != p->stored_offset))
 			ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-							errmsg("partition %d has been moved by another process", p->partition)));
+							errmsg("position of partition %d was changed by another process", p->partition)));
 	}
 	pfree(rows);
 }

@@ -1,6 +1,6 @@
 /*
  * positions.h
- *		Where the worker stands in each partition: stored, and read ahead of what is stored.
+ *		The worker's position in each partition: as stored, and as read since then.
  */
 #ifndef STREAMBATCH_POSITIONS_H
 #define STREAMBATCH_POSITIONS_H
@@ -12,16 +12,16 @@
 typedef struct Position
 {
 	int32 partition;
-	bool stored; /* it has a progress row, which the next flush compares */
+	bool stored; /* it has a row in the catalog, which the next flush compares */
 	int64 stored_offset;
-	int64 next_offset; /* after what was taken; -1: nothing known yet */
+	int64 next_offset; /* of the next message to be taken; -1: unknown yet */
 	int64 log_end;
 	bool at_end;
 	bool stored_has_event_time;
 	TimestampTz stored_event_time;
 	bool has_event_time;
 	TimestampTz max_event_time;
-	TimestampTz last_message; /* when the last one came, by our clock */
+	TimestampTz last_message; /* when the last one arrived, by our clock */
 } Position;
 
 typedef struct Positions
@@ -31,37 +31,37 @@ typedef struct Positions
 	int allocated;
 } Positions;
 
-/* Load what is stored, for partitions 0 … count - 1. Allocates in the current context, once. */
+/* Load the stored positions of partitions 0 … count - 1. Allocates in the current context. */
 extern void positions_load(Positions *positions, Oid stream, int count);
 
-/* More partitions: they begin at their beginning. */
+/* Add new partitions, up to count. They start at their beginning. */
 extern void positions_grow(Positions *positions, int count);
 
-/* Store the log's ends as the first positions, of a stream that begins there. */
+/* Store the log end offsets as the first positions of a stream. */
 extern void positions_store_ends(Positions *positions, Oid stream, int count, const int64 *ends);
 
-/* Give the consumer all positions: where to read on. */
+/* Assign all positions to the consumer. */
 extern void positions_assign(const Positions *positions, Consumer *consumer);
 
-/* A message was taken. */
+/* Advance past a message that was taken. */
 extern void positions_took(Positions *positions, const Message *message);
 
-/* An event passed: its time moves the partition's maximum. */
+/* Advance the partition's maximum event time. */
 extern void positions_event_time(Positions *positions, int32 partition, TimestampTz time);
 
 /*
- * Ask the consumer for ends and what it skipped. True where there is something to store although no message
- * came.
+ * Get log ends, and positions after control records, from the consumer. Returns true if there is something to
+ * store although no message was taken.
  */
 extern bool positions_poll(Positions *positions, Consumer *consumer);
 
-/* Forget what was read ahead / note it as stored. */
+/* Go back to the stored positions; or mark the current ones as stored. */
 extern void positions_rewind(Positions *positions);
 extern void positions_stored(Positions *positions);
 
 /*
- * Compare-and-set: raises serialization_failure where the stored rows are not those that reading began from.
- * Lock held.
+ * Compare-and-set: raises serialization_failure if the stored positions are not those that reading started
+ * from. The caller holds the lock on the stream's row.
  */
 extern void positions_check(const Positions *positions, Oid stream);
 extern void positions_write(const Positions *positions, Oid stream);

@@ -2,11 +2,11 @@
  * state_table.c
  *		Writing a fold into the stream layer's state table (see state_table.h).
  *
- * Groups come sorted by their keys; each that may have been written before (epoch_filter.h) is looked up in the index
- * over keys, pane and epoch, and inserted or updated as logical replication's apply worker does it. New groups are put
- * aside and inserted many at once: no look-up of the same fold asks for them, since a fold has each group once.
- * State columns are in no index, so that updates stay on their page (HOT). Nobody else writes rows of the present
- * epoch: a refresh deletes rows of epochs that its cut has closed.
+ * Groups are sorted by their keys. Each that may have been written before (epoch_filter.h) is looked up in
+ * the index on keys, pane and epoch, and inserted or updated as in the apply worker of logical replication.
+ * New groups are collected and inserted together; they cannot be looked up in between, since a fold contains
+ * each group once. State columns are in no index, so that updates can be HOT. No other process writes rows of
+ * the current epoch: a refresh deletes rows of closed epochs only.
  */
 #include "postgres.h"
 
@@ -21,38 +21,39 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 #include "worker/state_table.h"
 
-#define CHUNK 500 /* groups finalised, then written, at a time: rows of one multi-insert at most */
-#define CHUNK_MEMORY (1024 * 1024) /* for them; fewer where states are large */
+#define CHUNK 500 /* groups finalised and then written at a time; maximum of rows in one multi-insert */
+#define CHUNK_MEMORY (1024 * 1024) /* for a chunk: fewer groups if states are large */
 
 typedef struct Writer
 {
 	const ViewDef *def;
-	EpochFilter *written; /* NULL: it cannot tell */
+	EpochFilter *filter; /* NULL: look up all groups */
 	Relation rel;
 	EState *estate;
 	ResultRelInfo *result;
 	EPQState epq;
 	TupleTableSlot *found;
 	TupleTableSlot *put;
-	bool plain;				/* nothing hangs on the table that must see its rows one by one */
-	TupleTableSlot **fresh; /* new groups, not yet inserted */
+	bool plain;				/* no triggers or generated columns: multi-insert is possible */
+	TupleTableSlot **fresh; /* collected new rows, not yet inserted */
 	int nfresh;
-	int nslots; /* made so far, of CHUNK */
+	int nslots; /* created so far, of CHUNK */
 	AttrNumber epoch_att;
 	AttrNumber *key_atts;
 	AttrNumber *state_atts;
-	int nscan; /* columns of the look-up: all keys and the epoch */
+	int nscan; /* columns of the look-up: all indexed keys and the epoch */
 	ScanKey scan_keys;
-	int *scan_source;	/* index of the key that a scan key takes; -1: the epoch */
+	int *scan_source;	/* index of the key for each scan key; -1: the epoch */
 	FmgrInfo *compared; /* equality of the keys that are not in the index */
 	IndexScanDesc scan;
-	MemoryContext context; /* of all that lasts until the end: what the scan allocates as it goes, too */
+	MemoryContext context; /* lives until the end; the scan allocates here, too */
 	Relation index;
 } Writer;
 
@@ -64,13 +65,12 @@ static int64 write_chunk(Writer *w, Fold *fold, int64 from, int64 ngroups, int64
 static void put_group(Writer *w, Fold *fold, const FoldGroup *group, int64 epoch);
 static bool look_up(Writer *w, const FoldGroup *group, int64 epoch);
 static bool found_keys(const Writer *w, const FoldGroup *group);
-static void put_aside(Writer *w, const TupleTableSlot *put);
-static void insert_fresh(Writer *w);
+static void collect_row(Writer *w, const TupleTableSlot *put);
+static void insert_collected(Writer *w);
 static void writer_close(Writer *w);
 
 int64
-state_table_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *written, int64 epoch,
-				  bool append)
+state_table_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *filter, int64 epoch, bool append)
 {
 	MemoryContext work =
 		AllocSetContextCreate(CurrentMemoryContext, "streambatch states", ALLOCSET_DEFAULT_SIZES);
@@ -81,10 +81,10 @@ state_table_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *wri
 	Writer w;
 
 	writer_open(&w, rel, def, append);
-	if (fold_hash_tells(fold))
+	if (fold_hash_is_exact(fold))
 	{
-		w.written = written;
-		epoch_filter_begin(written, epoch, RelationGetNumberOfBlocks(rel) == 0);
+		w.filter = filter;
+		epoch_filter_begin(filter, epoch, RelationGetNumberOfBlocks(rel) == 0);
 	}
 	while (done < ngroups)
 	{
@@ -108,7 +108,7 @@ writer_open(Writer *w, Relation rel, const ViewDef *def, bool append)
 	w->context = CurrentMemoryContext;
 	w->estate = CreateExecutorState();
 	w->result = makeNode(ResultRelInfo);
-	/* index 0: not in a range table, which the executor would ask for the columns that an update changes */
+	/* index 0: no range table entry, where the executor would look for updated columns */
 	InitResultRelInfo(w->result, rel, 0, NULL, 0);
 	ExecOpenIndices(w->result, false);
 	w->estate->es_output_cid = GetCurrentCommandId(true);
@@ -130,10 +130,7 @@ writer_open(Writer *w, Relation rel, const ViewDef *def, bool append)
 		open_lookup(w);
 }
 
-/*
- * The attribute whose name is the column's. The table's owner could have altered it: what is written must be
- * of its type.
- */
+/* Get the number of a column, and check its type: the table's owner could have altered it. */
 static AttrNumber
 attribute(Relation rel, const char *column, Oid type)
 {
@@ -141,9 +138,9 @@ attribute(Relation rel, const char *column, Oid type)
 
 	if (att == InvalidAttrNumber || TupleDescAttr(RelationGetDescr(rel), att - 1)->atttypid != type)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("state table \"%s\" has lost its column \"%s\"", RelationGetRelationName(rel),
-							   column),
-						errhint("Drop and create the hybrid view again.")));
+						errmsg("state table \"%s\" has no column \"%s\" of type %s",
+							   RelationGetRelationName(rel), column, format_type_be(type)),
+						errhint("Drop the hybrid view and create it again.")));
 	return att;
 }
 
@@ -182,7 +179,7 @@ open_lookup(Writer *w)
 	w->scan = compat_index_beginscan(w->rel, w->index, GetActiveSnapshot(), w->nscan);
 }
 
-/* The index that holds the keys and the epoch: the one with the most columns. */
+/* Find the index on the keys and the epoch: the one with all these columns. */
 static Relation
 open_lookup_index(Writer *w)
 {
@@ -193,13 +190,12 @@ open_lookup_index(Writer *w)
 		if (index->rd_rel->relam == BTREE_AM_OID && IndexRelationGetNumberOfKeyAttributes(index) == w->nscan)
 			return index;
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("state table \"%s\" has lost the index over its keys", RelationGetRelationName(w->rel)),
-			 errhint("Drop and create the hybrid view again.")));
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+					errmsg("state table \"%s\" has no index on its keys", RelationGetRelationName(w->rel)),
+					errhint("Drop the hybrid view and create it again.")));
 }
 
-/* Write groups from one on, as many as make a chunk, in the current context. Returns the first after them. */
+/* Write one chunk of groups, starting at from, in the current context. Returns the end of the chunk. */
 static int64
 write_chunk(Writer *w, Fold *fold, int64 from, int64 ngroups, int64 epoch)
 {
@@ -215,7 +211,7 @@ write_chunk(Writer *w, Fold *fold, int64 from, int64 ngroups, int64 epoch)
 		put_group(w, fold, &group, epoch);
 		ResetPerTupleExprContext(w->estate);
 	}
-	insert_fresh(w);
+	insert_collected(w);
 	return i;
 }
 
@@ -256,7 +252,7 @@ put_group(Writer *w, Fold *fold, const FoldGroup *group, int64 epoch)
 	if (exists)
 		ExecSimpleRelationUpdate(w->result, w->estate, &w->epq, w->found, put);
 	else if (w->plain)
-		put_aside(w, put);
+		collect_row(w, put);
 	else
 		ExecSimpleRelationInsert(w->result, w->estate, put);
 }
@@ -267,7 +263,7 @@ look_up(Writer *w, const FoldGroup *group, int64 epoch)
 	MemoryContext old;
 	bool found;
 
-	if ((w->written != NULL && !epoch_filter_note(w->written, group->hash)) || w->scan == NULL)
+	if ((w->filter != NULL && !epoch_filter_note(w->filter, group->hash)) || w->scan == NULL)
 		return false;
 	for (int i = 0; i < w->nscan; i++)
 	{
@@ -286,7 +282,7 @@ look_up(Writer *w, const FoldGroup *group, int64 epoch)
 			key->sk_argument = group->keys[source];
 	}
 
-	/* a btree scan remembers dead entries until it ends: not in the context of a chunk */
+	/* a btree scan keeps killed items until its end: not in the context of a chunk */
 	old = MemoryContextSwitchTo(w->context);
 	index_rescan(w->scan, w->scan_keys, w->nscan, NULL, 0);
 	do
@@ -296,7 +292,7 @@ look_up(Writer *w, const FoldGroup *group, int64 epoch)
 	return found;
 }
 
-/* Whether the row found has the group's keys also where they are not in the index. */
+/* Whether the row found also matches the keys that are not in the index. */
 static bool
 found_keys(const Writer *w, const FoldGroup *group)
 {
@@ -316,9 +312,9 @@ found_keys(const Writer *w, const FoldGroup *group)
 	return true;
 }
 
-/* The slot's values must stay until insert_fresh(): the chunk's do. */
+/* Collect a new row. Its values, in the chunk's context, live until insert_collected(). */
 static void
-put_aside(Writer *w, const TupleTableSlot *put)
+collect_row(Writer *w, const TupleTableSlot *put)
 {
 	TupleTableSlot *fresh;
 	int natts = put->tts_tupleDescriptor->natts;
@@ -340,7 +336,7 @@ put_aside(Writer *w, const TupleTableSlot *put)
 }
 
 static void
-insert_fresh(Writer *w)
+insert_collected(Writer *w)
 {
 	if (w->nfresh == 0)
 		return;

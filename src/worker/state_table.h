@@ -11,11 +11,12 @@
 
 /*
  * Write every group of the fold into the state table under an epoch: combined with the group's row of that
- * epoch where there is one, as a new row otherwise; written tells which need not be looked up. append: always as new rows, for groups whose combination
- * raised an error; readers merge them, and raise it. The caller holds RowExclusiveLock and the stream's row
- * lock, and has an active snapshot taken after it. Returns the number of groups.
+ * epoch if there is one, and as a new row otherwise. Groups that are not in filter are not looked up. append:
+ * always write new rows, because combining raised an error; readers merge them, and raise it. The caller
+ * holds RowExclusiveLock and the stream's row lock, and has an active snapshot taken after it. Returns the
+ * number of groups.
  */
-extern int64 state_table_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *written,
-							   int64 epoch, bool append);
+extern int64 state_table_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *filter, int64 epoch,
+							   bool append);
 
 #endif /* STREAMBATCH_STATE_TABLE_H */

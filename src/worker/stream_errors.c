@@ -1,6 +1,6 @@
 /*
  * stream_errors.c
- *		What stands between a worker and its topic, and what to do (see stream_errors.h).
+ *		Errors of reading a topic, with hints (see stream_errors.h).
  */
 #include "postgres.h"
 
@@ -13,7 +13,7 @@ void
 stream_error_no_topic(const Stream *stream, WorkerError *error)
 {
 	fill(error, ERRCODE_UNDEFINED_OBJECT, psprintf("topic \"%s\" does not exist", stream->topic),
-		 "Create the topic, or correct the option topic of the stream.");
+		 "Create the topic, or correct the option \"topic\" of the stream with ALTER FOREIGN TABLE.");
 }
 
 bool
@@ -28,11 +28,10 @@ stream_error_of_consumer(const ConsumerState *state, const Stream *stream, Worke
 			break;
 		case CONSUMER_AUTH:
 			fill(error, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, state->message,
-				 "Correct the user mapping, or the rights of its Kafka user.");
+				 "Correct the user mapping, or grant its Kafka user access to the topic.");
 			break;
 		default:
-			fill(error, ERRCODE_CONNECTION_FAILURE, state->message,
-				 "The worker goes on by itself when a broker answers.");
+			fill(error, ERRCODE_CONNECTION_FAILURE, state->message, "The worker reconnects automatically.");
 			break;
 	}
 	return true;
@@ -46,11 +45,12 @@ stream_error_gap(const Stream *stream, int32 partition, int64 offset, int64 low,
 
 	fill(
 		error, ERRCODE_DATA_EXCEPTION,
-		psprintf("offset %lld of partition %d is gone: the log holds %lld to %lld", (long long) offset,
-				 partition, (long long) low, (long long) high),
+		psprintf("offset %lld of partition %d is out of range: the log starts at %lld and ends at %lld",
+				 (long long) offset, partition, (long long) low, (long long) high),
 		offset > high
-			? "If the option topic is wrong, correct it. If the topic was truncated, or created anew, drop the stream and its hybrid views, and create them again."
-			: psprintf("ALTER FOREIGN TABLE %s OPTIONS (ADD on_gap 'skip') goes on behind the gap.", name));
+			? "If the option \"topic\" is wrong, correct it with ALTER FOREIGN TABLE. If the topic was truncated or recreated, drop the stream and its hybrid views, and create them again."
+			: psprintf("To skip the missing offsets, use ALTER FOREIGN TABLE %s OPTIONS (ADD on_gap 'skip').",
+					   name));
 }
 
 static void

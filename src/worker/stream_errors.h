@@ -1,6 +1,6 @@
 /*
  * stream_errors.h
- *		What stands between a worker and its topic, in words for streambatch.stat_stream.
+ *		Errors of reading a topic, as shown in streambatch.stat_stream.
  */
 #ifndef STREAMBATCH_STREAM_ERRORS_H
 #define STREAMBATCH_STREAM_ERRORS_H
@@ -9,13 +9,13 @@
 #include "kafka/consumer.h"
 #include "stream/stream.h"
 
-/* Fill in error; false where nothing stands in the way. */
+/* Fill in the consumer's error. Returns false if there is none. */
 extern bool stream_error_of_consumer(const ConsumerState *state, const Stream *stream, WorkerError *error);
 
-/* The broker answers, and knows no such topic. */
+/* The broker answers, but the topic does not exist. */
 extern void stream_error_no_topic(const Stream *stream, WorkerError *error);
 
-/* The log holds [low, high) of a partition, and the offset to be read is not in it. */
+/* The offset to be read is not in [low, high), the range of offsets in the log. */
 extern void stream_error_gap(const Stream *stream, int32 partition, int64 offset, int64 low, int64 high,
 							 WorkerError *error);
 

@@ -4,14 +4,13 @@
  *
  *		watermark = min over partitions that are not idle of (greatest event time seen) - max_out_of_orderness
  *
- * A partition is idle when it has been read to its end and no message of it has come for idle_timeout: it does
- * not hold the others back. Where all are idle, everything that was sent has been seen, and the greatest event
- * time of all counts instead of the least. A partition that is not idle and has shown no event time yet keeps
- * the stream without a watermark.
+ * A partition is idle if it has been read to its end and no message has arrived for idle_timeout; it does not
+ * hold back the others. If all are idle, everything that was sent has been seen, and the greatest event time
+ * of all is used. While a partition that is not idle has had no event time yet, the stream has no watermark.
  *
- * Event times beyond now() + max_future never get here: they are dead dead_letters (decoded_batch.c), and move no
- * partition's greatest. What is computed here may go back, when an idle partition wakes; the stored watermark
- * never does (catalog_flushed()).
+ * Event times beyond now() + max_future never get here: they are dead letters (decoded_batch.c). The value
+ * computed here may move back, when an idle partition becomes active; the stored watermark never does
+ * (catalog_flushed()).
  *
  * With max_out_of_orderness '5 s': partition 0 has seen 12:00:40, partition 1 has seen 12:00:20: 12:00:15.
  * Partition 1 stays silent for idle_timeout: 12:00:35. Partition 0 does, too: 12:00:35.

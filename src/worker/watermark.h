@@ -7,7 +7,10 @@
 
 #include "worker/positions.h"
 
-/* The watermark at this instant, which may be earlier than one before; false: none yet. */
+/*
+ * Compute the current watermark, which may be earlier than the previous one. Returns false if there is none
+ * yet.
+ */
 extern bool watermark_compute(const Positions *positions, const Stream *stream, TimestampTz *watermark);
 
 #endif /* STREAMBATCH_WATERMARK_H */

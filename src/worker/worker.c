@@ -1,17 +1,17 @@
 /*
  * worker.c
- *		The background worker of one stream: how its process begins and ends.
+ *		The background worker of one stream: start and end of its process.
  *
- * States (slots.h): starting, until partitions are known (worker_start.c); then (worker_loop.c) catching up,
- * until every partition is read to its end; streaming; reconnecting, while the broker is away (librdkafka
- * retries by itself). It leaves by itself when the stream is paused, dropped, or has neither views nor
- * resume(); and stops in state error for what only a person can mend (offset_gap.c). Any other error ends the
- * process; the launcher starts the next one after a back-off, which begins at the stored positions. A crash at
- * any instant does the same. The protocol of positions, epochs and generations, by which nothing is lost or
- * counted twice, is told in flush.c.
+ * States (slots.h): starting, until the partitions are known (worker_start.c); then (worker_loop.c) catching
+ * up, until every partition has been read to its end; streaming; reconnecting, while no broker is available
+ * (librdkafka retries by itself). The worker exits by itself when the stream is paused, dropped, or has
+ * neither views nor resume(). It stops in state error if only a user can fix the cause (offset_gap.c). Any
+ * other error ends the process; after a back-off the launcher starts the next one, at the stored positions. A
+ * crash at any instant has the same effect. flush.c describes the protocol of positions, epochs and
+ * generations by which nothing is lost or counted twice.
  *
- * Memory: "worker" for the process; the definition's for what follows from catalog and foreign table
- * (definition.h); the decoded's rows per batch.
+ * Memory contexts: "worker" lives as long as the process; the definition's is reset by each load
+ * (definition.h); the rows' is reset per micro-batch.
  */
 #include "postgres.h"
 
@@ -77,12 +77,12 @@ create_worker(int slot, Oid relid)
 	return w;
 }
 
-/* Settings of the database or of a role do not reach a worker's own work. */
+/* Override settings of the database or of a role. */
 static void
 set_options(void)
 {
 	static const char *const options[][2] = {
-		/* positions go back together with what they stand for, so a commit need not wait for the disk */
+		/* states and positions are lost together, so a commit need not wait for the disk */
 		{"synchronous_commit", "off"},
 		{"search_path", "pg_catalog, pg_temp"},
 		{"default_transaction_isolation", "read committed"},
@@ -115,7 +115,8 @@ record_error(const Worker *w)
 	error.sqlerrcode = data->sqlerrcode;
 	strlcpy(error.message, data->message ? data->message : "unknown error", sizeof(error.message));
 	strlcpy(error.hint,
-			data->hint ? data->hint : "The worker starts again by itself; mend what the message names.",
+			data->hint ? data->hint
+					   : "The worker restarts automatically; fix the cause named in the message.",
 			sizeof(error.hint));
 	FreeErrorData(data);
 	MemoryContextSwitchTo(old);

@@ -1,17 +1,17 @@
 /*
  * worker_loop.c
- *		The loop of a worker (see worker_loop.h).
+ *		The main loop of a worker (see worker_loop.h).
  *
  * One transaction per flush (flush_transaction.c): it begins with the first message after the last flush, and
- * takes micro-batches until the flush is due. Without messages there is none, and once a second the worker
- * keeps house (housekeeping.c).
+ * takes micro-batches until the flush is due. Without messages no transaction is open, and housekeeping
+ * (housekeeping.c) runs once a second.
  *
- * Cadence: a flush is due once ten times the last flush's duration have passed since it ended (so that
- * flushing costs at most about a tenth), and the queue is empty or max_staleness is reached, or when the
- * folds and dead dead_letters outgrow streambatch.work_mem.
+ * A flush is due if the queue is empty and ten times the last flush's duration have passed since its end, so
+ * that flushing takes about a tenth of the time at most; or if max_staleness is reached; or if folds and dead
+ * letters exceed streambatch.work_mem.
  *
- * A poisoned fold (worker_view.h) costs the transaction: its messages are read again, in small micro-batches of a
- * flush each, so that a second one costs little.
+ * A poisoned fold (fold_query.h) costs the transaction: its messages are read again, in small micro-batches
+ * of a flush each, so that a second one costs little.
  */
 #include "postgres.h"
 
@@ -23,7 +23,7 @@
 #include "worker/offset_gap.h"
 #include "worker/worker_loop.h"
 
-#define CAREFUL_ROWS 64 /* batch after a poisoned fold: what a second bad row makes us read again */
+#define CAREFUL_ROWS 64 /* size of a micro-batch after a poisoned fold, and so the cost of another bad row */
 #define CAREFUL_BATCHES 64
 
 static bool take_batch(Worker *w);
@@ -49,7 +49,7 @@ worker_loop(Worker *w)
 	}
 }
 
-/* Take a batch, if there is one, through to the folds. False: there is none. */
+/* Take a micro-batch of messages and fold it. Returns false if there is none. */
 static bool
 take_batch(Worker *w)
 {
@@ -76,8 +76,8 @@ take_batch(Worker *w)
 }
 
 /*
- * Fold the messages just taken, in a transaction that begins with them unless one is open. Clean: all of them
- * are in the folds. False: all is loaded anew, and rewound; they come again, for the views of now.
+ * Fold the messages just taken, in the open transaction or a new one. clean: all of them are in the folds.
+ * Returns false if the definition was reloaded; then reading restarts at the stored positions.
  */
 static bool
 fold_messages(Worker *w, bool *clean)
@@ -88,7 +88,7 @@ fold_messages(Worker *w, bool *clean)
 	if (alone && !flush_transaction_begin(w))
 		return false;
 	*clean = flush_transaction_fold(w);
-	/* where nothing but a few messages is lost, they are at hand, and need not be read again */
+	/* if only these few messages are lost, they are still in memory and need not be read again */
 	while (!*clean && alone && w->careful > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -102,7 +102,7 @@ fold_messages(Worker *w, bool *clean)
 	return true;
 }
 
-/* A transaction is open: flush it when it is due, wait for that only where no message waits. */
+/* Flush the open transaction when it is due; wait for that only if the queue is empty. */
 static void
 continue_transaction(Worker *w, bool queue_empty)
 {
@@ -118,7 +118,7 @@ continue_transaction(Worker *w, bool queue_empty)
 		worker_idle(w, due / 1000 + 1);
 }
 
-/* Microseconds until the open transaction is to be flushed; at most 0: now. */
+/* Microseconds until the flush of the open transaction is due; 0 or less: now. */
 static int64
 flush_due(const Worker *w, bool queue_empty)
 {
@@ -140,14 +140,14 @@ fold_size(const Worker *w)
 
 	foreach (lc, w->d.views)
 	{
-		const WorkerView *vf = lfirst(lc);
+		const WorkerView *view = lfirst(lc);
 
-		size += vf->leader == NULL ? fold_memory(vf->fold) : 0;
+		size += view->leader == NULL ? fold_memory(view->fold) : 0;
 	}
 	return size;
 }
 
-/* Say in the slot how reading goes; go on behind offsets that are gone. */
+/* Report the worker's state in its slot; handle gaps. */
 static void
 report_state(Worker *w)
 {
@@ -158,21 +158,21 @@ report_state(Worker *w)
 		offset_gap_handle(w);
 		return;
 	}
-	if (!worker_note_trouble(w))
+	if (!worker_check_consumer(w))
 		return;
 	if (at_end)
 		slots_note_success(w->slot);
 	slots_set_state(w->slot, at_end ? WORKER_STREAMING : WORKER_CATCHING_UP);
 }
 
-/* No transaction is open, and no message waits. */
+/* Called if no transaction is open and the queue is empty. */
 static void
 between_transactions(Worker *w)
 {
-	/* what lies before the end may be control records alone */
+	/* positions may advance without messages, past control records */
 	if (positions_poll(&w->positions, w->consumer) && flush_transaction_begin(w))
 		flush_transaction_end(w);
-	/* first, for a state may need brokers to answer */
+	/* first, since report_state() may wait for a broker */
 	housekeeping_run(w);
 	report_state(w);
 	if (!w->in_transaction)

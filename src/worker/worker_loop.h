@@ -1,6 +1,6 @@
 /*
  * worker_loop.h
- *		The loop of a worker: take, decode, archive, fold; flush; again.
+ *		The main loop of a worker: take, decode, archive and fold messages; flush.
  */
 #ifndef STREAMBATCH_WORKER_LOOP_H
 #define STREAMBATCH_WORKER_LOOP_H

@@ -1,10 +1,10 @@
 /*
  * worker_start.c
- *		Finding out where a worker begins to read (see worker_start.h).
+ *		Determining where a worker starts reading (see worker_start.h).
  *
- * A stream that has been read before goes on at its stored positions. One that has not begins at the beginning
- * of the log, or, with start 'latest', at the ends that the log has now; those are stored at once, under the
- * stream's lock, so that whatever comes next begins there, too.
+ * A stream that was read before continues at its stored positions. Any other starts at the beginning of the
+ * log, or, with start 'latest', at the current log end offsets. Those are stored at once, under the lock on
+ * the stream's row, so that every later start continues there.
  */
 #include "postgres.h"
 
@@ -15,12 +15,12 @@
 #include "worker/worker_start.h"
 
 static bool try_start(Worker *w);
-static int ask_partitions(Worker *w);
+static int get_partition_count(Worker *w);
 static bool begin_positions(Worker *w, int count, const int64 *ends);
 
 /*
- * Brokers are asked outside transactions, so that no lock is held meanwhile, and once a second at most; in
- * between the catalog is looked at.
+ * Requests to brokers are sent outside transactions, so that no lock is held meanwhile, and once a second at
+ * most. In between the catalog is checked.
  */
 void
 worker_start(Worker *w)
@@ -34,20 +34,20 @@ worker_start(Worker *w)
 	w->last_partitions = GetCurrentTimestamp();
 }
 
-/* One try, without waiting longer than ANSWER_MS for an answer. False: to be tried again. */
+/* Try once, waiting ANSWER_MS at most for each answer. Returns false if it must be tried again. */
 static bool
 try_start(Worker *w)
 {
-	TimestampTz asked = GetCurrentTimestamp();
+	TimestampTz requested = GetCurrentTimestamp();
 	bool need_ends = w->d.stream->start != START_EARLIEST && !w->d.row.started;
-	int count = ask_partitions(w);
+	int count = get_partition_count(w);
 	int64 *ends = NULL;
 	bool begun = false;
 
 	if (count > 0 && need_ends && (ends = consumer_log_ends(w->consumer, count, ANSWER_MS)) == NULL)
-		(void) worker_note_trouble(w);
+		(void) worker_check_consumer(w);
 	if (count == 0 || (need_ends && ends == NULL))
-		worker_idle(w, Max(HOUSEKEEPING_MS - (GetCurrentTimestamp() - asked) / 1000, 1));
+		worker_idle(w, Max(HOUSEKEEPING_MS - (GetCurrentTimestamp() - requested) / 1000, 1));
 	else
 		begun = begin_positions(w, count, ends);
 	if (ends != NULL)
@@ -55,20 +55,20 @@ try_start(Worker *w)
 	return begun;
 }
 
-/* The number of partitions; 0, and noted why, when no broker tells in time. */
+/* Get the number of partitions. Returns 0 if no broker answers in time, and reports the error in the slot. */
 static int
-ask_partitions(Worker *w)
+get_partition_count(Worker *w)
 {
 	int count = consumer_partition_count(w->consumer, ANSWER_MS);
 	WorkerError error;
 
 	CHECK_FOR_INTERRUPTS();
-	/* an answer that came too late is in the statistics by now */
+	/* a late answer is in the statistics by now */
 	if (count < 0)
 		count = consumer_partition_count(w->consumer, 0);
 	if (count > 0)
 		return count;
-	if (worker_note_trouble(w))
+	if (worker_check_consumer(w))
 	{
 		stream_error_no_topic(w->d.stream, &error);
 		slots_set_state(w->slot, WORKER_RECONNECTING);
@@ -77,7 +77,10 @@ ask_partitions(Worker *w)
 	return 0;
 }
 
-/* Take the stored positions, or the first ones. False: the catalog is not what it was when it was loaded. */
+/*
+ * Load the stored positions, or store the first ones. Returns false if the catalog has changed since it was
+ * loaded.
+ */
 static bool
 begin_positions(Worker *w, int count, const int64 *ends)
 {

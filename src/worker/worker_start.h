@@ -1,6 +1,6 @@
 /*
  * worker_start.h
- *		Finding out where a worker begins to read.
+ *		Determining where a worker starts reading.
  */
 #ifndef STREAMBATCH_WORKER_START_H
 #define STREAMBATCH_WORKER_START_H
@@ -9,8 +9,7 @@
 
 /*
  * Load the stored positions, or store the first ones, and assign them to the consumer. Returns once brokers
- * have told what it takes; until then it looks at the catalog once a second, and leaves where there is nothing
- * to begin for.
+ * have answered; until then it checks the catalog once a second, and exits if no worker is needed any more.
  */
 extern void worker_start(Worker *w);
 

@@ -1,9 +1,9 @@
 /*
  * worker_state.c
- *		What all files of the worker do with it: load, go back to what is stored, wait, leave (see worker_state.h).
+ *		Operations on the worker: load, go back to the stored state, wait, exit (see worker_state.h).
  *
- * Whatever goes wrong, the way back is the same: abort, drop what is in memory, read on from the stored
- * positions. A crash does no more.
+ * Recovery from any error is the same as from a crash: abort, drop what is in memory, read again from the
+ * stored positions.
  */
 #include "postgres.h"
 
@@ -37,7 +37,7 @@ void
 worker_stop(Worker *w, const WorkerError *error)
 {
 	ereport(LOG, (errcode(error->sqlerrcode),
-				  errmsg("worker of stream \"%s\" stops: %s", w->d.stream->name, error->message),
+				  errmsg("worker of stream \"%s\" will stop: %s", w->d.stream->name, error->message),
 				  errhint("%s", error->hint)));
 	slots_set_error(w->slot, error);
 	worker_leave(w, WORKER_ERROR);
@@ -64,7 +64,7 @@ worker_load(Worker *w)
 		case DEFINITION_PAUSED:
 			worker_leave(w, WORKER_PAUSED);
 			break;
-		case DEFINITION_GONE:
+		case DEFINITION_UNNEEDED:
 			worker_leave(w, WORKER_STOPPED);
 			break;
 	}
@@ -104,7 +104,7 @@ worker_reload(Worker *w)
 }
 
 bool
-worker_note_trouble(Worker *w)
+worker_check_consumer(Worker *w)
 {
 	WorkerError error;
 
@@ -126,7 +126,7 @@ worker_idle(Worker *w, int timeout_ms)
 	if (rc & WL_LATCH_SET)
 	{
 		ResetLatch(MyLatch);
-		/* whoever set it may have changed the catalog */
+		/* the session that set it may have changed the catalog */
 		w->last_housekeeping = 0;
 	}
 	CHECK_FOR_INTERRUPTS();

@@ -1,84 +1,59 @@
 /*
  * worker_view.h
- *		One hybrid view in the worker: its fold query run over micro-batches, and what it makes of failing rows.
+ *		One hybrid view in the worker: opening and closing it, sharing a fold, its failure.
  */
 #ifndef STREAMBATCH_WORKER_VIEW_H
 #define STREAMBATCH_WORKER_VIEW_H
 
-#include "common/catalog_stream.h"
 #include "common/catalog_view.h"
-#include "worker/decoded_batch.h"
 #include "worker/epoch_filter.h"
 #include "worker/fold.h"
-
-typedef struct BadRow BadRow;
 
 typedef struct WorkerView
 {
 	ViewRow row;
 	Oid owner;
 	Oid state_table;
-	List *relations;	   /* what running the query locks */
+	List *relations;	   /* that the query locks */
 	MemoryContext context; /* owns everything here */
-	MemoryContext errors;  /* its child; reset when what was folded is stored */
+	MemoryContext errors;  /* its child; reset by worker_view_stored() */
 	ViewDef *def;
 	struct WorkerView *leader; /* the view whose fold this one shares; NULL: it has its own */
-	List *followers;		   /* views that share this one's */
+	List *followers;		   /* OIDs of the views that share this one's fold */
 	Fold *fold;
 	FoldState *columns;
-	EpochFilter *written; /* what its state table may hold */
+	EpochFilter *filter; /* groups that its state table may contain */
 	char *query;
-	void *plan;	 /* SPIPlanPtr */
-	BadRow *bad; /* rows on which the fold itself failed: left out when they come again */
+	void *plan;			/* SPIPlanPtr */
+	struct BadRow *bad; /* rows that failed in the fold (fold_query.c): skipped when they are read again */
 	int nbad;
 	bool append;		/* the next flush appends, because combining with stored states failed */
-	ErrorData *failure; /* the query itself fails: the view is to be suspended */
+	ErrorData *failure; /* of the query itself: the view is to be suspended */
 } WorkerView;
 
-typedef enum WorkerViewResult
-{
-	WORKER_VIEW_DONE,
-	WORKER_VIEW_POISONED /* the fold is half-changed: drop it all, read again (the row is noted in bad) */
-} WorkerViewResult;
-
 /*
- * In a context of its own under the current one. NULL where the view is being dropped. Raises what analysing
- * its query raises.
+ * Open a view, in a new context under the current one. Returns NULL if the view is being dropped. Raises what
+ * analysing its query raises.
  */
 extern WorkerView *worker_view_open(const ViewRow *row);
 
 /*
- * Let a view share the fold of another, if theirs are one: the same rows with the same states for the same
- * owner, such as a tumbling and a hopping window of the same panes. False: they are not.
+ * Let a view share the fold of another, if both have the same owner and fold the same rows into the same
+ * states, such as a tumbling and a hopping window with the same panes. Returns false if they do not.
  */
-extern bool worker_view_share(WorkerView *vf, WorkerView *leader);
+extern bool worker_view_share(WorkerView *view, WorkerView *leader);
 
-/* Give back what does not live in its context, which the caller resets. */
-extern void worker_view_close(WorkerView *vf);
+/* Free what does not live in its context. The caller resets the context. */
+extern void worker_view_close(WorkerView *view);
 
-/* Columns of the stream that the fold query reads, added to attnums. */
-extern Bitmapset *worker_view_columns(const WorkerView *vf, Bitmapset *attnums);
-
-/* What became of a row: the best of what its views made of it. */
-#define ROW_FILTERED 0
-#define ROW_DEAD 1
-#define ROW_FOLDED 2
-
-/*
- * Run the fold query over the decoded's micro-batch; taken[row] is raised to what became of each row. Rows on
- * which the view's expressions fail become its dead dead_letters. Needs an active snapshot.
- */
-extern WorkerViewResult worker_view_run(WorkerView *vf, DecodedBatch *decoded, char *taken,
-										DeadLetters *dead_letters);
-
-/* Add what became of the rows, once all views have had them. */
-extern void worker_view_count(const char *taken, int nrows, StreamCounts *counts);
+/* Add the stream's columns that the fold query reads to attnums. */
+extern Bitmapset *worker_view_columns(const WorkerView *view, Bitmapset *attnums);
 
 /* Why the view's query fails; NULL: it does not. */
-extern const ErrorData *worker_view_failure(const WorkerView *vf);
+extern const ErrorData *worker_view_failure(const WorkerView *view);
 
-/* What was folded is stored, or dropped to be read again. */
-extern void worker_view_stored(WorkerView *vf);
-extern void worker_view_dropped(WorkerView *vf);
+/* Reset the fold, after it was stored; or because its messages are to be read again. */
+extern void worker_view_stored(WorkerView *view);
+extern void worker_view_dropped(WorkerView *view);
 
 #endif /* STREAMBATCH_WORKER_VIEW_H */

@@ -19,7 +19,7 @@ $node->safe_psql('postgres', <<'SQL');
 CREATE FOREIGN TABLE events (k text, n int) SERVER kafka OPTIONS (topic 'events');
 INSERT INTO events VALUES ('a', 1), ('a', 2);
 SQL
-my $missing = qr/stream "events" has no worker, because pg_streambatch is not preloaded/;
+my $missing = qr/stream "events" has no worker because pg_streambatch is not preloaded/;
 my $hint = qr/HINT:  Add pg_streambatch to shared_preload_libraries and restart the server\./;
 
 is($node->safe_psql('postgres', 'SELECT sum(n) FROM events'), '3', 'the log can be read');

@@ -46,7 +46,7 @@ foreach my $drop ('DROP VIEW app.v1', 'DROP SCHEMA app CASCADE', 'DROP FOREIGN T
         'DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_locks WHERE mode = \'AccessExclusiveLock\' AND NOT granted) LOOP PERFORM pg_sleep(0.02); END LOOP; END $$',
         'COMMIT');
     $node->poll_query_until('app', "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'holder'") or die 'nobody holds the refresh back';
-    my $refresh = StreamBatch::Background->new($node, qr/was dropped while it was refreshed/, 'app');
+    my $refresh = StreamBatch::Background->new($node, qr/was dropped during the refresh/, 'app');
     $refresh->start("CALL streambatch.refresh('app.v1', full => true)");
     $node->poll_query_until('app', "SELECT chunks_done > 1 FROM streambatch.refresh_history WHERE state = 'running'")
       or die 'the refresh does not begin';

@@ -54,7 +54,7 @@ $node->safe_psql('postgres', 'INSERT INTO events VALUES (5)');
 stopped('postgres', 'without autostart');
 my ($status, $out, $err) = $node->psql('postgres', "SELECT streambatch.wait_for('events', '10 ms')");
 is("$status $out", '0 f', 'whoever does not wait long gets an answer');
-like($err, qr/NOTICE:  stream "events" is not read: nobody has asked for its worker\nHINT:  SELECT streambatch\.resume\('events'\)\./, 'and is told why');
+like($err, qr/NOTICE:  stream "events" is not being read: no worker has been requested\nHINT:  Use SELECT streambatch\.resume\('events'\) to start it\./, 'and is told why');
 foreach my $database (qw(postgres copy))
 {
     $node->safe_psql($database, "SELECT streambatch.resume('events')");
@@ -70,6 +70,6 @@ sub stopped
     my ($database, $name) = @_;
     my (undef, undef, $said) = $node->psql($database, "\\set VERBOSITY verbose\nSELECT streambatch.wait_for('events', '60 s')");
 
-    like($said, qr/ERROR:  55000: stream "events" is stopped\nHINT:  SELECT streambatch\.resume\('events'\)\./, "$name: the stream is stopped, and how to start it");
+    like($said, qr/ERROR:  55000: stream "events" is stopped\nHINT:  Use SELECT streambatch\.resume\('events'\) to start it\./, "$name: the stream is stopped, and how to start it");
     return;
 }

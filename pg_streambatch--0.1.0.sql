@@ -393,6 +393,8 @@ CREATE FUNCTION streambatch._sketch_merge_add(internal, sketch anyelement)
     RETURNS internal AS 'MODULE_PATHNAME', 'streambatch_sketch_merge_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION streambatch._sketch_merge_end(internal, sketch anyelement)
     RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_sketch_merge_end' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._cardinality(sketch anyelement)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_cardinality' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION streambatch._digest_value(double precision)
     RETURNS double precision AS 'MODULE_PATHNAME', 'streambatch_digest_value' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION streambatch._percentile(digest anyelement, fraction double precision, type anycompatible)
@@ -408,6 +410,8 @@ COMMENT ON FUNCTION streambatch._sketch_end(internal, anyelement, anycompatible)
 COMMENT ON FUNCTION streambatch._sketch_combine(anyelement, anyelement) IS 'internal: the union of two sketches';
 COMMENT ON FUNCTION streambatch._sketch_merge_add(internal, anyelement) IS 'internal: transition function of the aggregate _sketch_merge';
 COMMENT ON FUNCTION streambatch._sketch_merge_end(internal, anyelement) IS 'internal: final function of the aggregate _sketch_merge';
+COMMENT ON FUNCTION streambatch._cardinality(anyelement) IS
+    'internal: estimated number of different values in a HyperLogLog; NULL for NULL; raises invalid_binary_representation if the bytes are not a sketch made by _sketch';
 COMMENT ON FUNCTION streambatch._digest_value(double precision) IS
     'internal: returns its argument; raises numeric_value_out_of_range for NaN, infinity and absolute values above 1e285, which a t-digest cannot store';
 COMMENT ON FUNCTION streambatch._percentile(anyelement, double precision, anycompatible) IS

@@ -55,11 +55,13 @@ brokers_malformed(const char *servers)
 	for (item = strtok_r(copy, SEPARATORS, &state); item != NULL; item = strtok_r(NULL, SEPARATORS, &state))
 	{
 		char *shown = pstrdup(item);
+		const char *scheme = strstr(item, "://");
+		bool path = strchr(scheme != NULL ? scheme + 3 : item, '/') != NULL;
 		char *host;
 		char *port;
 
 		split_address(item, &host, &port);
-		if (host[0] == '\0' || !is_port(port))
+		if (path || host[0] == '\0' || !is_port(port))
 			return shown;
 		any = true;
 	}
@@ -88,7 +90,7 @@ brokers_refused(const char *patterns, const char *servers)
 
 /*
  * Split "protocol://host:port" or "[v6]:port" as librdkafka does: several colons without brackets are an
- * IPv6 address without a port. Without a port, *port is librdkafka's default.
+ * IPv6 address without a port; what follows a slash is ignored. Without a port, *port is librdkafka's default.
  */
 static void
 split_address(char *address, char **host, char **port)
@@ -98,6 +100,7 @@ split_address(char *address, char **host, char **port)
 
 	*host = scheme != NULL ? scheme + 3 : address;
 	*port = "9092";
+	(*host)[strcspn(*host, "/")] = '\0';
 	if (**host == '[' && strchr(*host, ']') != NULL)
 	{
 		char *bracket = strchr(*host, ']');

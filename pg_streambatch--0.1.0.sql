@@ -626,41 +626,25 @@ SELECT c.oid::regclass AS stream,
   LEFT JOIN streambatch._stream s ON s.stream = c.oid
   LEFT JOIN streambatch._workers() w ON w.stream = c.oid
   LEFT JOIN LATERAL (SELECT sum(log_end - next_offset)::bigint AS lag FROM streambatch._progress WHERE stream = c.oid) p ON true
- WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+ WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.stat_stream IS
     'one row per stream that the user may SELECT from: state of the worker (stopped, starting, catching up, streaming, paused, reconnecting, error) and its error, lag in messages, watermark; numbers of messages: received = folded + filtered + dead + skipped (tombstones)';
 
 CREATE VIEW streambatch.stat_partition WITH (security_barrier) AS
 SELECT p.stream, p.kafka_partition AS partition, p.next_offset, p.log_end, p.log_end - p.next_offset AS lag, p.max_event_time
   FROM streambatch._progress p
- WHERE pg_catalog.has_table_privilege(p.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+ WHERE pg_catalog.has_table_privilege(p.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.stat_partition IS
     'one row per partition of a stream: next offset to read, end of the log (last stable offset) last reported by the broker, lag in messages, latest event time read';
 
-CREATE FUNCTION streambatch._groups(view_id int)
-    RETURNS bigint AS $$
-DECLARE
-    estimate float8;
-    keys text;
-    n bigint;
-BEGIN
-    SELECT sum(greatest(c.reltuples, 0)) INTO estimate FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
-     WHERE s.nspname = 'streambatch_state' AND c.relname IN ('stream_' || view_id, 'batch_' || view_id);
-    IF estimate > 100000 THEN
-        RETURN estimate;
-    END IF;
-    SELECT string_agg(a.attname, ', ') INTO keys FROM pg_attribute a
-     WHERE a.attrelid = to_regclass('streambatch_state.batch_' || view_id) AND a.attname ~ '^(k[0-9]+|pane)$' AND NOT a.attisdropped;
-    EXECUTE format('SELECT count(*) FROM (SELECT %1$s FROM streambatch_state.batch_%2$s UNION SELECT %1$s FROM streambatch_state.stream_%2$s) u',
-                   coalesce(keys, '0'), view_id) INTO n;
-    RETURN n;
-END $$ LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION streambatch._groups(int) IS
-    'internal: number of groups of a hybrid view in both layers; above 100,000 rows of states, the number of rows as of the last ANALYZE';
+CREATE FUNCTION streambatch._groups(view regclass)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_groups' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION streambatch._groups(regclass) IS
+    'internal: number of groups of a hybrid view in both layers; above 100,000 rows of states, the number of rows as of the last ANALYZE; NULL for NULL; raises insufficient_privilege if the user may neither SELECT from the view nor read all statistics';
 
 CREATE VIEW streambatch.stat_view WITH (security_barrier) AS
 SELECT v.view, v.stream, v.state, v.error_sqlstate, v.error_message,
-       streambatch._groups(v.id) AS groups,
+       streambatch._groups(v.view) AS groups,
        coalesce(c.coverage, '{}'::tstzmultirange) AS coverage,
        r.ended_at AS last_refresh,
        r.cut AS last_cut,
@@ -672,7 +656,7 @@ SELECT v.view, v.stream, v.state, v.error_sqlstate, v.error_message,
                       WHERE view_id = v.id) c ON true
   LEFT JOIN LATERAL (SELECT ended_at, cut, cut_at FROM streambatch._run WHERE view_id = v.id AND state = 'done'
                       ORDER BY id DESC LIMIT 1) r ON true
- WHERE pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+ WHERE pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.stat_view IS
     'one row per hybrid view that the user may SELECT from: state (building, active, suspended) and error, number of groups in both layers (an estimate above 100,000 rows of states), ranges of time that the batch layer covers, end and cut of the last refresh (next offset of partition i at index i + 1), epoch';
 
@@ -680,7 +664,7 @@ CREATE VIEW streambatch.refresh_history WITH (security_barrier) AS
 SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at, r.from_time, r.to_time, r.chunks, r.chunks_done, r.rows, r.started_at,
        r.ended_at, r.error
   FROM streambatch._run r
- WHERE pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+ WHERE pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.refresh_history IS
     'runs of the batch layer: kind (history: by create_view(); refresh), state (running, done, failed), cut, range of time, chunks, rows of states written';
 
@@ -695,7 +679,7 @@ SELECT l.pid, r.id, r.view,
   JOIN pg_catalog.pg_locks l ON l.locktype = 'advisory' AND l.granted AND l.classid = r.view_id::oid AND l.objid = 0 AND l.objsubid = 3
   JOIN pg_catalog.pg_database d ON d.oid = l.database AND d.datname = pg_catalog.current_database()
  WHERE r.state = 'running'
-   AND (pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'));
+   AND (pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'));
 COMMENT ON VIEW streambatch.stat_progress_refresh IS
     'refreshes in progress: pid of the session, phase (planning, computing), chunks done and total, rows of states written, expected end';
 
@@ -710,7 +694,7 @@ COMMENT ON VIEW streambatch.dead_letter IS
 CREATE VIEW streambatch.gap WITH (security_barrier) AS
 SELECT g.stream, g.kafka_partition, g.from_offset, g.to_offset, g.noticed_at, g.action
   FROM streambatch._gap g
- WHERE pg_catalog.has_table_privilege(g.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+ WHERE pg_catalog.has_table_privilege(g.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.gap IS 'ranges of offsets [from_offset, to_offset) that the broker deleted before they were read, skipped because of the option on_gap ''skip''';
 
 -- Read by <view>_layers with the privileges of any owner: times only, no data.
@@ -723,3 +707,22 @@ COMMENT ON VIEW streambatch._stream_as_of IS 'internal: last flush and watermark
 GRANT SELECT ON streambatch.stat_stream, streambatch.stat_partition, streambatch.stat_view, streambatch.stat_progress_refresh, streambatch.refresh_history,
     streambatch.dead_letter, streambatch.gap, streambatch._batch_as_of, streambatch._stream_as_of TO PUBLIC;
 
+-- ------------------------------------------------------------------------------------------------------------------
+-- Privileges
+-- ------------------------------------------------------------------------------------------------------------------
+
+-- Functions that only the server calls: for an aggregate (its owner needs the privilege, not its user), a type or the planner.
+REVOKE ALL ON FUNCTION
+    streambatch._hop_rows(internal), streambatch._cumulate_rows(internal), streambatch._state_in(cstring), streambatch._state_out(streambatch._state),
+    streambatch._take_first(internal, anyelement), streambatch._take_last(internal, anyelement), streambatch._taken(internal, anyelement),
+    streambatch._taken_only(internal, anyelement),
+    streambatch._first_add(bytea, anyelement, anycompatible, bigint, bigint), streambatch._last_add(bytea, anyelement, anycompatible, bigint, bigint),
+    streambatch._first_combine(bytea, bytea), streambatch._last_combine(bytea, bytea),
+    streambatch._first_merge(bytea, bytea, anyelement), streambatch._last_merge(bytea, bytea, anyelement), streambatch._rank_value(bytea, bytea, anyelement),
+    streambatch._sketch_add(internal, anyelement, anycompatible), streambatch._sketch_end(internal, anyelement, anycompatible),
+    streambatch._sketch_combine(anyelement, anyelement), streambatch._sketch_merge_add(internal, anyelement), streambatch._sketch_merge_end(internal, anyelement),
+    streambatch._exact_add(int, anyelement, anycompatible), streambatch._exact_end(int, anyelement, anycompatible),
+    streambatch._partial_add(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._partial_add(internal, regprocedure, anyelement),
+    streambatch._partial_end(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._partial_end(internal, regprocedure, anyelement),
+    streambatch._merge_add(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._merge_end(internal, regprocedure, anyelement, VARIADIC "any")
+    FROM PUBLIC;

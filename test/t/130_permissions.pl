@@ -280,7 +280,7 @@ my %verbs = (
     'stat_view' => q(SELECT EXISTS (SELECT FROM streambatch.stat_view x WHERE view = '%f'::regclass AND x::text LIKE '%e')?),
     'refresh_history' => q(SELECT EXISTS (SELECT FROM streambatch.refresh_history x WHERE view = '%f'::regclass AND x::text LIKE '%e')?),
     'stat_progress_refresh' => q(SELECT EXISTS (SELECT FROM streambatch.stat_progress_refresh WHERE view = 'p.slow'::regclass)?),
-    '_groups' => 'SELECT streambatch._groups(%n) IS NOT NULL?',
+    '_groups' => q(SELECT streambatch._groups('p.own') IS NOT NULL?),
     '_batch_as_of' => 'SELECT EXISTS (SELECT FROM streambatch._batch_as_of WHERE view_id = %n)?',
     '_stream_as_of' => 'SELECT EXISTS (SELECT FROM streambatch._stream_as_of WHERE view_id = %n)?',
 );
@@ -325,11 +325,10 @@ _sketch_merge 1 all
 _exact 1 all
 _partial 2 all
 _merge 1 all
+_mark_row 1 all
+_cardinality 1 all
 _groups 1 all
 _workers 1 all
-_at 1 super
-_batch_offset 2 super
-_batch_partition 2 super
 _fdw_handler 1 super
 _fdw_validator 1 super
 _follow_owners 1 super

@@ -33,7 +33,7 @@ my @queries = map { "text \$q\$$_\$q\$" } 'SELECT count(*) FROM h.mine', 'SELECT
   'SELECT k, streambatch.tumble(ts, streambatch.tumble(ts, NULL) - ts) FROM h.mine GROUP BY 1, 2', 'SELECT FROM h.mine GROUP BY ()', 'SELECT * FROM h.mine',
   'SELECT n, streambatch.hop(ts, \'1 us\', \'10 years\'), count(*) FROM h.mine GROUP BY 1, 2',
   'SELECT streambatch.last(k ORDER BY ts), stddev(n), streambatch._only(n), streambatch._sum(n) FROM h.mine',
-  'SELECT streambatch._at(1, 2), count(*) FROM h.mine GROUP BY 1', 'SELECT streambatch._partial(0, 1, 2) FROM h.mine',
+  'SELECT streambatch._mark_row(NULL, 1, 2), count(*) FROM h.mine GROUP BY 1', 'SELECT streambatch._partial(0, 1, 2) FROM h.mine',
   'SELECT count(*), streambatch.wait_for(\'h.mine\') FROM h.mine', 'INSERT INTO h.plain VALUES (1)', 'COPY h.plain TO STDOUT', 'VALUES (1)',
   'SELECT $1 FROM h.mine', 'WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT 1 FROM r) SELECT count(*) FROM r, h.mine';
 push @queries, q{repeat('(', 100000)}, q('SELECT ' || repeat('n+', 20000) || 'n FROM h.mine GROUP BY 1'),

@@ -22,11 +22,11 @@
 
 #include "aggregate/sketch.h"
 #include "aggregate/sketch_check.h"
+#include "aggregate/sketch_hash.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "common/export.h"
-#include "common/hashfn.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -35,12 +35,9 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/float.h"
-#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/numeric.h"
 #include "utils/syscache.h"
-#include "utils/typcache.h"
 
 #define FIRST_BUFFER 8
 
@@ -110,9 +107,7 @@ typedef struct Sketches
 {
 	const SketchKind *kind;
 	Oid type;
-	Oid hashed; /* type of the hashed values */
-	bool whole; /* hash all eight bytes of the value */
-	FmgrInfo hash;
+	SketchHash hash;
 	FmgrInfo add;
 	FmgrInfo absorb;
 	FmgrInfo pack;
@@ -160,8 +155,6 @@ static Datum to_type(float8 value, Oid type);
 static AggState *make_caller(void);
 static Datum item_of(Sketches *s, Datum value, Oid collation);
 static float8 check_digest_value(float8 value);
-static Datum hash_numeric_sign(Numeric number);
-static uint64 hash_jsonb(Jsonb *document);
 static void flush(Sketches *s, SketchState *state, MemoryContext memory);
 static Datum end_work(Sketches *s, Datum state, MemoryContext memory);
 
@@ -430,22 +423,11 @@ sketches(FmgrInfo *caller, int argument, int value)
 	s->agg = make_caller();
 	if (value >= 0)
 	{
-		s->hashed = getBaseType(get_fn_expr_argtype(caller, value));
-		/* these types' hash functions first reduce values to 32 bits: (1 << 32) + 1 and 0 would collide */
-		s->whole = s->hashed == INT8OID || s->hashed == TIMESTAMPOID || s->hashed == TIMESTAMPTZOID ||
-				   s->hashed == TIMEOID || s->hashed == MONEYOID || s->hashed == PG_LSNOID ||
-				   s->hashed == XID8OID;
-		if (s->kind->hashed)
-		{
-			TypeCacheEntry *type = lookup_type_cache(s->hashed, TYPECACHE_HASH_EXTENDED_PROC);
+		Oid type = getBaseType(get_fn_expr_argtype(caller, value));
 
-			if (!OidIsValid(type->hash_extended_proc))
-				ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
-								errmsg("could not identify an extended hash function for type %s",
-									   format_type_be(s->hashed))));
-			fmgr_info_cxt(type->hash_extended_proc, &s->hash, caller->fn_mcxt);
-		}
-		else if (s->hashed != FLOAT8OID)
+		if (s->kind->hashed)
+			sketch_hash_init(&s->hash, type, caller->fn_mcxt);
+		else if (type != FLOAT8OID)
 			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 							errmsg("values of a t-digest must be of type double precision")));
 	}
@@ -603,17 +585,7 @@ item_of(Sketches *s, Datum value, Oid collation)
 {
 	if (!s->kind->hashed)
 		return Float8GetDatum(check_digest_value(DatumGetFloat8(value)));
-	if (s->whole)
-	{
-		int64 bits = DatumGetInt64(value);
-
-		return hash_any_extended((unsigned char *) &bits, sizeof(bits), 0);
-	}
-	if (s->hashed == NUMERICOID)
-		return hash_numeric_sign(DatumGetNumeric(value));
-	if (s->hashed == JSONBOID)
-		return UInt64GetDatum(hash_jsonb(DatumGetJsonbP(value)));
-	return FunctionCall2Coll(&s->hash, collation, value, Int64GetDatum(0));
+	return sketch_hash(&s->hash, value, collation);
 }
 
 /* Raises for a value that a t-digest does not support. */
@@ -628,40 +600,6 @@ check_digest_value(float8 value)
 				 errdetail("NaN, infinity and values beyond %g are not supported.", SKETCH_TDIGEST_LIMIT),
 				 errhint("Exclude such values with FILTER.")));
 	return value;
-}
-
-/* Hash of the shortest representation: PostgreSQL's own hash ignores the sign. */
-static Datum
-hash_numeric_sign(Numeric number)
-{
-	char *digits = numeric_normalize(number);
-	Datum hash = hash_any_extended((unsigned char *) digits, strlen(digits), 0);
-
-	pfree(digits);
-	return hash;
-}
-
-/*
- * Hash of values and structure: PostgreSQL's own hash ignores structure, and is the same for 1 and [1], and for
- * {} and [].
- */
-static uint64
-hash_jsonb(Jsonb *document)
-{
-	JsonbIterator *iterator = JsonbIteratorInit(&document->root);
-	JsonbIteratorToken token;
-	JsonbValue value;
-	uint64 hash = 0;
-
-	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
-	{
-		hash = hash_combine64(hash, token);
-		if (token == WJB_KEY || token == WJB_VALUE || token == WJB_ELEM)
-			JsonbHashScalarValueExtended(&value, &hash, 0);
-		else if (token == WJB_BEGIN_ARRAY)
-			hash = hash_combine64(hash, value.val.array.rawScalar);
-	}
-	return hash;
 }
 
 /* Add the buffered items to the packed sketch. */

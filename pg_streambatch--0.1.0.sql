@@ -697,7 +697,7 @@ SELECT g.stream, g.kafka_partition, g.from_offset, g.to_offset, g.noticed_at, g.
  WHERE pg_catalog.has_table_privilege(g.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.gap IS 'ranges of offsets [from_offset, to_offset) that the broker deleted before they were read, skipped because of the option on_gap ''skip''';
 
--- Read by <view>_layers with the privileges of any owner: times only, no data.
+-- Read through the views cuts_<id> and clock_<id> in streambatch_state, which show to the owner of one view what is of that view.
 CREATE VIEW streambatch._batch_as_of AS SELECT view_id, from_time, to_time, cut_at FROM streambatch._coverage;
 CREATE VIEW streambatch._stream_as_of AS
 SELECT v.id AS view_id, s.flushed_at, s.watermark FROM streambatch._view v JOIN streambatch._stream s ON s.stream = v.stream;
@@ -705,7 +705,7 @@ COMMENT ON VIEW streambatch._batch_as_of IS 'internal: ranges of time that batch
 COMMENT ON VIEW streambatch._stream_as_of IS 'internal: last flush and watermark of the stream of each hybrid view';
 
 GRANT SELECT ON streambatch.stat_stream, streambatch.stat_partition, streambatch.stat_view, streambatch.stat_progress_refresh, streambatch.refresh_history,
-    streambatch.dead_letter, streambatch.gap, streambatch._batch_as_of, streambatch._stream_as_of TO PUBLIC;
+    streambatch.dead_letter, streambatch.gap TO PUBLIC;
 
 -- ------------------------------------------------------------------------------------------------------------------
 -- Privileges

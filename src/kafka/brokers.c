@@ -147,24 +147,37 @@ pattern_match(const char *pattern, const char *end, const char *host, const char
 	return glob_match(pattern, colon != NULL ? colon : end, host);
 }
 
-/* "*" matches any sequence of characters; the match is case-insensitive. */
+/*
+ * Case-insensitive; * matches any run of characters. Where the rest does not match, the latest * takes one character
+ * more: what an earlier one took need not be tried again.
+ */
 static bool
 glob_match(const char *pattern, const char *end, const char *text)
 {
-	for (; pattern < end; pattern++, text++)
+	const char *star = NULL;
+	const char *taken = NULL;
+
+	while (*text != '\0')
 	{
-		if (*pattern == '*')
+		if (pattern < end && *pattern == '*')
 		{
-			for (;; text++)
-			{
-				if (glob_match(pattern + 1, end, text))
-					return true;
-				if (*text == '\0')
-					return false;
-			}
+			star = ++pattern;
+			taken = text;
 		}
-		if (tolower((unsigned char) *pattern) != tolower((unsigned char) *text))
+		else if (pattern < end && tolower((unsigned char) *pattern) == tolower((unsigned char) *text))
+		{
+			pattern++;
+			text++;
+		}
+		else if (star != NULL)
+		{
+			pattern = star;
+			text = ++taken;
+		}
+		else
 			return false;
 	}
-	return *text == '\0';
+	while (pattern < end && *pattern == '*')
+		pattern++;
+	return pattern == end;
 }

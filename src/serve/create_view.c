@@ -302,6 +302,8 @@ create_internal(const Creation *c)
 	foreach (lc, sql_state_tables(c->def, c->row.id))
 		execute(lfirst(lc));
 	execute(sql_merged_view(c->def, c->row.id));
+	foreach (lc, sql_times_views(c->row.id))
+		execute(lfirst(lc));
 	SPI_finish();
 	CommandCounterIncrement();
 	guard_leave(&guard);

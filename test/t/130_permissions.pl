@@ -141,6 +141,14 @@ query     RENAME                    *     -     *     -     -     -     -     -
 query     DROP                      *     -     *     -     -     -     -     -
 query     REPLACE RULE              *     -     *     -     -     -     -     -
 
+# what <view>_layers shows of the extension's own tables: the view's owner may read it
+times     SELECT                    +     -     +     -     -     -     -     +
+times     RENAME                    *     -     -     -     -     -     -     -
+times     DROP                      *     -     -     -     -     -     -     -
+times     REPLACE RULE              *     -     -     -     -     -     -     -
+times     COMMENT                   +     -     -     -     -     -     -     -
+alltimes  SELECT                    +     -     -     -     -     -     -     +
+
 # the extension's own tables
 catalog   SELECT                    +     -     -     -     -     -     -     +
 catalog   INSERT                    +     -     -     -     -     -     -     -
@@ -188,8 +196,6 @@ rows      stat_view                 1     0     1     1     0     1     1     1
 rows      refresh_history           1     0     1     1     0     1     1     1
 rows      stat_progress_refresh     1     0     1     1     0     1     1     1
 rows      _groups                   1     0     1     1     0     1     1     1
-rows      _batch_as_of              1     0     1     1     0     1     1     1
-rows      _stream_as_of             1     *     1     1     0     1     1     1
 # messages: the stream's owner
 rows      dead_letter               1     1     0     0     0     0     0     0
 # and texts of errors, where they tell of an event, to those who may SELECT the stream: pg_monitor may not
@@ -281,8 +287,6 @@ my %verbs = (
     'refresh_history' => q(SELECT EXISTS (SELECT FROM streambatch.refresh_history x WHERE view = '%f'::regclass AND x::text LIKE '%e')?),
     'stat_progress_refresh' => q(SELECT EXISTS (SELECT FROM streambatch.stat_progress_refresh WHERE view = 'p.slow'::regclass)?),
     '_groups' => q(SELECT streambatch._groups('p.own') IS NOT NULL?),
-    '_batch_as_of' => 'SELECT EXISTS (SELECT FROM streambatch._batch_as_of WHERE view_id = %n)?',
-    '_stream_as_of' => 'SELECT EXISTS (SELECT FROM streambatch._stream_as_of WHERE view_id = %n)?',
 );
 
 # Every function of the schema: its name, how many of that name, and who may execute it: all, because it is there to be used, or stands in
@@ -397,7 +401,7 @@ foreach my $i (0 .. $#lines)
 # the objects behind a view, and the archive, are their users'
 is($node->safe_psql('postgres', <<'SQL'), '', 'what is behind the views belongs to their owner');
 SELECT c.oid::regclass, c.relowner::regrole FROM pg_class c
- WHERE relnamespace = 'streambatch_state'::regnamespace AND relowner <> 'p_view'::regrole
+ WHERE relnamespace = 'streambatch_state'::regnamespace AND relowner <> 'p_view'::regrole AND relname !~ '^(cuts|clock)_'
 SQL
 is($node->safe_psql('postgres', <<'SQL'), "p_stream\np_view\np_view", 'archive, view and layers have an owner that is no superuser');
 SELECT relowner::regrole FROM pg_class WHERE oid IN ('p.events_archive'::regclass, 'p.own'::regclass, 'p.own_layers'::regclass) ORDER BY relname
@@ -531,6 +535,8 @@ sub objects
         state => q(relnamespace = 'streambatch_state'::regnamespace AND relname IN ('stream_%n', 'batch_%n')),
         merge => q(relnamespace = 'streambatch_state'::regnamespace AND relname = 'merged_%n'),
         query => q(relnamespace = 'streambatch_state'::regnamespace AND relname = 'query_%n'),
+        times => q(relnamespace = 'streambatch_state'::regnamespace AND relname IN ('cuts_%n', 'clock_%n')),
+        alltimes => q(oid IN ('streambatch._batch_as_of'::regclass, 'streambatch._stream_as_of'::regclass)),
         catalog => q(relnamespace = 'streambatch'::regnamespace AND relkind = 'r'),
         sequence => q(relnamespace = 'streambatch'::regnamespace AND relkind = 'S'),
         statistic => q(relnamespace = 'streambatch'::regnamespace AND relkind = 'v' AND relname !~ '^_'));

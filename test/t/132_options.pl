@@ -128,6 +128,10 @@ kafka-.*            kafka-1               -
 a+                  aa                    -
 ^a$                 a                     -
 a|b                 a                     -
+# a match that tried everything for each * would not come to an end
+*a*a*a*a*a*a*a*a*b  aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa -
+*a*a*a*a*a*a*a*a*b  aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab +
+*ab*ab              xabxaab               +
 10.0.0.1            10.0.0.1:1            +
 10.0.0.1            10.0.0.11             -
 10.0.0.1            10.010.0.1            -

@@ -50,6 +50,12 @@ CREATE TABLE streambatch._stream (
     resumed     boolean NOT NULL DEFAULT false, -- by resume() without hybrid views: runs for its archive
     paused      boolean NOT NULL DEFAULT false, -- by pause()
     started     boolean NOT NULL DEFAULT false, -- its first positions are stored: partitions added later are read from their beginning
+    topic       text NOT NULL,                  -- that the positions are of
+    topic_epoch int NOT NULL DEFAULT 0,         -- raised when positions start anew: for another topic, or by reset()
+    stop_sqlstate text,                         -- what stopped the worker; NULL: nothing
+    stop_message text,
+    stop_hint   text,
+    stop_lasts  boolean NOT NULL DEFAULT false, -- it stays stopped until the next topic epoch
     watermark   timestamptz,
     received    bigint NOT NULL DEFAULT 0,
     folded      bigint NOT NULL DEFAULT 0,
@@ -68,6 +74,9 @@ CREATE TABLE streambatch._progress (
     next_offset     bigint NOT NULL,
     log_end         bigint,                     -- last stable offset that the broker reported last
     max_event_time  timestamptz,
+    last_offset     bigint,                     -- the fingerprint of the last message that was taken
+    last_timestamp  timestamptz,
+    last_hash       bigint,                     -- of its key and payload
     PRIMARY KEY (stream, kafka_partition)
 ) WITH (fillfactor = 50);
 
@@ -132,7 +141,8 @@ CREATE TABLE streambatch._dead_letter (
     sqlstate        text NOT NULL,
     message         text NOT NULL,
     detail          text,
-    at              timestamptz NOT NULL DEFAULT clock_timestamp()
+    at              timestamptz NOT NULL DEFAULT clock_timestamp(),
+    topic_epoch     int NOT NULL                -- that the position is of
 );
 ALTER TABLE streambatch._dead_letter REPLICA IDENTITY FULL;
 CREATE INDEX ON streambatch._dead_letter (stream, kafka_partition, kafka_offset);
@@ -144,7 +154,8 @@ CREATE TABLE streambatch._gap (
     from_offset     bigint NOT NULL,
     to_offset       bigint NOT NULL,
     noticed_at      timestamptz NOT NULL,
-    action          text NOT NULL
+    action          text NOT NULL,
+    topic_epoch     int NOT NULL
 );
 ALTER TABLE streambatch._gap REPLICA IDENTITY FULL;
 
@@ -462,6 +473,11 @@ CREATE FUNCTION streambatch.resume(stream regclass)
 COMMENT ON FUNCTION streambatch.resume(regclass) IS
     'starts the worker of a stream after pause() or an error; without hybrid views, the worker only writes the archive; only the owner may do this; NULL for NULL; raises object_not_in_prerequisite_state if the stream has neither a hybrid view nor an archive';
 
+CREATE FUNCTION streambatch.reset(stream regclass)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_reset' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION streambatch.reset(regclass) IS
+    'reads the topic of a stream from its beginning, as a new topic epoch, keeps what was counted before, and resumes the stream: for a topic that was recreated or truncated; adds the column kafka_epoch to the archive; only the owner may do this; NULL for NULL; raises object_not_in_prerequisite_state if the archive cannot have that column';
+
 CREATE FUNCTION streambatch.wait_for(stream regclass, timeout interval DEFAULT '30 s')
     RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_wait_for' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION streambatch.wait_for(regclass, interval) IS
@@ -606,6 +622,7 @@ CREATE VIEW streambatch.stat_stream WITH (security_barrier) AS
 SELECT c.oid::regclass AS stream,
        CASE WHEN s.stream IS NULL THEN 'stopped'
             WHEN s.paused THEN 'paused'
+            WHEN s.stop_lasts OR s.stop_sqlstate IS NOT NULL AND w.state IS NULL THEN 'error'
             ELSE coalesce(w.state, 'stopped') END AS state,
        w.pid,
        p.lag,
@@ -618,13 +635,20 @@ SELECT c.oid::regclass AS stream,
        coalesce(s.flushes, 0) AS flushes,
        s.flushed_at,
        s.archive,
-       w.error_sqlstate, w.error_message, w.error_hint
+       e.error_sqlstate, e.error_message, e.error_hint,
+       s.topic_epoch
   FROM pg_catalog.pg_foreign_table f
   JOIN pg_catalog.pg_foreign_server v ON v.oid = f.ftserver
   JOIN pg_catalog.pg_foreign_data_wrapper d ON d.oid = v.srvfdw AND d.fdwname = 'streambatch_kafka'
   JOIN pg_catalog.pg_class c ON c.oid = f.ftrelid
   LEFT JOIN streambatch._stream s ON s.stream = c.oid
   LEFT JOIN streambatch._workers() w ON w.stream = c.oid
+  -- what has stopped the worker is stored, because shared memory is lost with a restart
+  LEFT JOIN LATERAL (SELECT w.error_sqlstate, w.error_message, w.error_hint
+                      WHERE w.error_sqlstate IS NOT NULL AND NOT coalesce(s.stop_lasts, false)
+                     UNION ALL
+                     SELECT s.stop_sqlstate, s.stop_message, s.stop_hint
+                      WHERE s.stop_sqlstate IS NOT NULL AND (w.error_sqlstate IS NULL OR s.stop_lasts)) e ON true
   LEFT JOIN LATERAL (SELECT sum(log_end - next_offset)::bigint AS lag FROM streambatch._progress WHERE stream = c.oid) p ON true
  WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.stat_stream IS
@@ -684,7 +708,8 @@ COMMENT ON VIEW streambatch.stat_progress_refresh IS
     'refreshes in progress: pid of the session, phase (planning, computing), chunks done and total, rows of states written, expected end';
 
 CREATE VIEW streambatch.dead_letter WITH (security_barrier) AS
-SELECT d.stream, d.view, d.topic, d.kafka_partition, d.kafka_offset, d.kafka_timestamp, d.key, d.payload, d.sqlstate, d.message, d.detail, d.at
+SELECT d.stream, d.view, d.topic, d.kafka_partition, d.kafka_offset, d.kafka_timestamp, d.key, d.payload, d.sqlstate, d.message, d.detail, d.at,
+       d.topic_epoch
   FROM streambatch._dead_letter d
   JOIN pg_catalog.pg_class c ON c.oid = d.stream
  WHERE pg_catalog.pg_has_role(c.relowner, 'USAGE');
@@ -692,7 +717,7 @@ COMMENT ON VIEW streambatch.dead_letter IS
     'messages that no view (view is NULL) or a single view could not process, with position, payload and error; visible to the owner of the stream';
 
 CREATE VIEW streambatch.gap WITH (security_barrier) AS
-SELECT g.stream, g.kafka_partition, g.from_offset, g.to_offset, g.noticed_at, g.action
+SELECT g.stream, g.kafka_partition, g.from_offset, g.to_offset, g.noticed_at, g.action, g.topic_epoch
   FROM streambatch._gap g
  WHERE pg_catalog.has_table_privilege(g.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.gap IS 'ranges of offsets [from_offset, to_offset) that the broker deleted before they were read, skipped because of the option on_gap ''skip''';

@@ -6,7 +6,7 @@
  *
  *		1+8	the key: 0 and a whole number whose sign bit is turned, most significant byte first; or 1 for NULL, which
  *			comes after all others, as ORDER BY has it
- *		1+8	partition of the message, likewise
+ *		1+8	topic epoch and partition of the message (stream/stream.h), likewise
  *		1+8	offset, likewise
  *		1	0 for a NULL value, or 1 and
  *		…	the value, as its type's send function writes it

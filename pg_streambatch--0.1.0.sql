@@ -50,6 +50,12 @@ CREATE TABLE streambatch._stream (
     resumed     boolean NOT NULL DEFAULT false, -- by resume() without hybrid views: runs for its archive
     paused      boolean NOT NULL DEFAULT false, -- by pause()
     started     boolean NOT NULL DEFAULT false, -- its first positions are stored: partitions added later are read from their beginning
+    topic       text NOT NULL,                  -- that the positions are of
+    topic_epoch int NOT NULL DEFAULT 0,         -- raised when positions start anew: for another topic, or by reset()
+    stop_sqlstate text,                         -- what stopped the worker; NULL: nothing
+    stop_message text,
+    stop_hint   text,
+    stop_lasts  boolean NOT NULL DEFAULT false, -- it stays stopped until the next topic epoch
     watermark   timestamptz,
     received    bigint NOT NULL DEFAULT 0,
     folded      bigint NOT NULL DEFAULT 0,
@@ -68,6 +74,9 @@ CREATE TABLE streambatch._progress (
     next_offset     bigint NOT NULL,
     log_end         bigint,                     -- last stable offset that the broker reported last
     max_event_time  timestamptz,
+    last_offset     bigint,                     -- the fingerprint of the last message that was taken
+    last_timestamp  timestamptz,
+    last_hash       bigint,                     -- of its key and payload
     PRIMARY KEY (stream, kafka_partition)
 ) WITH (fillfactor = 50);
 
@@ -133,7 +142,8 @@ CREATE TABLE streambatch._dead_letter (
     sqlstate        text NOT NULL,
     message         text NOT NULL,
     detail          text,
-    at              timestamptz NOT NULL DEFAULT clock_timestamp()
+    at              timestamptz NOT NULL DEFAULT clock_timestamp(),
+    topic_epoch     int NOT NULL                -- that the position is of
 );
 ALTER TABLE streambatch._dead_letter REPLICA IDENTITY FULL;
 CREATE INDEX ON streambatch._dead_letter (stream, kafka_partition, kafka_offset);
@@ -145,7 +155,8 @@ CREATE TABLE streambatch._gap (
     from_offset     bigint NOT NULL,
     to_offset       bigint NOT NULL,
     noticed_at      timestamptz NOT NULL,
-    action          text NOT NULL
+    action          text NOT NULL,
+    topic_epoch     int NOT NULL
 );
 ALTER TABLE streambatch._gap REPLICA IDENTITY FULL;
 
@@ -169,8 +180,6 @@ CREATE FUNCTION streambatch._cumulate_rows(internal) RETURNS internal
     AS 'MODULE_PATHNAME', 'streambatch_cumulate_rows' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION streambatch._hop_rows(internal) IS 'internal: planner support function, estimates the number of rows of hop()';
 COMMENT ON FUNCTION streambatch._cumulate_rows(internal) IS 'internal: planner support function, estimates the number of rows of cumulate()';
-
-REVOKE ALL ON FUNCTION streambatch._hop_rows(internal), streambatch._cumulate_rows(internal) FROM PUBLIC;
 
 CREATE FUNCTION streambatch.tumble(ts timestamptz, size interval, origin timestamptz DEFAULT NULL, time_zone text DEFAULT 'UTC')
     RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_tumble' LANGUAGE C IMMUTABLE PARALLEL SAFE;
@@ -337,10 +346,6 @@ COMMENT ON FUNCTION streambatch._take_last(internal, anyelement) IS 'internal: t
 COMMENT ON FUNCTION streambatch._taken(internal, anyelement) IS 'internal: final function of the aggregates first and last';
 COMMENT ON FUNCTION streambatch._taken_only(internal, anyelement) IS 'internal: final function of the aggregate _only';
 
--- called for the aggregates, whose owner needs the right, and not who uses them
-REVOKE ALL ON FUNCTION streambatch._take_first(internal, anyelement), streambatch._take_last(internal, anyelement),
-    streambatch._taken(internal, anyelement), streambatch._taken_only(internal, anyelement) FROM PUBLIC;
-
 CREATE AGGREGATE streambatch.first(value anyelement)
     (SFUNC = streambatch._take_first, STYPE = internal, FINALFUNC = streambatch._taken, FINALFUNC_EXTRA);
 CREATE AGGREGATE streambatch.last(value anyelement)
@@ -376,11 +381,6 @@ COMMENT ON FUNCTION streambatch._last_merge(bytea, bytea, anyelement) IS 'intern
 COMMENT ON FUNCTION streambatch._rank_value(bytea, bytea, anyelement) IS
     'internal: the value in a state of first() or last(); type: a NULL of the type of the value; raises invalid_binary_representation';
 
-REVOKE ALL ON FUNCTION streambatch._first_add(bytea, anyelement, anycompatible, bigint, bigint), streambatch._first_combine(bytea, bytea),
-    streambatch._last_add(bytea, anyelement, anycompatible, bigint, bigint), streambatch._last_combine(bytea, bytea),
-    streambatch._first_merge(bytea, bytea, anyelement), streambatch._last_merge(bytea, bytea, anyelement),
-    streambatch._rank_value(bytea, bytea, anyelement) FROM PUBLIC;
-
 CREATE AGGREGATE streambatch._first_state(value anyelement, key anycompatible, kafka_partition bigint, kafka_offset bigint)
     (SFUNC = streambatch._first_add, STYPE = bytea, COMBINEFUNC = streambatch._first_combine, PARALLEL = SAFE);
 CREATE AGGREGATE streambatch._last_state(value anyelement, key anycompatible, kafka_partition bigint, kafka_offset bigint)
@@ -405,6 +405,8 @@ CREATE FUNCTION streambatch._sketch_merge_add(internal, sketch anyelement)
     RETURNS internal AS 'MODULE_PATHNAME', 'streambatch_sketch_merge_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION streambatch._sketch_merge_end(internal, sketch anyelement)
     RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_sketch_merge_end' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._cardinality(sketch anyelement)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_cardinality' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION streambatch._digest_value(double precision)
     RETURNS double precision AS 'MODULE_PATHNAME', 'streambatch_digest_value' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION streambatch._percentile(digest anyelement, fraction double precision, type anycompatible)
@@ -420,6 +422,8 @@ COMMENT ON FUNCTION streambatch._sketch_end(internal, anyelement, anycompatible)
 COMMENT ON FUNCTION streambatch._sketch_combine(anyelement, anyelement) IS 'internal: the union of two sketches';
 COMMENT ON FUNCTION streambatch._sketch_merge_add(internal, anyelement) IS 'internal: transition function of the aggregate _sketch_merge';
 COMMENT ON FUNCTION streambatch._sketch_merge_end(internal, anyelement) IS 'internal: final function of the aggregate _sketch_merge';
+COMMENT ON FUNCTION streambatch._cardinality(anyelement) IS
+    'internal: estimated number of different values in a HyperLogLog; NULL for NULL; raises invalid_binary_representation if the bytes are not a sketch made by _sketch';
 COMMENT ON FUNCTION streambatch._digest_value(double precision) IS
     'internal: returns its argument; raises numeric_value_out_of_range for NaN, infinity and absolute values above 1e285, which a t-digest cannot store';
 COMMENT ON FUNCTION streambatch._percentile(anyelement, double precision, anycompatible) IS
@@ -428,11 +432,6 @@ COMMENT ON FUNCTION streambatch._percentiles(anyelement, double precision[], any
     'internal: percentiles of a t-digest; type: a NULL of the element type of the result';
 COMMENT ON FUNCTION streambatch._exact_add(int, anyelement, anycompatible) IS 'internal: transition function of the aggregate _exact';
 COMMENT ON FUNCTION streambatch._exact_end(int, anyelement, anycompatible) IS 'internal: final function of the aggregate _exact';
-
-REVOKE ALL ON FUNCTION streambatch._sketch_add(internal, anyelement, anycompatible), streambatch._sketch_end(internal, anyelement, anycompatible),
-    streambatch._sketch_combine(anyelement, anyelement), streambatch._sketch_merge_add(internal, anyelement),
-    streambatch._sketch_merge_end(internal, anyelement), streambatch._exact_add(int, anyelement, anycompatible),
-    streambatch._exact_end(int, anyelement, anycompatible) FROM PUBLIC;
 
 CREATE AGGREGATE streambatch._sketch(value anyelement, type anycompatible)
     (SFUNC = streambatch._sketch_add, STYPE = internal, SSPACE = 512, FINALFUNC = streambatch._sketch_end, FINALFUNC_EXTRA, FINALFUNC_MODIFY = SHAREABLE);
@@ -480,6 +479,11 @@ CREATE FUNCTION streambatch.resume(stream regclass)
 COMMENT ON FUNCTION streambatch.resume(regclass) IS
     'starts the worker of a stream after pause() or an error; without hybrid views, the worker only writes the archive; only the owner may do this; NULL for NULL; raises object_not_in_prerequisite_state if the stream has neither a hybrid view nor an archive';
 
+CREATE FUNCTION streambatch.reset(stream regclass)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_reset' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION streambatch.reset(regclass) IS
+    'reads the topic of a stream from its beginning, as a new topic epoch, keeps what was counted before, and resumes the stream: for a topic that was recreated or truncated; adds the column kafka_epoch to the archive; only the owner may do this; NULL for NULL; raises object_not_in_prerequisite_state if the archive cannot have that column';
+
 CREATE FUNCTION streambatch.wait_for(stream regclass, timeout interval DEFAULT '30 s')
     RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_wait_for' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION streambatch.wait_for(regclass, interval) IS
@@ -524,12 +528,6 @@ COMMENT ON FUNCTION streambatch._partial_end(internal, regprocedure, anyelement,
 COMMENT ON FUNCTION streambatch._partial_end(internal, regprocedure, anyelement) IS 'internal: final function of the aggregate _partial';
 COMMENT ON FUNCTION streambatch._merge_add(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: transition function of the aggregate _merge';
 COMMENT ON FUNCTION streambatch._merge_end(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: final function of the aggregate _merge';
-
-REVOKE ALL ON FUNCTION streambatch._state_in(cstring), streambatch._state_out(streambatch._state),
-    streambatch._partial_add(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._partial_add(internal, regprocedure, anyelement),
-    streambatch._partial_end(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._partial_end(internal, regprocedure, anyelement),
-    streambatch._merge_add(internal, regprocedure, anyelement, VARIADIC "any"),
-    streambatch._merge_end(internal, regprocedure, anyelement, VARIADIC "any") FROM PUBLIC;
 
 CREATE AGGREGATE streambatch._partial(aggregate regprocedure, state anyelement, VARIADIC arguments "any")
     (SFUNC = streambatch._partial_add, STYPE = internal, SSPACE = 256, FINALFUNC = streambatch._partial_end, FINALFUNC_EXTRA, FINALFUNC_MODIFY = READ_WRITE);
@@ -603,6 +601,7 @@ CREATE VIEW streambatch.stat_stream WITH (security_barrier) AS
 SELECT c.oid::regclass AS stream,
        CASE WHEN s.stream IS NULL THEN 'stopped'
             WHEN s.paused THEN 'paused'
+            WHEN s.stop_lasts OR s.stop_sqlstate IS NOT NULL AND w.state IS NULL THEN 'error'
             ELSE coalesce(w.state, 'stopped') END AS state,
        w.pid,
        p.lag,
@@ -615,13 +614,20 @@ SELECT c.oid::regclass AS stream,
        coalesce(s.flushes, 0) AS flushes,
        s.flushed_at,
        s.archive,
-       w.error_sqlstate, w.error_message, w.error_hint
+       e.error_sqlstate, e.error_message, e.error_hint,
+       s.topic_epoch
   FROM pg_catalog.pg_foreign_table f
   JOIN pg_catalog.pg_foreign_server v ON v.oid = f.ftserver
   JOIN pg_catalog.pg_foreign_data_wrapper d ON d.oid = v.srvfdw AND d.fdwname = 'streambatch_kafka'
   JOIN pg_catalog.pg_class c ON c.oid = f.ftrelid
   LEFT JOIN streambatch._stream s ON s.stream = c.oid
   LEFT JOIN streambatch._workers() w ON w.stream = c.oid
+  -- what has stopped the worker is stored, because shared memory is lost with a restart
+  LEFT JOIN LATERAL (SELECT w.error_sqlstate, w.error_message, w.error_hint
+                      WHERE w.error_sqlstate IS NOT NULL AND NOT coalesce(s.stop_lasts, false)
+                     UNION ALL
+                     SELECT s.stop_sqlstate, s.stop_message, s.stop_hint
+                      WHERE s.stop_sqlstate IS NOT NULL AND (w.error_sqlstate IS NULL OR s.stop_lasts)) e ON true
   LEFT JOIN LATERAL (SELECT sum(log_end - next_offset)::bigint AS lag FROM streambatch._progress WHERE stream = c.oid) p ON true
  WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.stat_stream IS
@@ -634,10 +640,10 @@ SELECT p.stream, p.kafka_partition AS partition, p.next_offset, p.log_end, p.log
 COMMENT ON VIEW streambatch.stat_partition IS
     'one row per partition of a stream: next offset to read, end of the log (last stable offset) last reported by the broker, lag in messages, latest event time read';
 
-CREATE FUNCTION streambatch._groups(view_id int)
+CREATE FUNCTION streambatch._groups(view regclass)
     RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_groups' LANGUAGE C STABLE STRICT;
-COMMENT ON FUNCTION streambatch._groups(int) IS
-    'internal: number of groups of a hybrid view in both layers; above 100,000 rows of states, the number of rows as of the last ANALYZE; NULL if the caller may neither SELECT from the view nor read all statistics, or if the states are locked';
+COMMENT ON FUNCTION streambatch._groups(regclass) IS
+    'internal: number of groups of a hybrid view in both layers; above 100,000 rows of states, the number of rows as of the last ANALYZE; NULL for NULL; or while they cannot be read at once; raises insufficient_privilege if the user may neither SELECT from the view nor read all statistics';
 
 -- The text of an error may contain data of the stream and of joined tables: it is for the view's owner, who reads all of them, as long as
 -- the owner may read the stream. The stream's owner sees which views others have on it.
@@ -645,7 +651,8 @@ CREATE VIEW streambatch.stat_view WITH (security_barrier) AS
 SELECT v.view, v.stream, w.relowner::pg_catalog.regrole AS owner, v.state, v.error_sqlstate,
        CASE WHEN pg_catalog.pg_has_role(w.relowner, 'USAGE') AND pg_catalog.has_table_privilege(v.stream::oid, 'SELECT')
               OR pg_catalog.pg_has_role('pg_read_all_data', 'USAGE') THEN v.error_message END AS error_message,
-       streambatch._groups(v.id) AS groups,
+       CASE WHEN pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+            THEN streambatch._groups(v.view) END AS groups,
        coalesce(c.coverage, '{}'::tstzmultirange) AS coverage,
        r.ended_at AS last_refresh,
        r.cut AS last_cut,
@@ -692,7 +699,8 @@ COMMENT ON VIEW streambatch.stat_progress_refresh IS
     'refreshes in progress: pid of the session, phase (planning, computing), chunks done and total, rows of states written, expected end';
 
 CREATE VIEW streambatch.dead_letter WITH (security_barrier) AS
-SELECT d.stream, d.view, d.topic, d.kafka_partition, d.kafka_offset, d.kafka_timestamp, d.key, d.payload, d.sqlstate, d.message, d.detail, d.at
+SELECT d.stream, d.view, d.topic, d.kafka_partition, d.kafka_offset, d.kafka_timestamp, d.key, d.payload, d.sqlstate, d.message, d.detail, d.at,
+       d.topic_epoch
   FROM streambatch._dead_letter d
   JOIN pg_catalog.pg_class c ON c.oid = d.stream
  WHERE pg_catalog.pg_has_role(c.relowner, 'USAGE');
@@ -700,25 +708,37 @@ COMMENT ON VIEW streambatch.dead_letter IS
     'messages that no view (view is NULL) or a single view could not process, with position, payload and error; visible to the owner of the stream';
 
 CREATE VIEW streambatch.gap WITH (security_barrier) AS
-SELECT g.stream, g.kafka_partition, g.from_offset, g.to_offset, g.noticed_at, g.action
+SELECT g.stream, g.kafka_partition, g.from_offset, g.to_offset, g.noticed_at, g.action, g.topic_epoch
   FROM streambatch._gap g
  WHERE pg_catalog.has_table_privilege(g.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.gap IS 'ranges of offsets [from_offset, to_offset) that the broker deleted before they were read, skipped because of the option on_gap ''skip''';
 
--- Read by <view>_layers with the privileges of its owner: times only, and only of views that the user may read, or whose layers.
-CREATE VIEW streambatch._readable_view WITH (security_barrier) AS
-SELECT v.id AS view_id, v.stream FROM streambatch._view v
- WHERE pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
-    OR EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass
-                  AND d.refobjid = v.view AND d.deptype = 'i' AND pg_catalog.has_table_privilege(d.objid, 'SELECT'));
-CREATE VIEW streambatch._batch_as_of AS
-SELECT c.view_id, c.from_time, c.to_time, c.cut_at FROM streambatch._readable_view v JOIN streambatch._coverage c USING (view_id);
+-- Read through the views cuts_<id> and clock_<id> in streambatch_state, which show to the owner of one view what is of that view.
+CREATE VIEW streambatch._batch_as_of AS SELECT view_id, from_time, to_time, cut_at FROM streambatch._coverage;
 CREATE VIEW streambatch._stream_as_of AS
-SELECT v.view_id, s.flushed_at, s.watermark FROM streambatch._readable_view v JOIN streambatch._stream s ON s.stream = v.stream;
-COMMENT ON VIEW streambatch._readable_view IS 'internal: hybrid views whose times the user may know';
+SELECT v.id AS view_id, s.flushed_at, s.watermark FROM streambatch._view v JOIN streambatch._stream s ON s.stream = v.stream;
 COMMENT ON VIEW streambatch._batch_as_of IS 'internal: ranges of time that batch layers cover, and the times of their cuts';
 COMMENT ON VIEW streambatch._stream_as_of IS 'internal: last flush and watermark of the stream of each hybrid view';
 
 GRANT SELECT ON streambatch.stat_stream, streambatch.stat_partition, streambatch.stat_view, streambatch.stat_progress_refresh, streambatch.refresh_history,
-    streambatch.dead_letter, streambatch.gap, streambatch._batch_as_of, streambatch._stream_as_of TO PUBLIC;
+    streambatch.dead_letter, streambatch.gap TO PUBLIC;
 
+-- ------------------------------------------------------------------------------------------------------------------
+-- Privileges
+-- ------------------------------------------------------------------------------------------------------------------
+
+-- Functions that only the server calls: for an aggregate (its owner needs the privilege, not its user), a type or the planner.
+REVOKE ALL ON FUNCTION
+    streambatch._hop_rows(internal), streambatch._cumulate_rows(internal), streambatch._state_in(cstring), streambatch._state_out(streambatch._state),
+    streambatch._take_first(internal, anyelement), streambatch._take_last(internal, anyelement), streambatch._taken(internal, anyelement),
+    streambatch._taken_only(internal, anyelement),
+    streambatch._first_add(bytea, anyelement, anycompatible, bigint, bigint), streambatch._last_add(bytea, anyelement, anycompatible, bigint, bigint),
+    streambatch._first_combine(bytea, bytea), streambatch._last_combine(bytea, bytea),
+    streambatch._first_merge(bytea, bytea, anyelement), streambatch._last_merge(bytea, bytea, anyelement), streambatch._rank_value(bytea, bytea, anyelement),
+    streambatch._sketch_add(internal, anyelement, anycompatible), streambatch._sketch_end(internal, anyelement, anycompatible),
+    streambatch._sketch_combine(anyelement, anyelement), streambatch._sketch_merge_add(internal, anyelement), streambatch._sketch_merge_end(internal, anyelement),
+    streambatch._exact_add(int, anyelement, anycompatible), streambatch._exact_end(int, anyelement, anycompatible),
+    streambatch._partial_add(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._partial_add(internal, regprocedure, anyelement),
+    streambatch._partial_end(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._partial_end(internal, regprocedure, anyelement),
+    streambatch._merge_add(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._merge_end(internal, regprocedure, anyelement, VARIADIC "any")
+    FROM PUBLIC;

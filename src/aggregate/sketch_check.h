@@ -1,18 +1,18 @@
 /*
  * sketch_check.h
- *		Whether a value of a sketch type is one that its extension can take.
+ *		Sketches looked through before the code of the extensions hll and tdigest reads them, which believes any bytes.
  */
 #ifndef STREAMBATCH_SKETCH_CHECK_H
 #define STREAMBATCH_SKETCH_CHECK_H
 
 /*
- * Raises invalid_binary_representation for what is no sketch as hybrid views store it. The first returns the number
- * of its values.
+ * Raises invalid_binary_representation for whatever sketch.c cannot have made. Returns the sketch detoasted: where
+ * it was, or a copy in the current context.
+ *
+ * count: to how many values the sketches that are united stand for, a t-digest's are added; a HyperLogLog has no such
+ * number. Raises numeric_value_out_of_range beyond SKETCH_TDIGEST_MAX_COUNT.
  */
-extern int64 sketch_check_tdigest(Datum sketch);
-extern void sketch_check_hll(Datum sketch);
-
-/* Adds up the values of t-digests to be merged; raises numeric_value_out_of_range where they are too many. */
-extern int64 sketch_add_counts(int64 a, int64 b);
+extern Datum sketch_check_hll(Datum sketch, int64 *count);
+extern Datum sketch_check_tdigest(Datum sketch, int64 *count);
 
 #endif /* STREAMBATCH_SKETCH_CHECK_H */

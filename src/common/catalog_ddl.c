@@ -6,6 +6,7 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
 #include "common/catalog_ddl.h"
@@ -15,6 +16,7 @@
 #include "utils/lsyscache.h"
 
 static bool find_part(Statement *statement, Datum *values, ViewPart *part);
+static void grant_times(void);
 
 List *
 catalog_written_tables(void)
@@ -64,6 +66,7 @@ catalog_follow_owners(void)
 		last = stream;
 	}
 	statement_finish(&call);
+	grant_times();
 }
 
 /* The names of a part and its view, of rows of pg_class named c. */
@@ -233,4 +236,48 @@ find_part(Statement *statement, Datum *values, ViewPart *part)
 	}
 	statement_finish(&call);
 	return found;
+}
+
+/*
+ * Let the owners of views, and nobody else, read the times that <view>_layers shows: these views are not theirs, for they
+ * read the extension's tables.
+ */
+static void
+grant_times(void)
+{
+	static Statement s = {
+		"WITH t AS (SELECT c.relowner AS owner, p.relowner AS us, p.oid::pg_catalog.regclass AS times, p.relacl "
+		"  FROM streambatch._view v JOIN pg_catalog.pg_class c ON c.oid = v.view JOIN pg_catalog.pg_class p "
+		"    ON p.relnamespace = 'streambatch_state'::regnamespace AND p.relname = ANY (ARRAY['cuts_' || v.id, 'clock_' || v.id]::name[])) "
+		"SELECT pg_catalog.format('GRANT SELECT ON %s TO %s', times, owner::pg_catalog.regrole) FROM t "
+		"WHERE owner <> us AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(relacl) a WHERE a.grantee = owner) "
+		"UNION ALL SELECT pg_catalog.format('REVOKE ALL ON %s FROM %s', times, a.grantee::pg_catalog.regrole) "
+		"FROM t, pg_catalog.aclexplode(relacl) a WHERE a.grantee NOT IN (owner, us)"};
+	StatementCall call;
+	List *commands = NIL;
+	ListCell *lc;
+	Guard guard;
+
+	statement_run(&call, &s, NULL, NULL);
+	for (uint64 i = 0; i < call.nrows; i++)
+	{
+		bool isnull;
+		Datum command = statement_get(i, 1, &isnull);
+		MemoryContext old = MemoryContextSwitchTo(call.caller);
+
+		commands = lappend(commands, TextDatumGetCString(command));
+		MemoryContextSwitchTo(old);
+	}
+	statement_finish(&call);
+	if (commands == NIL)
+		return;
+	guard_enter(&guard, BOOTSTRAP_SUPERUSERID, NULL);
+	SPI_connect();
+	foreach (lc, commands)
+	{
+		if (SPI_execute(lfirst(lc), false, 0) != SPI_OK_UTILITY)
+			elog(ERROR, "could not run \"%s\"", (char *) lfirst(lc));
+	}
+	SPI_finish();
+	guard_leave(&guard);
 }

@@ -26,7 +26,6 @@ extern int32 catalog_next_view_id(void);
 extern void catalog_insert_view(const ViewRow *row);
 /* Raises an error if the relation is not a hybrid view. */
 extern void catalog_require_view(Oid view, ViewRow *row);
-extern Oid catalog_view_by_id(int32 id);   /* InvalidOid: there is none */
 extern List *catalog_views_of(Oid stream); /* of ViewRow *, in the order of their ids */
 
 extern int64 catalog_raise_epoch(Oid view); /* returns the epoch that it closed */
@@ -34,8 +33,8 @@ extern void catalog_suspend_view(Oid view, int sqlerrcode, const char *message);
 /* Set the state to "building", or from "building" to "active"; clears the error. */
 extern void catalog_set_view_state(Oid view, const char *state);
 
-/* Positions of a view's dead letters as int[] and bigint[]; returns their number. */
-extern int64 catalog_view_dead_letters(Oid view, Datum *partitions, Datum *offsets);
+/* Positions of a view's dead letters as int[], int[] and bigint[]; returns their number. */
+extern int64 catalog_view_dead_letters(Oid view, Datum *topic_epochs, Datum *partitions, Datum *offsets);
 
 /* What ALTER ROLE … SET says of a setting for a role in this database, or NULL; in the current context. */
 extern char *catalog_role_setting(Oid role, const char *name);

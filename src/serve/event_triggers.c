@@ -158,7 +158,7 @@ behavior_of(const Node *command)
 static void
 drop_internal(List *views, DropBehavior behavior)
 {
-	static const char *const objects[] = {"merged", "stream", "batch"};
+	static const char *const objects[] = {"merged", "stream", "batch", "cuts", "clock"};
 	Oid nsp = get_namespace_oid("streambatch_state", false);
 	ListCell *lc;
 

@@ -64,31 +64,7 @@ REVOKE SELECT ON events FROM text_view;
 SELECT * FROM told('text_view');
 GRANT SELECT ON events TO text_view;
 
--- ---- the helpers of our views ask who asks ----
-SELECT id AS totals FROM streambatch._view WHERE view = 'totals'::regclass \gset
-CREATE FUNCTION helped(role name, view_id int) RETURNS TABLE (groups boolean, stream_as_of bigint, batch_as_of bigint) LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE format('SET LOCAL ROLE %I', role);
-    RETURN QUERY SELECT streambatch._groups(view_id) IS NOT NULL, (SELECT count(*) FROM streambatch._stream_as_of a WHERE a.view_id = $2),
-        (SELECT count(*) FROM streambatch._batch_as_of a WHERE a.view_id = $2);
-    RESET ROLE;
-END $$;
 CALL streambatch.refresh('totals', "to" => 'infinity');
-SELECT role, h.* FROM unnest('{postgres,text_stream,text_view,text_reader,text_both,text_monitor,text_none}'::name[]) WITH ORDINALITY r(role, i), helped(role, :totals) h ORDER BY i;
-SET SESSION AUTHORIZATION text_none;
-SELECT streambatch._groups(-1), streambatch._groups(NULL);
--- of the layers alone, and of a view over them
-SET SESSION AUTHORIZATION text_view;
-CREATE VIEW over_layers AS SELECT day, closed, batch_as_of IS NOT NULL AS known FROM totals_layers;
-GRANT SELECT ON over_layers TO text_none;
-GRANT SELECT ON totals_layers TO text_monitor, text_reader;
-SET SESSION AUTHORIZATION text_reader;
-SELECT day, closed, batch_as_of IS NOT NULL AS known FROM totals_layers;
-SET SESSION AUTHORIZATION text_none;
--- what one may not know is NULL, and never "not closed"
-SELECT * FROM over_layers;
-RESET SESSION AUTHORIZATION;
-
 -- ---- row security: the archive's rows would not be those that were counted as they came ----
 SET SESSION AUTHORIZATION text_stream;
 ALTER TABLE events_archive ENABLE ROW LEVEL SECURITY;

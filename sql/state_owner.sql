@@ -75,7 +75,7 @@ SELECT DISTINCT what FROM seen WHERE what LIKE 'distance%';
 -- ---- whose the objects are ----
 CREATE FUNCTION whose() RETURNS TABLE (relation text, owner regrole) LANGUAGE sql AS $$
 SELECT replace(c.relname, id_of('spans')::text, 'N') AS relation, c.relowner::regrole AS owner FROM pg_class c
- WHERE c.relnamespace = 'streambatch_state'::regnamespace AND c.relname ~ format('_%s(_|$)', id_of('spans')) AND c.relkind IN ('r', 'v')
+ WHERE c.relnamespace = 'streambatch_state'::regnamespace AND c.relname ~ format('^(query|stream|batch|merged)_%s$', id_of('spans')) AND c.relkind IN ('r', 'v')
 UNION ALL SELECT relname, relowner::regrole FROM pg_class WHERE oid IN ('spans'::regclass, 'spans_layers'::regclass)
  ORDER BY 1 $$;
 SELECT * FROM whose();

@@ -61,6 +61,9 @@ dead_letters_add(DeadLetters *dead_letters, const Message *message, Oid view, co
 bool
 dead_letters_is_data_error(int sqlerrcode)
 {
+	/* of a stored state that somebody has changed: every event that meets it would be left out */
+	if (sqlerrcode == ERRCODE_INVALID_BINARY_REPRESENTATION)
+		return false;
 	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
 	{
 		case ERRCODE_DATA_EXCEPTION:

@@ -51,7 +51,7 @@ CREATE TABLE streambatch._stream (
     paused      boolean NOT NULL DEFAULT false, -- by pause()
     started     boolean NOT NULL DEFAULT false, -- its first positions are stored: partitions added later are read from their beginning
     topic       text NOT NULL,                  -- that the positions are of
-    topic_epoch int NOT NULL DEFAULT 0,         -- raised when positions start anew: for another topic, or by reset()
+    topic_epoch int NOT NULL DEFAULT 0,         -- raised when reading starts over: for another topic, or by reset()
     stop_sqlstate text,                         -- what stopped the worker; NULL: nothing
     stop_message text,
     stop_hint   text,

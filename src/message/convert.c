@@ -61,6 +61,8 @@ typedef struct ArrayFill
 
 static Datum as_bool(Converter *converter, const JsonCell *cell);
 static Datum as_integer(Converter *converter, const JsonCell *cell);
+static int64 whole_number(Converter *converter, const JsonCell *cell);
+static int64 whole_numeric(Converter *converter, const JsonCell *cell);
 static Datum as_float(Converter *converter, const JsonCell *cell);
 static Datum as_numeric(Converter *converter, const JsonCell *cell);
 static Datum as_text(Converter *converter, const JsonCell *cell);
@@ -68,13 +70,11 @@ static Datum as_json(Converter *converter, const JsonCell *cell);
 static Datum as_jsonb(Converter *converter, const JsonCell *cell);
 static Datum as_date(Converter *converter, const JsonCell *cell);
 static Datum as_timestamp(Converter *converter, const JsonCell *cell);
-static Datum as_array(Converter *converter, const JsonCell *cell);
-static Datum as_any(Converter *converter, const JsonCell *cell);
-static int64 whole_number(Converter *converter, const JsonCell *cell);
-static int64 whole_numeric(Converter *converter, const JsonCell *cell);
 static TimestampTz epoch(Converter *converter, const JsonCell *cell);
 static bool epoch_numeric(const JsonCell *cell, int shift, int64 *microseconds);
+static Datum as_array(Converter *converter, const JsonCell *cell);
 static void fill_array(ArrayFill *fill, const JsonCell *array, int level);
+static Datum as_any(Converter *converter, const JsonCell *cell);
 static Datum from_text(Converter *converter, const JsonCell *cell);
 static void refuse_current_time(Converter *converter, const JsonCell *cell);
 static const char *server_text(const char *text, size_t *len);

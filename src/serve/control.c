@@ -1,6 +1,6 @@
 /*
  * control.c
- *		streambatch.pause(), resume() and wait_for().
+ *		streambatch.pause(), resume(), reset() and wait_for().
  *
  * pause() and resume() update the stream's row; the worker reads it after the commit. wait_for() compares the
  * stored positions, below which events are visible in the views, with the log end offsets as of the call.

@@ -12,7 +12,7 @@
  *
  * Messages are folded optimistically, without subtransactions. After an error everything since the last flush is
  * read again carefully: in subtransactions, so that the event at fault becomes a dead letter and nothing else is
- * lost. Careful mode goes on for CAREFUL_BATCHES micro-batches. If combining with stored states has failed in the
+ * lost. Careful mode lasts for CAREFUL_BATCHES micro-batches. If combining with stored states has failed in the
  * flush, views have folds of their own meanwhile, and each row is compared with the stored states.
  */
 #include "postgres.h"

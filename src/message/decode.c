@@ -152,7 +152,7 @@ add_field(Decoder *decoder, int column)
 	field->def = def;
 	decoder->current = field;
 	if (def->meta == META_NONE && decoder->layout->format == FORMAT_JSON)
-		field->converter = converter_create(decoder->layout, def->type, def->typmod);
+		field->converter = converter_create(decoder->layout, def->type, def->typmod, def->time_unit);
 }
 
 static void

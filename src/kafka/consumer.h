@@ -29,15 +29,20 @@ typedef enum ConsumerErrorKind
 	CONSUMER_RECONNECTING,	/* brokers are unreachable: librdkafka retries automatically */
 	CONSUMER_UNKNOWN_TOPIC, /* the topic does not exist, or was deleted */
 	CONSUMER_OUT_OF_RANGE,	/* a position is outside the log: error_partition, error_offset */
-	CONSUMER_AUTH,			/* authentication or authorization failed */
+	CONSUMER_TOO_LARGE, /* a batch exceeds the limit that streambatch.prefetch and "fetch.max.bytes" set */
+	CONSUMER_AUTH,		/* authentication or authorization failed */
 	CONSUMER_FATAL
 } ConsumerErrorKind;
+
+/* What raises the limit of CONSUMER_TOO_LARGE, as a hint. */
+#define CONSUMER_TOO_LARGE_HINT                                                                              \
+	"Raise the limit with ALTER SERVER … OPTIONS (ADD \"fetch.max.bytes\" '268435456'), or with SET instead of ADD."
 
 typedef struct ConsumerState
 {
 	ConsumerErrorKind error;
-	char message[256]; /* librdkafka's message, without secrets */
-	int32 error_partition;
+	char message[256];	   /* librdkafka's message, without secrets */
+	int32 error_partition; /* -1: not known */
 	int64 error_offset;
 } ConsumerState;
 

@@ -21,6 +21,7 @@
 #include "worker/flush_transaction.h"
 #include "worker/housekeeping.h"
 #include "worker/offset_gap.h"
+#include "worker/stream_errors.h"
 #include "worker/worker_loop.h"
 
 #define CAREFUL_ROWS 64 /* size of a micro-batch after a poisoned fold, and so the cost of another bad row */
@@ -32,6 +33,7 @@ static void continue_transaction(Worker *w, bool queue_empty);
 static int64 flush_due(const Worker *w, bool queue_empty);
 static Size fold_size(const Worker *w);
 static void report_state(Worker *w);
+static void stop_too_large(Worker *w) pg_attribute_noreturn();
 static void between_transactions(Worker *w);
 
 void
@@ -158,11 +160,22 @@ report_state(Worker *w)
 		offset_gap_handle(w);
 		return;
 	}
+	if (consumer_state(w->consumer)->error == CONSUMER_TOO_LARGE)
+		stop_too_large(w);
 	if (!worker_check_consumer(w))
 		return;
 	if (at_end)
 		slots_note_success(w->slot);
 	slots_set_state(w->slot, at_end ? WORKER_STREAMING : WORKER_CATCHING_UP);
+}
+
+static void
+stop_too_large(Worker *w)
+{
+	WorkerError error;
+
+	(void) stream_error_of_consumer(consumer_state(w->consumer), w->d.stream, &error);
+	worker_stop(w, &error);
 }
 
 /* Called if no transaction is open and the queue is empty. */

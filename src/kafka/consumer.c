@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "common/int.h"
+#include "common/log_ends.h"
 #include "kafka/consumer_private.h"
 #include "miscadmin.h"
 
@@ -72,6 +73,9 @@ consumer_close(Consumer *consumer)
 	consumer_release(consumer);
 	if (consumer->connection.client.rk == NULL)
 		return;
+	if (consumer->watch != NULL)
+		log_end_watch_stop(consumer->watch);
+	consumer->watch = NULL;
 	if (consumer->queue != NULL)
 		rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
 	for (int i = 0; i < consumer->npartitions; i++)
@@ -199,6 +203,20 @@ consumer_position(Consumer *consumer, int32 partition, int64 *position, int64 *l
 	*log_end = state->stable_end;
 	if (state->position >= 0 && (*at_end || (*log_end >= 0 && *log_end < state->position)))
 		*log_end = state->position;
+}
+
+void
+consumer_watch_log_ends(Consumer *consumer, int slot)
+{
+	consumer->watch =
+		log_end_watch_start(consumer->connection.client.rk, consumer->topic_name, log_ends_set, slot);
+}
+
+void
+consumer_report(Consumer *consumer, int count, const bool *unread, bool known)
+{
+	if (consumer->watch != NULL)
+		log_end_watch_report(consumer->watch, count, unread, known);
 }
 
 int

@@ -116,6 +116,14 @@ extern void consumer_position(Consumer *consumer, int32 partition, int64 *positi
 							  bool *at_end);
 
 /*
+ * Watch the log ends of the topic, also while the caller does not read: a thread gives them to log_ends_set() of a
+ * slot. It needs consumer_report() once a second: the number of partitions, those never read, and whether the caller
+ * has set all log ends itself.
+ */
+extern void consumer_watch_log_ends(Consumer *consumer, int slot);
+extern void consumer_report(Consumer *consumer, int count, const bool *unread, bool known);
+
+/*
  * A file descriptor that becomes readable when messages are available (for WaitEventSet); -1 if there is none.
  * Reset by consumer_take().
  */

@@ -17,6 +17,8 @@ typedef struct Position
 	int64 next_offset; /* of the next message to be taken; -1: unknown yet */
 	int64 log_end;
 	bool at_end;
+	int64 reported_position; /* as of the last report (lag.c) */
+	int64 reported_end;
 	bool stored_has_event_time;
 	TimestampTz stored_event_time;
 	bool has_event_time;

@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 #include "worker/flush_transaction.h"
 #include "worker/housekeeping.h"
+#include "worker/lag.h"
 #include "worker/offset_gap.h"
 #include "worker/stream_errors.h"
 #include "worker/worker_loop.h"
@@ -44,6 +45,7 @@ worker_loop(Worker *w)
 		bool taken = take_batch(w);
 
 		CHECK_FOR_INTERRUPTS();
+		lag_report(w);
 		if (w->in_transaction)
 			continue_transaction(w, !taken);
 		else if (!taken)

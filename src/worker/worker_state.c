@@ -14,6 +14,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/guc.h"
+#include "worker/lag.h"
 #include "worker/stream_errors.h"
 #include "worker/worker_state.h"
 
@@ -39,6 +40,8 @@ worker_stop(Worker *w, const WorkerError *error)
 	ereport(LOG, (errcode(error->sqlerrcode),
 				  errmsg("worker of stream \"%s\" will stop: %s", w->d.stream->name, error->message),
 				  errhint("%s", error->hint)));
+	consumer_assign(w->consumer, NULL, 0);
+	lag_ask(w);
 	slots_set_error(w->slot, error);
 	worker_leave(w, WORKER_ERROR);
 }

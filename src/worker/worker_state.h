@@ -7,6 +7,7 @@
 #define STREAMBATCH_WORKER_STATE_H
 
 #include "common/slots.h"
+#include "portability/instr_time.h"
 #include "worker/archive_writer.h"
 #include "worker/definition.h"
 
@@ -29,6 +30,7 @@ typedef struct Worker
 	int64 flush_cost; /* microseconds that the last flush took */
 	int careful;	  /* number of micro-batches that will still be small and flushed one by one */
 	TimestampTz last_housekeeping;
+	instr_time last_lag;		   /* when log ends were last reported */
 	TimestampTz last_partitions;   /* when their number was last checked */
 	uint64 requests;			   /* the slot's counter at the last load */
 	char taken[DECODED_BATCH_MAX]; /* what became of each row of the micro-batch (fold_query.h) */

@@ -12,6 +12,7 @@
 #include "worker/definition.h"
 
 #define HOUSEKEEPING_MS 1000
+#define CAREFUL_BATCHES 64 /* after an error: others are often not far */
 /* Maximum wait for a broker; less than a second, so that the catalog is checked in time. */
 #define ANSWER_MS 800
 
@@ -28,7 +29,7 @@ typedef struct Worker
 	TimestampTz transaction_start;
 	TimestampTz last_flush_end;
 	int64 flush_cost; /* microseconds that the last flush took */
-	int careful;	  /* number of micro-batches that will still be small and flushed one by one */
+	int careful;	  /* number of micro-batches that will still be folded in careful mode */
 	TimestampTz last_housekeeping;
 	instr_time last_lag;		   /* when log ends were last reported */
 	TimestampTz last_partitions;   /* when their number was last checked */

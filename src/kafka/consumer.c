@@ -78,12 +78,7 @@ consumer_close(Consumer *consumer)
 	consumer->watch = NULL;
 	if (consumer->queue != NULL)
 		rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
-	for (int i = 0; i < consumer->npartitions; i++)
-	{
-		if (consumer->partitions[i].assigned)
-			rd_kafka_consume_stop(consumer->topic, i);
-		consumer->partitions[i].assigned = false;
-	}
+	consumer_stop(consumer);
 	if (consumer->topic != NULL)
 		rd_kafka_topic_destroy(consumer->topic);
 	if (consumer->queue != NULL)
@@ -99,12 +94,7 @@ consumer_close(Consumer *consumer)
 void
 consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n)
 {
-	for (int i = 0; i < consumer->npartitions; i++)
-	{
-		if (consumer->partitions[i].assigned)
-			rd_kafka_consume_stop(consumer->topic, i);
-		consumer->partitions[i].assigned = false;
-	}
+	consumer_stop(consumer);
 	if (consumer->state.error == CONSUMER_OUT_OF_RANGE || consumer->state.error == CONSUMER_UNKNOWN_TOPIC)
 		consumer_error_set(consumer, CONSUMER_OK, "");
 	consumer->connection.events.topic_unknown = false;
@@ -116,6 +106,17 @@ consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n)
 		state->eof = false;
 		state->restart = false;
 		start_partition(consumer, positions[i].partition, positions[i].offset);
+	}
+}
+
+void
+consumer_stop(Consumer *consumer)
+{
+	for (int i = 0; i < consumer->npartitions; i++)
+	{
+		if (consumer->partitions[i].assigned)
+			rd_kafka_consume_stop(consumer->topic, i);
+		consumer->partitions[i].assigned = false;
 	}
 }
 
@@ -223,6 +224,13 @@ int
 consumer_wakeup_fd(Consumer *consumer)
 {
 	return consumer->wakeup_fd;
+}
+
+uint64
+consumer_interruptions(Consumer *consumer)
+{
+	return consumer->connection.events.interruptions + consumer->topic_interruptions +
+		   pg_atomic_read_u64(&consumer->connection.client.argument->metadata.irregular);
 }
 
 const ConsumerState *

@@ -35,8 +35,9 @@ struct Consumer
 	int ntaken;
 	bool restart; /* some partition is to be restarted */
 	ConsumerState state;
-	LogEndWatch *watch;	  /* NULL: none */
-	int known_partitions; /* from the statistics; -1 before the first */
+	LogEndWatch *watch;			/* NULL: none */
+	uint64 topic_interruptions; /* how often the topic or a partition did not exist */
+	int known_partitions;		/* from the statistics; -1 before the first */
 	MemoryContext context;
 	MemoryContextCallback callback;
 };

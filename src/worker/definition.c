@@ -80,6 +80,7 @@ definition_load(Definition *d)
 	ListCell *lc;
 	DefinitionResult result;
 	bool first = d->stream == NULL;
+	int32 topic_epoch = d->row.topic_epoch;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -113,6 +114,8 @@ definition_load(Definition *d)
 	/* changes before the first load are part of what was loaded */
 	if (first)
 		d->watch->changed = false;
+	else if (result == DEFINITION_LOADED && d->row.topic_epoch != topic_epoch)
+		d->watch->changed = true;
 	return result;
 }
 
@@ -225,6 +228,7 @@ load_views(Definition *d)
 	foreach (lc, d->views)
 		columns = worker_view_columns(lfirst(lc), columns);
 	decoded_batch_init(&d->decoded, d->stream, OidIsValid(d->row.archive) ? NULL : columns);
+	d->decoded.batch.topic_epoch = d->row.topic_epoch;
 	guard_leave(&guard);
 }
 

@@ -14,12 +14,13 @@
 
 #define REPORT_MS 500
 
+static int count_partitions(Worker *w);
 static bool report_partition(Worker *w, Position *p);
 
 void
 lag_report(Worker *w)
 {
-	int n = w->positions.n;
+	int n = count_partitions(w);
 	bool known = true;
 	bool *unread;
 	instr_time now;
@@ -37,14 +38,14 @@ lag_report(Worker *w)
 		unread[i] = !w->positions.items[i].stored;
 		known &= report_partition(w, &w->positions.items[i]) && !unread[i];
 	}
-	consumer_report(w->consumer, Min(n, LOG_ENDS_MAX), unread, known);
+	consumer_report(w->consumer, n, unread, known);
 	pfree(unread);
 }
 
 void
 lag_ask(Worker *w)
 {
-	int n = Min(w->positions.n, LOG_ENDS_MAX);
+	int n = count_partitions(w);
 	int32 *unread = palloc((n + 1) * sizeof(int32));
 	int64 *starts = palloc((n + 1) * sizeof(int64));
 	int nunread = 0;
@@ -65,6 +66,13 @@ lag_ask(Worker *w)
 		for (int i = 0; i < nunread; i++)
 			log_ends_set(w->slot, unread[i], starts[i], -1);
 	}
+}
+
+/* Of the topic: it may have fewer than there are positions of, if it was created again. */
+static int
+count_partitions(Worker *w)
+{
+	return Min(Min(w->positions.n, LOG_ENDS_MAX), Max(consumer_partition_count(w->consumer, 0), 0));
 }
 
 /* Returns false if the log end is not known, or may have been left behind by the log. */

@@ -25,6 +25,7 @@
 #include "worker/lag.h"
 #include "worker/offset_gap.h"
 #include "worker/stream_errors.h"
+#include "worker/topic_check.h"
 #include "worker/worker_loop.h"
 
 static bool take_batch(Worker *w);
@@ -60,8 +61,14 @@ take_batch(Worker *w)
 	bool folded;
 
 	w->d.decoded.nmessages = consumer_take(w->consumer, w->d.decoded.messages, DECODED_BATCH_MAX, 0);
-	if (w->d.decoded.nmessages == 0)
+	if (topic_check_interrupted(w) || w->d.decoded.nmessages == 0)
 		return false;
+	topic_check_messages(w);
+	if (w->d.decoded.nmessages == 0)
+	{
+		consumer_release(w->consumer);
+		return true;
+	}
 	folded = fold_messages(w);
 	consumer_release(w->consumer);
 	if (!folded)
@@ -184,7 +191,10 @@ report_state(Worker *w)
 	}
 	if (consumer_state(w->consumer)->error == CONSUMER_TOO_LARGE)
 		stop_too_large(w);
-	if (!worker_check_consumer(w))
+	if (!topic_check_run(w) || !worker_check_consumer(w))
+		return;
+	/* until then, the state remains what it was */
+	if (!positions_verified(&w->positions))
 		return;
 	if (at_end)
 		slots_note_success(w->slot);
@@ -197,7 +207,7 @@ stop_too_large(Worker *w)
 	WorkerError error;
 
 	(void) stream_error_of_consumer(consumer_state(w->consumer), w->d.stream, &error);
-	worker_stop(w, &error);
+	worker_stop(w, &error, false);
 }
 
 /* Called if no transaction is open and the queue is empty. */

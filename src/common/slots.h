@@ -52,6 +52,8 @@ extern void slots_retry(Oid database, Oid stream);
 /* Make the running worker, if any, read its catalog row. */
 extern void slots_nudge(Oid database, Oid stream);
 extern bool slots_get(Oid database, Oid stream, Slot *copy);
+/* The next slot from number *i on whose stream is of this database and may be seen by the user; false: none. */
+extern bool slots_next_visible(int *i, Slot *copy);
 /* Stop all workers of a database, and start none until it is released. Waits until they have exited. */
 extern void slots_hold_database(Oid database);
 /* Allow workers of the database again. */

@@ -13,6 +13,7 @@
 #include "common/catalog_topic.h"
 #include "common/compat.h"
 #include "common/export.h"
+#include "common/lock_wait.h"
 #include "common/slots.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -323,7 +324,8 @@ report_timeout(Oid relid)
 				(errmsg("stream \"%s\" is not being read: no worker has been requested", get_rel_name(relid)),
 				 errhint("Use SELECT streambatch.resume('%s') to start it.",
 						 quote_identifier(get_rel_name(relid)))));
-	else if (slots_get(MyDatabaseId, relid, &slot) && slot.error.sqlerrcode != 0)
+	else if (slots_get(MyDatabaseId, relid, &slot) &&
+			 (lock_wait_describe(slot.pid, &slot.error) || slot.error.sqlerrcode != 0))
 		ereport(NOTICE,
 				(errmsg("stream \"%s\" is not being read: %s", get_rel_name(relid), slot.error.message),
 				 slot.error.hint[0] != '\0' ? errhint("%s", slot.error.hint) : 0));

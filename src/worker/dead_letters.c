@@ -103,7 +103,8 @@ copy_bytes(const char *data, size_t len)
 
 	if (data == NULL)
 		return NULL;
-	/* a bytea is limited to 1 GB; librdkafka's message.max.bytes is below that */
+	/* the beginning is enough to find out what it is, and the rest may not fit in a bytea */
+	len = Min(len, DEAD_LETTER_MAX_BYTES);
 	result = palloc(len + VARHDRSZ);
 	SET_VARSIZE(result, len + VARHDRSZ);
 	memcpy(VARDATA(result), data, len);

@@ -11,6 +11,8 @@
 
 #include "catalog/pg_authid.h"
 #include "common/export.h"
+#include "common/lock_wait.h"
+#include "common/log_ends.h"
 #include "common/slots.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -57,6 +59,7 @@ static bool stop_workers(Oid database);
 static bool is_held(Oid database);
 static void back_off(Slot *slot);
 static void detach(int code, Datum arg);
+static void add_lock_wait(Slot *copy);
 static bool is_visible(Oid stream);
 static bool is_readable(Oid stream);
 
@@ -90,6 +93,7 @@ slots_want(Oid database, Oid stream)
 	if (slot == NULL && (slot = find_free_slot()) != NULL)
 	{
 		memset(slot, 0, sizeof(*slot));
+		log_ends_forget(slot - table->slots);
 		slot->database = database;
 		slot->stream = stream;
 	}
@@ -167,6 +171,20 @@ slots_get(Oid database, Oid stream, Slot *copy)
 		*copy = *slot;
 	LWLockRelease(lock);
 	return slot != NULL;
+}
+
+bool
+slots_next_visible(int *i, Slot *copy)
+{
+	for (; table != NULL && *i < MAX_SLOTS; (*i)++)
+	{
+		LWLockAcquire(lock, LW_SHARED);
+		*copy = table->slots[*i];
+		LWLockRelease(lock);
+		if (copy->database == MyDatabaseId && is_visible(copy->stream))
+			return true;
+	}
+	return false;
 }
 
 void
@@ -474,18 +492,15 @@ streambatch_workers(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 
+	Slot copy;
+
 	InitMaterializedSRF(fcinfo, 0);
-	for (int i = 0; table != NULL && i < MAX_SLOTS; i++)
+	for (int i = 0; slots_next_visible(&i, &copy); i++)
 	{
-		Slot copy;
 		Datum values[6];
 		bool nulls[6] = {0};
 
-		LWLockAcquire(lock, LW_SHARED);
-		copy = table->slots[i];
-		LWLockRelease(lock);
-		if (copy.database != MyDatabaseId || !is_visible(copy.stream))
-			continue;
+		add_lock_wait(&copy);
 		values[0] = ObjectIdGetDatum(copy.stream);
 		values[1] = CStringGetTextDatum(state_names[copy.state]);
 		values[2] = Int32GetDatum(copy.pid);
@@ -506,7 +521,7 @@ request_shmem(void)
 {
 	if (previous_request)
 		previous_request();
-	RequestAddinShmemSpace(sizeof(SlotTable));
+	RequestAddinShmemSpace(add_size(sizeof(SlotTable), log_ends_size(MAX_SLOTS)));
 	RequestNamedLWLockTranche(TRANCHE, 1);
 }
 
@@ -522,6 +537,7 @@ startup_shmem(void)
 	if (!found)
 		memset(table, 0, sizeof(SlotTable));
 	lock = &GetNamedLWLockTranche(TRANCHE)->lock;
+	log_ends_startup(MAX_SLOTS);
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -621,6 +637,14 @@ detach(int code, Datum arg)
 	launcher = table->launcher;
 	LWLockRelease(lock);
 	wake(launcher);
+}
+
+/* A worker that waits for a lock shows that, whatever it was doing. */
+static void
+add_lock_wait(Slot *copy)
+{
+	if (copy->pid != 0 && lock_wait_describe(copy->pid, &copy->error) && copy->state == WORKER_STREAMING)
+		copy->state = WORKER_CATCHING_UP;
 }
 
 /* The condition of the views over this function, which runs as the role that reads them. */

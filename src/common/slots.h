@@ -60,6 +60,8 @@ extern bool slots_get(Oid database, Oid stream, Slot *copy);
 /* Note in the slot whose stream it is, for slots_count_of(): how many other streams of a role have or want a worker, in all databases. */
 extern void slots_note_owner(Oid database, Oid stream, Oid owner);
 extern int slots_count_of(Oid owner, Oid stream);
+/* The next slot from number *i on whose stream is of this database and may be seen by the user; false: none. */
+extern bool slots_next_visible(int *i, Slot *copy);
 /* Stop all workers of a database, and start none until it is released. Waits until they have exited. */
 extern void slots_hold_database(Oid database);
 /* Allow workers of the database again. */

@@ -21,6 +21,8 @@ typedef struct Position
 	Fingerprint stored_last;
 	Fingerprint last; /* of the last message taken that could be read */
 	bool unverified;  /* reading starts with that message, to verify that it is the same */
+	int64 reported_position; /* as of the last report (lag.c) */
+	int64 reported_end;
 	bool stored_has_event_time;
 	TimestampTz stored_event_time;
 	bool has_event_time;

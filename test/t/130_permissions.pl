@@ -47,6 +47,7 @@ stream    INHERIT                   +     +     -     -     -     -     -     -
 stream    COMMENT                   +     +     -     -     -     -     -     -
 stream    pause                     +     +     -     -     -     -     -     -
 stream    resume                    +     +     -     -     -     -     -     -
+stream    reset                     +     +     -     -     -     -     -     -
 stream    wait_for                  +     +     +     -     -     -     -     +
 stream    create_view               +     +     +     -     -     -     -     +
 stream    create_view in p          +     +     +     -     -     -     -     -
@@ -183,7 +184,7 @@ statistic see the secret            0     0     0     0     0     0     0     0
 gap       INSERT                    +     -     -     -     -     -     -     -
 gap       UPDATE                    +     -     -     -     -     -     -     -
 gap       DELETE                    +     -     -     -     -     -     -     -
-history   UPDATE                    +     -     -     -     -     -     -     -
+history   UPDATE                    55000 55000 55000 55000 55000 55000 55000 55000
 partition UPDATE                    +     -     -     -     -     -     -     -
 
 # of streams: whoever may SELECT the stream; pg_monitor and pg_read_all_stats
@@ -192,7 +193,7 @@ rows      stat_partition            1     1     1     0     0     1     1     1
 rows      gap                       1     1     1     0     0     1     1     1
 rows      _workers                  1     1     1     0     0     1     1     1
 # of views: whoever may SELECT the view; likewise
-rows      stat_view                 1     0     1     1     0     1     1     1
+rows      stat_view                 1     1     1     1     0     1     1     1
 rows      refresh_history           1     0     1     1     0     1     1     1
 rows      stat_progress_refresh     1     0     1     1     0     1     1     1
 rows      _groups                   1     0     1     1     0     1     1     1
@@ -245,6 +246,7 @@ my %verbs = (
     'COMMENT' => q(COMMENT ON %k %s IS 'permitted'),
     'pause' => q(SELECT streambatch.pause('%s')),
     'resume' => q(SELECT streambatch.resume('%s')),
+    'reset' => q(SELECT streambatch.reset('%s')),
     'wait_for' => q(SELECT streambatch.wait_for('%s')),
     'explain' => q(SELECT streambatch.explain('%s') LIMIT 1),
     'refresh' => q(CALL streambatch.refresh('%s')),
@@ -294,11 +296,13 @@ my %verbs = (
 # the right, and not who uses the aggregate), a type, the planner or an event.
 my $functions = <<'END';
 create_view 1 all
+drop_view 1 all
 decode 1 all
 explain 1 all
 pause 1 all
 refresh 1 all
 resume 1 all
+reset 1 all
 wait_for 1 all
 first 1 all
 last 1 all
@@ -335,8 +339,8 @@ _groups 1 all
 _workers 1 all
 _fdw_handler 1 super
 _fdw_validator 1 super
-_follow_owners 1 super
 _on_alter 1 super
+_on_start 1 super
 _on_define 1 super
 _on_drop 1 super
 _state_in 1 super
@@ -514,7 +518,7 @@ SQL
     # the worker opens its views anew for each that comes
     $node->safe_psql('postgres', <<'SQL');
 CALL streambatch.refresh('p.own');
-INSERT INTO streambatch._gap VALUES ('p.events', 0, 0, 1, now(), 'skip');
+INSERT INTO streambatch._gap (stream, kafka_partition, from_offset, to_offset, noticed_at, action, topic_epoch) VALUES ('p.events', 0, 0, 1, now(), 'skip', 0);
 SET SESSION AUTHORIZATION p_view;
 SELECT streambatch.create_view('p.slow', 'SELECT sum(open.wait(n)) AS s FROM p.events');
 GRANT SELECT ON p.slow TO p_reader;

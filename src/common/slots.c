@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_authid.h"
+#include "common/clock.h"
 #include "common/export.h"
 #include "common/slots.h"
 #include "funcapi.h"
@@ -22,7 +23,6 @@
 #include "storage/shmem.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 #define MAX_SLOTS 256
@@ -222,7 +222,7 @@ slots_set_launcher(pid_t pid)
 int
 slots_next_wanted(long *wait_ms, Oid *database)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64 now = clock_now();
 	int result = -1;
 
 	*wait_ms = 60000;
@@ -484,7 +484,7 @@ is_held(Oid database)
 static void
 back_off(Slot *slot)
 {
-	slot->next_start = GetCurrentTimestamp() + Min(1 << Min(slot->failures, 6), 60) * USECS_PER_SEC;
+	slot->next_start = clock_now() + Min(1 << Min(slot->failures, 6), 60) * USECS_PER_SEC;
 	slot->failures++;
 }
 

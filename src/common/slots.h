@@ -33,10 +33,10 @@ typedef struct Slot
 	Oid database; /* InvalidOid: free */
 	Oid stream;
 	WorkerState state;
-	pid_t pid;				/* of the worker; 0: none */
-	bool wanted;			/* the launcher starts a worker if there is none */
-	uint64 requests;		/* number of slots_want() calls; compared by slots_leave() */
-	TimestampTz next_start; /* back-off after an error */
+	pid_t pid;		  /* of the worker; 0: none */
+	bool wanted;	  /* the launcher starts a worker if there is none */
+	uint64 requests;  /* number of slots_want() calls; compared by slots_leave() */
+	int64 next_start; /* back-off after an error, by clock.h */
 	int failures;
 	WorkerError error;
 } Slot;

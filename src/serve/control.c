@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_class.h"
+#include "common/clock.h"
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/slots.h"
@@ -31,13 +32,13 @@
 #define NO_WORKER_MS 2000 /* after a server start, workers are requested with a delay */
 
 static void check_owner(Oid relid);
-static TimestampTz deadline_after(const Interval *timeout);
+static int64 deadline_after(const Interval *timeout);
 static void check_running(Oid relid);
 static int64 *get_log_ends(const Stream *stream, int timeout_ms, int *n);
 static bool ends_reached(Oid relid, const int64 *ends, int n);
 static void report_timeout(Oid relid);
 static bool has_worker(Oid relid);
-static void check_has_worker(Oid relid, TimestampTz *last_seen);
+static void check_has_worker(Oid relid, int64 *last_seen);
 
 STREAMBATCH_FUNCTION(streambatch_pause);
 STREAMBATCH_FUNCTION(streambatch_resume);
@@ -89,8 +90,8 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 {
 	Oid relid = PG_GETARG_OID(0);
 	Interval *timeout = PG_GETARG_INTERVAL_P(1);
-	TimestampTz deadline = deadline_after(timeout);
-	TimestampTz worker_seen = GetCurrentTimestamp();
+	int64 deadline = deadline_after(timeout);
+	int64 worker_seen = clock_now();
 	Stream *stream = stream_open(relid);
 	int64 *ends;
 	int n;
@@ -98,7 +99,7 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, stream->name);
 	check_running(relid);
-	ends = get_log_ends(stream, (int) Max(1000, Min((deadline - GetCurrentTimestamp()) / 1000, 10000)), &n);
+	ends = get_log_ends(stream, (int) Max(1000, Min((deadline - clock_now()) / 1000, 10000)), &n);
 	while (!ends_reached(relid, ends, n))
 	{
 		/* its snapshot never shows new positions */
@@ -106,7 +107,7 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 			ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 							errmsg("wait_for cannot wait in a REPEATABLE READ or SERIALIZABLE transaction"),
 							errhint("Call it before the transaction, or use READ COMMITTED.")));
-		if (GetCurrentTimestamp() >= deadline)
+		if (clock_now() >= deadline)
 		{
 			report_timeout(relid);
 			PG_RETURN_BOOL(false);
@@ -129,17 +130,17 @@ check_owner(Oid relid)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_TABLE, get_rel_name(relid));
 }
 
-/* The time after the timeout, at most a century from now; a month counts as 30 days. */
-static TimestampTz
+/* The time (clock.h) after the timeout, at most a century from now; a month counts as 30 days. */
+static int64
 deadline_after(const Interval *timeout)
 {
 	int64 days = timeout->time / USECS_PER_DAY + timeout->day + timeout->month * INT64CONST(30);
 
 	if (days > 36525)
-		return GetCurrentTimestamp() + 36525 * USECS_PER_DAY;
+		return clock_now() + 36525 * USECS_PER_DAY;
 	if (days < 0)
-		return GetCurrentTimestamp();
-	return GetCurrentTimestamp() + days * USECS_PER_DAY + timeout->time % USECS_PER_DAY;
+		return clock_now();
+	return clock_now() + days * USECS_PER_DAY + timeout->time % USECS_PER_DAY;
 }
 
 /* Raise if the stream is not running and will not start by itself. */
@@ -242,13 +243,11 @@ has_worker(Oid relid)
 
 /* Raise if no worker is requested: streambatch.autostart is off, or the database is a copy. */
 static void
-check_has_worker(Oid relid, TimestampTz *last_seen)
+check_has_worker(Oid relid, int64 *last_seen)
 {
-	TimestampTz now = GetCurrentTimestamp();
-
 	if (has_worker(relid))
-		*last_seen = now;
-	else if (TimestampDifferenceExceeds(*last_seen, now, NO_WORKER_MS))
+		*last_seen = clock_now();
+	else if (clock_passed(*last_seen, NO_WORKER_MS))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("stream \"%s\" is stopped", get_rel_name(relid)),
 						errhint("Use SELECT streambatch.resume('%s') to start it.",

@@ -80,6 +80,7 @@
 
 #include "access/table.h"
 #include "catalog/pg_type.h"
+#include "common/clock.h"
 #include "common/guard.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -135,14 +136,14 @@ flush_write(const FlushJob *job)
 static FlushResult
 lock_stream(Oid stream, int64 generation)
 {
-	TimestampTz start = GetCurrentTimestamp();
+	int64 start = clock_now();
 	StreamRow row;
 
 	while (!catalog_try_lock_stream(stream))
 	{
 		if (!catalog_stream(stream, &row))
 			return FLUSH_STALE;
-		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), LOCK_WAIT_MS))
+		if (clock_passed(start, LOCK_WAIT_MS))
 			return FLUSH_BUSY;
 		CHECK_FOR_INTERRUPTS();
 		pg_usleep(1000);
@@ -203,19 +204,18 @@ epoch_of(List *rows, int32 view_id)
 static void
 report_dead_letters(const FlushJob *job)
 {
-	static TimestampTz reported = 0;
+	static int64 reported = 0;
 	static unsigned long unreported = 0;
 	const DeadLetter *first = &job->dead_letters->items[0];
-	TimestampTz now = GetCurrentTimestamp();
 
 	unreported += job->dead_letters->n;
-	if (job->dead_letters->n == 0 || !TimestampDifferenceExceeds(reported, now, REPORT_MS))
+	if (job->dead_letters->n == 0 || (reported != 0 && !clock_passed(reported, REPORT_MS)))
 		return;
 	ereport(LOG, (errmsg_plural("stream \"%s\": %lu message became a dead letter",
 								"stream \"%s\": %lu messages became dead letters", unreported,
 								job->stream->name, unreported),
 				  errdetail("For example, at partition %d, offset %lld: %s", first->partition,
 							(long long) first->offset, first->message)));
-	reported = now;
+	reported = clock_now();
 	unreported = 0;
 }

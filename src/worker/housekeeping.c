@@ -9,8 +9,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/clock.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 #include "worker/flush_transaction.h"
 #include "worker/housekeeping.h"
 #include "worker/watermark.h"
@@ -24,7 +24,7 @@ static void add_new_partitions(Worker *w);
 void
 housekeeping_run(Worker *w)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64 now = clock_now();
 	StreamRow row;
 
 	if (now - w->last_housekeeping < HOUSEKEEPING_MS * 1000)

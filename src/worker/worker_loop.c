@@ -15,9 +15,9 @@
  */
 #include "postgres.h"
 
+#include "common/clock.h"
 #include "common/settings.h"
 #include "miscadmin.h"
-#include "utils/timestamp.h"
 #include "worker/flush_transaction.h"
 #include "worker/housekeeping.h"
 #include "worker/offset_gap.h"
@@ -122,7 +122,7 @@ continue_transaction(Worker *w, bool queue_empty)
 static int64
 flush_due(const Worker *w, bool queue_empty)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64 now = clock_now();
 	int64 stretch = Min(10 * w->flush_cost, w->d.max_staleness);
 
 	if (w->careful > 0 || fold_size(w) > (Size) setting_work_mem_kb * 1024)

@@ -24,12 +24,12 @@ typedef struct Worker
 	ArchiveWriter *archive; /* while a transaction is open; NULL: the stream has no archive */
 	StreamCounts counts;	/* of the open transaction */
 	bool in_transaction;
-	TimestampTz transaction_start;
-	TimestampTz last_flush_end;
+	int64 transaction_start; /* by clock.h, like all times below */
+	int64 last_flush_end;
 	int64 flush_cost; /* microseconds that the last flush took */
 	int careful;	  /* number of micro-batches that will still be small and flushed one by one */
-	TimestampTz last_housekeeping;
-	TimestampTz last_partitions;   /* when their number was last checked */
+	int64 last_housekeeping;
+	int64 last_partitions;		   /* when their number was last checked */
 	uint64 requests;			   /* the slot's counter at the last load */
 	char taken[DECODED_BATCH_MAX]; /* what became of each row of the micro-batch (fold_query.h) */
 } Worker;

@@ -191,23 +191,24 @@ connection_close(Connection *connection)
 		return;
 	dlist_delete(&connection->node);
 	if (!client_calls_abandon(client))
-		client_destroy(rk, client->argument);
+		client_close(rk, client->argument);
 	client->argument = NULL;
 }
 
-/* librdkafka's threads must end before exit() cleans up libraries that they use, such as OpenSSL. */
+/* At process exit: client.c says what happens to threads that do not end. */
 static void
 close_all(int code, Datum arg)
 {
 	dlist_mutable_iter iter;
 
+	client_exiting();
 	dlist_foreach_modify(iter, &open_connections)
 	{
 		Connection *connection = dlist_container(Connection, node, iter.cur);
 
 		connection->close(connection->arg);
 	}
-	client_calls_wait_for_abandoned();
+	client_exit(code);
 }
 
 static void

@@ -49,6 +49,7 @@ CREATE TABLE streambatch._stream (
     archive     regclass UNIQUE,                -- NULL: archive 'none'
     resumed     boolean NOT NULL DEFAULT false, -- by resume() without hybrid views: runs for its archive
     paused      boolean NOT NULL DEFAULT false, -- by pause()
+    database    oid NOT NULL,                   -- where it was made or last resumed: in a copy of that database it is paused
     started     boolean NOT NULL DEFAULT false, -- its first positions are stored: partitions added later are read from their beginning
     watermark   timestamptz,
     received    bigint NOT NULL DEFAULT 0,
@@ -601,7 +602,7 @@ COMMENT ON FUNCTION streambatch._workers() IS 'internal: state of the workers of
 CREATE VIEW streambatch.stat_stream WITH (security_barrier) AS
 SELECT c.oid::regclass AS stream,
        CASE WHEN s.stream IS NULL THEN 'stopped'
-            WHEN s.paused THEN 'paused'
+            WHEN s.paused OR s.database <> b.oid THEN 'paused'
             ELSE coalesce(w.state, 'stopped') END AS state,
        w.pid,
        p.lag,
@@ -619,6 +620,7 @@ SELECT c.oid::regclass AS stream,
   JOIN pg_catalog.pg_foreign_server v ON v.oid = f.ftserver
   JOIN pg_catalog.pg_foreign_data_wrapper d ON d.oid = v.srvfdw AND d.fdwname = 'streambatch_kafka'
   JOIN pg_catalog.pg_class c ON c.oid = f.ftrelid
+  JOIN pg_catalog.pg_database b ON b.datname = pg_catalog.current_database()
   LEFT JOIN streambatch._stream s ON s.stream = c.oid
   LEFT JOIN streambatch._workers() w ON w.stream = c.oid
   LEFT JOIN LATERAL (SELECT sum(log_end - next_offset)::bigint AS lag FROM streambatch._progress WHERE stream = c.oid) p ON true

@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 #include "common/catalog_statement.h"
 #include "common/catalog_stream.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -17,12 +18,12 @@ bool
 catalog_stream(Oid stream, StreamRow *row)
 {
 	static Statement s = {
-		"SELECT s.generation, s.archive, s.resumed, s.paused, s.started, s.watermark, s.settings, "
+		"SELECT s.generation, s.archive, s.resumed, s.paused OR s.database <> $2, s.started, s.watermark, s.settings, "
 		"  (SELECT count(*)::int FROM streambatch._view v WHERE v.stream = s.stream) "
 		"FROM streambatch._stream s WHERE s.stream = $1",
-		1,
-		{REGCLASSOID}};
-	Datum values[1] = {ObjectIdGetDatum(stream)};
+		2,
+		{REGCLASSOID, OIDOID}};
+	Datum values[2] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(MyDatabaseId)};
 	StatementCall call;
 	bool isnull;
 	bool found;
@@ -85,13 +86,15 @@ void
 catalog_insert_stream(Oid stream, Oid archive, ArrayType *settings)
 {
 	/* in REPEATABLE READ a concurrently inserted row is not visible, and raises a serialization failure */
-	static Statement s = {"INSERT INTO streambatch._stream (stream, archive, settings) VALUES ($1, $2, $3) "
-						  "ON CONFLICT (stream) DO NOTHING",
-						  3,
-						  {REGCLASSOID, REGCLASSOID, TEXTARRAYOID}};
-	Datum values[3] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(archive), PointerGetDatum(settings)};
+	static Statement s = {
+		"INSERT INTO streambatch._stream (stream, archive, settings, database) VALUES ($1, $2, $3, $4) "
+		"ON CONFLICT (stream) DO NOTHING",
+		4,
+		{REGCLASSOID, REGCLASSOID, TEXTARRAYOID, OIDOID}};
+	Datum values[4] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(archive), PointerGetDatum(settings),
+					   ObjectIdGetDatum(MyDatabaseId)};
 
-	statement_run_only(&s, values, OidIsValid(archive) ? NULL : " n ");
+	statement_run_only(&s, values, OidIsValid(archive) ? NULL : " n  ");
 }
 
 void
@@ -108,10 +111,11 @@ void
 catalog_set_paused(Oid stream, bool paused, bool resumed)
 {
 	static Statement s = {
-		"UPDATE streambatch._stream SET paused = $2, resumed = resumed OR $3 WHERE stream = $1",
-		3,
-		{REGCLASSOID, BOOLOID, BOOLOID}};
-	Datum values[3] = {ObjectIdGetDatum(stream), BoolGetDatum(paused), BoolGetDatum(resumed)};
+		"UPDATE streambatch._stream SET paused = $2, resumed = resumed OR $3, database = $4 WHERE stream = $1",
+		4,
+		{REGCLASSOID, BOOLOID, BOOLOID, OIDOID}};
+	Datum values[4] = {ObjectIdGetDatum(stream), BoolGetDatum(paused), BoolGetDatum(resumed),
+					   ObjectIdGetDatum(MyDatabaseId)};
 
 	statement_run_only(&s, values, NULL);
 }
@@ -147,13 +151,14 @@ List *
 catalog_runnable_streams(void)
 {
 	static Statement s = {
-		"SELECT s.stream::oid FROM streambatch._stream s WHERE NOT s.paused "
+		"SELECT s.stream::oid FROM streambatch._stream s WHERE NOT s.paused AND s.database = $1 "
 		"AND EXISTS (SELECT FROM pg_catalog.pg_foreign_table f WHERE f.ftrelid = s.stream) "
 		"AND (s.resumed OR EXISTS (SELECT FROM streambatch._view v WHERE v.stream = s.stream))",
-		0,
-		{0}};
+		1,
+		{OIDOID}};
+	Datum values[1] = {ObjectIdGetDatum(MyDatabaseId)};
 
-	return statement_run_list(&s, NULL);
+	return statement_run_list(&s, values);
 }
 
 ProgressRow *

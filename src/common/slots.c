@@ -9,7 +9,9 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "catalog/pg_authid.h"
+#include "common/catalog_stream.h"
 #include "common/clock.h"
 #include "common/export.h"
 #include "common/slots.h"
@@ -27,12 +29,24 @@
 
 #define MAX_SLOTS 256
 #define MAX_HOLDS 8
+#define LAUNCHER_MS 5000 /* it starts with the server, and again a second after an error */
 #define TRANCHE "pg_streambatch"
+
+typedef struct DatabaseScan
+{
+	Oid database; /* InvalidOid: free */
+	pid_t pid;	  /* of the scanner; 0: not yet running */
+	bool succeeded;
+} DatabaseScan;
 
 typedef struct SlotTable
 {
 	pid_t launcher;
+	int64 launcher_gone; /* since when there is no launcher, by clock.h */
+	bool launcher_seen;	 /* since the server's start */
+	bool out_of_slots;	 /* slots_set_out_of_slots() */
 	Oid held[MAX_HOLDS];
+	DatabaseScan scans[MAX_SCANS];
 	Slot slots[MAX_SLOTS];
 } SlotTable;
 
@@ -57,6 +71,8 @@ static bool stop_workers(Oid database);
 static bool is_held(Oid database);
 static void back_off(Slot *slot);
 static void detach(int code, Datum arg);
+static void put_unstarted(ReturnSetInfo *rsinfo);
+static void put_worker(ReturnSetInfo *rsinfo, const Slot *slot);
 static bool is_visible(Oid stream);
 
 STREAMBATCH_FUNCTION(streambatch_workers);
@@ -216,7 +232,39 @@ slots_set_launcher(pid_t pid)
 {
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	table->launcher = pid;
+	table->launcher_seen |= pid != 0;
+	table->launcher_gone = clock_now();
+	table->out_of_slots = false;
+	/* scanners of the previous launcher may still run, but nobody waits for their result */
+	memset(table->scans, 0, sizeof(table->scans));
 	LWLockRelease(lock);
+}
+
+bool
+slots_launcher_missing(WorkerError *error)
+{
+	bool missing;
+	bool seen;
+
+	if (table == NULL || RecoveryInProgress())
+		return false;
+	LWLockAcquire(lock, LW_SHARED);
+	missing = table->launcher == 0 && clock_passed(table->launcher_gone, LAUNCHER_MS);
+	seen = table->launcher_seen;
+	LWLockRelease(lock);
+	if (!missing)
+		return false;
+	memset(error, 0, sizeof(*error));
+	error->sqlerrcode = ERRCODE_INSUFFICIENT_RESOURCES;
+	strlcpy(error->message,
+			seen ? "the launcher of pg_streambatch is not running"
+				 : "out of background worker slots for the launcher of pg_streambatch",
+			sizeof(error->message));
+	strlcpy(error->hint,
+			seen ? "The launcher restarts automatically; look for its error in the server log."
+				 : "Increase max_worker_processes and restart the server.",
+			sizeof(error->hint));
+	return true;
 }
 
 int
@@ -258,6 +306,68 @@ slots_start_failed(int i, const char *message, const char *hint)
 	strlcpy(slot->error.message, message, sizeof(slot->error.message));
 	strlcpy(slot->error.hint, hint, sizeof(slot->error.hint));
 	back_off(slot);
+	LWLockRelease(lock);
+}
+
+int
+slots_scan_begin(Oid database)
+{
+	int result = -1;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_SCANS && result < 0 && !is_held(database); i++)
+	{
+		if (table->scans[i].database == InvalidOid)
+		{
+			table->scans[i] = (DatabaseScan){.database = database};
+			result = i;
+		}
+	}
+	LWLockRelease(lock);
+	return result;
+}
+
+bool
+slots_scan_end(int i)
+{
+	bool succeeded;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	succeeded = table->scans[i].succeeded;
+	table->scans[i] = (DatabaseScan){0};
+	LWLockRelease(lock);
+	return succeeded;
+}
+
+void
+slots_set_out_of_slots(bool out)
+{
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	table->out_of_slots = out;
+	LWLockRelease(lock);
+}
+
+Oid
+slots_scan_attach(int i)
+{
+	Oid database;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	database = table->scans[i].database;
+	if (is_held(database))
+		database = InvalidOid;
+	if (OidIsValid(database))
+		table->scans[i].pid = MyProcPid;
+	LWLockRelease(lock);
+	return database;
+}
+
+void
+slots_scan_succeeded(int i, Oid database)
+{
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	if (table->scans[i].database == database)
+		table->scans[i].succeeded = true;
 	LWLockRelease(lock);
 }
 
@@ -365,25 +475,17 @@ streambatch_workers(PG_FUNCTION_ARGS)
 	for (int i = 0; table != NULL && i < MAX_SLOTS; i++)
 	{
 		Slot copy;
-		Datum values[6];
-		bool nulls[6] = {0};
 
 		LWLockAcquire(lock, LW_SHARED);
 		copy = table->slots[i];
 		LWLockRelease(lock);
-		if (copy.database != MyDatabaseId || !is_visible(copy.stream))
+		if (copy.database != MyDatabaseId)
 			continue;
-		values[0] = ObjectIdGetDatum(copy.stream);
-		values[1] = CStringGetTextDatum(state_names[copy.state]);
-		values[2] = Int32GetDatum(copy.pid);
-		nulls[2] = copy.pid == 0;
-		nulls[3] = nulls[4] = copy.error.sqlerrcode == 0;
-		nulls[5] = copy.error.sqlerrcode == 0 || copy.error.hint[0] == '\0';
-		values[3] = CStringGetTextDatum(unpack_sql_state(copy.error.sqlerrcode));
-		values[4] = CStringGetTextDatum(copy.error.message);
-		values[5] = CStringGetTextDatum(copy.error.hint);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		if (copy.wanted && copy.pid == 0 && slots_launcher_missing(&copy.error))
+			copy.state = WORKER_ERROR;
+		put_worker(rsinfo, &copy);
 	}
+	put_unstarted(rsinfo);
 	return (Datum) 0;
 }
 
@@ -406,7 +508,10 @@ startup_shmem(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	table = ShmemInitStruct(TRANCHE, sizeof(SlotTable), &found);
 	if (!found)
+	{
 		memset(table, 0, sizeof(SlotTable));
+		table->launcher_gone = clock_now();
+	}
 	lock = &GetNamedLWLockTranche(TRANCHE)->lock;
 	LWLockRelease(AddinShmemInitLock);
 }
@@ -449,7 +554,7 @@ wake(pid_t pid)
 		SetLatch(&proc->procLatch);
 }
 
-/* Terminate the workers of a database; returns true if there are none. */
+/* Terminate the workers and scanners of a database; returns true if there are none. */
 static bool
 stop_workers(Oid database)
 {
@@ -464,6 +569,14 @@ stop_workers(Oid database)
 			continue;
 		none = false;
 		kill(slot->pid, SIGTERM);
+	}
+	for (int i = 0; i < MAX_SCANS; i++)
+	{
+		if (table->scans[i].database != database)
+			continue;
+		none = false;
+		if (table->scans[i].pid != 0)
+			kill(table->scans[i].pid, SIGTERM);
 	}
 	LWLockRelease(lock);
 	return none;
@@ -507,6 +620,56 @@ detach(int code, Datum arg)
 	launcher = table->launcher;
 	LWLockRelease(lock);
 	wake(launcher);
+}
+
+/* The streams that should have a worker, but have no slot: their database has not been scanned. */
+static void
+put_unstarted(ReturnSetInfo *rsinfo)
+{
+	Slot unstarted = {.state = WORKER_ERROR};
+	ListCell *lc;
+
+	if (table == NULL || RecoveryInProgress())
+		return;
+	if (!slots_launcher_missing(&unstarted.error))
+	{
+		bool out;
+
+		LWLockAcquire(lock, LW_SHARED);
+		out = table->out_of_slots;
+		LWLockRelease(lock);
+		if (!out)
+			return;
+		unstarted.error.sqlerrcode = ERRCODE_INSUFFICIENT_RESOURCES;
+		strlcpy(unstarted.error.message, "out of background worker slots", sizeof(unstarted.error.message));
+		strlcpy(unstarted.error.hint, "Increase max_worker_processes.", sizeof(unstarted.error.hint));
+	}
+	foreach (lc, catalog_runnable_streams())
+	{
+		Slot slot;
+
+		unstarted.stream = lfirst_oid(lc);
+		if (!slots_get(MyDatabaseId, unstarted.stream, &slot))
+			put_worker(rsinfo, &unstarted);
+	}
+}
+
+static void
+put_worker(ReturnSetInfo *rsinfo, const Slot *slot)
+{
+	bool error = slot->error.sqlerrcode != 0;
+	bool nulls[6] = {false, false, slot->pid == 0, !error, !error, !error || slot->error.hint[0] == '\0'};
+	Datum values[6];
+
+	if (!is_visible(slot->stream))
+		return;
+	values[0] = ObjectIdGetDatum(slot->stream);
+	values[1] = CStringGetTextDatum(state_names[slot->state]);
+	values[2] = Int32GetDatum(slot->pid);
+	values[3] = CStringGetTextDatum(unpack_sql_state(slot->error.sqlerrcode));
+	values[4] = CStringGetTextDatum(slot->error.message);
+	values[5] = CStringGetTextDatum(slot->error.hint);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
 /* The condition of the views over this function, which runs as the role that reads them. */

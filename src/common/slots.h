@@ -41,6 +41,9 @@ typedef struct Slot
 	WorkerError error;
 } Slot;
 
+/* At most so many databases are scanned for streams at the same time. */
+#define MAX_SCANS 3
+
 /* Called from _PG_init. slots_available() is false without shared_preload_libraries. */
 extern void slots_request_shmem(void);
 extern bool slots_available(void);
@@ -52,7 +55,12 @@ extern void slots_retry(Oid database, Oid stream);
 /* Make the running worker, if any, read its catalog row. */
 extern void slots_nudge(Oid database, Oid stream);
 extern bool slots_get(Oid database, Oid stream, Slot *copy);
-/* Stop all workers of a database, and start none until it is released. Waits until they have exited. */
+/*
+ * Whether the launcher, without which no worker starts, has been missing for some seconds; then *error says why.
+ * On a standby it is never missing.
+ */
+extern bool slots_launcher_missing(WorkerError *error);
+/* Stop all workers and scanners of a database, and start none until it is released. Waits until they have exited. */
 extern void slots_hold_database(Oid database);
 /* Allow workers of the database again. */
 extern void slots_release_database(Oid database);
@@ -64,6 +72,16 @@ extern void slots_set_launcher(pid_t pid);
 /* The next slot to start a worker for, and its database; -1: none, and *wait_ms is the time until the next start. */
 extern int slots_next_wanted(long *wait_ms, Oid *database);
 extern void slots_start_failed(int slot, const char *message, const char *hint);
+/* Begin to scan a database for streams. Returns the number of the scan; -1: not now. */
+extern int slots_scan_begin(Oid database);
+/* End a scan whose process has exited. Returns whether it has succeeded. */
+extern bool slots_scan_end(int scan);
+/* Whether databases remain unscanned for lack of background worker slots; shown for their streams. */
+extern void slots_set_out_of_slots(bool out);
+
+/* For a scanner. The database that it scans; InvalidOid: none any more. */
+extern Oid slots_scan_attach(int scan);
+extern void slots_scan_succeeded(int scan, Oid database);
 
 /* For the worker. */
 extern bool slots_attach(int slot, Oid *database, Oid *stream); /* false: no longer wanted */

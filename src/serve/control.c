@@ -149,6 +149,7 @@ check_running(Oid relid)
 {
 	StreamRow row;
 	Slot slot;
+	WorkerError error;
 	const char *name = get_rel_name(relid);
 
 	if (!catalog_stream(relid, &row) || (row.nviews == 0 && !row.resumed))
@@ -164,6 +165,10 @@ check_running(Oid relid)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("stream \"%s\" has no worker because pg_streambatch is not preloaded", name),
 						errhint("Add pg_streambatch to shared_preload_libraries and restart the server.")));
+	if (slots_launcher_missing(&error))
+		ereport(ERROR,
+				(errcode(error.sqlerrcode), errmsg("stream \"%s\" has no worker: %s", name, error.message),
+				 errhint("%s", error.hint)));
 	if (slots_get(MyDatabaseId, relid, &slot) && slot.state == WORKER_ERROR && !slot.wanted)
 		ereport(ERROR, (errcode(slot.error.sqlerrcode),
 						errmsg("stream \"%s\" has stopped: %s", name, slot.error.message),

@@ -166,7 +166,7 @@ SELECT * FROM hand ORDER BY k;
 SELECT * FROM (SELECT k, stream_var_pop, batch_var_pop, var_pop, stream_said, batch_said, said, stream_kinds, batch_kinds, kinds, stream_range_agg, batch_range_agg, range_agg,
     recommended, exact FROM hand_layers) l ORDER BY k;
 \x off
--- a combine function that raises: the worker goes on, who reads the group gets the error
+-- a combine function that raises: the event that cannot be combined is a dead letter, in both layers
 CREATE FUNCTION to_a_thousand(int, int) RETURNS int LANGUAGE plpgsql IMMUTABLE STRICT AS
     $$BEGIN IF $1 + $2 > 1000 THEN RAISE 'more than a thousand'; END IF; RETURN $1 + $2; END$$;
 CREATE AGGREGATE limited(int) (SFUNC = int4pl, STYPE = int, COMBINEFUNC = to_a_thousand);

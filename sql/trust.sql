@@ -29,7 +29,7 @@ CREATE FUNCTION whose_both(text, text) RETURNS text LANGUAGE sql AS $$ SELECT CA
 CREATE AGGREGATE whose(int) (SFUNC = whose, STYPE = text, COMBINEFUNC = whose_both);
 SELECT streambatch.create_view('by_itself', 'SELECT whose(u) FROM events');
 SELECT streambatch.create_view('joined', 'SELECT whose(e.u) FROM events e JOIN country USING (c)');
--- a combine function that raises, at the second flush; groups by keys are dropped and folded anew
+-- a combine function that raises, at the second flush: groups are folded again, and their events become dead letters
 CREATE FUNCTION raises(int, int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not these two'; END $$;
 CREATE AGGREGATE uncombined(int) (SFUNC = int4pl, STYPE = int, INITCOND = '0', COMBINEFUNC = raises);
 SELECT streambatch.create_view('raising', 'SELECT c, uncombined(u) FROM events GROUP BY 1');

@@ -48,6 +48,18 @@ subtransaction_run(void (*body)(void *arg), void *arg, MemoryContext context)
 	return error;
 }
 
+ErrorData *
+subtransaction_run_if(bool in_subtransaction, void (*body)(void *arg), void *arg, MemoryContext context)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	if (in_subtransaction)
+		return subtransaction_run(body, arg, context);
+	body(arg);
+	MemoryContextSwitchTo(old);
+	return NULL;
+}
+
 void
 subtransaction_run_items(const SubtransactionItems *items, int n, void *arg, MemoryContext context)
 {

@@ -13,6 +13,10 @@
  */
 extern ErrorData *subtransaction_run(void (*body)(void *arg), void *arg, MemoryContext context);
 
+/* The same where "in_subtransaction" is true; otherwise plainly body(arg), whose errors go to the caller. */
+extern ErrorData *subtransaction_run_if(bool in_subtransaction, void (*body)(void *arg), void *arg,
+										MemoryContext context);
+
 /*
  * Callbacks for each of many items, by number. item runs in a subtransaction. failed gets the error of an item,
  * after the rollback and outside the subtransaction; to stop, it can raise the error again with ReThrowError().

@@ -290,7 +290,7 @@ try_write(WriteJob *job, int from, int to)
 		return NULL;
 	job->from = job->cursor = from;
 	job->to = to;
-	error = subtransaction_run(write_rows, job, CurrentMemoryContext);
+	error = subtransaction_run_if(job->decoded->careful, write_rows, job, CurrentMemoryContext);
 	if (error == NULL)
 		return NULL;
 	dead_letters_rethrow_system_error(error);

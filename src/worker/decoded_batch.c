@@ -2,9 +2,9 @@
  * decoded_batch.c
  *		Decoding messages into a micro-batch of rows (see decoded_batch.h).
  *
- * One subtransaction covers the whole micro-batch as long as every message can be decoded. If one raises an
- * error, the subtransaction is rolled back, the message becomes a dead letter, and a new subtransaction
- * continues after it. The rows decoded before are kept: they are in our own memory context.
+ * In careful mode one subtransaction covers the whole micro-batch as long as every message can be decoded. If
+ * one raises an error, the subtransaction is rolled back, the message becomes a dead letter, and a new
+ * subtransaction continues after it. The rows decoded before are kept: they are in our own memory context.
  */
 #include "postgres.h"
 
@@ -24,6 +24,7 @@ typedef struct DecodeJob
 	TimestampTz now;
 } DecodeJob;
 
+static void decode_all(DecodeJob *job);
 static void decode_message(void *arg, int m);
 static void decode_one(DecodedBatch *decoded, int m, Positions *positions, TimestampTz now);
 static TimestampTz event_time(const DecodedBatch *decoded, const Datum *values, const bool *nulls,
@@ -64,7 +65,10 @@ decoded_batch_decode(DecodedBatch *decoded, Positions *positions, DeadLetters *d
 	static const SubtransactionItems messages = {decode_message, reject_message};
 	DecodeJob job = {decoded, positions, dead_letters, counts, GetCurrentTimestamp()};
 
-	subtransaction_run_items(&messages, decoded->nmessages, &job, decoded->context);
+	if (decoded->careful)
+		subtransaction_run_items(&messages, decoded->nmessages, &job, decoded->context);
+	else
+		decode_all(&job);
 }
 
 void
@@ -90,6 +94,16 @@ decoded_batch_remove(DecodedBatch *decoded, const bool *removed)
 		to++;
 	}
 	batch->nrows = to;
+}
+
+static void
+decode_all(DecodeJob *job)
+{
+	MemoryContext old = MemoryContextSwitchTo(job->decoded->context);
+
+	for (int m = 0; m < job->decoded->nmessages; m++)
+		decode_message(job, m);
+	MemoryContextSwitchTo(old);
 }
 
 static void

@@ -15,6 +15,7 @@
 
 typedef struct DecodedBatch
 {
+	bool careful; /* an error becomes the dead letter of its message; otherwise it is raised */
 	const Stream *stream;
 	Decoder *decoder;
 	MemoryContext context; /* by-reference values of the rows; reset by decoded_batch_clear() */

@@ -255,7 +255,7 @@ load_view(Definition *d, const ViewRow *row)
 	{
 		foreach (lc, d->views)
 		{
-			if (worker_view_share(job.view, lfirst(lc)))
+			if (!d->apart && worker_view_share(job.view, lfirst(lc)))
 			{
 				ereport(DEBUG1, (errmsg_internal("hybrid view \"%s\" shares the fold of \"%s\"",
 												 get_rel_name(row->view),

@@ -18,6 +18,7 @@ typedef struct Definition
 	Stream *stream;
 	StreamRow row;		 /* with the generation of the loaded views */
 	List *views;		 /* of WorkerView *, without suspended views */
+	bool apart;			 /* views do not share folds; set by the worker before a load */
 	int64 max_staleness; /* microseconds; the least of the views' */
 	DecodedBatch decoded;
 	DeadLetters dead_letters;

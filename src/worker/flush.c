@@ -151,13 +151,20 @@ lock_stream(Oid stream, int64 generation)
 	return catalog_stream(stream, &row) && row.generation == generation ? FLUSH_DONE : FLUSH_STALE;
 }
 
-/* Write the states of one view. Returns false if combining them with the stored ones failed. */
+/*
+ * Write the states of one view. Returns false if combining them with the stored ones failed, or if they were
+ * compared with the stored ones of another epoch.
+ */
 static bool
 write_view(WorkerView *view, int64 epoch)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool done = true;
 
+	if (view->compared_epoch != 0 && view->compared_epoch != epoch)
+		return false;
+	if (fold_is_empty(view->fold))
+		return true;
 	PG_TRY();
 	{
 		Guard guard;
@@ -166,7 +173,7 @@ write_view(WorkerView *view, int64 epoch)
 		/* the table belongs to the view's owner, and so do its triggers and index functions */
 		guard_enter(&guard, view->owner, view->row.settings);
 		PushActiveSnapshot(GetTransactionSnapshot());
-		state_table_write(rel, view->def, view->fold, view->filter, epoch, view->append);
+		state_table_write(rel, view->def, view->fold, view->filter, epoch);
 		PopActiveSnapshot();
 		guard_leave(&guard);
 		table_close(rel, NoLock);
@@ -174,11 +181,10 @@ write_view(WorkerView *view, int64 epoch)
 	PG_CATCH();
 	{
 		/* no subtransaction: on false the caller aborts the whole transaction */
-		if (view->append || dead_letters_is_system_error(geterrcode()))
+		if (view->compared_epoch != 0 || dead_letters_is_system_error(geterrcode()))
 			PG_RE_THROW();
 		MemoryContextSwitchTo(context);
 		FlushErrorState();
-		view->append = true;
 		done = false;
 	}
 	PG_END_TRY();

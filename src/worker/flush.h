@@ -24,7 +24,7 @@ typedef enum FlushResult
 	FLUSH_DONE,
 	FLUSH_BUSY,	 /* the stream's row is locked: abort, wait for it without other locks, read again */
 	FLUSH_STALE, /* the set of views has changed: abort, reload it, read again */
-	FLUSH_RETRY	 /* combining states failed: abort, read again; that view's next flush appends */
+	FLUSH_RETRY	 /* combining with stored states failed: abort, read again, compare each row with them */
 } FlushResult;
 
 /*

@@ -9,8 +9,10 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "common/catalog_ddl.h"
+#include "common/catalog_view.h"
 #include "common/clock.h"
 #include "common/guard.h"
 #include "common/locks.h"
@@ -20,8 +22,10 @@
 #include "worker/flush.h"
 #include "worker/flush_transaction.h"
 #include "worker/fold_query.h"
+#include "worker/state_table.h"
 
 static void take_locks(Worker *w);
+static void fold_compared(Worker *w, WorkerView *view);
 static void commit(Worker *w, int64 flush_start);
 static void await_stream(Worker *w);
 
@@ -52,15 +56,18 @@ flush_transaction_begin(Worker *w)
 	return current;
 }
 
-bool
+void
 flush_transaction_fold(Worker *w)
 {
+	/* as subtransactions have contexts of their own: what the rows leave behind */
+	MemoryContext context =
+		AllocSetContextCreate(TopTransactionContext, "streambatch micro-batch", ALLOCSET_DEFAULT_SIZES);
 	Guard guard;
 	ListCell *lc;
-	bool clean = true;
 
-	MemoryContextSwitchTo(TopTransactionContext);
+	MemoryContextSwitchTo(context);
 	PushActiveSnapshot(GetTransactionSnapshot());
+	w->d.decoded.careful = w->careful > 0 || w->d.apart;
 	guard_enter(&guard, w->d.stream->owner, w->d.row.settings);
 	decoded_batch_decode(&w->d.decoded, &w->positions, &w->d.dead_letters, &w->counts);
 	if (w->archive != NULL)
@@ -69,14 +76,15 @@ flush_transaction_fold(Worker *w)
 	memset(w->taken, ROW_FILTERED, w->d.decoded.batch.nrows);
 	foreach (lc, w->d.views)
 	{
-		if (clean &&
-			fold_query_run(lfirst(lc), &w->d.decoded, w->taken, &w->d.dead_letters) == FOLD_QUERY_POISONED)
-			clean = false;
+		if (w->d.apart)
+			fold_compared(w, lfirst(lc));
+		else
+			fold_query_run(lfirst(lc), &w->d.decoded, w->taken, &w->d.dead_letters);
 	}
 	fold_query_count(w->taken, w->d.decoded.batch.nrows, &w->counts);
 	PopActiveSnapshot();
 	MemoryContextSwitchTo(w->context);
-	return clean;
+	MemoryContextDelete(context);
 }
 
 void
@@ -100,7 +108,9 @@ flush_transaction_end(Worker *w)
 			worker_reload(w);
 			break;
 		case FLUSH_RETRY:
-			worker_rewind(w);
+			w->careful = CAREFUL_BATCHES;
+			w->d.apart = true;
+			worker_reload(w);
 			break;
 		case FLUSH_BUSY:
 			worker_rewind(w);
@@ -126,6 +136,40 @@ take_locks(Worker *w)
 	locks_take(to_read, list_concat(to_write, catalog_written_tables()));
 }
 
+/*
+ * Fold a micro-batch for a view, and compare each row with the states that are stored of its group in the present
+ * epoch. The flush writes them only if it is still that epoch.
+ */
+static void
+fold_compared(Worker *w, WorkerView *view)
+{
+	Relation rel;
+	StateReader *reader;
+	Guard guard;
+	ListCell *lc;
+	int64 epoch = 0;
+
+	foreach (lc, catalog_views_of(w->d.relid))
+	{
+		if (((ViewRow *) lfirst(lc))->id == view->row.id)
+			epoch = ((ViewRow *) lfirst(lc))->epoch;
+	}
+	/* dropped, or a cut has come in between: the flush finds it so, too */
+	if (epoch == 0 || (view->compared_epoch != 0 && view->compared_epoch != epoch))
+		return;
+	view->compared_epoch = epoch;
+	rel = table_open(view->state_table, RowExclusiveLock);
+	/* the table belongs to the view's owner, and so do the functions of its types */
+	guard_enter(&guard, view->owner, view->row.settings);
+	reader = state_table_open_reader(rel, view->def, epoch);
+	guard_leave(&guard);
+	fold_set_stored(view->fold, state_table_find, reader);
+	fold_query_run(view, &w->d.decoded, w->taken, &w->d.dead_letters);
+	fold_set_stored(view->fold, NULL, NULL);
+	state_table_close_reader(reader);
+	table_close(rel, NoLock);
+}
+
 /* Commit what flush_write() has written, and mark it as stored. */
 static void
 commit(Worker *w, int64 flush_start)
@@ -149,8 +193,11 @@ commit(Worker *w, int64 flush_start)
 	w->last_flush_end = clock_now();
 	w->flush_cost = w->last_flush_end - flush_start;
 	slots_note_success(w->slot);
-	if (suspended)
+	if (suspended || (w->d.apart && w->careful == 0))
+	{
+		w->d.apart = w->careful > 0;
 		worker_load(w);
+	}
 }
 
 /* Wait for the lock on the stream's row, without holding any other lock. */

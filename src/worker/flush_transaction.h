@@ -14,10 +14,10 @@
 extern bool flush_transaction_begin(Worker *w);
 
 /*
- * Decode, archive and fold the messages just taken. Returns false if a fold is half-changed; then the
- * transaction must be aborted.
+ * Decode, archive and fold the messages just taken: carefully if w->careful is set, so that only errors of the
+ * system are raised. Otherwise any error is raised, and the transaction must be aborted.
  */
-extern bool flush_transaction_fold(Worker *w);
+extern void flush_transaction_fold(Worker *w);
 
 /*
  * Flush and commit; if that fails, abort and read again from the stored positions. No transaction is open

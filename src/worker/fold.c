@@ -12,12 +12,13 @@
  * is no second copy of all groups.
  *
  * Memory contexts: "table" contains groups and states and is reset as a whole; "row" is reset for each row;
- * "combining" for each combination of two stored states.
+ * "event" contains copies, and is reset for each event in careful mode; "combining" is reset for each
+ * combination of two stored states.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "aggregate/transition.h"
+#include "catalog/pg_type.h"
 #include "common/compat.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
@@ -25,8 +26,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
-#include "worker/fold.h"
-#include "worker/group_order.h"
+#include "worker/fold_private.h"
 
 /*
  * A btree entry is limited to a third of a page. Rows with longer keys, which could not be indexed, are
@@ -39,60 +39,13 @@
 #define PREFETCH_NEAR 8
 #define CACHE_LINE 64
 
-/* A state that the worker computes. States of the batch layer only have none. */
-typedef struct Folding
-{
-	Transition transition; /* first, and used in place */
-	const FoldState *columns;
-	int state; /* index among the view's states */
-	bool partial;
-	FmgrInfo combine; /* of values, if not partial */
-} Folding;
-
-typedef struct Folded
-{
-	struct Folded *next;
-	MinimalTuple key;
-	uint32 hash;
-	TransitionValue values[FLEXIBLE_ARRAY_MEMBER];
-} Folded;
-
-struct Fold
-{
-	const ViewDef *def;
-	int nfoldings;
-	Folding *foldings;
-	Folding **folding_of;		 /* by state; NULL: of the batch layer only */
-	ExprContext *table_econtext; /* its per-tuple memory is "table" */
-	ExprContext *row_econtext;	 /* … "row" */
-	ExprContext *combining;
-	MemoryContext table;
-	MemoryContext row;
-	TupleDesc key_desc;
-	TupleTableSlot *key_slot;
-	AttrNumber *key_columns;
-	Oid *equal_functions;
-	FmgrInfo *hash_functions;
-	Oid *collations;
-	bool by_image; /* a key is hashed by its binary image */
-	TupleHashTable groups;
-	int64 ngroups;
-	Folded *oldest;		/* in a view without keys, the only one */
-	Folded **end;		/* of the chain */
-	KeyedGroup *sorted; /* NULL: not yet */
-};
-
 static void folding_init(Fold *fold, Folding *folding, const StateDef *state, const FoldState *columns);
 static void keys_init(Fold *fold);
 static void key_hash_init(Fold *fold, FmgrInfo *function, Oid type);
 static Datum hash_image(PG_FUNCTION_ARGS);
-static void use_table(Fold *fold);
-static Folded *find_group(Fold *fold, TupleTableSlot *row);
 static Folded *new_group(Fold *fold, MinimalTuple key, uint32 hash);
 static Size group_size(const Fold *fold);
 static void build_table(Fold *fold);
-static void advance(Folding *folding, TransitionValue *state, TupleTableSlot *row,
-					const NullableDatum *position);
 static void sort_by_keys(Fold *fold);
 static void read_keys(const Fold *fold, MinimalTuple key, Datum *keys, bool *nulls);
 static void prefetch_group(const Fold *fold, int64 i);
@@ -123,21 +76,30 @@ fold_create(const ViewDef *def, const FoldState *columns)
 	}
 	keys_init(fold);
 	fold->end = &fold->oldest;
+	fold->event = AllocSetContextCreate(CurrentMemoryContext, "streambatch event", ALLOCSET_SMALL_SIZES);
 	return fold;
 }
 
 void
 fold_reset(Fold *fold)
 {
-	use_table(fold);
+	fold_use_table(fold);
 	/* calls the shutdown callbacks of the aggregates, and frees all groups */
 	ReScanExprContext(fold->table_econtext);
 	MemoryContextReset(fold->row);
+	fold_begin_event(fold);
 	fold->ngroups = 0;
+	fold->nsorted = 0;
 	fold->sorted = NULL;
 	fold->oldest = NULL;
 	fold->end = &fold->oldest;
 	fold->groups = NULL;
+}
+
+bool
+fold_is_empty(const Fold *fold)
+{
+	return fold->ngroups == 0;
 }
 
 bool
@@ -163,9 +125,10 @@ fold_row(Fold *fold, TupleTableSlot *row, int32 partition, int64 offset)
 	slot_getallattrs(row);
 	MemoryContextReset(fold->row);
 	old = MemoryContextSwitchTo(fold->row);
-	group = find_group(fold, row);
+	group = fold_find_group(fold, row);
 	for (int i = 0; i < fold->nfoldings; i++)
-		advance(&fold->foldings[i], &group->values[i], row, position);
+		fold_advance(&fold->foldings[i], &group->values[i], row, position);
+	group->used = true;
 	MemoryContextSwitchTo(old);
 }
 
@@ -176,10 +139,11 @@ fold_sort(Fold *fold)
 	{
 		fold->sorted = MemoryContextAllocHuge(fold->table, fold->ngroups * sizeof(KeyedGroup));
 		fold->sorted[0].group = fold->oldest;
+		fold->nsorted = fold->oldest->used ? 1 : 0;
 		if (fold->def->nkeys > 0)
 			sort_by_keys(fold);
 	}
-	return fold->ngroups;
+	return fold->nsorted;
 }
 
 void
@@ -196,7 +160,7 @@ fold_group(Fold *fold, int64 i, FoldGroup *result)
 	result->states = palloc(nstates * (sizeof(Datum) + sizeof(bool)));
 	result->state_nulls = (bool *) (result->states + nstates);
 	memset(result->state_nulls, true, nstates * sizeof(bool));
-	use_table(fold);
+	fold_use_table(fold);
 	for (int f = 0; f < fold->nfoldings; f++)
 	{
 		Folding *folding = &fold->foldings[f];
@@ -230,11 +194,18 @@ fold_combine(Fold *fold, int state, Datum a, Datum b, bool *isnull)
 static void
 folding_init(Fold *fold, Folding *folding, const StateDef *state, const FoldState *columns)
 {
+	TransitionShape shape;
+
 	transition_check_execute(state->folded->aggfnoid);
-	transition_init(&folding->transition, state->folded, state->partial, fold->table_econtext,
-					fold->row_econtext);
+	transition_shape(state->folded, &shape);
+	/* with its serialisation functions also where its value is stored, to copy it */
+	transition_init(&folding->transition, state->folded,
+					state->partial ||
+						(shape.type == INTERNALOID && shape.combinable && OidIsValid(shape.stored)),
+					fold->table_econtext, fold->row_econtext);
 	folding->columns = columns;
 	folding->partial = state->partial;
+	folding->copyable = folding->transition.type != INTERNALOID || folding->transition.sealed;
 	if (state->partial)
 		return;
 	fmgr_info(state->combine, &folding->combine);
@@ -305,15 +276,15 @@ hash_image(PG_FUNCTION_ARGS)
 }
 
 /* Make "table" the aggregate context again, also after an error. */
-static void
-use_table(Fold *fold)
+void
+fold_use_table(Fold *fold)
 {
 	for (int i = 0; i < fold->nfoldings; i++)
 		fold->foldings[i].transition.agg->curaggcontext = fold->table_econtext;
 }
 
-static Folded *
-find_group(Fold *fold, TupleTableSlot *row)
+Folded *
+fold_find_group(Fold *fold, TupleTableSlot *row)
 {
 	TupleTableSlot *key = fold->key_slot;
 	TupleHashEntry entry;
@@ -329,7 +300,10 @@ find_group(Fold *fold, TupleTableSlot *row)
 	memcpy(key->tts_isnull, row->tts_isnull, fold->def->nkeys * sizeof(bool));
 	ExecStoreVirtualTuple(key);
 	entry = LookupTupleHashEntry(fold->groups, key, &isnew, &hash);
+	/* an entry without group was left by an error */
 	if (isnew)
+		compat_entry_set_additional(fold->groups, entry, NULL);
+	if (compat_entry_additional(fold->groups, entry) == NULL)
 	{
 		MinimalTuple tuple = compat_entry_tuple(entry);
 
@@ -353,6 +327,8 @@ new_group(Fold *fold, MinimalTuple key, uint32 hash)
 	group->next = NULL;
 	group->key = key;
 	group->hash = hash;
+	group->used = false;
+	group->stored = fold->find_stored != NULL ? fold_find_stored(fold) : NULL;
 	*fold->end = group;
 	fold->end = &group->next;
 	fold->ngroups++;
@@ -378,33 +354,6 @@ build_table(Fold *fold)
 }
 
 static void
-advance(Folding *folding, TransitionValue *state, TupleTableSlot *row, const NullableDatum *position)
-{
-	Transition *t = &folding->transition;
-	const FoldState *columns = folding->columns;
-	NullableDatum *args = t->call->args;
-
-	if (columns->filter >= 0 &&
-		(row->tts_isnull[columns->filter] || !DatumGetBool(row->tts_values[columns->filter])))
-		return;
-	for (int i = 0; i < t->nargs; i++)
-	{
-		int column = columns->args[i];
-
-		if (column < 0)
-		{
-			args[i + 1] = position[-1 - column];
-			continue;
-		}
-		if (t->function.fn_strict && row->tts_isnull[column])
-			return;
-		args[i + 1].value = row->tts_values[column];
-		args[i + 1].isnull = row->tts_isnull[column];
-	}
-	transition_advance(t, state);
-}
-
-static void
 sort_by_keys(Fold *fold)
 {
 	GroupOrder *order = group_order_create(fold->def);
@@ -412,14 +361,20 @@ sort_by_keys(Fold *fold)
 	char *keys = MemoryContextAllocHuge(fold->table, fold->ngroups * size);
 	KeyedGroup *next = fold->sorted;
 
-	for (Folded *group = fold->oldest; group != NULL; group = group->next, next++, keys += size)
+	fold->nsorted = 0;
+	for (Folded *group = fold->oldest; group != NULL; group = group->next)
 	{
+		if (!group->used)
+			continue;
 		next->group = group;
 		next->keys = (Datum *) keys;
 		read_keys(fold, group->key, next->keys, (bool *) (next->keys + fold->def->nkeys));
 		group_order_prepare(order, next);
+		fold->nsorted++;
+		next++;
+		keys += size;
 	}
-	group_order_sort(order, fold->sorted, fold->ngroups);
+	group_order_sort(order, fold->sorted, fold->nsorted);
 }
 
 /* Deform the keys of a minimal tuple in place. */
@@ -437,7 +392,7 @@ read_keys(const Fold *fold, MinimalTuple key, Datum *keys, bool *nulls)
 static void
 prefetch_group(const Fold *fold, int64 i)
 {
-	if (i + PREFETCH_FAR < fold->ngroups)
+	if (i + PREFETCH_FAR < fold->nsorted)
 	{
 		const KeyedGroup *far = &fold->sorted[i + PREFETCH_FAR];
 
@@ -445,7 +400,7 @@ prefetch_group(const Fold *fold, int64 i)
 		for (Size at = 0; at < group_size(fold); at += CACHE_LINE)
 			__builtin_prefetch((const char *) far->group + at);
 	}
-	if (i + PREFETCH_NEAR < fold->ngroups)
+	if (i + PREFETCH_NEAR < fold->nsorted)
 	{
 		const Folded *near = fold->sorted[i + PREFETCH_NEAR].group;
 

@@ -27,13 +27,31 @@ typedef struct FoldGroup
 extern Fold *fold_create(const ViewDef *def, const FoldState *columns);
 
 /*
- * Fold one row, of the event at this position. An error in a transition function leaves the fold
- * half-changed: it must be reset, and its events read again.
+ * Fold one row, of the event at this position. An error leaves the fold half-changed: it must be reset, and its
+ * events read again.
  */
 extern void fold_row(Fold *fold, TupleTableSlot *row, int32 partition, int64 offset);
 
+/*
+ * The same in careful mode, which is slower: fold_undo_event() takes back what was folded since
+ * fold_begin_event(), also after an error. Raises also what combining with the stored states will raise, if
+ * fold_set_stored() has been called.
+ */
+extern void fold_begin_event(Fold *fold);
+extern void fold_row_carefully(Fold *fold, TupleTableSlot *row, int32 partition, int64 offset);
+extern void fold_undo_event(Fold *fold);
+
+/*
+ * How to find the states that are stored of a group: false if there are none. They may be overwritten by the next
+ * call. NULL: the groups created from now on are not compared with stored states.
+ */
+typedef bool (*FoldFindStored)(void *arg, const Datum *keys, const bool *key_nulls, Datum *states,
+							   bool *state_nulls);
+extern void fold_set_stored(Fold *fold, FoldFindStored find, void *arg);
+
 /* Remove all groups. */
 extern void fold_reset(Fold *fold);
+extern bool fold_is_empty(const Fold *fold);
 
 /*
  * Whether equal keys have equal hashes. Not so for types without a hash function, hashed by their binary
@@ -43,7 +61,10 @@ extern bool fold_hash_is_exact(const Fold *fold);
 
 extern Size fold_memory(const Fold *fold);
 
-/* Sort the groups in the order of their index: by their keys, the pane last. Returns their number. */
+/*
+ * Sort the groups in the order of their index: by their keys, the pane last. Returns their number. No row may be
+ * folded after it before the fold is reset.
+ */
 extern int64 fold_sort(Fold *fold);
 
 /*

@@ -3,37 +3,33 @@
  *		The fold query of a hybrid view, run over the micro-batch (see fold_query.h).
  *
  * The executor runs the query; its foreign scan returns the micro-batch row by row, and each result row is
- * folded at once. So an error belongs to the row that the scan returned last. Three kinds of error:
+ * folded at once: without a join, the row that the scan returned last; after a join, where rows come in any
+ * order and there may be many for one event, the row whose ctid it carries.
  *
- * - while the row was evaluated (WHERE, keys, arguments): the fold is unchanged. The row becomes a dead letter
- *   of the view, and the query continues with the next row.
- * - inside a transition function: the group may be half-changed. The row is remembered; the caller drops
- *   everything since the last flush and reads the log again. When the row comes back, it is skipped and
- *   becomes the dead letter.
+ * In optimistic mode an error goes to the caller, who drops everything since the last flush and repeats it in
+ * careful mode. There the query runs in subtransactions, and there are three kinds of error:
+ *
+ * - while a row is evaluated (WHERE, keys, arguments): the fold is unchanged. The event becomes a dead letter of
+ *   the view, and the query continues with the next row.
+ * - while a row is folded, or combined with stored states: what was folded of its event is taken back, and the
+ *   event becomes a dead letter.
  * - before the first row: the query itself fails, for example because a privilege was revoked. The view is
- *   suspended; others continue. If only an object in the query was deparse_again, the query is deparsed again and
+ *   suspended; others continue. If only an object in the query was renamed, the query is deparsed again and
  *   retried.
  *
- * After a join, rows come in any order, and there may be many for one event. There the query runs to its end
- * first, each result row carrying the ctid of its event, and then its rows are folded. If it fails, the batch
- * is halved until the failing event is alone.
+ * After a join, careful mode first runs the query to its end; if it fails, the batch is halved until the failing
+ * event is alone. Then its rows are folded event by event.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "common/guard.h"
 #include "common/subtransaction.h"
 #include "executor/spi.h"
-#include "executor/tstoreReceiver.h"
 #include "miscadmin.h"
 #include "tcop/dest.h"
+#include "utils/memutils.h"
 #include "worker/fold_query.h"
-
-struct BadRow
-{
-	int32 partition;
-	int64 offset;
-	ErrorData *error;
-};
 
 /* One run over the micro-batch. */
 typedef struct FoldRun
@@ -56,55 +52,68 @@ typedef struct FoldReceiver
 {
 	DestReceiver pub;
 	FoldRun *run;
-	bool folding; /* in a transition function */
+	bool folding; /* or combining; not in the query */
 } FoldReceiver;
 
-/* Stores the rows, detoasted, and their descriptor. */
-typedef struct StoreReceiver
+/* A result row, and its row of the micro-batch. */
+typedef struct JoinedRow
+{
+	int row;
+	MinimalTuple tuple;
+} JoinedRow;
+
+/* Collects the rows, detoasted, and their descriptor. */
+typedef struct CollectReceiver
 {
 	DestReceiver pub;
-	DestReceiver *store;
-	MemoryContext context;
+	MemoryContext context; /* contains all below; reset for each attempt */
 	TupleDesc desc;
-} StoreReceiver;
+	JoinedRow *rows;
+	int64 nrows;
+	int64 allocated;
+} CollectReceiver;
 
-typedef struct StoreJob
+/* The rows of a query that has ended, being folded event by event. */
+typedef struct FoldRowsJob
 {
 	FoldRun *run;
-	Tuplestorestate *store;
+	CollectReceiver *collected;
 	TupleTableSlot *slot;
-	int row; /* being folded */
-} StoreJob;
+	int64 next; /* first row of the event being folded */
+} FoldRowsJob;
 
-static bool *skip_bad_rows(WorkerView *view, DecodedBatch *decoded, char *taken, DeadLetters *dead_letters);
-static void add_dead_letter(const WorkerView *view, const DecodedBatch *decoded, int row, char *taken,
-							DeadLetters *dead_letters, const ErrorData *error);
-static FoldQueryResult run_plain(FoldRun *run);
-static bool fold_received_row(TupleTableSlot *slot, DestReceiver *self);
+static void run_optimistically(FoldRun *run);
+static void run_plain(FoldRun *run);
 static void receiver_startup(DestReceiver *self, int operation, TupleDesc typeinfo);
+static bool fold_received_row(TupleTableSlot *slot, DestReceiver *self);
 static void receiver_no_op(DestReceiver *self);
 static void run_query(void *arg);
 static SPIPlanPtr get_plan(WorkerView *view);
 static bool deparse_query(WorkerView *view);
-static void remember_bad_row(WorkerView *view, const MicroBatch *batch, int row, ErrorData *error);
 static void reject_row(FoldRun *run, int row, ErrorData *error);
 static bool query_failed(FoldRun *run, ErrorData *error);
-static FoldQueryResult run_joined(FoldRun *run, int from, int to);
-static bool store_row(TupleTableSlot *slot, DestReceiver *self);
-static void store_startup(DestReceiver *self, int operation, TupleDesc typeinfo);
-static void store_shutdown(DestReceiver *self);
-static void fold_stored_rows(void *arg);
+static void run_joined(FoldRun *run, int from, int to);
+static int joined_row(TupleTableSlot *slot);
+static void collect_startup(DestReceiver *self, int operation, TupleDesc typeinfo);
+static bool collect_row(TupleTableSlot *slot, DestReceiver *self);
+static void fold_events(FoldRun *run, CollectReceiver *collected);
+static int compare_rows(const void *a, const void *b);
+static void fold_rest(void *arg);
 
-FoldQueryResult
+void
 fold_query_run(WorkerView *view, DecodedBatch *decoded, char *taken, DeadLetters *dead_letters)
 {
 	const MicroBatch *batch = &decoded->batch;
 	FoldRun run = {view, decoded, {view->def->stream, batch, NULL, 0, batch->nrows}, taken, dead_letters};
 
 	if (view->leader != NULL || view->failure != NULL || batch->nrows == 0)
-		return FOLD_QUERY_DONE;
-	run.scan.skip = skip_bad_rows(view, decoded, taken, dead_letters);
-	return view->def->joined ? run_joined(&run, 0, batch->nrows) : run_plain(&run);
+		return;
+	if (!decoded->careful)
+		run_optimistically(&run);
+	else if (view->def->joined)
+		run_joined(&run, 0, batch->nrows);
+	else
+		run_plain(&run);
 }
 
 void
@@ -118,44 +127,18 @@ fold_query_count(const char *taken, int nrows, StreamCounts *counts)
 	}
 }
 
-/* Add dead letters for the rows that failed in the fold before. Returns the rows to skip; NULL: none. */
-static bool *
-skip_bad_rows(WorkerView *view, DecodedBatch *decoded, char *taken, DeadLetters *dead_letters)
-{
-	bool *skip = NULL;
-
-	for (int b = 0; b < view->nbad; b++)
-	{
-		for (int row = 0; row < decoded->batch.nrows; row++)
-		{
-			if (decoded->batch.partitions[row] != view->bad[b].partition ||
-				decoded->batch.offsets[row] != view->bad[b].offset)
-				continue;
-			if (skip == NULL)
-				skip = palloc0(decoded->batch.nrows * sizeof(bool));
-			skip[row] = true;
-			add_dead_letter(view, decoded, row, taken, dead_letters, view->bad[b].error);
-		}
-	}
-	return skip;
-}
-
-/* Add a dead letter of the view, and of each view that shares its fold. */
 static void
-add_dead_letter(const WorkerView *view, const DecodedBatch *decoded, int row, char *taken,
-				DeadLetters *dead_letters, const ErrorData *error)
+run_optimistically(FoldRun *run)
 {
-	const Message *message = &decoded->messages[decoded->message_of[row]];
-	ListCell *lc;
+	FoldReceiver receiver = {
+		{fold_received_row, receiver_startup, receiver_no_op, receiver_no_op, DestNone}, run, false};
+	QueryJob job = {run, (DestReceiver *) &receiver};
 
-	taken[row] = Max(taken[row], ROW_DEAD);
-	dead_letters_add(dead_letters, message, view->row.view, error);
-	foreach (lc, view->followers)
-		dead_letters_add(dead_letters, message, lfirst_oid(lc), error);
+	run_query(&job);
 }
 
-/* Without a join, rows arrive in scan order: the row scanned last is the current one. */
-static FoldQueryResult
+/* In careful mode, without a join. */
+static void
 run_plain(FoldRun *run)
 {
 	FoldReceiver receiver = {
@@ -171,16 +154,18 @@ run_plain(FoldRun *run)
 			break;
 		dead_letters_rethrow_system_error(error);
 		if (receiver.folding)
-		{
-			remember_bad_row(run->view, run->scan.batch, run->scan.next - 1, error);
-			return FOLD_QUERY_POISONED;
-		}
+			fold_undo_event(run->view->fold);
+		receiver.folding = false;
 		if (run->scan.next > start)
 			reject_row(run, run->scan.next - 1, error);
 		else if (!query_failed(run, error))
 			break;
 	}
-	return FOLD_QUERY_DONE;
+}
+
+static void
+receiver_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
+{
 }
 
 static bool
@@ -189,18 +174,20 @@ fold_received_row(TupleTableSlot *slot, DestReceiver *self)
 	FoldReceiver *receiver = (FoldReceiver *) self;
 	FoldRun *run = receiver->run;
 	const MicroBatch *batch = run->scan.batch;
-	int row = run->scan.next - 1;
+	Fold *fold = run->view->fold;
+	int row = run->view->def->joined ? joined_row(slot) : run->scan.next - 1;
 
 	receiver->folding = true;
-	fold_row(run->view->fold, slot, batch->partitions[row], batch->offsets[row]);
+	if (run->decoded->careful)
+	{
+		fold_begin_event(fold);
+		fold_row_carefully(fold, slot, batch->partitions[row], batch->offsets[row]);
+	}
+	else
+		fold_row(fold, slot, batch->partitions[row], batch->offsets[row]);
 	receiver->folding = false;
 	run->taken[row] = ROW_FOLDED;
 	return true;
-}
-
-static void
-receiver_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
-{
 }
 
 static void
@@ -271,24 +258,17 @@ deparse_query(WorkerView *view)
 	return result;
 }
 
-static void
-remember_bad_row(WorkerView *view, const MicroBatch *batch, int row, ErrorData *error)
-{
-	MemoryContext old = MemoryContextSwitchTo(view->context);
-
-	view->bad = view->bad ? repalloc(view->bad, (view->nbad + 1) * sizeof(struct BadRow))
-						  : palloc(sizeof(struct BadRow));
-	view->bad[view->nbad].partition = batch->partitions[row];
-	view->bad[view->nbad].offset = batch->offsets[row];
-	view->bad[view->nbad].error = error;
-	view->nbad++;
-	MemoryContextSwitchTo(old);
-}
-
+/* Add a dead letter of the view, and of each view that shares its fold. */
 static void
 reject_row(FoldRun *run, int row, ErrorData *error)
 {
-	add_dead_letter(run->view, run->decoded, row, run->taken, run->dead_letters, error);
+	const Message *message = &run->decoded->messages[run->decoded->message_of[row]];
+	ListCell *lc;
+
+	run->taken[row] = Max(run->taken[row], ROW_DEAD);
+	dead_letters_add(run->dead_letters, message, run->view->row.view, error);
+	foreach (lc, run->view->followers)
+		dead_letters_add(run->dead_letters, message, lfirst_oid(lc), error);
 	FreeErrorData(error);
 }
 
@@ -306,22 +286,18 @@ query_failed(FoldRun *run, ErrorData *error)
 }
 
 /*
- * Run the query over rows [from, to) and fold the result once the query has ended. On an error of the query,
- * halve the range until the failing row is alone.
+ * In careful mode, after a join: run the query over rows [from, to), and fold the result once the query has ended.
+ * On an error of the query, halve the range until the failing row is alone.
  */
-static FoldQueryResult
+static void
 run_joined(FoldRun *run, int from, int to)
 {
-	StoreReceiver receiver = {{store_row, store_startup, store_shutdown, receiver_no_op, DestNone},
-							  CreateDestReceiver(DestTuplestore),
-							  CurrentMemoryContext,
-							  NULL};
-	StoreJob store = {run, tuplestore_begin_heap(false, false, work_mem), NULL, 0};
-	QueryJob job = {run, (DestReceiver *) &receiver};
-	FoldQueryResult result = FOLD_QUERY_DONE;
+	CollectReceiver collected = {
+		{collect_row, collect_startup, receiver_no_op, receiver_no_op, DestNone},
+		AllocSetContextCreate(CurrentMemoryContext, "streambatch joined rows", ALLOCSET_DEFAULT_SIZES)};
+	QueryJob job = {run, (DestReceiver *) &collected};
 	ErrorData *error;
 
-	SetTuplestoreDestReceiverParams(receiver.store, store.store, CurrentMemoryContext, true, NULL, NULL);
 	do
 	{
 		run->scan.next = from;
@@ -330,77 +306,129 @@ run_joined(FoldRun *run, int from, int to)
 		if (error != NULL)
 			dead_letters_rethrow_system_error(error);
 	} while (error != NULL && run->scan.next == from && query_failed(run, error));
-	receiver.store->rDestroy(receiver.store);
 	if (error == NULL)
-	{
-		store.slot = MakeSingleTupleTableSlot(receiver.desc, &TTSOpsMinimalTuple);
-		error = subtransaction_run(fold_stored_rows, &store, run->view->errors);
-		ExecDropSingleTupleTableSlot(store.slot);
-		if (error != NULL)
-		{
-			dead_letters_rethrow_system_error(error);
-			remember_bad_row(run->view, run->scan.batch, store.row, error);
-			result = FOLD_QUERY_POISONED;
-		}
-	}
+		fold_events(run, &collected);
 	else if (run->view->failure == NULL && to - from == 1)
 		reject_row(run, from, error);
 	else if (run->view->failure == NULL)
 	{
 		/* the failing row raises it again */
 		FreeErrorData(error);
-		result = run_joined(run, from, from + (to - from) / 2);
-		if (result == FOLD_QUERY_DONE && run->view->failure == NULL)
-			result = run_joined(run, from + (to - from) / 2, to);
+		run_joined(run, from, from + (to - from) / 2);
+		if (run->view->failure == NULL)
+			run_joined(run, from + (to - from) / 2, to);
 	}
-	tuplestore_end(store.store);
-	return result;
+	MemoryContextDelete(collected.context);
 }
 
-static bool
-store_row(TupleTableSlot *slot, DestReceiver *self)
+/* The row of the micro-batch of a result row: its last column is the ctid. */
+static int
+joined_row(TupleTableSlot *slot)
 {
-	DestReceiver *store = ((StoreReceiver *) self)->store;
-
-	return store->receiveSlot(slot, store);
+	slot_getallattrs(slot);
+	return micro_batch_tid_row(
+		(ItemPointer) DatumGetPointer(slot->tts_values[slot->tts_tupleDescriptor->natts - 1]));
 }
 
 static void
-store_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
+collect_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
 {
-	StoreReceiver *receiver = (StoreReceiver *) self;
-	MemoryContext old = MemoryContextSwitchTo(receiver->context);
+	CollectReceiver *receiver = (CollectReceiver *) self;
+	MemoryContext old;
 
+	MemoryContextReset(receiver->context);
+	old = MemoryContextSwitchTo(receiver->context);
 	receiver->desc = CreateTupleDescCopy(typeinfo);
+	receiver->nrows = 0;
+	receiver->allocated = 1024;
+	receiver->rows = palloc(receiver->allocated * sizeof(JoinedRow));
 	MemoryContextSwitchTo(old);
-	receiver->store->rStartup(receiver->store, operation, typeinfo);
+}
+
+/* Detoasted, since the rows outlive the snapshot of the query. */
+static bool
+collect_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	CollectReceiver *receiver = (CollectReceiver *) self;
+	int natts = receiver->desc->natts;
+	Datum *values = palloc(natts * sizeof(Datum));
+	int row = joined_row(slot);
+	MemoryContext old;
+
+	for (int i = 0; i < natts; i++)
+	{
+		values[i] = slot->tts_values[i];
+		if (!slot->tts_isnull[i] && TupleDescAttr(receiver->desc, i)->attlen == -1)
+			values[i] = PointerGetDatum(PG_DETOAST_DATUM(values[i]));
+	}
+	old = MemoryContextSwitchTo(receiver->context);
+	if (receiver->nrows == receiver->allocated)
+	{
+		receiver->allocated *= 2;
+		receiver->rows = repalloc_huge(receiver->rows, receiver->allocated * sizeof(JoinedRow));
+	}
+	receiver->rows[receiver->nrows].row = row;
+	receiver->rows[receiver->nrows].tuple = heap_form_minimal_tuple(receiver->desc, values, slot->tts_isnull);
+	receiver->nrows++;
+	MemoryContextSwitchTo(old);
+	pfree(values);
+	return true;
+}
+
+/* Fold the rows event by event. An event of which one row fails is taken back as a whole. */
+static void
+fold_events(FoldRun *run, CollectReceiver *collected)
+{
+	FoldRowsJob job = {run, collected, NULL, 0};
+
+	qsort(collected->rows, collected->nrows, sizeof(JoinedRow), compare_rows);
+	job.slot = MakeSingleTupleTableSlot(collected->desc, &TTSOpsMinimalTuple);
+	while (job.next < collected->nrows)
+	{
+		ErrorData *error = subtransaction_run(fold_rest, &job, run->view->errors);
+		int row = collected->rows[Min(job.next, collected->nrows - 1)].row;
+
+		if (error == NULL)
+			break;
+		dead_letters_rethrow_system_error(error);
+		fold_undo_event(run->view->fold);
+		reject_row(run, row, error);
+		while (job.next < collected->nrows && collected->rows[job.next].row == row)
+			job.next++;
+	}
+	ExecDropSingleTupleTableSlot(job.slot);
+}
+
+/* Rows of one event are in one place; in which order makes no difference to what is folded. */
+static int
+compare_rows(const void *a, const void *b)
+{
+	return ((const JoinedRow *) a)->row - ((const JoinedRow *) b)->row;
 }
 
 static void
-store_shutdown(DestReceiver *self)
+fold_rest(void *arg)
 {
-	DestReceiver *store = ((StoreReceiver *) self)->store;
-
-	store->rShutdown(store);
-}
-
-static void
-fold_stored_rows(void *arg)
-{
-	StoreJob *job = arg;
+	FoldRowsJob *job = arg;
 	WorkerView *view = job->run->view;
 	const MicroBatch *batch = job->run->scan.batch;
-	int tid = job->slot->tts_tupleDescriptor->natts - 1;
 	Guard guard;
 
 	/* transition functions may be user-defined */
 	guard_enter(&guard, view->owner, view->row.settings);
-	while (tuplestore_gettupleslot(job->store, true, false, job->slot))
+	while (job->next < job->collected->nrows)
 	{
-		slot_getallattrs(job->slot);
-		job->row = micro_batch_tid_row((ItemPointer) DatumGetPointer(job->slot->tts_values[tid]));
-		fold_row(view->fold, job->slot, batch->partitions[job->row], batch->offsets[job->row]);
-		job->run->taken[job->row] = ROW_FOLDED;
+		int row = job->collected->rows[job->next].row;
+		int64 i;
+
+		fold_begin_event(view->fold);
+		for (i = job->next; i < job->collected->nrows && job->collected->rows[i].row == row; i++)
+		{
+			ExecStoreMinimalTuple(job->collected->rows[i].tuple, job->slot, false);
+			fold_row_carefully(view->fold, job->slot, batch->partitions[row], batch->offsets[row]);
+		}
+		job->run->taken[row] = ROW_FOLDED;
+		job->next = i;
 	}
 	guard_leave(&guard);
 }

@@ -8,24 +8,20 @@
 #include "worker/decoded_batch.h"
 #include "worker/worker_view.h"
 
-typedef enum FoldQueryResult
-{
-	FOLD_QUERY_DONE,
-	FOLD_QUERY_POISONED /* the fold is half-changed: drop all folds and read again; the row is in view->bad */
-} FoldQueryResult;
-
 /* What became of a row: the maximum over all views. */
 #define ROW_FILTERED 0
 #define ROW_DEAD 1
 #define ROW_FOLDED 2
 
 /*
- * Run the view's fold query over the micro-batch, and raise taken[row] to what became of each row. Rows for
- * which the view's expressions raise an error are added to dead_letters. Needs an active snapshot. Raises
- * errors of the system (dead_letters.h); any other error of the query itself is stored in view->failure.
+ * Run the view's fold query over the micro-batch, and raise taken[row] to what became of each row. Needs an active
+ * snapshot.
+ *
+ * In careful mode (decoded->careful), rows for which the view's expressions or aggregates raise an error are added
+ * to dead_letters, and an error of the query itself is stored in view->failure; only errors of the system
+ * (dead_letters.h) are raised. Otherwise any error is raised, and leaves the fold half-changed.
  */
-extern FoldQueryResult fold_query_run(WorkerView *view, DecodedBatch *decoded, char *taken,
-									  DeadLetters *dead_letters);
+extern void fold_query_run(WorkerView *view, DecodedBatch *decoded, char *taken, DeadLetters *dead_letters);
 
 /* Add what became of the rows to counts, after the queries of all views were run. */
 extern void fold_query_count(const char *taken, int nrows, StreamCounts *counts);

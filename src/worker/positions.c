@@ -8,6 +8,8 @@
 #include "utils/memutils.h"
 #include "worker/positions.h"
 
+static bool is_changed(const Position *p);
+
 void
 positions_grow(Positions *positions, int count)
 {
@@ -191,7 +193,7 @@ positions_write(const Positions *positions, Oid stream)
 	{
 		const Position *p = &positions->items[i];
 
-		if (p->next_offset < 0)
+		if (p->next_offset < 0 || !is_changed(p))
 			continue;
 		rows[n].partition = p->partition;
 		rows[n].next_offset = p->next_offset;
@@ -214,4 +216,12 @@ positions_all_at_end(const Positions *positions)
 			return false;
 	}
 	return positions->n > 0;
+}
+
+/* Whether the stored row differs. The log's end alone does not count: it is stored when the position moves. */
+static bool
+is_changed(const Position *p)
+{
+	return !p->stored || p->next_offset != p->stored_offset ||
+		   p->has_event_time != p->stored_has_event_time || p->max_event_time != p->stored_event_time;
 }

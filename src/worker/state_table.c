@@ -57,7 +57,18 @@ typedef struct Writer
 	Relation index;
 } Writer;
 
-static void writer_open(Writer *w, Relation rel, const ViewDef *def, bool append);
+/*
+ * A look-up may run in a subtransaction and be ended by an error, with the buffers that scan and slot have pinned.
+ * So each has a scan and a slot of its own, which are forgotten if it has not come to its end.
+ */
+struct StateReader
+{
+	Writer writer; /* for its look-ups alone */
+	int64 epoch;
+	TupleTableSlot *last; /* of the last look-up: free of pins */
+};
+
+static void writer_open(Writer *w, Relation rel, const ViewDef *def);
 static AttrNumber attribute(Relation rel, const char *column, Oid type);
 static void open_lookup(Writer *w);
 static Relation open_lookup_index(Writer *w);
@@ -70,7 +81,7 @@ static void insert_collected(Writer *w);
 static void writer_close(Writer *w);
 
 int64
-state_table_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *filter, int64 epoch, bool append)
+state_table_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *filter, int64 epoch)
 {
 	MemoryContext work =
 		AllocSetContextCreate(CurrentMemoryContext, "streambatch states", ALLOCSET_DEFAULT_SIZES);
@@ -80,7 +91,7 @@ state_table_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *fil
 	int64 done = 0;
 	Writer w;
 
-	writer_open(&w, rel, def, append);
+	writer_open(&w, rel, def);
 	if (fold_hash_is_exact(fold))
 	{
 		w.filter = filter;
@@ -99,8 +110,60 @@ state_table_write(Relation rel, const ViewDef *def, Fold *fold, EpochFilter *fil
 	return ngroups;
 }
 
+StateReader *
+state_table_open_reader(Relation rel, const ViewDef *def, int64 epoch)
+{
+	StateReader *reader = palloc(sizeof(StateReader));
+
+	writer_open(&reader->writer, rel, def);
+	index_endscan(reader->writer.scan);
+	reader->writer.scan = NULL;
+	reader->last = reader->writer.found;
+	reader->epoch = epoch;
+	return reader;
+}
+
+bool
+state_table_find(void *arg, const Datum *keys, const bool *key_nulls, Datum *states, bool *state_nulls)
+{
+	StateReader *reader = arg;
+	Writer *w = &reader->writer;
+	FoldGroup group = {0, (Datum *) keys, (bool *) key_nulls, NULL, NULL};
+	MemoryContext old = MemoryContextSwitchTo(w->context);
+	bool found;
+
+	w->found = table_slot_create(w->rel, NULL);
+	w->scan = compat_index_beginscan(w->rel, w->index, GetActiveSnapshot(), w->nscan);
+	found = look_up(w, &group, reader->epoch);
+	if (found)
+		ExecMaterializeSlot(w->found);
+	index_endscan(w->scan);
+	w->scan = NULL;
+	ExecDropSingleTupleTableSlot(reader->last);
+	reader->last = w->found;
+	MemoryContextSwitchTo(old);
+	if (!found)
+		return false;
+	slot_getallattrs(w->found);
+	for (int i = 0; i < w->def->nstates; i++)
+	{
+		states[i] = w->found->tts_values[w->state_atts[i] - 1];
+		state_nulls[i] = w->found->tts_isnull[w->state_atts[i] - 1];
+	}
+	return true;
+}
+
+void
+state_table_close_reader(StateReader *reader)
+{
+	reader->writer.scan = NULL;
+	reader->writer.found = reader->last;
+	writer_close(&reader->writer);
+	pfree(reader);
+}
+
 static void
-writer_open(Writer *w, Relation rel, const ViewDef *def, bool append)
+writer_open(Writer *w, Relation rel, const ViewDef *def)
 {
 	memset(w, 0, sizeof(*w));
 	w->def = def;
@@ -126,8 +189,7 @@ writer_open(Writer *w, Relation rel, const ViewDef *def, bool append)
 	w->state_atts = palloc((def->nstates + 1) * sizeof(AttrNumber));
 	for (int i = 0; i < def->nstates; i++)
 		w->state_atts[i] = attribute(rel, psprintf("s%d", i + 1), def->states[i].type);
-	if (!append)
-		open_lookup(w);
+	open_lookup(w);
 }
 
 /* Get the number of a column, and check its type: the table's owner could have altered it. */
@@ -263,7 +325,7 @@ look_up(Writer *w, const FoldGroup *group, int64 epoch)
 	MemoryContext old;
 	bool found;
 
-	if ((w->filter != NULL && !epoch_filter_note(w->filter, group->hash)) || w->scan == NULL)
+	if (w->filter != NULL && !epoch_filter_note(w->filter, group->hash))
 		return false;
 	for (int i = 0; i < w->nscan; i++)
 	{
@@ -352,7 +414,7 @@ insert_collected(Writer *w)
 static void
 writer_close(Writer *w)
 {
-	if (w->scan)
+	if (w->scan != NULL)
 		index_endscan(w->scan);
 	EvalPlanQualEnd(&w->epq);
 	ExecCloseIndices(w->result);

@@ -10,8 +10,10 @@
  * that flushing takes about a tenth of the time at most; or if max_staleness is reached; or if folds and dead
  * letters exceed streambatch.work_mem.
  *
- * A poisoned fold (fold_query.h) costs the transaction: its messages are read again, in small micro-batches
- * of a flush each, so that a second one costs little.
+ * Messages are folded optimistically, without subtransactions. After an error everything since the last flush is
+ * read again carefully: in subtransactions, so that the event at fault becomes a dead letter and nothing else is
+ * lost. Careful mode goes on for CAREFUL_BATCHES micro-batches. If combining with stored states has failed in the
+ * flush, views have folds of their own meanwhile, and each row is compared with the stored states.
  */
 #include "postgres.h"
 
@@ -23,11 +25,9 @@
 #include "worker/offset_gap.h"
 #include "worker/worker_loop.h"
 
-#define CAREFUL_ROWS 64 /* size of a micro-batch after a poisoned fold, and so the cost of another bad row */
-#define CAREFUL_BATCHES 64
-
 static bool take_batch(Worker *w);
-static bool fold_messages(Worker *w, bool *clean);
+static bool fold_messages(Worker *w);
+static bool fold_optimistically(Worker *w);
 static void continue_transaction(Worker *w, bool queue_empty);
 static int64 flush_due(const Worker *w, bool queue_empty);
 static Size fold_size(const Worker *w);
@@ -53,53 +53,73 @@ worker_loop(Worker *w)
 static bool
 take_batch(Worker *w)
 {
-	int max = w->careful > 0 ? CAREFUL_ROWS : DECODED_BATCH_MAX;
-	bool clean;
 	bool folded;
 
-	w->d.decoded.nmessages = consumer_take(w->consumer, w->d.decoded.messages, max, 0);
+	w->d.decoded.nmessages = consumer_take(w->consumer, w->d.decoded.messages, DECODED_BATCH_MAX, 0);
 	if (w->d.decoded.nmessages == 0)
 		return false;
-	folded = fold_messages(w, &clean);
+	folded = fold_messages(w);
 	consumer_release(w->consumer);
 	if (!folded)
 		return true;
 	decoded_batch_clear(&w->d.decoded);
 	if (w->careful > 0)
 		w->careful--;
-	if (!clean)
-	{
-		w->careful = CAREFUL_BATCHES;
-		worker_rewind(w);
-	}
 	return true;
 }
 
 /*
- * Fold the messages just taken, in the open transaction or a new one. clean: all of them are in the folds.
- * Returns false if the definition was reloaded; then reading restarts at the stored positions.
+ * Fold the messages just taken, in the open transaction or a new one. Returns false if they are not folded; then
+ * reading restarts at the stored positions.
  */
 static bool
-fold_messages(Worker *w, bool *clean)
+fold_messages(Worker *w)
 {
 	int n = w->d.decoded.nmessages;
 	bool alone = !w->in_transaction;
 
 	if (alone && !flush_transaction_begin(w))
 		return false;
-	*clean = flush_transaction_fold(w);
-	/* if only these few messages are lost, they are still in memory and need not be read again */
-	while (!*clean && alone && w->careful > 0)
+	if (w->careful == 0 && !w->d.apart)
 	{
-		CHECK_FOR_INTERRUPTS();
+		if (fold_optimistically(w))
+			return true;
 		w->careful = CAREFUL_BATCHES;
+		if (!alone)
+		{
+			worker_rewind(w);
+			return false;
+		}
+		/* if only these few messages are lost, they are still in memory and need not be read again */
 		worker_forget(w);
 		if (!flush_transaction_begin(w))
 			return false;
 		w->d.decoded.nmessages = n;
-		*clean = flush_transaction_fold(w);
 	}
+	flush_transaction_fold(w);
 	return true;
+}
+
+/* Without subtransactions. Returns false on an error that careful mode may find an event for. */
+static bool
+fold_optimistically(Worker *w)
+{
+	volatile bool done = true;
+
+	PG_TRY();
+	{
+		flush_transaction_fold(w);
+	}
+	PG_CATCH();
+	{
+		if (dead_letters_is_system_error(geterrcode()))
+			PG_RE_THROW();
+		MemoryContextSwitchTo(w->context);
+		FlushErrorState();
+		done = false;
+	}
+	PG_END_TRY();
+	return done;
 }
 
 /* Flush the open transaction when it is due; wait for that only if the queue is empty. */
@@ -125,7 +145,7 @@ flush_due(const Worker *w, bool queue_empty)
 	int64 now = clock_now();
 	int64 stretch = Min(10 * w->flush_cost, w->d.max_staleness);
 
-	if (w->careful > 0 || fold_size(w) > (Size) setting_work_mem_kb * 1024)
+	if (fold_size(w) > (Size) setting_work_mem_kb * 1024)
 		return 0;
 	if (queue_empty)
 		return w->last_flush_end + stretch - now;

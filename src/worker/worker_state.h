@@ -11,6 +11,7 @@
 #include "worker/definition.h"
 
 #define HOUSEKEEPING_MS 1000
+#define CAREFUL_BATCHES 64 /* after an error: others are often not far */
 /* Maximum wait for a broker; less than a second, so that the catalog is checked in time. */
 #define ANSWER_MS 800
 
@@ -27,7 +28,7 @@ typedef struct Worker
 	int64 transaction_start; /* by clock.h, like all times below */
 	int64 last_flush_end;
 	int64 flush_cost; /* microseconds that the last flush took */
-	int careful;	  /* number of micro-batches that will still be small and flushed one by one */
+	int careful;	  /* number of micro-batches that will still be folded in careful mode */
 	int64 last_housekeeping;
 	int64 last_partitions;		   /* when their number was last checked */
 	uint64 requests;			   /* the slot's counter at the last load */

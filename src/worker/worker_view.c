@@ -121,11 +121,9 @@ void
 worker_view_stored(WorkerView *view)
 {
 	worker_view_dropped(view);
-	view->nbad = 0;
 	/* FreeErrorData() does not free all that CopyErrorData() copies */
 	if (view->failure == NULL)
 		MemoryContextReset(view->errors);
-	view->append = false;
 }
 
 void
@@ -133,6 +131,7 @@ worker_view_dropped(WorkerView *view)
 {
 	if (view->leader == NULL)
 		fold_reset(view->fold);
+	view->compared_epoch = 0;
 }
 
 /* An aggregate that was replaced since the view was created may have another state type. */

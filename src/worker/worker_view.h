@@ -24,11 +24,9 @@ typedef struct WorkerView
 	FoldState *columns;
 	EpochFilter *filter; /* groups that its state table may contain */
 	char *query;
-	void *plan;			/* SPIPlanPtr */
-	struct BadRow *bad; /* rows that failed in the fold (fold_query.c): skipped when they are read again */
-	int nbad;
-	bool append;		/* the next flush appends, because combining with stored states failed */
-	ErrorData *failure; /* of the query itself: the view is to be suspended */
+	void *plan;			  /* SPIPlanPtr */
+	int64 compared_epoch; /* that folded groups were compared with stored states of; 0: they were not */
+	ErrorData *failure;	  /* of the query itself: the view is to be suspended */
 } WorkerView;
 
 /*

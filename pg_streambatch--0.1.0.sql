@@ -51,7 +51,8 @@ CREATE TABLE streambatch._stream (
     paused      boolean NOT NULL DEFAULT false, -- by pause()
     database    oid NOT NULL,                   -- where it was made or last resumed: in a copy of that database it is paused
     started     boolean NOT NULL DEFAULT false, -- its first positions are stored: partitions added later are read from their beginning
-    watermark   timestamptz,
+    watermark   timestamptz,                    -- as of the last flush; since then it moves with the clock, up to the limit (src/worker/watermark.c)
+    watermark_limit timestamptz,
     received    bigint NOT NULL DEFAULT 0,
     folded      bigint NOT NULL DEFAULT 0,
     filtered    bigint NOT NULL DEFAULT 0,
@@ -606,7 +607,7 @@ SELECT c.oid::regclass AS stream,
             ELSE coalesce(w.state, 'stopped') END AS state,
        w.pid,
        p.lag,
-       s.watermark,
+       greatest(s.watermark, CASE WHEN s.watermark_limit IS NOT NULL THEN least(s.watermark_limit, pg_catalog.now()) END) AS watermark,
        coalesce(s.received, 0) AS received,
        coalesce(s.folded, 0) AS folded,
        coalesce(s.filtered, 0) AS filtered,
@@ -714,7 +715,7 @@ COMMENT ON VIEW streambatch.gap IS 'ranges of offsets [from_offset, to_offset) t
 -- Read by <view>_layers with the privileges of any owner: times only, no data.
 CREATE VIEW streambatch._batch_as_of AS SELECT view_id, from_time, to_time, cut_at FROM streambatch._coverage;
 CREATE VIEW streambatch._stream_as_of AS
-SELECT v.id AS view_id, s.flushed_at, s.watermark FROM streambatch._view v JOIN streambatch._stream s ON s.stream = v.stream;
+SELECT v.id AS view_id, s.flushed_at, greatest(s.watermark, CASE WHEN s.watermark_limit IS NOT NULL THEN least(s.watermark_limit, pg_catalog.now()) END) AS watermark FROM streambatch._view v JOIN streambatch._stream s ON s.stream = v.stream;
 COMMENT ON VIEW streambatch._batch_as_of IS 'internal: ranges of time that batch layers cover, and the times of their cuts';
 COMMENT ON VIEW streambatch._stream_as_of IS 'internal: last flush and watermark of the stream of each hybrid view';
 

@@ -18,7 +18,9 @@ bool
 catalog_stream(Oid stream, StreamRow *row)
 {
 	static Statement s = {
-		"SELECT s.generation, s.archive, s.resumed, s.paused OR s.database <> $2, s.started, s.watermark, s.settings, "
+		"SELECT s.generation, s.archive, s.resumed, s.paused OR s.database <> $2, s.started, s.settings, "
+		"  greatest(s.watermark, CASE WHEN s.watermark_limit IS NOT NULL THEN "
+		"    least(s.watermark_limit, clock_timestamp()) END), s.watermark_limit, "
 		"  (SELECT count(*)::int FROM streambatch._view v WHERE v.stream = s.stream) "
 		"FROM streambatch._stream s WHERE s.stream = $1",
 		2,
@@ -39,10 +41,13 @@ catalog_stream(Oid stream, StreamRow *row)
 		row->resumed = DatumGetBool(statement_get(0, 3, &isnull));
 		row->paused = DatumGetBool(statement_get(0, 4, &isnull));
 		row->started = DatumGetBool(statement_get(0, 5, &isnull));
-		row->watermark = DatumGetTimestampTz(statement_get(0, 6, &isnull));
+		row->settings = statement_get_array(&call, 0, 6);
+		row->watermark = DatumGetTimestampTz(statement_get(0, 7, &isnull));
 		row->has_watermark = !isnull;
-		row->settings = statement_get_array(&call, 0, 7);
-		row->nviews = DatumGetInt32(statement_get(0, 8, &isnull));
+		row->watermark_limit = DatumGetTimestampTz(statement_get(0, 8, &isnull));
+		if (isnull)
+			row->watermark_limit = DT_NOBEGIN;
+		row->nviews = DatumGetInt32(statement_get(0, 9, &isnull));
 	}
 	statement_finish(&call);
 	return found;
@@ -131,20 +136,22 @@ catalog_set_started(Oid stream)
 }
 
 void
-catalog_flushed(Oid stream, const StreamCounts *counts, bool has_watermark, TimestampTz watermark)
+catalog_flushed(Oid stream, const StreamCounts *counts, bool has_limit, TimestampTz limit)
 {
 	static Statement s = {
 		"UPDATE streambatch._stream SET received = received + $2, folded = folded + $3, filtered = filtered + $4, "
-		"  dead = dead + $5, skipped = skipped + $6, watermark = greatest(watermark, $7), flushes = flushes + 1, "
+		"  dead = dead + $5, skipped = skipped + $6, flushes = flushes + 1, watermark_limit = $7, "
+		"  watermark = greatest(watermark, CASE WHEN watermark_limit IS NOT NULL THEN least(watermark_limit, "
+		"    clock_timestamp()) END, CASE WHEN $7 IS NOT NULL THEN least($7, clock_timestamp()) END), "
 		"  flushed_at = clock_timestamp() WHERE stream = $1",
 		7,
 		{REGCLASSOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID}};
 	Datum values[7] = {ObjectIdGetDatum(stream),	  Int64GetDatum(counts->received),
 					   Int64GetDatum(counts->folded), Int64GetDatum(counts->filtered),
 					   Int64GetDatum(counts->dead),	  Int64GetDatum(counts->skipped),
-					   TimestampTzGetDatum(watermark)};
+					   TimestampTzGetDatum(limit)};
 
-	statement_run_only(&s, values, has_watermark ? NULL : "      n");
+	statement_run_only(&s, values, has_limit ? NULL : "      n");
 }
 
 List *

@@ -24,7 +24,8 @@ typedef struct StreamRow
 	bool paused;
 	bool started;
 	bool has_watermark;
-	TimestampTz watermark;
+	TimestampTz watermark;		 /* now */
+	TimestampTz watermark_limit; /* stored; -infinity: none. worker/watermark.c */
 	ArrayType *settings;
 	int nviews;
 } StreamRow;
@@ -72,8 +73,8 @@ extern void catalog_insert_stream(Oid stream, Oid archive, ArrayType *settings);
 extern void catalog_raise_generation(Oid stream);
 extern void catalog_set_paused(Oid stream, bool paused, bool resumed);
 extern void catalog_set_started(Oid stream);
-extern void catalog_flushed(Oid stream, const StreamCounts *counts, bool has_watermark,
-							TimestampTz watermark);
+/* limit: of the watermark, which moves to it, or to the clock if that is earlier; it never moves back. */
+extern void catalog_flushed(Oid stream, const StreamCounts *counts, bool has_limit, TimestampTz limit);
 extern List *catalog_runnable_streams(void); /* of Oids */
 extern ProgressRow *catalog_progress(Oid stream, int *n);
 extern void catalog_put_progress(Oid stream, const ProgressRow *rows, int n);

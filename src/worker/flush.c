@@ -106,8 +106,8 @@ flush_write(const FlushJob *job)
 	FlushResult result = lock_stream(stream, job->generation);
 	List *views;
 	ListCell *lc;
-	TimestampTz watermark = 0;
-	bool has_watermark;
+	TimestampTz limit = 0;
+	bool has_limit;
 
 	if (result != FLUSH_DONE)
 		return result;
@@ -125,9 +125,8 @@ flush_write(const FlushJob *job)
 	}
 	catalog_insert_dead_letters(stream, job->stream->topic, job->dead_letters->items, job->dead_letters->n);
 	positions_write(job->positions, stream);
-	has_watermark =
-		job->stream->event_time != 0 && watermark_compute(job->positions, job->stream, &watermark);
-	catalog_flushed(stream, job->counts, has_watermark, watermark);
+	has_limit = job->stream->event_time != 0 && watermark_limit(job->positions, job->stream, &limit);
+	catalog_flushed(stream, job->counts, has_limit, limit);
 	report_dead_letters(job);
 	return FLUSH_DONE;
 }

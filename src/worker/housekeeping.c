@@ -62,10 +62,10 @@ check_catalog(Worker *w, StreamRow *row)
 static void
 flush_watermark(Worker *w, const StreamRow *row)
 {
-	TimestampTz watermark;
+	TimestampTz limit;
 
-	if (w->d.stream->event_time != 0 && watermark_compute(&w->positions, w->d.stream, &watermark) &&
-		(!row->has_watermark || watermark > row->watermark) && flush_transaction_begin(w))
+	if (w->d.stream->event_time != 0 && watermark_limit(&w->positions, w->d.stream, &limit) &&
+		limit > row->watermark_limit && flush_transaction_begin(w))
 		flush_transaction_end(w);
 }
 

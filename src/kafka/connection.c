@@ -16,8 +16,6 @@
 
 #include <netdb.h>
 
-#include "access/reloptions.h"
-#include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
 #include "common/settings.h"
 #include "foreign/foreign.h"
@@ -29,7 +27,6 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "utils/syscache.h"
 #include "utils/wait_event.h"
 
 #define MAX_QUEUE_KB 2097151 /* of librdkafka */
@@ -80,7 +77,6 @@ static void set_properties(rd_kafka_conf_t *conf, const Property *properties, in
 static void set_options(rd_kafka_conf_t *conf, List *options, int client);
 static void set_queue(rd_kafka_conf_t *conf, ConnectionKind kind);
 static bool property_exists(const char *name);
-static List *mapping_options(Oid role, Oid serverid);
 static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
 static int on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque);
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque);
@@ -91,7 +87,7 @@ void
 connection_open(Connection *connection, Oid server_id, Oid role, ConnectionKind kind)
 {
 	ForeignServer *server = GetForeignServer(server_id);
-	List *mapping = mapping_options(role, server_id);
+	List *mapping = properties_of_mapping(role, server_id);
 	static bool exit_registered = false;
 	int client = kind == CONNECT_PRODUCE ? PROPERTY_PRODUCER : PROPERTY_CONSUMER;
 	rd_kafka_conf_t *volatile conf = NULL;
@@ -287,30 +283,6 @@ property_exists(const char *name)
 
 	rd_kafka_conf_destroy(conf);
 	return known;
-}
-
-/*
- * The options of the user mapping of the role, or else of PUBLIC, or else NIL: a stream without secrets needs
- * no user mapping.
- */
-static List *
-mapping_options(Oid role, Oid serverid)
-{
-	HeapTuple tuple =
-		SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(role), ObjectIdGetDatum(serverid));
-	Datum datum;
-	bool isnull;
-	List *options;
-
-	if (!HeapTupleIsValid(tuple))
-		tuple =
-			SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(InvalidOid), ObjectIdGetDatum(serverid));
-	if (!HeapTupleIsValid(tuple))
-		return NIL;
-	datum = SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple, Anum_pg_user_mapping_umoptions, &isnull);
-	options = isnull ? NIL : untransformRelOptions(datum);
-	ReleaseSysCache(tuple);
-	return options;
 }
 
 static void

@@ -114,6 +114,7 @@ slots_want(Oid database, Oid stream)
 		slot->requests++;
 		slot->next_start = 0;
 		slot->failures = 0;
+		slot->memory_failures = 0;
 		if (slot->pid == 0)
 			slot->state = WORKER_STARTING;
 		pid = slot->pid ? slot->pid : table->launcher;
@@ -447,6 +448,8 @@ slots_set_error(int i, const WorkerError *error)
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	if (error)
 		slot->error = *error;
+	if (error && error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
+		slot->memory_failures++;
 	else
 		memset(&slot->error, 0, sizeof(slot->error));
 	LWLockRelease(lock);

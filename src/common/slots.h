@@ -38,6 +38,7 @@ typedef struct Slot
 	uint64 requests;  /* number of slots_want() calls; compared by slots_leave() */
 	int64 next_start; /* back-off after an error, by clock.h */
 	int failures;
+	int memory_failures; /* errors for lack of memory since the last request: the worker uses less each time */
 	WorkerError error;
 } Slot;
 

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "kafka/client.h"
+#include "kafka/client_abort.h"
 
 #define CLOSE_WAIT_MS 400
 
@@ -64,6 +65,7 @@ client_create(Client *client, rd_kafka_type_t type, rd_kafka_conf_t *conf, Clien
 	sigset_t all;
 	sigset_t before;
 
+	client_abort_catch();
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	client->rk = rd_kafka_new(type, conf, errstr, sizeof(errstr));
@@ -84,11 +86,15 @@ client_create(Client *client, rd_kafka_type_t type, rd_kafka_conf_t *conf, Clien
 void
 client_close(rd_kafka_t *rk, ClientArgument *argument)
 {
-	Closing *closing = calloc(1, sizeof(Closing));
+	Closing *closing;
 	pthread_t thread;
 	bool left;
 
 	client_closing();
+	/* it stays as it is, until the process exits */
+	if (client_aborted())
+		return;
+	closing = calloc(1, sizeof(Closing));
 	if (closing != NULL)
 		*closing = (Closing){.rk = rk, .argument = argument};
 	if (closing == NULL || !client_start_thread(&thread, destroy, closing))
@@ -150,7 +156,7 @@ client_exit(int code)
 {
 	exit_code = code;
 	pthread_mutex_lock(&lock);
-	if (nclosing > 0)
+	if (nclosing > 0 && !client_aborted())
 		(void) await(NULL);
 	pthread_mutex_unlock(&lock);
 }

@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "kafka/client_abort.h"
 #include "kafka/client_calls.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
@@ -140,6 +141,7 @@ await(Client *client, ClientCall *call)
 			break;
 		ResetLatch(MyLatch);
 		latch_set = true;
+		client_abort_check();
 		CHECK_FOR_INTERRUPTS();
 	}
 	client->call = NULL;

@@ -20,10 +20,12 @@
 #include "common/settings.h"
 #include "foreign/foreign.h"
 #include "kafka/brokers.h"
+#include "kafka/client_abort.h"
 #include "kafka/client_calls.h"
 #include "kafka/connection.h"
 #include "kafka/option_rule.h"
 #include "kafka/properties.h"
+#include "kafka/queue_memory.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -75,7 +77,7 @@ static void close_all(int code, Datum arg);
 static void set_property(rd_kafka_conf_t *conf, const char *name, const char *value);
 static void set_properties(rd_kafka_conf_t *conf, const Property *properties, int n);
 static void set_options(rd_kafka_conf_t *conf, List *options, int client);
-static void set_queue(rd_kafka_conf_t *conf, ConnectionKind kind);
+static bool set_queue(rd_kafka_conf_t *conf, ConnectionKind kind);
 static bool property_exists(const char *name);
 static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
 static int on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque);
@@ -107,7 +109,7 @@ connection_open(Connection *connection, Oid server_id, Oid role, ConnectionKind 
 	{
 		set_properties(conf, defaults, lengthof(defaults));
 		if (client == PROPERTY_CONSUMER)
-			set_queue(conf, kind);
+			connection->no_memory = !set_queue(conf, kind);
 		else
 			set_properties(conf, producer_defaults, lengthof(producer_defaults));
 		set_options(conf, server->options, client);
@@ -142,6 +144,7 @@ connection_open(Connection *connection, Oid server_id, Oid role, ConnectionKind 
 int
 connection_poll(Connection *connection, int timeout_ms)
 {
+	client_abort_check();
 	return rd_kafka_poll(connection->client.rk, timeout_ms);
 }
 
@@ -243,16 +246,20 @@ set_options(rd_kafka_conf_t *conf, List *options, int client)
 }
 
 /*
- * Set how much librdkafka prefetches. Before version 2.2, it stops fetching for one second when its queue is
+ * Set how much librdkafka prefetches; returns false if there is not enough memory for that. Before version 2.2, it stops fetching for one second when its queue is
  * full, so the queue must hold one second of messages at full speed: measured, a scan of 4 million messages takes
  * 2 s with 256 MB and 14 s with 64 MB. Since 2.2, fetch.queue.backoff.ms sets this time.
  */
-static void
+static bool
 set_queue(rd_kafka_conf_t *conf, ConnectionKind kind)
 {
 	bool backoff = property_exists("fetch.queue.backoff.ms");
-	int kb = setting_prefetch_kb;
+	int fit_kb = queue_memory_fit(setting_prefetch_kb);
+	int kb = Max(fit_kb, QUEUE_MIN_KB);
 
+	/* a response is in memory beside the queue */
+	if (kb < setting_prefetch_kb)
+		set_property(conf, "fetch.max.bytes", psprintf("%d", Min(Max(kb / 2, 1024), 50 * 1024) * 1024));
 	if (backoff)
 	{
 		kb = Min(kb, 32 * 1024);
@@ -272,6 +279,7 @@ set_queue(rd_kafka_conf_t *conf, ConnectionKind kind)
 	if (kind == CONNECT_SCAN)
 		set_property(conf, "fetch.wait.max.ms",
 					 "100"); /* delay until the end of a log that ends in control records is reported */
+	return fit_kb > 0;
 }
 
 static bool

@@ -33,6 +33,7 @@ typedef struct Connection
 	Client client;
 	dlist_node node; /* in the list of open connections of this process */
 	ConnectionEvents events;
+	bool no_memory; /* for a queue: a consumer can ask, but not read */
 	void (*on_stats)(
 		void *arg,
 		const char

@@ -23,7 +23,9 @@
 #include <unistd.h>
 
 #include "common/int.h"
+#include "kafka/client_abort.h"
 #include "kafka/consumer_private.h"
+#include "kafka/queue_memory.h"
 #include "miscadmin.h"
 
 static void close_callback(void *arg);
@@ -68,6 +70,11 @@ consumer_open(Oid server, const char *topic, Oid role, bool prefetch)
 void
 consumer_close(Consumer *consumer)
 {
+	if (client_aborted())
+	{
+		connection_close(&consumer->connection);
+		return;
+	}
 	consumer_release(consumer);
 	if (consumer->connection.client.rk == NULL)
 		return;
@@ -94,6 +101,9 @@ consumer_close(Consumer *consumer)
 void
 consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n)
 {
+	client_abort_check();
+	if (consumer->connection.no_memory)
+		queue_memory_raise();
 	for (int i = 0; i < consumer->npartitions; i++)
 	{
 		if (consumer->partitions[i].assigned)
@@ -121,6 +131,7 @@ consumer_take(Consumer *consumer, Message *messages, int max, int timeout_ms)
 	ssize_t got;
 	int n = 0;
 
+	client_abort_check();
 	consumer_release(consumer);
 	if (consumer->taken_size < max)
 	{

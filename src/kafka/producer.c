@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "common/clock.h"
+#include "kafka/client_abort.h"
 #include "kafka/connection.h"
 #include "kafka/message_headers.h"
 #include "kafka/producer.h"
@@ -139,6 +140,11 @@ close_callback(void *arg)
 
 	if (producer->connection.client.rk == NULL)
 		return;
+	if (client_aborted())
+	{
+		connection_close(&producer->connection);
+		return;
+	}
 	if (producer->topic != NULL)
 		rd_kafka_topic_destroy(producer->topic);
 	producer->topic = NULL;
@@ -169,6 +175,7 @@ check_progress(Producer *producer)
 	const ConnectionEvents *events = &producer->connection.events;
 
 	CHECK_FOR_INTERRUPTS();
+	client_abort_check();
 	if (producer->failed > 0)
 		raise_failure(producer);
 	if (producer->acknowledged == 0 && (events->all_down || events->auth_failed) &&

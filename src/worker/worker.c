@@ -98,7 +98,11 @@ set_options(void)
 static void
 open_consumer(Worker *w)
 {
+	Slot slot;
+
 	worker_begin_transaction();
+	if (slots_get(MyDatabaseId, w->d.relid, &slot))
+		consumer_halve_queue(slot.memory_failures);
 	MemoryContextSwitchTo(w->context);
 	w->consumer = consumer_open(w->d.stream->serverid, w->d.stream->topic, w->d.stream->owner, true);
 	CommitTransactionCommand();

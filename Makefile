@@ -16,7 +16,7 @@ ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec))
 # each test beside an embedded broker of its own
 REGRESS_OPTS = --launcher=test/broker/with-broker
 ISOLATION_OPTS = --launcher=test/broker/with-broker --inputdir=test
-EXTRA_CLEAN = test/broker/mock_broker test/broker/kafka_client bench/produce bench/bare_limit
+EXTRA_CLEAN = test/broker/mock_broker test/broker/kafka_client test/broker/properties bench/produce bench/bare_limit
 
 # bitcode for JIT inlining would need the very clang that the server was built with
 override with_llvm = no

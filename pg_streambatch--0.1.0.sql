@@ -51,6 +51,12 @@ CREATE TABLE streambatch._stream (
     paused      boolean NOT NULL DEFAULT false, -- by pause()
     database    oid NOT NULL,                   -- where it was made or last resumed: in a copy of that database it is paused
     started     boolean NOT NULL DEFAULT false, -- its first positions are stored: partitions added later are read from their beginning
+    topic       text NOT NULL,                  -- that the positions are of
+    topic_epoch int NOT NULL DEFAULT 0,         -- raised when positions start anew: for another topic, or by reset()
+    stop_sqlstate text,                         -- what stopped the worker; NULL: nothing
+    stop_message text,
+    stop_hint   text,
+    stop_lasts  boolean NOT NULL DEFAULT false, -- it stays stopped until the next topic epoch
     watermark   timestamptz,                    -- as of the last flush; since then it moves with the clock, up to the limit (src/worker/watermark.c)
     watermark_limit timestamptz,
     received    bigint NOT NULL DEFAULT 0,
@@ -70,6 +76,9 @@ CREATE TABLE streambatch._progress (
     next_offset     bigint NOT NULL,
     log_end         bigint,                     -- last stable offset that the broker reported last
     max_event_time  timestamptz,
+    last_offset     bigint,                     -- the fingerprint of the last message that was taken
+    last_timestamp  timestamptz,
+    last_hash       bigint,                     -- of its key and payload
     PRIMARY KEY (stream, kafka_partition)
 ) WITH (fillfactor = 50);
 
@@ -134,7 +143,8 @@ CREATE TABLE streambatch._dead_letter (
     sqlstate        text NOT NULL,
     message         text NOT NULL,
     detail          text,
-    at              timestamptz NOT NULL DEFAULT clock_timestamp()
+    at              timestamptz NOT NULL DEFAULT clock_timestamp(),
+    topic_epoch     int NOT NULL                -- that the position is of
 );
 ALTER TABLE streambatch._dead_letter REPLICA IDENTITY FULL;
 CREATE INDEX ON streambatch._dead_letter (stream, kafka_partition, kafka_offset);
@@ -146,7 +156,8 @@ CREATE TABLE streambatch._gap (
     from_offset     bigint NOT NULL,
     to_offset       bigint NOT NULL,
     noticed_at      timestamptz NOT NULL,
-    action          text NOT NULL
+    action          text NOT NULL,
+    topic_epoch     int NOT NULL
 );
 ALTER TABLE streambatch._gap REPLICA IDENTITY FULL;
 
@@ -395,6 +406,8 @@ CREATE FUNCTION streambatch._sketch_merge_add(internal, sketch anyelement)
     RETURNS internal AS 'MODULE_PATHNAME', 'streambatch_sketch_merge_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION streambatch._sketch_merge_end(internal, sketch anyelement)
     RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_sketch_merge_end' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._cardinality(sketch anyelement)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_cardinality' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION streambatch._digest_value(double precision)
     RETURNS double precision AS 'MODULE_PATHNAME', 'streambatch_digest_value' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION streambatch._percentile(digest anyelement, fraction double precision, type anycompatible)
@@ -410,6 +423,8 @@ COMMENT ON FUNCTION streambatch._sketch_end(internal, anyelement, anycompatible)
 COMMENT ON FUNCTION streambatch._sketch_combine(anyelement, anyelement) IS 'internal: the union of two sketches';
 COMMENT ON FUNCTION streambatch._sketch_merge_add(internal, anyelement) IS 'internal: transition function of the aggregate _sketch_merge';
 COMMENT ON FUNCTION streambatch._sketch_merge_end(internal, anyelement) IS 'internal: final function of the aggregate _sketch_merge';
+COMMENT ON FUNCTION streambatch._cardinality(anyelement) IS
+    'internal: estimated number of different values in a HyperLogLog; NULL for NULL; raises invalid_binary_representation if the bytes are not a sketch made by _sketch';
 COMMENT ON FUNCTION streambatch._digest_value(double precision) IS
     'internal: returns its argument; raises numeric_value_out_of_range for NaN, infinity and absolute values above 1e285, which a t-digest cannot store';
 COMMENT ON FUNCTION streambatch._percentile(anyelement, double precision, anycompatible) IS
@@ -459,6 +474,11 @@ CREATE FUNCTION streambatch.resume(stream regclass)
     RETURNS void AS 'MODULE_PATHNAME', 'streambatch_resume' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION streambatch.resume(regclass) IS
     'starts the worker of a stream after pause() or an error; without hybrid views, the worker only writes the archive; only the owner may do this; NULL for NULL; raises object_not_in_prerequisite_state if the stream has neither a hybrid view nor an archive';
+
+CREATE FUNCTION streambatch.reset(stream regclass)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_reset' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION streambatch.reset(regclass) IS
+    'reads the topic of a stream from its beginning, as a new topic epoch, keeps what was counted before, and resumes the stream: for a topic that was recreated or truncated; adds the column kafka_epoch to the archive; only the owner may do this; NULL for NULL; raises object_not_in_prerequisite_state if the archive cannot have that column';
 
 CREATE FUNCTION streambatch.wait_for(stream regclass, timeout interval DEFAULT '30 s')
     RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_wait_for' LANGUAGE C VOLATILE STRICT;
@@ -604,6 +624,7 @@ CREATE VIEW streambatch.stat_stream WITH (security_barrier) AS
 SELECT c.oid::regclass AS stream,
        CASE WHEN s.stream IS NULL THEN 'stopped'
             WHEN s.paused OR s.database <> b.oid THEN 'paused'
+            WHEN s.stop_lasts OR s.stop_sqlstate IS NOT NULL AND w.state IS NULL THEN 'error'
             ELSE coalesce(w.state, 'stopped') END AS state,
        w.pid,
        p.lag,
@@ -616,7 +637,8 @@ SELECT c.oid::regclass AS stream,
        coalesce(s.flushes, 0) AS flushes,
        s.flushed_at,
        s.archive,
-       w.error_sqlstate, w.error_message, w.error_hint
+       e.error_sqlstate, e.error_message, e.error_hint,
+       s.topic_epoch
   FROM pg_catalog.pg_foreign_table f
   JOIN pg_catalog.pg_foreign_server v ON v.oid = f.ftserver
   JOIN pg_catalog.pg_foreign_data_wrapper d ON d.oid = v.srvfdw AND d.fdwname = 'streambatch_kafka'
@@ -624,42 +646,32 @@ SELECT c.oid::regclass AS stream,
   JOIN pg_catalog.pg_database b ON b.datname = pg_catalog.current_database()
   LEFT JOIN streambatch._stream s ON s.stream = c.oid
   LEFT JOIN streambatch._workers() w ON w.stream = c.oid
+  -- what has stopped the worker is stored, because shared memory is lost with a restart
+  LEFT JOIN LATERAL (SELECT w.error_sqlstate, w.error_message, w.error_hint
+                      WHERE w.error_sqlstate IS NOT NULL AND NOT coalesce(s.stop_lasts, false)
+                     UNION ALL
+                     SELECT s.stop_sqlstate, s.stop_message, s.stop_hint
+                      WHERE s.stop_sqlstate IS NOT NULL AND (w.error_sqlstate IS NULL OR s.stop_lasts)) e ON true
   LEFT JOIN LATERAL (SELECT sum(log_end - next_offset)::bigint AS lag FROM streambatch._progress WHERE stream = c.oid) p ON true
- WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+ WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.stat_stream IS
     'one row per stream that the user may SELECT from: state of the worker (stopped, starting, catching up, streaming, paused, reconnecting, error) and its error, lag in messages, watermark; numbers of messages: received = folded + filtered + dead + skipped (tombstones)';
 
 CREATE VIEW streambatch.stat_partition WITH (security_barrier) AS
 SELECT p.stream, p.kafka_partition AS partition, p.next_offset, p.log_end, p.log_end - p.next_offset AS lag, p.max_event_time
   FROM streambatch._progress p
- WHERE pg_catalog.has_table_privilege(p.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+ WHERE pg_catalog.has_table_privilege(p.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.stat_partition IS
     'one row per partition of a stream: next offset to read, end of the log (last stable offset) last reported by the broker, lag in messages, latest event time read';
 
-CREATE FUNCTION streambatch._groups(view_id int)
-    RETURNS bigint AS $$
-DECLARE
-    estimate float8;
-    keys text;
-    n bigint;
-BEGIN
-    SELECT sum(greatest(c.reltuples, 0)) INTO estimate FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
-     WHERE s.nspname = 'streambatch_state' AND c.relname IN ('stream_' || view_id, 'batch_' || view_id);
-    IF estimate > 100000 THEN
-        RETURN estimate;
-    END IF;
-    SELECT string_agg(a.attname, ', ') INTO keys FROM pg_attribute a
-     WHERE a.attrelid = to_regclass('streambatch_state.batch_' || view_id) AND a.attname ~ '^(k[0-9]+|pane)$' AND NOT a.attisdropped;
-    EXECUTE format('SELECT count(*) FROM (SELECT %1$s FROM streambatch_state.batch_%2$s UNION SELECT %1$s FROM streambatch_state.stream_%2$s) u',
-                   coalesce(keys, '0'), view_id) INTO n;
-    RETURN n;
-END $$ LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION streambatch._groups(int) IS
-    'internal: number of groups of a hybrid view in both layers; above 100,000 rows of states, the number of rows as of the last ANALYZE';
+CREATE FUNCTION streambatch._groups(view regclass)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_groups' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION streambatch._groups(regclass) IS
+    'internal: number of groups of a hybrid view in both layers; above 100,000 rows of states, the number of rows as of the last ANALYZE; NULL for NULL; raises insufficient_privilege if the user may neither SELECT from the view nor read all statistics';
 
 CREATE VIEW streambatch.stat_view WITH (security_barrier) AS
 SELECT v.view, v.stream, v.state, v.error_sqlstate, v.error_message,
-       streambatch._groups(v.id) AS groups,
+       streambatch._groups(v.view) AS groups,
        coalesce(c.coverage, '{}'::tstzmultirange) AS coverage,
        r.ended_at AS last_refresh,
        r.cut AS last_cut,
@@ -671,7 +683,7 @@ SELECT v.view, v.stream, v.state, v.error_sqlstate, v.error_message,
                       WHERE view_id = v.id) c ON true
   LEFT JOIN LATERAL (SELECT ended_at, cut, cut_at FROM streambatch._run WHERE view_id = v.id AND state = 'done'
                       ORDER BY id DESC LIMIT 1) r ON true
- WHERE pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+ WHERE pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.stat_view IS
     'one row per hybrid view that the user may SELECT from: state (building, active, suspended) and error, number of groups in both layers (an estimate above 100,000 rows of states), ranges of time that the batch layer covers, end and cut of the last refresh (next offset of partition i at index i + 1), epoch';
 
@@ -679,7 +691,7 @@ CREATE VIEW streambatch.refresh_history WITH (security_barrier) AS
 SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at, r.from_time, r.to_time, r.chunks, r.chunks_done, r.rows, r.started_at,
        r.ended_at, r.error
   FROM streambatch._run r
- WHERE pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+ WHERE pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.refresh_history IS
     'runs of the batch layer: kind (history: by create_view(); refresh), state (running, done, failed), cut, range of time, chunks, rows of states written';
 
@@ -694,12 +706,13 @@ SELECT l.pid, r.id, r.view,
   JOIN pg_catalog.pg_locks l ON l.locktype = 'advisory' AND l.granted AND l.classid = r.view_id::oid AND l.objid = 0 AND l.objsubid = 3
   JOIN pg_catalog.pg_database d ON d.oid = l.database AND d.datname = pg_catalog.current_database()
  WHERE r.state = 'running'
-   AND (pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'));
+   AND (pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'));
 COMMENT ON VIEW streambatch.stat_progress_refresh IS
     'refreshes in progress: pid of the session, phase (planning, computing), chunks done and total, rows of states written, expected end';
 
 CREATE VIEW streambatch.dead_letter WITH (security_barrier) AS
-SELECT d.stream, d.view, d.topic, d.kafka_partition, d.kafka_offset, d.kafka_timestamp, d.key, d.payload, d.sqlstate, d.message, d.detail, d.at
+SELECT d.stream, d.view, d.topic, d.kafka_partition, d.kafka_offset, d.kafka_timestamp, d.key, d.payload, d.sqlstate, d.message, d.detail, d.at,
+       d.topic_epoch
   FROM streambatch._dead_letter d
   JOIN pg_catalog.pg_class c ON c.oid = d.stream
  WHERE pg_catalog.pg_has_role(c.relowner, 'USAGE');
@@ -707,12 +720,12 @@ COMMENT ON VIEW streambatch.dead_letter IS
     'messages that no view (view is NULL) or a single view could not process, with position, payload and error; visible to the owner of the stream';
 
 CREATE VIEW streambatch.gap WITH (security_barrier) AS
-SELECT g.stream, g.kafka_partition, g.from_offset, g.to_offset, g.noticed_at, g.action
+SELECT g.stream, g.kafka_partition, g.from_offset, g.to_offset, g.noticed_at, g.action, g.topic_epoch
   FROM streambatch._gap g
- WHERE pg_catalog.has_table_privilege(g.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+ WHERE pg_catalog.has_table_privilege(g.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.gap IS 'ranges of offsets [from_offset, to_offset) that the broker deleted before they were read, skipped because of the option on_gap ''skip''';
 
--- Read by <view>_layers with the privileges of any owner: times only, no data.
+-- Read through the views cuts_<id> and clock_<id> in streambatch_state, which show to the owner of one view what is of that view.
 CREATE VIEW streambatch._batch_as_of AS SELECT view_id, from_time, to_time, cut_at FROM streambatch._coverage;
 CREATE VIEW streambatch._stream_as_of AS
 SELECT v.id AS view_id, s.flushed_at, greatest(s.watermark, CASE WHEN s.watermark_limit IS NOT NULL THEN least(s.watermark_limit, pg_catalog.now()) END) AS watermark FROM streambatch._view v JOIN streambatch._stream s ON s.stream = v.stream;
@@ -720,5 +733,24 @@ COMMENT ON VIEW streambatch._batch_as_of IS 'internal: ranges of time that batch
 COMMENT ON VIEW streambatch._stream_as_of IS 'internal: last flush and watermark of the stream of each hybrid view';
 
 GRANT SELECT ON streambatch.stat_stream, streambatch.stat_partition, streambatch.stat_view, streambatch.stat_progress_refresh, streambatch.refresh_history,
-    streambatch.dead_letter, streambatch.gap, streambatch._batch_as_of, streambatch._stream_as_of TO PUBLIC;
+    streambatch.dead_letter, streambatch.gap TO PUBLIC;
 
+-- ------------------------------------------------------------------------------------------------------------------
+-- Privileges
+-- ------------------------------------------------------------------------------------------------------------------
+
+-- Functions that only the server calls: for an aggregate (its owner needs the privilege, not its user), a type or the planner.
+REVOKE ALL ON FUNCTION
+    streambatch._hop_rows(internal), streambatch._cumulate_rows(internal), streambatch._state_in(cstring), streambatch._state_out(streambatch._state),
+    streambatch._take_first(internal, anyelement), streambatch._take_last(internal, anyelement), streambatch._taken(internal, anyelement),
+    streambatch._taken_only(internal, anyelement),
+    streambatch._first_add(bytea, anyelement, anycompatible, bigint, bigint), streambatch._last_add(bytea, anyelement, anycompatible, bigint, bigint),
+    streambatch._first_combine(bytea, bytea), streambatch._last_combine(bytea, bytea),
+    streambatch._first_merge(bytea, bytea, anyelement), streambatch._last_merge(bytea, bytea, anyelement), streambatch._rank_value(bytea, bytea, anyelement),
+    streambatch._sketch_add(internal, anyelement, anycompatible), streambatch._sketch_end(internal, anyelement, anycompatible),
+    streambatch._sketch_combine(anyelement, anyelement), streambatch._sketch_merge_add(internal, anyelement), streambatch._sketch_merge_end(internal, anyelement),
+    streambatch._exact_add(int, anyelement, anycompatible), streambatch._exact_end(int, anyelement, anycompatible),
+    streambatch._partial_add(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._partial_add(internal, regprocedure, anyelement),
+    streambatch._partial_end(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._partial_end(internal, regprocedure, anyelement),
+    streambatch._merge_add(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._merge_end(internal, regprocedure, anyelement, VARIADIC "any")
+    FROM PUBLIC;

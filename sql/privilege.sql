@@ -266,6 +266,39 @@ REASSIGN OWNED BY privilege_reader TO privilege_owner;
 SELECT * FROM owners;
 SET ROLE privilege_owner;
 SELECT c FROM own WHERE k = 'f';
+
+-- ---- the times that <view>_layers shows: for its readers, also through a view over it; directly for the owner alone ----
+CREATE VIEW over AS SELECT k, w, stream_as_of, batch_as_of, closed FROM own_layers;
+GRANT SELECT ON over TO privilege_stranger;
+CREATE FUNCTION times() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    times text;
+BEGIN
+    FOREACH times IN ARRAY '{cuts,clock}'::text[] LOOP
+        BEGIN
+            EXECUTE format('SELECT count(*) > 0 FROM streambatch_state.%s_%s', times, current_setting('privilege.own'));
+            RETURN NEXT times || ' of own';
+        EXCEPTION WHEN insufficient_privilege THEN
+            RETURN NEXT replace(SQLERRM, current_setting('privilege.own'), 'N');
+        END;
+    END LOOP;
+END $$;
+RESET ROLE;
+SELECT set_config('privilege.own', id::text, false) <> '' AS known FROM streambatch._view WHERE view = 'own'::regclass;
+SET ROLE privilege_owner;
+SELECT count(*) > 0 AS some, count(*) = count(coalesce(stream_as_of, batch_as_of)) AS times FROM own_layers;
+SELECT * FROM times();
+SET ROLE privilege_stranger;
+SELECT count(*) > 0 AS some, count(*) = count(coalesce(stream_as_of, batch_as_of)) AS times FROM over;
+SELECT * FROM times();
+SELECT count(*) FROM streambatch._batch_as_of;
+SELECT count(*) FROM streambatch._stream_as_of;
+-- nor a former owner
+SET ROLE privilege_reader;
+SELECT * FROM times();
+SELECT streambatch._groups('own');
+SET ROLE privilege_owner;
+SELECT streambatch._groups('own') > 0 AS groups;
 RESET ROLE;
 
 SET client_min_messages = error;

@@ -196,10 +196,10 @@ SELECT e AS expression, fails(e) FROM unnest(ARRAY[
     'streambatch._sketch(1, NULL::text)', 'streambatch._sketch(1, NULL::"100%s".tdigest)', 'streambatch._sketch(''(1,2)''::point, NULL::"100%s".hll)',
     'streambatch._sketch(''NaN''::float8, NULL::"100%s".tdigest)', 'streambatch._sketch(NULL::int, NULL::"100%s".hll)', 'streambatch._sketch_combine(1, 2)',
     'streambatch._sketch_merge(1)', 'streambatch._sketch_merge(NULL::int)', 'streambatch._percentile(1, 0.5, NULL::int)',
-    'streambatch._percentile("100%s".hll_empty(), 0.5, NULL::int)', 'streambatch._percentile("100%s".tdigest(1, 100), 0.5, NULL::text)',
-    'streambatch._percentile("100%s".tdigest(9223372036854775807::bigint, 100), 0.5, NULL::bigint)',
-    'streambatch._percentile("100%s".tdigest(-1e20, 100), 0.5, NULL::smallint)', 'streambatch._percentile("100%s".tdigest(2.5, 100), 0.5, NULL::smallint)',
-    'streambatch._percentiles("100%s".tdigest(2.5, 100), ''{0.5,NULL}'', NULL::int)', 'streambatch._percentile(NULL::"100%s".tdigest, 0.5, NULL::int)']) e;
+    'streambatch._percentile("100%s".hll_empty(), 0.5, NULL::int)', 'streambatch._percentile("100%s".tdigest(1, 200), 0.5, NULL::text)',
+    'streambatch._percentile("100%s".tdigest(9223372036854775807::bigint, 200), 0.5, NULL::bigint)',
+    'streambatch._percentile("100%s".tdigest(-1e20, 200), 0.5, NULL::smallint)', 'streambatch._percentile("100%s".tdigest(2.5, 200), 0.5, NULL::smallint)',
+    'streambatch._percentiles("100%s".tdigest(2.5, 200), ''{0.5,NULL}'', NULL::int)', 'streambatch._percentile(NULL::"100%s".tdigest, 0.5, NULL::int)']) e;
 -- equal values are one, wherever they come from
 SELECT "100%s".hll_cardinality(streambatch._sketch_merge(h)) AS both, "100%s".hll_cardinality(streambatch._sketch_combine(min(h::text)::"100%s".hll, max(h::text)::"100%s".hll)) AS combined
   FROM (SELECT streambatch._sketch(v, NULL::"100%s".hll) AS h FROM unnest('{1, 1.0, 2, 3}'::numeric[]) v UNION ALL

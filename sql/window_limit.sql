@@ -17,6 +17,20 @@ SELECT streambatch.cumulate(t, '1 h', '3 h'), streambatch.cumulate_end(t, '1 h',
 SELECT count(*) FROM streambatch.cumulate('294276-12-31 12:10'::timestamptz, '1 h', '1 day', time_zone => 'Europe/Berlin');
 SELECT count(*) FROM streambatch.hop('294276-12-31 12:10'::timestamp, '1 day', '7 days');
 SELECT count(*) FROM streambatch.hop('4714-11-24 BC'::date, '1 day', '7 days');
+-- starts or ends out of range, how many there may be
+SELECT count(*) AS six, min(s) AS first, max(s) AS last FROM streambatch.hop('4714-11-24 00:00:00.000005 BC'::timestamp, '1 us', '10 us') s;
+SELECT count(*) AS six FROM streambatch.hop('4714-11-24 00:00:00.000005 BC'::timestamp, '1 us', '1000000 h');
+SELECT count(*) AS one FROM streambatch.hop('4714-11-24 BC'::timestamp, '1 us', '2000000000 us');
+SELECT count(*) AS four, min(e) AS first, max(e) AS last FROM streambatch.hop_end('294276-12-31 23:59:59.999995'::timestamp, '1 us', '10 us') e;
+SELECT count(*) AS none FROM streambatch.hop('294276-12-31 23:59:59.999999Z'::timestamptz, '1 us', '1 h');
+SELECT count(*) AS none FROM streambatch.cumulate('4714-11-24 BC'::timestamp, '1 us', '2 h', '294276-12-31 23:59:59.999999');
+SELECT count(*) AS ten FROM streambatch.cumulate_end('294276-12-31 22:00'::timestamp, '10 min', '100 min', '294276-12-31 22:00');
+SELECT count(*) AS one FROM streambatch.cumulate_end('294276-12-31 22:30'::timestamp, '1 h', '2 h', '294276-12-31 22:30');
+-- and those in range can be cancelled
+SET statement_timeout = 100;
+SELECT count(*) FROM (SELECT streambatch.hop('2025-01-01'::timestamp, '1 us', '1000000 h')) s;
+SELECT count(*) FROM (SELECT streambatch.cumulate('2025-01-01'::timestamp, '1 us', '1000000 h')) s;
+RESET statement_timeout;
 
 CREATE TABLE views (view text, query text);
 INSERT INTO views VALUES

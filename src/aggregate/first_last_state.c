@@ -6,7 +6,7 @@
  *
  *		1+8	the key: 0 and a whole number whose sign bit is turned, most significant byte first; or 1 for NULL, which
  *			comes after all others, as ORDER BY has it
- *		1+8	partition of the message, likewise
+ *		1+8	topic epoch and partition of the message (stream/stream.h), likewise
  *		1+8	offset, likewise
  *		1	0 for a NULL value, or 1 and
  *		…	the value, as its type's send function writes it
@@ -19,7 +19,7 @@
  * the session, so they are called with the client encoding set to the server's.
  *
  * Any user can call these functions with arbitrary bytes. Only their length is relied on, and it is checked;
- * receive functions validate their input.
+ * receive functions validate their input, as they do for COPY. Some raise internal errors for what is invalid.
  */
 #include "postgres.h"
 
@@ -56,6 +56,7 @@ static int compare(const bytea *a, const bytea *b);
 static Datum combine(Datum a, Datum b, bool last);
 static Datum merge(FunctionCallInfo fcinfo, bool last);
 static Datum receive_value(const ValueIO *io, StringInfo bytes);
+static void raise_receive_error(Oid type, MemoryContext context) pg_attribute_noreturn();
 
 STREAMBATCH_FUNCTION(streambatch_first_add);
 STREAMBATCH_FUNCTION(streambatch_last_add);
@@ -235,6 +236,8 @@ send_value(const ValueIO *io, Datum value)
 static void
 use_client_encoding(int encoding)
 {
+	if (pg_get_client_encoding() == encoding)
+		return;
 	/* the server's encoding or one that was in use: no conversion is looked up */
 	if (SetClientEncoding(encoding) < 0)
 		elog(ERROR, "could not set the client encoding");
@@ -309,24 +312,43 @@ merge(FunctionCallInfo fcinfo, bool last)
 	PG_RETURN_DATUM(combine(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), last));
 }
 
+/* What the type's receive function makes of bytes, which may be anything. */
 static Datum
 receive_value(const ValueIO *io, StringInfo bytes)
 {
 	FmgrInfo *function = unconstify(FmgrInfo *, &io->function);
+	MemoryContext context = CurrentMemoryContext;
 	int client = pg_get_client_encoding();
-	Datum result;
+	Datum result = (Datum) 0;
 
-	if (client == GetDatabaseEncoding())
-		return ReceiveFunctionCall(function, bytes, io->ioparam, -1);
 	use_client_encoding(GetDatabaseEncoding());
 	PG_TRY();
 	{
 		result = ReceiveFunctionCall(function, bytes, io->ioparam, -1);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		use_client_encoding(client);
+		raise_receive_error(io->type, context);
 	}
 	PG_END_TRY();
+	use_client_encoding(client);
 	return result;
+}
+
+/* Raise the error at hand; as one of the bytes where it speaks of a broken message, or of the server. */
+static void
+raise_receive_error(Oid type, MemoryContext context)
+{
+	ErrorData *error;
+
+	if (geterrcode() != ERRCODE_INTERNAL_ERROR && geterrcode() != ERRCODE_PROTOCOL_VIOLATION)
+		PG_RE_THROW();
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+			 errmsg("state of first or last does not contain a value of type %s", format_type_be(type)),
+			 errdetail_internal("%s", error->message)));
 }

@@ -2,7 +2,7 @@
  * rule_first_last.c
  *		The rule for streambatch.first(x ORDER BY key) and last(x ORDER BY key) (see rule_first_last.h; first_last_state.c has the states).
  *
- * There is a single order: by the key, ascending and NULLS LAST, then by the message's partition and offset. A
+ * There is a single order: by the key, ascending and NULLS LAST, then by the message's topic epoch, partition and offset. A
  * descending order is its reverse, and exchanges first and last. Partition and offset are hidden columns of the
  * stream: the fold fills them in (fold_sql.c), and batch SQL replaces them by columns of the archive
  * (refresh_sql.c).

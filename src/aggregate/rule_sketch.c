@@ -7,7 +7,7 @@
  * the sketch's estimate: count(DISTINCT user_id) and percentile_cont(0.9) WITHIN GROUP (ORDER BY price) are,
  * over merged states,
  *
- *		coalesce(_only(s1), round(hll_cardinality(_sketch_merge(s2)))::int8, 0)
+ *		coalesce(_only(s1), _cardinality(_sketch_merge(s2)), 0)
  *		coalesce(_only(s3), _percentile(_sketch_merge(s4), '0.9'::float8, NULL::float8))
  *
  * Percentiles of one expression share their sketch.
@@ -78,7 +78,6 @@ apply_distinct(const Aggref *aggref, ResultDef *result, StateDef *parts, int *np
 	Oid sketch = require_sketch("hll", "count(DISTINCT)");
 	Expr *value = rule_show_casts(linitial_node(TargetEntry, aggref->args)->expr);
 	Oid type = exprType((Node *) value);
-	StringInfoData format;
 
 	if (!OidIsValid(lookup_type_cache(type, TYPECACHE_HASH_EXTENDED_PROC)->hash_extended_proc))
 		rule_refuse(psprintf("count(DISTINCT) of type %s", format_type_be(type)),
@@ -91,11 +90,7 @@ apply_distinct(const Aggref *aggref, ResultDef *result, StateDef *parts, int *np
 	assign_expr_collations(NULL, (Node *) value);
 	fill_exact(&parts[(*nparts)++], aggref);
 	fill_sketch(&parts[(*nparts)++], aggref, value, sketch);
-	initStringInfo(&format);
-	appendStringInfoString(&format, "coalesce(%s, pg_catalog.round(");
-	rule_append_literally(&format, quote_identifier(get_namespace_name(sketch_namespace(sketch))));
-	appendStringInfoString(&format, ".hll_cardinality(%s))::pg_catalog.int8, 0)");
-	result->value = format.data;
+	result->value = "coalesce(%s, streambatch._cardinality(%s), 0)";
 	result->exact = "streambatch._exact(%s, %s)";
 }
 

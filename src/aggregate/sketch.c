@@ -21,27 +21,23 @@
 #include <float.h>
 
 #include "aggregate/sketch.h"
+#include "aggregate/sketch_check.h"
+#include "aggregate/sketch_hash.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "common/export.h"
-#include "common/hashfn.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "parser/parse_func.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/float.h"
-#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/numeric.h"
 #include "utils/syscache.h"
-#include "utils/typcache.h"
-
-/* Its greatest absolute value times the greatest count, 2^63, is a finite float8. */
-#define DIGEST_LIMIT 1e285
 
 #define FIRST_BUFFER 8
 
@@ -71,6 +67,8 @@ typedef struct SketchKind
 	const char *pack; /* final function */
 	const char *absorb_quantile;
 	const char *quantile;
+	const char *cardinality;
+	Datum (*check)(Datum sketch, int64 *count); /* before another function sees a sketch */
 } SketchKind;
 
 static const SketchKind kinds[] = {
@@ -87,7 +85,9 @@ static const SketchKind kinds[] = {
 	 "hll_union_trans",
 	 "hll_pack",
 	 NULL,
-	 NULL},
+	 NULL,
+	 "hll_cardinality",
+	 sketch_check_hll},
 	{"tdigest",
 	 false,
 	 10 * SKETCH_TDIGEST_COMPRESSION, /* its own buffer's size */
@@ -97,7 +97,9 @@ static const SketchKind kinds[] = {
 	 "tdigest_add_digest",
 	 "tdigest_digest",
 	 "tdigest_add_digest",
-	 "tdigest_percentiles"},
+	 "tdigest_percentiles",
+	 NULL,
+	 sketch_check_tdigest},
 };
 
 /* An extension's functions and memory to run them in; cached in the calling function's fn_extra. */
@@ -105,14 +107,13 @@ typedef struct Sketches
 {
 	const SketchKind *kind;
 	Oid type;
-	Oid hashed; /* type of the hashed values */
-	bool whole; /* hash all eight bytes of the value */
-	FmgrInfo hash;
+	SketchHash hash;
 	FmgrInfo add;
 	FmgrInfo absorb;
 	FmgrInfo pack;
 	FmgrInfo absorb_quantile;
 	FmgrInfo quantile;
+	FmgrInfo cardinality;
 	AggState *agg; /* passed to the functions as context when no aggregate calls them */
 } Sketches;
 
@@ -131,6 +132,7 @@ typedef struct MergeState
 	Datum single;
 	Datum united; /* a state of the extension */
 	bool several;
+	int64 count; /* of values in united t-digests */
 } MergeState;
 
 /*
@@ -153,8 +155,6 @@ static Datum to_type(float8 value, Oid type);
 static AggState *make_caller(void);
 static Datum item_of(Sketches *s, Datum value, Oid collation);
 static float8 check_digest_value(float8 value);
-static Datum hash_numeric_sign(Numeric number);
-static uint64 hash_jsonb(Jsonb *document);
 static void flush(Sketches *s, SketchState *state, MemoryContext memory);
 static Datum end_work(Sketches *s, Datum state, MemoryContext memory);
 
@@ -163,6 +163,7 @@ STREAMBATCH_FUNCTION(streambatch_sketch_end);
 STREAMBATCH_FUNCTION(streambatch_sketch_combine);
 STREAMBATCH_FUNCTION(streambatch_sketch_merge_add);
 STREAMBATCH_FUNCTION(streambatch_sketch_merge_end);
+STREAMBATCH_FUNCTION(streambatch_cardinality);
 STREAMBATCH_FUNCTION(streambatch_digest_value);
 STREAMBATCH_FUNCTION(streambatch_percentile);
 STREAMBATCH_FUNCTION(streambatch_percentiles);
@@ -247,10 +248,11 @@ streambatch_sketch_combine(PG_FUNCTION_ARGS)
 	Sketches *s = sketches(fcinfo->flinfo, 0, -1);
 	MemoryContext old = begin_work(s);
 	Datum state = (Datum) 0;
+	int64 count = 0;
 
 	for (int i = 0; i < 2; i++)
 	{
-		Datum sketch = PG_GETARG_DATUM(i);
+		Datum sketch = s->kind->check(PG_GETARG_DATUM(i), &count);
 
 		state = call(&s->absorb, (Node *) s->agg, state, 1, &sketch);
 	}
@@ -289,8 +291,13 @@ streambatch_sketch_merge_add(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(state);
 	}
 	if (!state->several)
-		state->united = call(&s->absorb, fcinfo->context, (Datum) 0, 1, &state->single);
+	{
+		Datum first = s->kind->check(state->single, &state->count);
+
+		state->united = call(&s->absorb, fcinfo->context, (Datum) 0, 1, &first);
+	}
 	state->several = true;
+	sketch = s->kind->check(sketch, &state->count);
 	state->united = call(&s->absorb, fcinfo->context, state->united, 1, &sketch);
 	PG_RETURN_POINTER(state);
 }
@@ -311,6 +318,22 @@ streambatch_sketch_merge_end(PG_FUNCTION_ARGS)
 	if (packed == (Datum) 0)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(packed);
+}
+
+/* How many different values a HyperLogLog stands for, to the nearest whole number. */
+Datum
+streambatch_cardinality(PG_FUNCTION_ARGS)
+{
+	Sketches *s = sketches(fcinfo->flinfo, 0, -1);
+	int64 unused = 0;
+	Datum result;
+
+	if (s->kind->cardinality == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("cannot count the distinct values of a sketch of type %s", format_type_be(s->type))));
+	result = call(&s->cardinality, NULL, s->kind->check(PG_GETARG_DATUM(0), &unused), 0, NULL);
+	PG_RETURN_DATUM(DirectFunctionCall1(dtoi8, result));
 }
 
 /* Raises for a value that a t-digest does not support. */
@@ -350,6 +373,7 @@ streambatch_percentiles(PG_FUNCTION_ARGS)
 					  &fractions, &nulls, &n);
 	for (int i = 0; i < n; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (nulls[i])
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 							errmsg("percentile fraction must not be null")));
@@ -399,22 +423,11 @@ sketches(FmgrInfo *caller, int argument, int value)
 	s->agg = make_caller();
 	if (value >= 0)
 	{
-		s->hashed = getBaseType(get_fn_expr_argtype(caller, value));
-		/* these types' hash functions first reduce values to 32 bits: (1 << 32) + 1 and 0 would collide */
-		s->whole = s->hashed == INT8OID || s->hashed == TIMESTAMPOID || s->hashed == TIMESTAMPTZOID ||
-				   s->hashed == TIMEOID || s->hashed == MONEYOID || s->hashed == PG_LSNOID ||
-				   s->hashed == XID8OID;
-		if (s->kind->hashed)
-		{
-			TypeCacheEntry *type = lookup_type_cache(s->hashed, TYPECACHE_HASH_EXTENDED_PROC);
+		Oid type = getBaseType(get_fn_expr_argtype(caller, value));
 
-			if (!OidIsValid(type->hash_extended_proc))
-				ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
-								errmsg("could not identify an extended hash function for type %s",
-									   format_type_be(s->hashed))));
-			fmgr_info_cxt(type->hash_extended_proc, &s->hash, caller->fn_mcxt);
-		}
-		else if (s->hashed != FLOAT8OID)
+		if (s->kind->hashed)
+			sketch_hash_init(&s->hash, type, caller->fn_mcxt);
+		else if (type != FLOAT8OID)
 			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 							errmsg("values of a t-digest must be of type double precision")));
 	}
@@ -455,11 +468,14 @@ open_functions(Sketches *s, MemoryContext memory)
 	types[1] = s->type;
 	find_function(&s->absorb, memory, nsp, kind->absorb, 2, types);
 	find_function(&s->pack, memory, nsp, kind->pack, 1, types);
-	if (kind->quantile == NULL)
-		return;
-	types[2] = FLOAT8OID;
-	find_function(&s->absorb_quantile, memory, nsp, kind->absorb_quantile, 3, types);
-	find_function(&s->quantile, memory, nsp, kind->quantile, 1, types);
+	if (kind->quantile != NULL)
+	{
+		types[2] = FLOAT8OID;
+		find_function(&s->absorb_quantile, memory, nsp, kind->absorb_quantile, 3, types);
+		find_function(&s->quantile, memory, nsp, kind->quantile, 1, types);
+	}
+	if (kind->cardinality != NULL)
+		find_function(&s->cardinality, memory, nsp, kind->cardinality, 1, &s->type);
 }
 
 static void
@@ -474,16 +490,22 @@ find_function(FmgrInfo *function, MemoryContext memory, Oid nsp, const char *nam
 static Datum
 quantile(Sketches *s, Datum sketch, float8 fraction, Oid type)
 {
-	Datum args[2] = {sketch, Float8GetDatum(fraction)};
+	Datum args[2] = {(Datum) 0, Float8GetDatum(fraction)};
 	MemoryContext old;
 	Datum state;
 	float8 value;
+	int64 unused = 0;
 
 	if (s->kind->quantile == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("cannot compute percentiles from a sketch of type %s", format_type_be(s->type))));
+	/* NaN is refused as well */
+	if (!(fraction >= 0 && fraction <= 1))
+		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						errmsg("percentile value %g is not between 0 and 1", fraction)));
 	old = begin_work(s);
+	args[0] = s->kind->check(sketch, &unused);
 	state = call(&s->absorb_quantile, (Node *) s->agg, (Datum) 0, 2, args);
 	value = DatumGetFloat8(call(&s->quantile, (Node *) s->agg, state, 0, NULL));
 	MemoryContextSwitchTo(old);
@@ -533,7 +555,7 @@ to_type(float8 value, Oid type)
 		{INT4OID, PG_INT32_MIN, PG_INT32_MAX, dtoi4},
 		{INT8OID, -9223372036854775808.0, 9223372036854774784.0, dtoi8},
 		{FLOAT4OID, -FLT_MAX, FLT_MAX, dtof},
-		{NUMERICOID, -DIGEST_LIMIT, DIGEST_LIMIT, float8_numeric},
+		{NUMERICOID, -SKETCH_TDIGEST_LIMIT, SKETCH_TDIGEST_LIMIT, float8_numeric},
 	};
 
 	for (int i = 0; i < lengthof(types); i++)
@@ -563,64 +585,21 @@ item_of(Sketches *s, Datum value, Oid collation)
 {
 	if (!s->kind->hashed)
 		return Float8GetDatum(check_digest_value(DatumGetFloat8(value)));
-	if (s->whole)
-	{
-		int64 bits = DatumGetInt64(value);
-
-		return hash_any_extended((unsigned char *) &bits, sizeof(bits), 0);
-	}
-	if (s->hashed == NUMERICOID)
-		return hash_numeric_sign(DatumGetNumeric(value));
-	if (s->hashed == JSONBOID)
-		return UInt64GetDatum(hash_jsonb(DatumGetJsonbP(value)));
-	return FunctionCall2Coll(&s->hash, collation, value, Int64GetDatum(0));
+	return sketch_hash(&s->hash, value, collation);
 }
 
 /* Raises for a value that a t-digest does not support. */
 static float8
 check_digest_value(float8 value)
 {
-	if (!(value >= -DIGEST_LIMIT && value <= DIGEST_LIMIT))
-		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-						errmsg("cannot store the value %s in a t-digest",
-							   DatumGetCString(DirectFunctionCall1(float8out, Float8GetDatum(value)))),
-						errdetail("NaN, infinity and values beyond %g are not supported.", DIGEST_LIMIT),
-						errhint("Exclude such values with FILTER.")));
+	if (!(value >= -SKETCH_TDIGEST_LIMIT && value <= SKETCH_TDIGEST_LIMIT))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("cannot store the value %s in a t-digest",
+						DatumGetCString(DirectFunctionCall1(float8out, Float8GetDatum(value)))),
+				 errdetail("NaN, infinity and values beyond %g are not supported.", SKETCH_TDIGEST_LIMIT),
+				 errhint("Exclude such values with FILTER.")));
 	return value;
-}
-
-/* Hash of the shortest representation: PostgreSQL's own hash ignores the sign. */
-static Datum
-hash_numeric_sign(Numeric number)
-{
-	char *digits = numeric_normalize(number);
-	Datum hash = hash_any_extended((unsigned char *) digits, strlen(digits), 0);
-
-	pfree(digits);
-	return hash;
-}
-
-/*
- * Hash of values and structure: PostgreSQL's own hash ignores structure, and is the same for 1 and [1], and for
- * {} and [].
- */
-static uint64
-hash_jsonb(Jsonb *document)
-{
-	JsonbIterator *iterator = JsonbIteratorInit(&document->root);
-	JsonbIteratorToken token;
-	JsonbValue value;
-	uint64 hash = 0;
-
-	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
-	{
-		hash = hash_combine64(hash, token);
-		if (token == WJB_KEY || token == WJB_VALUE || token == WJB_ELEM)
-			JsonbHashScalarValueExtended(&value, &hash, 0);
-		else if (token == WJB_BEGIN_ARRAY)
-			hash = hash_combine64(hash, value.val.array.rawScalar);
-	}
-	return hash;
 }
 
 /* Add the buffered items to the packed sketch. */

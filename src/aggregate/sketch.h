@@ -14,6 +14,10 @@
 #define SKETCH_HLL_REGWIDTH 5
 #define SKETCH_TDIGEST_COMPRESSION 200
 
+/* What a t-digest holds: values up to this, whose sums are finite; and so many that float8 counts them exactly. */
+#define SKETCH_TDIGEST_LIMIT 1e285
+#define SKETCH_TDIGEST_MAX_COUNT (INT64CONST(1) << 53)
+
 /*
  * The sketch type of the extension of the same name, "hll" or "tdigest"; InvalidOid if it is not installed.
  */

@@ -34,7 +34,10 @@ batch_statement_parameters(const Computation *c, const BatchParameters *p)
 		{c->dead_offsets, false, PARAM_FLAG_CONST, INT8ARRAYOID},
 		{Int64GetDatum(p->epoch), false, PARAM_FLAG_CONST, INT8OID},
 		{p->later ? PointerGetDatum(cut_array(p->later)) : 0, p->later == NULL, PARAM_FLAG_CONST,
-		 INT8ARRAYOID}};
+		 INT8ARRAYOID},
+		{c->dead_epochs, false, PARAM_FLAG_CONST, INT4ARRAYOID},
+		{p->cut ? Int32GetDatum(p->cut->topic_epoch) : 0, p->cut == NULL, PARAM_FLAG_CONST, INT4OID},
+		{p->later ? Int32GetDatum(p->later->topic_epoch) : 0, p->later == NULL, PARAM_FLAG_CONST, INT4OID}};
 	ParamListInfo list = makeParamList(lengthof(all));
 
 	memcpy(list->params, all, sizeof(all));

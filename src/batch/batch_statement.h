@@ -13,14 +13,14 @@
 #include "executor/spi.h"
 #include "nodes/params.h"
 
-/* The parameters that a statement uses; $4 and $5, the dead letters, come from the Computation. */
+/* The parameters that a statement uses; $4, $5 and $8, the dead letters, come from the Computation. */
 typedef struct BatchParameters
 {
-	const Cut *cut;	  /* $1 */
+	const Cut *cut;	  /* $1, $9 */
 	TimestampTz from; /* $2 */
 	TimestampTz to;	  /* $3 */
 	int64 epoch;	  /* $6 */
-	const Cut *later; /* $7 */
+	const Cut *later; /* $7, $10 */
 } BatchParameters;
 
 extern void batch_statement_begin(Guard *guard, const Computation *c);

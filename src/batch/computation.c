@@ -10,7 +10,8 @@
 #include "common/catalog_stream.h"
 #include "common/subtransaction.h"
 #include "miscadmin.h"
-#include "stream/stream.h"
+#include "storage/lmgr.h"
+#include "stream/topic_epoch.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -77,14 +78,29 @@ compute_open(const ViewRow *view)
 													get_rel_name(stream_row.archive));
 	c->source.partition = quote_identifier(partition);
 	c->source.offset = quote_identifier(offset);
+	compute_read_archive(c);
 	compute_leave_out(c);
 	return c;
 }
 
 void
+compute_read_archive(Computation *c)
+{
+	Stream *stream = stream_open(c->view.stream);
+	StreamRow row;
+
+	LockRelationOid(c->archive, AccessShareLock);
+	if (!catalog_stream(c->view.stream, &row))
+		elog(ERROR, "stream %u has no row", c->view.stream);
+	topic_epoch_check_archive(stream, c->archive, row.topic_epoch);
+	c->source.epoch = topic_epoch_column(stream, c->archive);
+}
+
+void
 compute_leave_out(Computation *c)
 {
-	c->source.leave_out = catalog_view_dead_letters(c->view.view, &c->dead_partitions, &c->dead_offsets) > 0;
+	c->source.leave_out =
+		catalog_view_dead_letters(c->view.view, &c->dead_epochs, &c->dead_partitions, &c->dead_offsets) > 0;
 }
 
 int64

@@ -16,7 +16,8 @@ typedef struct Computation
 	Oid owner; /* of the view; all statements run as this role */
 	Oid archive;
 	BatchSource source;
-	Datum dead_partitions; /* positions of the view's dead letters: int[], bigint[] */
+	Datum dead_epochs; /* positions of the view's dead letters: int[], int[], bigint[] */
+	Datum dead_partitions;
 	Datum dead_offsets;
 } Computation;
 
@@ -25,6 +26,12 @@ typedef struct Computation
  * archive, or the view's owner may not read the stream. Current context.
  */
 extern Computation *compute_open(const ViewRow *view);
+
+/*
+ * Lock the archive, and check whether it has a column for the topic epoch, as compute_open() does. Needed in each
+ * transaction, because another session may add the column.
+ */
+extern void compute_read_archive(Computation *c);
 
 /*
  * Read the positions of the view's dead letters, which computations skip, as compute_open() does. Called again

@@ -11,9 +11,9 @@
 Cut *
 cut_read(Oid stream)
 {
-	Cut *cut = palloc(sizeof(Cut));
+	Cut *cut = palloc0(sizeof(Cut));
 	int n;
-	ProgressRow *rows = catalog_progress(stream, &n);
+	ProgressRow *rows = catalog_progress(stream, &n, &cut->topic_epoch);
 
 	/* the rows are ordered by partition */
 	cut->n = n > 0 ? rows[n - 1].partition + 1 : 0;
@@ -23,6 +23,12 @@ cut_read(Oid stream)
 	for (int i = 0; i < n; i++)
 		cut->offsets[rows[i].partition] = rows[i].next_offset;
 	return cut;
+}
+
+bool
+cut_is_empty(const Cut *cut)
+{
+	return cut->n == 0 && cut->topic_epoch == 0;
 }
 
 ArrayType *

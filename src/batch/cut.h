@@ -10,6 +10,7 @@
 /* The next offset of partition i is at index i; -1 if the partition has not been read. */
 typedef struct Cut
 {
+	int32 topic_epoch; /* events of earlier ones are below the cut (stream/topic_epoch.c) */
 	int n;
 	int64 *offsets;
 } Cut;
@@ -19,6 +20,9 @@ typedef struct Cut
  * Current context.
  */
 extern Cut *cut_read(Oid stream);
+
+/* Whether nothing is below the cut. */
+extern bool cut_is_empty(const Cut *cut);
 
 /* As bigint[], with a null for a partition that has not been read. Current context. */
 extern ArrayType *cut_array(const Cut *cut);

@@ -6,7 +6,7 @@
  * its expressions are evaluated, so when an error is raised, the last position is that of the failing event.
  *
  * The function's first argument, of type internal, points to the Mark to write. SQL cannot pass such a value:
- * a parser hook replaces parameter $8 by the call.
+ * a parser hook replaces parameter $11 by the call.
  */
 #include "postgres.h"
 
@@ -23,7 +23,7 @@
 #include "parser/parse_relation.h"
 #include "stream/stream.h"
 
-#define MARK_PARAMETER 8
+#define MARK_PARAMETER 11
 
 /* The row that is evaluated. */
 typedef struct Mark

@@ -187,6 +187,8 @@ lock_relations(const Run *run, const ViewRow *row)
 		list_concat(list_make3_oid(row->stream, run->view, run->archive), view_relations_read(row->id)),
 		catalog_written_tables());
 	check_view_exists(run);
+	if (run->c != NULL)
+		compute_read_archive(run->c);
 }
 
 static void

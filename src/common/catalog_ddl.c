@@ -5,11 +5,14 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "common/catalog_ddl.h"
 #include "common/catalog_statement.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+
+static void grant_times(void);
 
 List *
 catalog_written_tables(void)
@@ -29,6 +32,7 @@ catalog_follow_owners(void)
 	static Statement s = {"SELECT streambatch._follow_owners()", 0, {0}};
 
 	statement_run_only(&s, NULL, NULL);
+	grant_times();
 }
 
 /* The relations dropped by the command, in an sql_drop event trigger. */
@@ -103,4 +107,48 @@ catalog_altered_streams(Oid server)
 	Datum values[1] = {ObjectIdGetDatum(server)};
 
 	return statement_run_list(&s, values);
+}
+
+/*
+ * Let the owners of views, and nobody else, read the times that <view>_layers shows: these views are not theirs, for they
+ * read the extension's tables.
+ */
+static void
+grant_times(void)
+{
+	static Statement s = {
+		"WITH t AS (SELECT c.relowner AS owner, p.relowner AS us, p.oid::pg_catalog.regclass AS times, p.relacl "
+		"  FROM streambatch._view v JOIN pg_catalog.pg_class c ON c.oid = v.view JOIN pg_catalog.pg_class p "
+		"    ON p.relnamespace = 'streambatch_state'::regnamespace AND p.relname = ANY (ARRAY['cuts_' || v.id, 'clock_' || v.id]::name[])) "
+		"SELECT pg_catalog.format('GRANT SELECT ON %s TO %s', times, owner::pg_catalog.regrole) FROM t "
+		"WHERE owner <> us AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(relacl) a WHERE a.grantee = owner) "
+		"UNION ALL SELECT pg_catalog.format('REVOKE ALL ON %s FROM %s', times, a.grantee::pg_catalog.regrole) "
+		"FROM t, pg_catalog.aclexplode(relacl) a WHERE a.grantee NOT IN (owner, us)"};
+	StatementCall call;
+	List *commands = NIL;
+	ListCell *lc;
+	Guard guard;
+
+	statement_run(&call, &s, NULL, NULL);
+	for (uint64 i = 0; i < call.nrows; i++)
+	{
+		bool isnull;
+		Datum command = statement_get(i, 1, &isnull);
+		MemoryContext old = MemoryContextSwitchTo(call.caller);
+
+		commands = lappend(commands, TextDatumGetCString(command));
+		MemoryContextSwitchTo(old);
+	}
+	statement_finish(&call);
+	if (commands == NIL)
+		return;
+	guard_enter(&guard, BOOTSTRAP_SUPERUSERID, NULL);
+	SPI_connect();
+	foreach (lc, commands)
+	{
+		if (SPI_execute(lfirst(lc), false, 0) != SPI_OK_UTILITY)
+			elog(ERROR, "could not run \"%s\"", (char *) lfirst(lc));
+	}
+	SPI_finish();
+	guard_leave(&guard);
 }

@@ -7,6 +7,7 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "common/catalog_statement.h"
+#include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
 void
@@ -75,6 +76,18 @@ statement_get_array(StatementCall *call, uint64 row, int column)
 	Datum d = statement_get(row, column, &isnull);
 	MemoryContext old = MemoryContextSwitchTo(call->caller);
 	ArrayType *result = isnull ? NULL : DatumGetArrayTypePCopy(d);
+
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
+char *
+statement_get_text(StatementCall *call, uint64 row, int column)
+{
+	bool isnull;
+	Datum d = statement_get(row, column, &isnull);
+	MemoryContext old = MemoryContextSwitchTo(call->caller);
+	char *result = isnull ? NULL : TextDatumGetCString(d);
 
 	MemoryContextSwitchTo(old);
 	return result;

@@ -52,5 +52,7 @@ extern List *statement_run_list(Statement *statement, Datum *values);
 extern Datum statement_get(uint64 row, int column, bool *isnull);
 extern int64 statement_get_int64(uint64 row, int column, int64 when_null);
 extern ArrayType *statement_get_array(StatementCall *call, uint64 row, int column);
+extern char *statement_get_text(StatementCall *call, uint64 row,
+								int column); /* NULL: null; copied likewise */
 
 #endif /* STREAMBATCH_CATALOG_STATEMENT_H */

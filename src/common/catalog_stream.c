@@ -14,6 +14,8 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+static Datum array_of(Datum *elems, bool *nulls, int n, Oid type);
+
 bool
 catalog_stream(Oid stream, StreamRow *row)
 {
@@ -21,7 +23,7 @@ catalog_stream(Oid stream, StreamRow *row)
 		"SELECT s.generation, s.archive, s.resumed, s.paused OR s.database <> $2, s.started, s.settings, "
 		"  greatest(s.watermark, CASE WHEN s.watermark_limit IS NOT NULL THEN "
 		"    least(s.watermark_limit, clock_timestamp()) END), s.watermark_limit, "
-		"  (SELECT count(*)::int FROM streambatch._view v WHERE v.stream = s.stream) "
+		"  (SELECT count(*)::int FROM streambatch._view v WHERE v.stream = s.stream), s.topic, s.topic_epoch, s.stop_lasts "
 		"FROM streambatch._stream s WHERE s.stream = $1",
 		2,
 		{REGCLASSOID, OIDOID}};
@@ -48,6 +50,9 @@ catalog_stream(Oid stream, StreamRow *row)
 		if (isnull)
 			row->watermark_limit = DT_NOBEGIN;
 		row->nviews = DatumGetInt32(statement_get(0, 9, &isnull));
+		row->topic = statement_get_text(&call, 0, 10);
+		row->topic_epoch = DatumGetInt32(statement_get(0, 11, &isnull));
+		row->stop_lasts = DatumGetBool(statement_get(0, 12, &isnull));
 	}
 	statement_finish(&call);
 	return found;
@@ -88,18 +93,18 @@ catalog_stream_of_archive(Oid archive)
 }
 
 void
-catalog_insert_stream(Oid stream, Oid archive, ArrayType *settings)
+catalog_insert_stream(Oid stream, Oid archive, const char *topic, ArrayType *settings)
 {
 	/* in REPEATABLE READ a concurrently inserted row is not visible, and raises a serialization failure */
 	static Statement s = {
-		"INSERT INTO streambatch._stream (stream, archive, settings, database) VALUES ($1, $2, $3, $4) "
+		"INSERT INTO streambatch._stream (stream, archive, topic, settings, database) VALUES ($1, $2, $3, $4, $5) "
 		"ON CONFLICT (stream) DO NOTHING",
-		4,
-		{REGCLASSOID, REGCLASSOID, TEXTARRAYOID, OIDOID}};
-	Datum values[4] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(archive), PointerGetDatum(settings),
-					   ObjectIdGetDatum(MyDatabaseId)};
+		5,
+		{REGCLASSOID, REGCLASSOID, TEXTOID, TEXTARRAYOID, OIDOID}};
+	Datum values[5] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(archive), CStringGetTextDatum(topic),
+					   PointerGetDatum(settings), ObjectIdGetDatum(MyDatabaseId)};
 
-	statement_run_only(&s, values, OidIsValid(archive) ? NULL : " n  ");
+	statement_run_only(&s, values, OidIsValid(archive) ? NULL : " n   ");
 }
 
 void
@@ -169,11 +174,13 @@ catalog_runnable_streams(void)
 }
 
 ProgressRow *
-catalog_progress(Oid stream, int *n)
+catalog_progress(Oid stream, int *n, int32 *topic_epoch)
 {
+	/* one statement: epoch and positions are of one snapshot */
 	static Statement s = {
-		"SELECT kafka_partition, next_offset, log_end, max_event_time FROM streambatch._progress WHERE stream = $1 "
-		"ORDER BY kafka_partition",
+		"SELECT p.kafka_partition, p.next_offset, p.log_end, p.max_event_time, p.last_offset, p.last_timestamp, p.last_hash, "
+		"  s.topic_epoch FROM streambatch._stream s LEFT JOIN streambatch._progress p ON p.stream = s.stream WHERE s.stream = $1 "
+		"ORDER BY p.kafka_partition",
 		1,
 		{REGCLASSOID}};
 	Datum values[1] = {ObjectIdGetDatum(stream)};
@@ -181,17 +188,28 @@ catalog_progress(Oid stream, int *n)
 	ProgressRow *rows;
 
 	statement_run(&call, &s, values, NULL);
-	*n = (int) call.nrows;
-	rows = MemoryContextAllocZero(call.caller, (*n + 1) * sizeof(ProgressRow));
-	for (int i = 0; i < *n; i++)
+	rows = MemoryContextAllocZero(call.caller, (call.nrows + 1) * sizeof(ProgressRow));
+	*n = 0;
+	for (int i = 0; i < call.nrows; i++)
 	{
 		bool isnull;
 
+		if (topic_epoch != NULL)
+			*topic_epoch = DatumGetInt32(statement_get(i, 8, &isnull));
 		rows[i].partition = DatumGetInt32(statement_get(i, 1, &isnull));
+		if (isnull)
+			break; /* the row of a stream without positions */
 		rows[i].next_offset = statement_get_int64(i, 2, 0);
 		rows[i].log_end = statement_get_int64(i, 3, -1);
 		rows[i].max_event_time = DatumGetTimestampTz(statement_get(i, 4, &isnull));
 		rows[i].has_event_time = !isnull;
+		rows[i].last.offset = statement_get_int64(i, 5, -1);
+		rows[i].last.timestamp = statement_get_int64(i, 6, 0);
+		(void) statement_get(i, 6, &isnull);
+		rows[i].last.has_timestamp = !isnull;
+		rows[i].last.hash = statement_get_int64(i, 7, 0);
+		rows[i].last.known = rows[i].last.offset >= 0;
+		(*n)++;
 	}
 	statement_finish(&call);
 	return rows;
@@ -202,65 +220,69 @@ catalog_put_progress(Oid stream, const ProgressRow *rows, int n)
 {
 	static Statement s = {
 		"INSERT INTO streambatch._progress AS p "
-		"SELECT $1, t.a, t.b, nullif(t.c, -1), t.d FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), "
-		"  pg_catalog.unnest($4), pg_catalog.unnest($5)) AS t (a, b, c, d) ORDER BY t.a "
+		"SELECT $1, t.a, t.b, nullif(t.c, -1), t.d, t.e, t.f, t.g FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), "
+		"  pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8)) "
+		"  AS t (a, b, c, d, e, f, g) ORDER BY t.a "
 		"ON CONFLICT (stream, kafka_partition) DO UPDATE SET next_offset = excluded.next_offset, "
-		"  log_end = coalesce(excluded.log_end, p.log_end), max_event_time = excluded.max_event_time",
-		5,
-		{REGCLASSOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID}};
-	Datum *columns = palloc(4 * n * sizeof(Datum));
-	bool *nulls = palloc(n * sizeof(bool));
-	int dims[1] = {n};
-	int lbs[1] = {1};
-	Datum values[5];
+		"  log_end = coalesce(excluded.log_end, p.log_end), max_event_time = excluded.max_event_time, "
+		"  last_offset = excluded.last_offset, last_timestamp = excluded.last_timestamp, last_hash = excluded.last_hash",
+		8,
+		{REGCLASSOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID,
+		 TIMESTAMPTZARRAYOID, INT8ARRAYOID}};
+	static const Oid types[] = {INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID};
+	Datum *columns = palloc(lengthof(types) * n * sizeof(Datum));
+	bool *nulls = palloc0(lengthof(types) * n * sizeof(bool));
+	Datum values[1 + lengthof(types)] = {ObjectIdGetDatum(stream)};
 
 	for (int i = 0; i < n; i++)
 	{
-		columns[i] = Int32GetDatum(rows[i].partition);
-		columns[n + i] = Int64GetDatum(rows[i].next_offset);
-		columns[2 * n + i] = Int64GetDatum(rows[i].log_end);
-		columns[3 * n + i] = TimestampTzGetDatum(rows[i].max_event_time);
-		nulls[i] = !rows[i].has_event_time;
+		const ProgressRow *row = &rows[i];
+
+		columns[i] = Int32GetDatum(row->partition);
+		columns[n + i] = Int64GetDatum(row->next_offset);
+		columns[2 * n + i] = Int64GetDatum(row->log_end);
+		columns[3 * n + i] = TimestampTzGetDatum(row->max_event_time);
+		nulls[3 * n + i] = !row->has_event_time;
+		columns[4 * n + i] = Int64GetDatum(row->last.offset);
+		columns[5 * n + i] = TimestampTzGetDatum(row->last.timestamp);
+		columns[6 * n + i] = Int64GetDatum(row->last.hash);
+		nulls[4 * n + i] = nulls[6 * n + i] = !row->last.known;
+		nulls[5 * n + i] = !row->last.known || !row->last.has_timestamp;
 	}
-	values[0] = ObjectIdGetDatum(stream);
-	values[1] = PointerGetDatum(construct_array(columns, n, INT4OID, 4, true, TYPALIGN_INT));
-	values[2] =
-		PointerGetDatum(construct_array(columns + n, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[3] =
-		PointerGetDatum(construct_array(columns + 2 * n, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[4] = PointerGetDatum(construct_md_array(columns + 3 * n, nulls, 1, dims, lbs, TIMESTAMPTZOID, 8,
-												   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	for (int c = 0; c < lengthof(types); c++)
+		values[1 + c] = array_of(columns + c * n, nulls + c * n, n, types[c]);
 	statement_run_only(&s, values, NULL);
 }
 
 void
-catalog_insert_gap(Oid stream, int32 partition, int64 from, int64 to, const char *action)
+catalog_insert_gap(Oid stream, int32 topic_epoch, int32 partition, int64 from, int64 to, const char *action)
 {
 	static Statement s = {
-		"INSERT INTO streambatch._gap VALUES ($1, $2, $3, $4, pg_catalog.clock_timestamp(), $5)",
-		5,
-		{REGCLASSOID, INT4OID, INT8OID, INT8OID, TEXTOID}};
-	Datum values[5] = {ObjectIdGetDatum(stream), Int32GetDatum(partition), Int64GetDatum(from),
-					   Int64GetDatum(to), CStringGetTextDatum(action)};
+		"INSERT INTO streambatch._gap VALUES ($1, $2, $3, $4, pg_catalog.clock_timestamp(), $5, $6)",
+		6,
+		{REGCLASSOID, INT4OID, INT8OID, INT8OID, TEXTOID, INT4OID}};
+	Datum values[6] = {ObjectIdGetDatum(stream), Int32GetDatum(partition),	  Int64GetDatum(from),
+					   Int64GetDatum(to),		 CStringGetTextDatum(action), Int32GetDatum(topic_epoch)};
 
 	statement_run_only(&s, values, NULL);
 }
 
 void
-catalog_insert_dead_letters(Oid stream, const char *topic, const DeadLetter *dead_letters, int n)
+catalog_insert_dead_letters(Oid stream, const char *topic, int32 topic_epoch, const DeadLetter *dead_letters,
+							int n)
 {
 	static Statement s = {
 		"INSERT INTO streambatch._dead_letter (stream, view, topic, kafka_partition, kafka_offset, kafka_timestamp, key, payload, "
-		"  sqlstate, message, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-		11,
+		"  sqlstate, message, detail, topic_epoch) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+		12,
 		{REGCLASSOID, REGCLASSOID, TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, BYTEAOID, BYTEAOID, TEXTOID,
-		 TEXTOID, TEXTOID}};
+		 TEXTOID, TEXTOID, INT4OID}};
 
 	for (int i = 0; i < n; i++)
 	{
 		const DeadLetter *dead_letter = &dead_letters[i];
-		char nulls[12] = "           ";
-		Datum values[11] = {ObjectIdGetDatum(stream),
+		char nulls[13] = "            ";
+		Datum values[12] = {ObjectIdGetDatum(stream),
 							ObjectIdGetDatum(dead_letter->view),
 							CStringGetTextDatum(topic),
 							Int32GetDatum(dead_letter->partition),
@@ -270,7 +292,8 @@ catalog_insert_dead_letters(Oid stream, const char *topic, const DeadLetter *dea
 							PointerGetDatum(dead_letter->payload),
 							CStringGetTextDatum(unpack_sql_state(dead_letter->sqlerrcode)),
 							CStringGetTextDatum(dead_letter->message),
-							(Datum) 0};
+							(Datum) 0,
+							Int32GetDatum(topic_epoch)};
 
 		if (dead_letter->detail != NULL)
 			values[10] = CStringGetTextDatum(dead_letter->detail);
@@ -281,4 +304,16 @@ catalog_insert_dead_letters(Oid stream, const char *topic, const DeadLetter *dea
 		nulls[10] = dead_letter->detail != NULL ? ' ' : 'n';
 		statement_run_only(&s, values, nulls);
 	}
+}
+
+static Datum
+array_of(Datum *elems, bool *nulls, int n, Oid type)
+{
+	int dims[1] = {n};
+	int lbs[1] = {1};
+	bool int4 = type == INT4OID;
+
+	return PointerGetDatum(construct_md_array(elems, nulls, 1, dims, lbs, type, int4 ? 4 : 8,
+											  int4 || FLOAT8PASSBYVAL,
+											  int4 ? TYPALIGN_INT : TYPALIGN_DOUBLE));
 }

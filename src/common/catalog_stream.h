@@ -23,12 +23,25 @@ typedef struct StreamRow
 	bool resumed;
 	bool paused;
 	bool started;
+	const char *topic; /* that the positions are of */
+	int32 topic_epoch;
+	bool stop_lasts; /* the worker has stopped until another topic epoch begins (catalog_topic.h) */
 	bool has_watermark;
 	TimestampTz watermark;		 /* now */
 	TimestampTz watermark_limit; /* stored; -infinity: none. worker/watermark.c */
 	ArrayType *settings;
 	int nviews;
 } StreamRow;
+
+/* The last message of a partition that was taken. */
+typedef struct Fingerprint
+{
+	bool known;
+	int64 offset;
+	bool has_timestamp;
+	TimestampTz timestamp;
+	int64 hash; /* of key and payload */
+} Fingerprint;
 
 typedef struct ProgressRow
 {
@@ -37,6 +50,7 @@ typedef struct ProgressRow
 	int64 log_end; /* -1: unknown */
 	bool has_event_time;
 	TimestampTz max_event_time;
+	Fingerprint last;
 } ProgressRow;
 
 typedef struct StreamCounts
@@ -69,16 +83,19 @@ extern bool catalog_lock_stream(Oid stream, StreamRow *row);
 extern bool catalog_try_lock_stream(Oid stream);
 /* The stream whose archive is this table; InvalidOid: none. */
 extern Oid catalog_stream_of_archive(Oid archive);
-extern void catalog_insert_stream(Oid stream, Oid archive, ArrayType *settings);
+extern void catalog_insert_stream(Oid stream, Oid archive, const char *topic, ArrayType *settings);
 extern void catalog_raise_generation(Oid stream);
 extern void catalog_set_paused(Oid stream, bool paused, bool resumed);
 extern void catalog_set_started(Oid stream);
 /* limit: of the watermark, which moves to it, or to the clock if that is earlier; it never moves back. */
 extern void catalog_flushed(Oid stream, const StreamCounts *counts, bool has_limit, TimestampTz limit);
 extern List *catalog_runnable_streams(void); /* of Oids */
-extern ProgressRow *catalog_progress(Oid stream, int *n);
+/* topic_epoch, unless NULL: that the positions are of, as of the same instant. */
+extern ProgressRow *catalog_progress(Oid stream, int *n, int32 *topic_epoch);
 extern void catalog_put_progress(Oid stream, const ProgressRow *rows, int n);
-extern void catalog_insert_gap(Oid stream, int32 partition, int64 from, int64 to, const char *action);
-extern void catalog_insert_dead_letters(Oid stream, const char *topic, const DeadLetter *dead_letters, int n);
+extern void catalog_insert_gap(Oid stream, int32 topic_epoch, int32 partition, int64 from, int64 to,
+							   const char *action);
+extern void catalog_insert_dead_letters(Oid stream, const char *topic, int32 topic_epoch,
+										const DeadLetter *dead_letters, int n);
 
 #endif /* STREAMBATCH_CATALOG_STREAM_H */

@@ -113,11 +113,12 @@ catalog_set_view_state(Oid view, const char *state)
 }
 
 int64
-catalog_view_dead_letters(Oid view, Datum *partitions, Datum *offsets)
+catalog_view_dead_letters(Oid view, Datum *topic_epochs, Datum *partitions, Datum *offsets)
 {
 	static Statement s = {
 		"SELECT pg_catalog.count(*), coalesce(pg_catalog.array_agg(kafka_partition), '{}'), "
-		"  coalesce(pg_catalog.array_agg(kafka_offset), '{}') FROM streambatch._dead_letter WHERE view = $1",
+		"  coalesce(pg_catalog.array_agg(kafka_offset), '{}'), coalesce(pg_catalog.array_agg(topic_epoch), '{}') "
+		"FROM streambatch._dead_letter WHERE view = $1",
 		1,
 		{REGCLASSOID}};
 	Datum values[1] = {ObjectIdGetDatum(view)};
@@ -128,6 +129,7 @@ catalog_view_dead_letters(Oid view, Datum *partitions, Datum *offsets)
 	n = statement_get_int64(0, 1, 0);
 	*partitions = PointerGetDatum(statement_get_array(&call, 0, 2));
 	*offsets = PointerGetDatum(statement_get_array(&call, 0, 3));
+	*topic_epochs = PointerGetDatum(statement_get_array(&call, 0, 4));
 	statement_finish(&call);
 	return n;
 }

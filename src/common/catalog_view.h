@@ -33,7 +33,7 @@ extern void catalog_suspend_view(Oid view, int sqlerrcode, const char *message);
 /* Set the state to "building", or from "building" to "active"; clears the error. */
 extern void catalog_set_view_state(Oid view, const char *state);
 
-/* Positions of a view's dead letters as int[] and bigint[]; returns their number. */
-extern int64 catalog_view_dead_letters(Oid view, Datum *partitions, Datum *offsets);
+/* Positions of a view's dead letters as int[], int[] and bigint[]; returns their number. */
+extern int64 catalog_view_dead_letters(Oid view, Datum *topic_epochs, Datum *partitions, Datum *offsets);
 
 #endif /* STREAMBATCH_CATALOG_VIEW_H */

@@ -682,5 +682,5 @@ is_visible(Oid stream)
 	bool missing = false;
 
 	return pg_class_aclcheck_ext(stream, GetUserId(), ACL_SELECT, &missing) == ACLCHECK_OK ||
-		   has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
+		   has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
 }

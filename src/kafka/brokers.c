@@ -55,11 +55,13 @@ brokers_malformed(const char *servers)
 	for (item = strtok_r(copy, SEPARATORS, &state); item != NULL; item = strtok_r(NULL, SEPARATORS, &state))
 	{
 		char *shown = pstrdup(item);
+		const char *scheme = strstr(item, "://");
+		bool path = strchr(scheme != NULL ? scheme + 3 : item, '/') != NULL;
 		char *host;
 		char *port;
 
 		split_address(item, &host, &port);
-		if (host[0] == '\0' || !is_port(port))
+		if (path || host[0] == '\0' || !is_port(port))
 			return shown;
 		any = true;
 	}
@@ -88,7 +90,7 @@ brokers_refused(const char *patterns, const char *servers)
 
 /*
  * Split "protocol://host:port" or "[v6]:port" as librdkafka does: several colons without brackets are an
- * IPv6 address without a port. Without a port, *port is librdkafka's default.
+ * IPv6 address without a port; what follows a slash is ignored. Without a port, *port is librdkafka's default.
  */
 static void
 split_address(char *address, char **host, char **port)
@@ -98,6 +100,7 @@ split_address(char *address, char **host, char **port)
 
 	*host = scheme != NULL ? scheme + 3 : address;
 	*port = "9092";
+	(*host)[strcspn(*host, "/")] = '\0';
 	if (**host == '[' && strchr(*host, ']') != NULL)
 	{
 		char *bracket = strchr(*host, ']');
@@ -144,24 +147,37 @@ pattern_match(const char *pattern, const char *end, const char *host, const char
 	return glob_match(pattern, colon != NULL ? colon : end, host);
 }
 
-/* "*" matches any sequence of characters; the match is case-insensitive. */
+/*
+ * Case-insensitive; * matches any run of characters. Where the rest does not match, the latest * takes one character
+ * more: what an earlier one took need not be tried again.
+ */
 static bool
 glob_match(const char *pattern, const char *end, const char *text)
 {
-	for (; pattern < end; pattern++, text++)
+	const char *star = NULL;
+	const char *taken = NULL;
+
+	while (*text != '\0')
 	{
-		if (*pattern == '*')
+		if (pattern < end && *pattern == '*')
 		{
-			for (;; text++)
-			{
-				if (glob_match(pattern + 1, end, text))
-					return true;
-				if (*text == '\0')
-					return false;
-			}
+			star = ++pattern;
+			taken = text;
 		}
-		if (tolower((unsigned char) *pattern) != tolower((unsigned char) *text))
+		else if (pattern < end && tolower((unsigned char) *pattern) == tolower((unsigned char) *text))
+		{
+			pattern++;
+			text++;
+		}
+		else if (star != NULL)
+		{
+			pattern = star;
+			text = ++taken;
+		}
+		else
 			return false;
 	}
-	return *text == '\0';
+	while (pattern < end && *pattern == '*')
+		pattern++;
+	return pattern == end;
 }

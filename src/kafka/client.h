@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-#include <librdkafka/rdkafka.h>
+#include "kafka/metadata_watch.h"
 
 /*
  * The argument of librdkafka's callbacks. malloc'ed, because its threads read it until the client is
@@ -15,7 +15,8 @@
  */
 typedef struct ClientArgument
 {
-	void *owner;								 /* for callbacks in our thread */
+	void *owner; /* for callbacks in our thread */
+	MetadataWatch metadata;
 	char allowed_brokers[FLEXIBLE_ARRAY_MEMBER]; /* streambatch.allowed_brokers as of opening */
 } ClientArgument;
 

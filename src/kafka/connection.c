@@ -118,6 +118,9 @@ connection_open(Connection *connection, Oid server_id, Oid role, ConnectionKind 
 			set_properties(conf, consumer_fixed, lengthof(consumer_fixed));
 		else
 			set_properties(conf, producer_fixed, lengthof(producer_fixed));
+		/* otherwise a topic that is recreated within that time would not be noticed */
+		if (kind == CONNECT_WORKER)
+			set_property(conf, "topic.metadata.propagation.max.ms", "0");
 		if (connection->on_stats != NULL)
 			set_property(conf, "statistics.interval.ms", "1000");
 	}
@@ -129,6 +132,7 @@ connection_open(Connection *connection, Oid server_id, Oid role, ConnectionKind 
 	PG_END_TRY();
 
 	argument = client_argument(connection, setting_allowed_brokers != NULL ? setting_allowed_brokers : "");
+	metadata_watch_add(&argument->metadata, conf);
 	rd_kafka_conf_set_opaque(conf, argument);
 	rd_kafka_conf_set_log_cb(conf, NULL);
 	rd_kafka_conf_set_error_cb(conf, on_error);
@@ -303,6 +307,7 @@ on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 		case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
 			/* its message only counts brokers: the previous error is more specific */
 			events->all_down = true;
+			events->interruptions++;
 			if (events->message[0] != '\0')
 				return;
 			break;

@@ -21,7 +21,8 @@ typedef enum ConnectionKind
  */
 typedef struct ConnectionEvents
 {
-	bool all_down; /* no broker was reachable; reset by the owner when one responds */
+	bool all_down;		  /* no broker was reachable; reset by the owner when one responds */
+	uint64 interruptions; /* how often that happened */
 	bool auth_failed;
 	bool topic_unknown; /* the topic or one of its partitions; reset by the owner on a new assignment */
 	bool fatal;

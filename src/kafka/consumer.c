@@ -80,12 +80,7 @@ consumer_close(Consumer *consumer)
 		return;
 	if (consumer->queue != NULL)
 		rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
-	for (int i = 0; i < consumer->npartitions; i++)
-	{
-		if (consumer->partitions[i].assigned)
-			rd_kafka_consume_stop(consumer->topic, i);
-		consumer->partitions[i].assigned = false;
-	}
+	consumer_stop(consumer);
 	if (consumer->topic != NULL)
 		rd_kafka_topic_destroy(consumer->topic);
 	if (consumer->queue != NULL)
@@ -104,12 +99,7 @@ consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n)
 	client_abort_check();
 	if (consumer->connection.no_memory)
 		queue_memory_raise();
-	for (int i = 0; i < consumer->npartitions; i++)
-	{
-		if (consumer->partitions[i].assigned)
-			rd_kafka_consume_stop(consumer->topic, i);
-		consumer->partitions[i].assigned = false;
-	}
+	consumer_stop(consumer);
 	if (consumer->state.error == CONSUMER_OUT_OF_RANGE || consumer->state.error == CONSUMER_UNKNOWN_TOPIC)
 		consumer_error_set(consumer, CONSUMER_OK, "");
 	consumer->connection.events.topic_unknown = false;
@@ -121,6 +111,17 @@ consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n)
 		state->eof = false;
 		state->restart = false;
 		start_partition(consumer, positions[i].partition, positions[i].offset);
+	}
+}
+
+void
+consumer_stop(Consumer *consumer)
+{
+	for (int i = 0; i < consumer->npartitions; i++)
+	{
+		if (consumer->partitions[i].assigned)
+			rd_kafka_consume_stop(consumer->topic, i);
+		consumer->partitions[i].assigned = false;
 	}
 }
 
@@ -209,6 +210,13 @@ int
 consumer_wakeup_fd(Consumer *consumer)
 {
 	return consumer->wakeup_fd;
+}
+
+uint64
+consumer_interruptions(Consumer *consumer)
+{
+	return consumer->connection.events.interruptions + consumer->topic_interruptions +
+		   pg_atomic_read_u64(&consumer->connection.client.argument->metadata.irregular);
 }
 
 const ConsumerState *

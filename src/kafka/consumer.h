@@ -96,6 +96,9 @@ extern int64 *consumer_log_ends(Consumer *consumer, int count, int timeout_ms);
  */
 extern void consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n);
 
+/* Stop reading until the next assignment, and drop the messages fetched. Does not change the error. */
+extern void consumer_stop(Consumer *consumer);
+
 /*
  * Take up to max messages, waiting at most timeout_ms for the first (the caller handles latch and interrupts, so
  * keep it short). They are valid until consumer_release(). Returns their number; messages of one partition are
@@ -118,6 +121,14 @@ extern void consumer_position(Consumer *consumer, int32 partition, int64 *positi
  * Reset by consumer_take().
  */
 extern int consumer_wakeup_fd(Consumer *consumer);
+
+/*
+ * How often no broker was reachable, the topic or one of its partitions did not exist, or librdkafka had to look for
+ * brokers or leaders again: messages fetched
+ * afterwards may be those of a recreated topic. Updated by consumer_take(): if the count has changed, the messages
+ * that it returned may have been fetched before or after the interruption.
+ */
+extern uint64 consumer_interruptions(Consumer *consumer);
 
 /* The current error; updated by consumer_take(). */
 extern const ConsumerState *consumer_state(Consumer *consumer);

@@ -18,6 +18,8 @@ static bool has_member(const char *text, const char *end, const char *member, in
 void
 consumer_error_set(Consumer *consumer, ConsumerErrorKind error, const char *errstr)
 {
+	if (error == CONSUMER_UNKNOWN_TOPIC && consumer->state.error != CONSUMER_UNKNOWN_TOPIC)
+		consumer->topic_interruptions++;
 	consumer->state.error = error;
 	strlcpy(consumer->state.message, errstr != NULL ? errstr : "", sizeof(consumer->state.message));
 	consumer->state.error_partition = -1;
@@ -56,7 +58,8 @@ consumer_error_set_code(Consumer *consumer, rd_kafka_resp_err_t err)
 		case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
 		case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
 		case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
-			if (consumer->state.error != CONSUMER_AUTH)
+			if (consumer->state.error != CONSUMER_AUTH && consumer->state.error != CONSUMER_OUT_OF_RANGE &&
+				consumer->state.error != CONSUMER_UNKNOWN_TOPIC)
 				consumer_error_set(consumer, CONSUMER_RECONNECTING,
 								   events->message[0] != '\0' ? events->message : errstr);
 			break;

@@ -34,7 +34,8 @@ struct Consumer
 	int ntaken;
 	bool restart; /* some partition is to be restarted */
 	ConsumerState state;
-	int known_partitions; /* from the statistics; -1 before the first */
+	uint64 topic_interruptions; /* how often the topic or a partition did not exist */
+	int known_partitions;		/* from the statistics; -1 before the first */
 	MemoryContext context;
 	MemoryContextCallback callback;
 };

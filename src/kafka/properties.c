@@ -47,7 +47,6 @@ static const OptionRule allowed[] = {
 	{"bootstrap.servers", ON_SERVER, check_addresses, BOTH, .required = true},
 	{"security.protocol", ON_SERVER, check_word, BOTH, "plaintext|ssl|sasl_plaintext|sasl_ssl"},
 	{"sasl.mechanism", ON_SERVER, check_word, BOTH, MECHANISMS},
-	{"sasl.mechanisms", ON_SERVER, check_word, BOTH, MECHANISMS},
 	{"ssl.ca.pem", ON_SERVER, check_property, BOTH},
 	{"ssl.ca.location", ON_SERVER, check_property, BOTH, .privilege = FOR_FILE_READERS},
 	{"ssl.crl.location", ON_SERVER, check_property, BOTH, .privilege = FOR_FILE_READERS},
@@ -122,6 +121,7 @@ static const RefusedProperty refused[] = {
 	 "See the views streambatch.stat_stream and streambatch.stat_partition."},
 	{"*_cb", "It is a callback function."},
 	{"opaque", "It is the argument of callback functions."},
+	{"sasl.mechanisms", "It is an alias of another property.", "Use \"sasl.mechanism\"."},
 	{"metadata.broker.list", "It is an alias of another property.", "Use \"bootstrap.servers\"."},
 	{"max.partition.fetch.bytes", "It is an alias of another property.", "Use \"fetch.message.max.bytes\"."},
 	{"compression.codec", "It is an alias of another property.", "Use \"compression.type\"."},
@@ -161,15 +161,9 @@ properties_check_combinations(List *options)
 {
 	const char *protocol = option_value(options, "security.protocol");
 
-	if (option_value(options, "sasl.mechanism") != NULL && option_value(options, "sasl.mechanisms") != NULL)
-		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-						errmsg("options \"sasl.mechanism\" and \"sasl.mechanisms\" cannot both be set"),
-						errdetail("They are two names of the same property."),
-						errhint("Set only \"sasl.mechanism\".")));
-
 	/* librdkafka's default is GSSAPI, which runs a shell command */
 	if (protocol != NULL && strncmp(protocol, "sasl_", 5) == 0 &&
-		option_value(options, "sasl.mechanism") == NULL && option_value(options, "sasl.mechanisms") == NULL)
+		option_value(options, "sasl.mechanism") == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
 				 errmsg("option \"sasl.mechanism\" is required with security.protocol \"%s\"", protocol),

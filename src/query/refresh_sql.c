@@ -35,6 +35,9 @@
 
 static void append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut,
 						  PaneRange panes, bool mark);
+static char *position_below(const BatchSource *source, const char *cut, const char *topic_epoch);
+static char *epoch_of(const BatchSource *source);
+static char *partition_rank(const BatchSource *source);
 static List *column_names(const ViewDef *def);
 static int ncolumns(const ViewDef *def);
 static char *print(const ViewDef *def, Node *expr);
@@ -95,15 +98,17 @@ sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut,
 char *
 sql_below_cut(const BatchSource *source)
 {
-	return psprintf("coalesce(event.%s < ($1)[event.%s + 1], event.%s IS NULL)", source->offset,
-					source->partition, source->partition);
+	if (source->epoch == NULL)
+		return psprintf("coalesce(event.%s < ($1)[event.%s + 1], event.%s IS NULL)", source->offset,
+						source->partition, source->partition);
+	return psprintf("(event.%s IS NULL OR %s)", source->partition, position_below(source, "$1", "$9"));
 }
 
 char *
 sql_between_cuts(const BatchSource *source)
 {
-	return psprintf("event.%s < ($7)[event.%s + 1] AND NOT coalesce(event.%s < ($1)[event.%s + 1], false)",
-					source->offset, source->partition, source->offset, source->partition);
+	return psprintf("event.%s IS NOT NULL AND %s AND NOT %s", source->partition,
+					position_below(source, "$7", "$10"), position_below(source, "$1", "$9"));
 }
 
 char *
@@ -140,6 +145,34 @@ sql_changed_panes(const ViewDef *def, int32 id)
 	return psprintf(
 		"SELECT DISTINCT %s FROM streambatch_state.stream_%d WHERE epoch <= $6 AND pane < %s ORDER BY 1",
 		window_to_instant_sql(&def->window, "pane"), id, window_from_instant_sql(&def->window, "$3"));
+}
+
+/* Condition: the position of an event, which is not null, is below a cut. The cut is NULL for unread partitions. */
+static char *
+position_below(const BatchSource *source, const char *cut, const char *topic_epoch)
+{
+	char *below =
+		psprintf("coalesce(event.%s < (%s)[event.%s + 1], false)", source->offset, cut, source->partition);
+
+	if (source->epoch == NULL)
+		return below;
+	return psprintf("(%1$s < %2$s OR %1$s = %2$s AND %3$s)", epoch_of(source), topic_epoch, below);
+}
+
+/* The topic epoch of an event. */
+static char *
+epoch_of(const BatchSource *source)
+{
+	return source->epoch != NULL ? psprintf("coalesce(event.%s, 0)", source->epoch) : pstrdup("0");
+}
+
+/* The partition and the topic epoch of an event, as stream_partition_rank() combines them. */
+static char *
+partition_rank(const BatchSource *source)
+{
+	char *partition = psprintf("event.%s", source->partition);
+
+	return source->epoch != NULL ? psprintf(STREAM_RANK_SQL, epoch_of(source), partition) : partition;
 }
 
 /*
@@ -179,7 +212,7 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 		if (strVal(lfirst(lc))[0] != '\0')
 			appendStringInfo(buf, "event.%s, ", quote_identifier(strVal(lfirst(lc))));
 	}
-	appendStringInfo(buf, "event.%s AS " SOURCE_PARTITION ", event.%s AS " SOURCE_OFFSET, source->partition,
+	appendStringInfo(buf, "%s AS " SOURCE_PARTITION ", event.%s AS " SOURCE_OFFSET, partition_rank(source),
 					 source->offset);
 	appendStringInfo(buf, " FROM %s%s event WHERE (%s)", inner ? "(SELECT * FROM " : "", source->relation,
 					 cut);
@@ -188,11 +221,11 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	if (source->leave_out)
 		appendStringInfo(
 			buf,
-			" AND NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5)) AS d (p, o) "
-			"WHERE d.p = event.%s AND d.o = event.%s)",
-			source->partition, source->offset);
+			" AND NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($8)) "
+			"AS d (p, o, e) WHERE d.p = event.%s AND d.o = event.%s AND d.e = %s)",
+			source->partition, source->offset, epoch_of(source));
 	if (mark)
-		appendStringInfoString(buf, " AND $8");
+		appendStringInfoString(buf, " AND $11");
 	if (inner)
 		appendStringInfo(buf, " OFFSET 0) event WHERE %s", then != NULL ? then : "true");
 	appendStringInfoString(buf, ") ");

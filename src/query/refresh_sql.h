@@ -4,7 +4,8 @@
  *
  * All statements have the same parameters, and use some of them: $1 bigint[] the cut, $2 and $3 timestamptz the
  * range, $4 int[] and $5 bigint[] partitions and offsets of the view's dead letters, $6 bigint an epoch, $7
- * bigint[] a later cut.
+ * bigint[] a later cut; and topic epochs (stream/topic_epoch.c): $8 int[] of the dead letters, $9 int of the cut
+ * $1, $10 int of the cut $7.
  */
 #ifndef STREAMBATCH_REFRESH_SQL_H
 #define STREAMBATCH_REFRESH_SQL_H
@@ -17,7 +18,8 @@ typedef struct BatchSource
 	const char *relation;  /* qualified and quoted */
 	const char *partition; /* columns with partition and offset, quoted */
 	const char *offset;
-	bool leave_out; /* exclude rows whose partition and offset are in $4 int[] and $5 bigint[] */
+	const char *epoch; /* column with the topic epoch; NULL: all rows are of topic epoch 0 */
+	bool leave_out;	   /* exclude rows whose position is in $8 int[], $4 int[] and $5 bigint[] */
 } BatchSource;
 
 /*
@@ -41,7 +43,7 @@ extern char *sql_compute(const ViewDef *def, int32 id, const BatchSource *source
 						 const char *cut, PaneRange panes);
 
 /*
- * The input rows of the same computation. For each row, the condition $8 is evaluated before the row's
+ * The input rows of the same computation. For each row, the condition $11 is evaluated before the row's
  * expressions, at a place where the columns of the source can be referenced.
  */
 extern char *sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut,

@@ -57,6 +57,17 @@ sql_merged_view(const ViewDef *def, int32 id)
 	return buf.data;
 }
 
+List *
+sql_times_views(int32 id)
+{
+	return list_make2(psprintf("CREATE VIEW streambatch_state.cuts_%d AS SELECT from_time, to_time, cut_at "
+							   "FROM streambatch._batch_as_of WHERE view_id = %d",
+							   id, id),
+					  psprintf("CREATE VIEW streambatch_state.clock_%d AS SELECT flushed_at, watermark "
+							   "FROM streambatch._stream_as_of WHERE view_id = %d",
+							   id, id));
+}
+
 char *
 sql_serving_view(const ViewDef *def, int32 id, const char *name, Oid merged)
 {
@@ -94,11 +105,12 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, cons
 	appendStringInfo(
 		&buf,
 		", CASE WHEN m.of_stream > 0 THEN a.flushed_at END AS stream_as_of, CASE WHEN m.of_batch > 0 THEN "
-		"(SELECT pg_catalog.min(c.cut_at) FROM streambatch._batch_as_of c WHERE c.view_id = %d",
+		"(SELECT pg_catalog.min(c.cut_at) FROM streambatch_state.cuts_%d c",
 		id);
 	/* the null pane is part of a range that ends at infinity */
 	if (def->pane >= 0)
-		appendStringInfo(&buf, " AND coalesce(c.from_time <= %s AND c.to_time > %s, c.to_time = 'infinity')",
+		appendStringInfo(&buf,
+						 " WHERE coalesce(c.from_time <= %s AND c.to_time > %s, c.to_time = 'infinity')",
 						 window_to_instant_sql(&def->window, "m.last_batch_pane"),
 						 window_to_instant_sql(&def->window, "m.first_batch_pane"));
 	appendStringInfoString(
@@ -112,7 +124,7 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, cons
 	append_merged(&buf, def, id);
 	append_layer(&buf, def, "b");
 	append_layer(&buf, def, "s");
-	appendStringInfo(&buf, " LEFT JOIN streambatch._stream_as_of a ON a.view_id = %d", id);
+	appendStringInfo(&buf, " LEFT JOIN streambatch_state.clock_%d a ON true", id);
 	if (def->query->havingQual)
 		appendStringInfo(&buf, " WHERE %s", print_merged(def, def->query->havingQual, "m", merged));
 	return buf.data;

@@ -10,6 +10,12 @@
 /* The view streambatch_state.merged_<id>: the groups of both layers, merged. */
 extern char *sql_merged_view(const ViewDef *def, int32 id);
 
+/*
+ * The views streambatch_state.cuts_<id> and clock_<id>: what the batch layer covers as of which cuts; last flush and
+ * watermark of the stream. They read tables of the extension for <view>_layers, for this view alone.
+ */
+extern List *sql_times_views(int32 id);
+
 /* The views that users read, over the merged view (whose OID is needed to print expressions over it). */
 extern char *sql_serving_view(const ViewDef *def, int32 id, const char *name, Oid merged);
 extern char *sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged,

@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_class.h"
+#include "common/catalog_topic.h"
 #include "common/clock.h"
 #include "common/compat.h"
 #include "common/export.h"
@@ -21,7 +22,7 @@
 #include "pgstat.h"
 #include "serve/stream_setup.h"
 #include "storage/latch.h"
-#include "stream/stream.h"
+#include "stream/topic_epoch.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -29,19 +30,35 @@
 #include "utils/timestamp.h"
 
 #define POLL_MS 5
+#define ASK_MS 1000
 #define NO_WORKER_MS 2000 /* after a server start, workers are requested with a delay */
 
+/* The log end offset of each partition, when a broker was asked. */
+typedef struct LogEnds
+{
+	int n;
+	int64 *offsets;
+	bool before_positions; /* a position is after the end of its log: the topic has changed */
+	int64 asked;		   /* by clock.h */
+} LogEnds;
+
+static void start(Oid relid, const StreamRow *row);
+static void warn_stopped(Oid relid, const StreamRow *row);
 static void check_owner(Oid relid);
 static int64 deadline_after(const Interval *timeout);
 static void check_running(Oid relid);
-static int64 *get_log_ends(const Stream *stream, int timeout_ms, int *n);
-static bool ends_reached(Oid relid, const int64 *ends, int n);
+static void raise_stop(Oid relid, const WorkerError *stop) pg_attribute_noreturn();
+static LogEnds get_log_ends(const Stream *stream, int64 deadline);
+static bool ends_reached(Oid relid, const LogEnds *ends);
+static bool is_reading(const Stream *stream);
 static void report_timeout(Oid relid);
 static bool has_worker(Oid relid);
-static void check_has_worker(Oid relid, int64 *last_seen);
+static bool lacks_worker(Oid relid, int64 *last_seen);
+static void raise_no_worker(Oid relid) pg_attribute_noreturn();
 
 STREAMBATCH_FUNCTION(streambatch_pause);
 STREAMBATCH_FUNCTION(streambatch_resume);
+STREAMBATCH_FUNCTION(streambatch_reset);
 STREAMBATCH_FUNCTION(streambatch_wait_for);
 
 Datum
@@ -65,23 +82,26 @@ streambatch_resume(PG_FUNCTION_ARGS)
 	Oid relid = PG_GETARG_OID(0);
 	StreamRow row;
 	Slot slot;
-	bool archive_only;
 
 	check_owner(relid);
 	stream_setup(relid, &row);
-	archive_only = row.nviews == 0;
-	if (archive_only && !OidIsValid(row.archive))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("stream \"%s\" has neither a hybrid view nor an archive", get_rel_name(relid)),
-			 errhint(
-				 "Create a hybrid view over it with streambatch.create_view(), or create the stream without archive 'none'.")));
 	if (!row.paused && slots_get(MyDatabaseId, relid, &slot) && slot.pid != 0 && slot.state != WORKER_ERROR)
 		ereport(NOTICE, (errmsg("stream \"%s\" is already running", get_rel_name(relid))));
-	catalog_set_paused(relid, false, archive_only);
-	stream_want_at_commit(relid);
-	stream_setup_warn(relid);
+	start(relid, &row);
+	warn_stopped(relid, &row);
+	PG_RETURN_VOID();
+}
+
+Datum
+streambatch_reset(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+	StreamRow row;
+
+	check_owner(relid);
+	stream_setup(relid, &row);
+	topic_epoch_begin(stream_open(relid), true);
+	start(relid, &row);
 	PG_RETURN_VOID();
 }
 
@@ -93,17 +113,19 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 	int64 deadline = deadline_after(timeout);
 	int64 worker_seen = clock_now();
 	Stream *stream = stream_open(relid);
-	int64 *ends;
-	int n;
+	LogEnds ends;
 
 	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, stream->name);
 	check_running(relid);
-	ends = get_log_ends(stream, (int) Max(1000, Min((deadline - clock_now()) / 1000, 10000)), &n);
-	while (!ends_reached(relid, ends, n))
+	for (ends = get_log_ends(stream, deadline);;)
 	{
+		bool reached = ends_reached(relid, &ends);
+
+		if (reached && is_reading(stream))
+			break;
 		/* its snapshot never shows new positions */
-		if (IsolationUsesXactSnapshot())
+		if (!reached && IsolationUsesXactSnapshot())
 			ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 							errmsg("wait_for cannot wait in a REPEATABLE READ or SERIALIZABLE transaction"),
 							errhint("Call it before the transaction, or use READ COMMITTED.")));
@@ -117,9 +139,47 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		check_running(relid);
-		check_has_worker(relid, &worker_seen);
+		/* what has been read needs no worker */
+		if (lacks_worker(relid, &worker_seen))
+		{
+			if (reached)
+				break;
+			raise_no_worker(relid);
+		}
+		if (ends.before_positions && clock_passed(ends.asked, ASK_MS))
+			ends = get_log_ends(stream, deadline);
 	}
 	PG_RETURN_BOOL(true);
+}
+
+/* Request a worker, at commit. */
+static void
+start(Oid relid, const StreamRow *row)
+{
+	bool archive_only = row->nviews == 0;
+
+	if (archive_only && !OidIsValid(row->archive))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("stream \"%s\" has neither a hybrid view nor an archive", get_rel_name(relid)),
+			 errhint(
+				 "Create a hybrid view over it with streambatch.create_view(), or create the stream without archive 'none'.")));
+	catalog_set_paused(relid, false, archive_only);
+	stream_want_at_commit(relid);
+	stream_setup_warn(relid);
+}
+
+/* A stream whose topic has changed stays stopped. */
+static void
+warn_stopped(Oid relid, const StreamRow *row)
+{
+	WorkerError stop;
+
+	if (row->stop_lasts && strcmp(row->topic, stream_open(relid)->topic) == 0 && catalog_stop(relid, &stop))
+		ereport(WARNING, (errcode(stop.sqlerrcode),
+						  errmsg("stream \"%s\" has stopped: %s", get_rel_name(relid), stop.message),
+						  errhint("%s", stop.hint)));
 }
 
 static void
@@ -150,6 +210,7 @@ check_running(Oid relid)
 	StreamRow row;
 	Slot slot;
 	WorkerError error;
+	WorkerError stop;
 	const char *name = get_rel_name(relid);
 
 	if (!catalog_stream(relid, &row) || (row.nviews == 0 && !row.resumed))
@@ -170,54 +231,91 @@ check_running(Oid relid)
 				(errcode(error.sqlerrcode), errmsg("stream \"%s\" has no worker: %s", name, error.message),
 				 errhint("%s", error.hint)));
 	if (slots_get(MyDatabaseId, relid, &slot) && slot.state == WORKER_ERROR && !slot.wanted)
-		ereport(ERROR, (errcode(slot.error.sqlerrcode),
-						errmsg("stream \"%s\" has stopped: %s", name, slot.error.message),
-						errhint("%s", slot.error.hint)));
+		raise_stop(relid, &slot.error);
+	if (row.stop_lasts && catalog_stop(relid, &stop))
+		raise_stop(relid, &stop);
+}
+
+static void
+raise_stop(Oid relid, const WorkerError *stop)
+{
+	ereport(ERROR, (errcode(stop->sqlerrcode),
+					errmsg("stream \"%s\" has stopped: %s", get_rel_name(relid), stop->message),
+					errhint("%s", stop->hint)));
 }
 
 /* The log end offset of each partition, in the current context; raises if no broker reports them. */
-static int64 *
-get_log_ends(const Stream *stream, int timeout_ms, int *n)
+static LogEnds
+get_log_ends(const Stream *stream, int64 deadline)
 {
+	int64 now = clock_now();
+	int timeout_ms = (int) Max(1000, Min((deadline - now) / 1000, 10000));
+	LogEnds ends = {.asked = now};
+	int nrows;
+	/* first: what was read by then lies before the ends */
+	ProgressRow *rows = catalog_progress(stream->relid, &nrows, NULL);
 	Consumer *consumer = consumer_open(stream->serverid, stream->topic, stream->owner, false);
-	int64 *ends;
 
-	*n = consumer_partition_count(consumer, timeout_ms);
-	if (*n == 0)
+	ends.n = consumer_partition_count(consumer, timeout_ms);
+	if (ends.n == 0)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("topic \"%s\" does not exist", stream->topic),
 			 errhint(
 				 "Create the topic, or correct the option: ALTER FOREIGN TABLE %s OPTIONS (SET topic '…').",
 				 quote_qualified_identifier(stream->schema, stream->name))));
-	ends = *n > 0 ? consumer_log_ends(consumer, *n, timeout_ms) : NULL;
-	if (ends == NULL)
+	ends.offsets = ends.n > 0 ? consumer_log_ends(consumer, ends.n, timeout_ms) : NULL;
+	if (ends.offsets == NULL)
 		ereport(ERROR, (errcode(ERRCODE_CONNECTION_FAILURE),
 						errmsg("could not get the log end offsets of stream \"%s\": %s", stream->name,
 							   consumer_state(consumer)->message),
 						errhint("Check the state of the stream in streambatch.stat_stream.")));
 	consumer_close(consumer);
+	for (int i = 0; i < nrows; i++)
+	{
+		if (rows[i].partition >= ends.n || rows[i].next_offset > ends.offsets[rows[i].partition])
+			ends.before_positions = true;
+	}
+	pfree(rows);
 	return ends;
 }
 
 /* Whether all events below the log end offsets are visible. */
 static bool
-ends_reached(Oid relid, const int64 *ends, int n)
+ends_reached(Oid relid, const LogEnds *ends)
 {
 	int nrows;
-	ProgressRow *rows = catalog_progress(relid, &nrows);
+	ProgressRow *rows = catalog_progress(relid, &nrows, NULL);
 	int r = 0;
-	bool result = true;
+	bool result = !ends->before_positions;
 
-	for (int i = 0; i < n && result; i++)
+	for (int i = 0; i < ends->n && result; i++)
 	{
 		while (r < nrows && rows[r].partition < i)
 			r++;
-		if (ends[i] > 0 && (r >= nrows || rows[r].partition != i || rows[r].next_offset < ends[i]))
+		if (ends->offsets[i] > 0 &&
+			(r >= nrows || rows[r].partition != i || rows[r].next_offset < ends->offsets[i]))
 			result = false;
 	}
 	pfree(rows);
 	return result;
+}
+
+/*
+ * Whether the positions are of the topic that the option names, and the stream's worker has verified that it is the
+ * same topic as before (worker/topic_check.c). On a standby, the primary's worker has.
+ */
+static bool
+is_reading(const Stream *stream)
+{
+	StreamRow row;
+	Slot slot;
+
+	if (RecoveryInProgress())
+		return true;
+	return catalog_stream(stream->relid, &row) && strcmp(row.topic, stream->topic) == 0 &&
+		   slots_get(MyDatabaseId, stream->relid, &slot) && slot.pid != 0 &&
+		   (slot.state == WORKER_CATCHING_UP || slot.state == WORKER_STREAMING);
 }
 
 /* After a timeout: raise a NOTICE with the reason, if it is known. */
@@ -246,15 +344,20 @@ has_worker(Oid relid)
 	return RecoveryInProgress() || (slots_get(MyDatabaseId, relid, &slot) && (slot.wanted || slot.pid != 0));
 }
 
-/* Raise if no worker is requested: streambatch.autostart is off, or the database is a copy. */
-static void
-check_has_worker(Oid relid, int64 *last_seen)
+/* Whether no worker has been requested for some time: streambatch.autostart is off, or the database is a copy. */
+static bool
+lacks_worker(Oid relid, int64 *last_seen)
 {
 	if (has_worker(relid))
 		*last_seen = clock_now();
-	else if (clock_passed(*last_seen, NO_WORKER_MS))
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("stream \"%s\" is stopped", get_rel_name(relid)),
-						errhint("Use SELECT streambatch.resume('%s') to start it.",
-								quote_identifier(get_rel_name(relid)))));
+	return clock_passed(*last_seen, NO_WORKER_MS);
+}
+
+static void
+raise_no_worker(Oid relid)
+{
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("stream \"%s\" is stopped", get_rel_name(relid)),
+					errhint("Use SELECT streambatch.resume('%s') to start it.",
+							quote_identifier(get_rel_name(relid)))));
 }

@@ -124,7 +124,7 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	CommandCounterIncrement();
 	before = cut_read(c.def->stream);
 	/* if the worker has started since, all events that it has read are above the positions in "before" */
-	if (history && (before->n > 0 || !lock_if_unread(&c) || archive_has_rows(&c, &stream)))
+	if (history && (!cut_is_empty(before) || !lock_if_unread(&c) || archive_has_rows(&c, &stream)))
 		compute_history_of_view(&c, &stream, before);
 	catalog_raise_generation(c.def->stream);
 	if (!stream.paused)
@@ -302,6 +302,8 @@ create_internal(const Creation *c)
 	foreach (lc, sql_state_tables(c->def, c->row.id))
 		execute(lfirst(lc));
 	execute(sql_merged_view(c->def, c->row.id));
+	foreach (lc, sql_times_views(c->row.id))
+		execute(lfirst(lc));
 	SPI_finish();
 	CommandCounterIncrement();
 	guard_leave(&guard);
@@ -379,7 +381,7 @@ lock_if_unread(const Creation *c)
 
 	if (!catalog_lock_stream(c->def->stream, &locked))
 		elog(ERROR, "stream %u has no row", c->def->stream);
-	return cut_read(c->def->stream)->n == 0;
+	return cut_is_empty(cut_read(c->def->stream));
 }
 
 /* Whether the archive of a stream that was never read has rows, for example loaded by a user: they are below every cut. */

@@ -81,7 +81,7 @@ check_caller(FunctionCallInfo fcinfo)
 static void
 drop_internal(List *views)
 {
-	static const char *const objects[] = {"merged", "stream", "batch"};
+	static const char *const objects[] = {"merged", "stream", "batch", "cuts", "clock"};
 	Oid nsp = get_namespace_oid("streambatch_state", false);
 	ObjectAddresses *addresses = new_object_addresses();
 	ListCell *lc;

@@ -10,6 +10,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/comment.h"
+#include "common/catalog_topic.h"
 #include "common/guard.h"
 #include "common/slots.h"
 #include "executor/spi.h"
@@ -18,7 +19,7 @@
 #include "miscadmin.h"
 #include "serve/stream_setup.h"
 #include "storage/lmgr.h"
-#include "stream/stream.h"
+#include "stream/topic_epoch.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -27,8 +28,6 @@
 #include "utils/ruleutils.h"
 
 #define BROKER_TIMEOUT_MS 2000
-/* the comment on an archive that the extension created begins with this */
-#define ARCHIVE_COMMENT "events of Kafka topic "
 
 typedef struct Request
 {
@@ -45,12 +44,12 @@ static void check_prepare(void);
 static bool find_row(Oid relid, StreamRow *row);
 static void check_archive(const Stream *stream, Oid archive);
 static void refuse_archive(const Stream *stream, const char *detail);
-static char *archive_comment(const Stream *stream);
 static void check_archive_privileges(const Stream *stream, Oid archive);
 static void create_archive(const Stream *stream, const char *partition, const char *offset);
 static void execute(const char *sql);
 static char *archive_ddl(const Stream *stream, const char *partition, const char *offset);
-static void adopt_positions(const Stream *stream, const char *partition, const char *offset);
+static void adopt_positions(const Stream *stream, Oid archive, const char *partition, const char *offset);
+static int32 adopt_epoch(const Stream *stream, Oid archive, const char *partition, const char *offset);
 
 void
 stream_want_at_commit(Oid relid)
@@ -105,12 +104,12 @@ stream_setup(Oid relid, StreamRow *row)
 		guard_leave(&guard);
 		archive = get_relname_relid(stream->archive_name, nsp);
 	}
-	catalog_insert_stream(relid, archive, settings);
+	catalog_insert_stream(relid, archive, stream->topic, settings);
 	if (existing)
 	{
 		guard_enter(&guard, stream->owner, NULL);
 		SPI_connect();
-		adopt_positions(stream, partition, offset);
+		adopt_positions(stream, archive, partition, offset);
 		SPI_finish();
 		guard_leave(&guard);
 	}
@@ -246,6 +245,7 @@ static void
 check_archive(const Stream *stream, Oid archive)
 {
 	char *comment;
+	int32 topic_epoch;
 	ArchiveMisfit misfit;
 	char kind = get_rel_relkind(archive);
 	Oid other = catalog_stream_of_archive(archive);
@@ -258,13 +258,13 @@ check_archive(const Stream *stream, Oid archive)
 		refuse_archive(stream, psprintf("It is the archive of stream \"%s\".",
 										get_rel_name(other) ? get_rel_name(other) : "?"));
 	comment = GetComment(archive, RelationRelationId, 0);
-	if (comment != NULL && strncmp(comment, ARCHIVE_COMMENT, strlen(ARCHIVE_COMMENT)) == 0 &&
-		strcmp(comment, archive_comment(stream)) != 0)
+	if (topic_epoch_read_comment(stream, comment, &topic_epoch) && topic_epoch < 0)
 		refuse_archive(stream, psprintf("According to its comment, it contains %s.", comment));
 	if (get_rel_persistence(archive) != RELPERSISTENCE_PERMANENT)
 		refuse_archive(
 			stream,
 			"It is unlogged or temporary; a crash would delete events that the stream does not read again.");
+	topic_epoch_check_archive(stream, archive, 0);
 	if (stream_archive_fits(stream, archive, &misfit))
 		return;
 	if (misfit.has == NULL)
@@ -284,12 +284,6 @@ refuse_archive(const Stream *stream, const char *detail)
 		 errhint(
 			 "Use ALTER FOREIGN TABLE %s to set the option archive to another table, or drop or alter this one.",
 			 quote_qualified_identifier(stream->schema, stream->name))));
-}
-
-static char *
-archive_comment(const Stream *stream)
-{
-	return psprintf(ARCHIVE_COMMENT "%s", stream->topic);
 }
 
 /* The archive is read and written with the privileges of the stream's owner. */
@@ -320,7 +314,7 @@ create_archive(const Stream *stream, const char *partition, const char *offset)
 	/* the archive outlives the stream, and its positions are valid for this topic only */
 	execute(psprintf("COMMENT ON TABLE %s IS %s",
 					 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
-					 quote_literal_cstr(archive_comment(stream))));
+					 quote_literal_cstr(topic_epoch_comment(stream, 0))));
 	if (stream->event_time != 0)
 		execute(psprintf("CREATE INDEX ON %s USING brin (%s) WITH (pages_per_range = 32, autosummarize = on)",
 						 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
@@ -365,18 +359,23 @@ archive_ddl(const Stream *stream, const char *partition, const char *offset)
 
 /* Start after the last offsets found in an existing archive, so that its events are not read again. */
 static void
-adopt_positions(const Stream *stream, const char *partition, const char *offset)
+adopt_positions(const Stream *stream, Oid archive, const char *partition, const char *offset)
 {
 	MemoryContext caller = CurrentMemoryContext;
+	const char *epoch = topic_epoch_column(stream, archive);
+	int32 topic_epoch = adopt_epoch(stream, archive, partition, offset);
 	ProgressRow *rows;
 	int n;
 	bool isnull;
 
+	if (topic_epoch > 0)
+		catalog_set_topic_epoch(stream->relid, topic_epoch);
 	execute(psprintf(
-		"SELECT %s::pg_catalog.int4, pg_catalog.max(%s) + 1 FROM %s WHERE %s IS NOT NULL AND %s IS NOT NULL GROUP BY 1",
+		"SELECT %s::pg_catalog.int4, pg_catalog.max(%s) + 1 FROM %s WHERE %s IS NOT NULL AND %s IS NOT NULL "
+		"AND coalesce(%s, 0) = %d GROUP BY 1",
 		quote_identifier(partition), quote_identifier(offset),
 		quote_qualified_identifier(stream->archive_schema, stream->archive_name), quote_identifier(partition),
-		quote_identifier(offset)));
+		quote_identifier(offset), epoch != NULL ? epoch : "0", topic_epoch));
 	n = (int) SPI_processed;
 	rows = MemoryContextAllocZero(caller, (n + 1) * sizeof(ProgressRow));
 	for (int i = 0; i < n; i++)
@@ -393,4 +392,29 @@ adopt_positions(const Stream *stream, const char *partition, const char *offset)
 	catalog_set_started(stream->relid);
 	ereport(NOTICE, (errmsg("stream \"%s\" resumes after the last offsets found in archive \"%s\"",
 							stream->name, stream->archive_name)));
+}
+
+/*
+ * The topic epoch of the archive's last positions: the greatest, or the one in its comment, if that began without any
+ * event.
+ */
+static int32
+adopt_epoch(const Stream *stream, Oid archive, const char *partition, const char *offset)
+{
+	const char *column = topic_epoch_column(stream, archive);
+	int32 noted;
+	int32 found;
+	bool isnull;
+
+	if (column == NULL)
+		return 0;
+	execute(psprintf("SELECT pg_catalog.max(%s) FROM %s WHERE %s IS NOT NULL AND %s IS NOT NULL", column,
+					 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
+					 quote_identifier(partition), quote_identifier(offset)));
+	found = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	if (isnull)
+		found = 0;
+	if (!topic_epoch_read_comment(stream, GetComment(archive, RelationRelationId, 0), &noted))
+		noted = 0;
+	return Max(found, noted);
 }

@@ -12,6 +12,7 @@ typedef struct MicroBatch
 {
 	int natts;
 	int nrows;
+	int32 topic_epoch; /* of the positions (topic_epoch.h) */
 	int32 *partitions; /* position of each row */
 	int64 *offsets;
 	Datum *values; /* row-major, natts each */

@@ -44,6 +44,18 @@ typedef struct Stream
 #define STREAM_OFFSET_ATTNUM (MaxHeapAttributeNumber + 2)
 
 /*
+ * The value of the first: the partition, with the topic epoch (topic_epoch.h) in its upper half, so that later topic
+ * epochs rank later. STREAM_RANK_SQL is the same in SQL.
+ */
+static inline int64
+stream_partition_rank(int32 topic_epoch, int32 partition)
+{
+	return ((int64) topic_epoch << 32) + partition;
+}
+
+#define STREAM_RANK_SQL "((%s::pg_catalog.int8 OPERATOR(pg_catalog.<<) 32) OPERATOR(pg_catalog.+) %s)"
+
+/*
  * Open the stream of a foreign table, allocated in the current context. Raises wrong_object_type for any other
  * relation. The table remains locked (AccessShareLock) until the end of the transaction: lock it before the
  * objects of its views, as DROP … CASCADE does.

@@ -20,6 +20,7 @@
 
 #include "catalog/pg_type.h"
 #include "common/int.h"
+#include "miscadmin.h"
 #include "utils/timestamp.h"
 #include "window/pane.h"
 
@@ -30,6 +31,7 @@ static int64 to_line(WindowShape *shape, int64 time);
 static int64 edge_at(WindowShape *shape, int64 units);
 static int64 within_range(int64 edge, int64 margin);
 static int64 add_units(int64 a, int64 b);
+static int64 first_hop(const WindowWalk *walk, int64 offset, int64 least);
 static bool next_hop(WindowWalk *walk, TimeSlice *window);
 
 int64
@@ -66,6 +68,9 @@ window_walk_begin(WindowWalk *walk, WindowShape *shape, int64 time)
 		/* the window after the last one that has ended by then */
 		walk->index = floor_div(units - shape->size, shape->slide) + 1;
 		walk->last = floor_div(units, shape->slide);
+		/* those with an edge out of range are left out at once: there may be very many of them */
+		walk->index = first_hop(walk, 0, DT_NOBEGIN + 1);
+		walk->last = first_hop(walk, shape->size, DT_NOEND) - 1;
 		walk->done = walk->index > walk->last;
 		walk->next.start = edge_at(shape, walk->index * shape->slide);
 	}
@@ -81,6 +86,7 @@ window_walk_begin(WindowWalk *walk, WindowShape *shape, int64 time)
 		}
 		else
 			walk->last = walk->next.end;
+		walk->done = TIMESTAMP_NOT_FINITE(walk->next.start) || TIMESTAMP_NOT_FINITE(walk->next.end);
 	}
 }
 
@@ -95,7 +101,10 @@ window_walk_next(WindowWalk *walk, TimeSlice *window)
 	walk->done = walk->next.end >= walk->last;
 	/* continue with the pane that starts at this end: empty panes have no window of their own */
 	if (!walk->done)
+	{
 		walk->next.end = pane_at(walk->shape, walk->next.end).end;
+		walk->done = TIMESTAMP_NOT_FINITE(walk->next.end);
+	}
 	return true;
 }
 
@@ -208,6 +217,26 @@ add_units(int64 a, int64 b)
 	return pg_add_s64_overflow(a, b, &result) ? PG_INT64_MAX : result;
 }
 
+/* The first of the walk's windows whose edge so many units after its start is not before least; edges never go back. */
+static int64
+first_hop(const WindowWalk *walk, int64 offset, int64 least)
+{
+	WindowShape *shape = walk->shape;
+	int64 from = walk->index;
+	int64 to = walk->last + 1;
+
+	while (from < to)
+	{
+		int64 middle = from + (to - from) / 2;
+
+		if (edge_at(shape, add_units(middle * shape->slide, offset)) < least)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
 static bool
 next_hop(WindowWalk *walk, TimeSlice *window)
 {
@@ -218,9 +247,10 @@ next_hop(WindowWalk *walk, TimeSlice *window)
 		int64 first = walk->index++ * shape->slide;
 		int64 start = walk->next.start;
 
+		CHECK_FOR_INTERRUPTS();
 		walk->next.start = edge_at(shape, add_units(first, shape->slide));
 		/* of windows that start at the same time, as around a day that the zone skipped, return the last one */
-		if (start == walk->next.start && start != DT_NOBEGIN)
+		if (start == walk->next.start)
 			continue;
 		window->start = start;
 		window->end = edge_at(shape, add_units(first, shape->size));

@@ -19,8 +19,9 @@ extern int64 pane_length(WindowKind kind, int64 step, int64 size);
 extern TimeSlice pane_at(WindowShape *shape, int64 time);
 
 /*
- * All windows that contain a finite time, or a pane given by its start: of hop in the order of their starts, which
- * all differ, of cumulate in the order of their ends. Of tumble and session: the pane. The shape must outlive the walk.
+ * All windows that contain a finite time, or a pane given by its start, and whose edges are valid timestamps: of hop in
+ * the order of their starts, which all differ, of cumulate in the order of their ends. Of tumble and session: the pane.
+ * The shape must outlive the walk.
  *
  *		window_walk_begin(&walk, shape, time);
  *		while (window_walk_next(&walk, &window))

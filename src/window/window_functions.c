@@ -312,7 +312,6 @@ next_window(FunctionCallInfo fcinfo, WindowKind kind, WindowResult result)
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
 	WindowCall *call = get_call(fcinfo);
 	TimeSlice window;
-	bool more;
 
 	if (set == NULL || !IsA(set, ReturnSetInfo) || !(set->allowedModes & SFRM_ValuePerCall))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -328,10 +327,7 @@ next_window(FunctionCallInfo fcinfo, WindowKind kind, WindowResult result)
 		RegisterExprContextCallback(set->econtext, forget_walk, PointerGetDatum(call));
 		call->walking = true;
 	}
-	do
-		more = window_walk_next(&call->walk, &window);
-	while (more && (TIMESTAMP_NOT_FINITE(window.start) || TIMESTAMP_NOT_FINITE(window.end)));
-	if (!more)
+	if (!window_walk_next(&call->walk, &window))
 	{
 		UnregisterExprContextCallback(set->econtext, forget_walk, PointerGetDatum(call));
 		call->walking = false;

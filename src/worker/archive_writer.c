@@ -26,6 +26,7 @@
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "stream/topic_epoch.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -42,12 +43,13 @@ struct ArchiveWriter
 	MemoryContext context;
 	/* plain tables */
 	bool plain;
-	int *source; /* of each column: index of the stream's column, FROM_PARTITION or FROM_OFFSET */
+	int *source; /* of each column: index of the stream's column, or FROM_… */
 	EState *estate;
 	ResultRelInfo *result;
 	TupleTableSlot **slots;
 	/* other tables */
-	TupleDesc desc; /* of the inserted rows: the stream's columns and the position */
+	TupleDesc
+		desc; /* of the inserted rows: the stream's columns and the position, perhaps with its topic epoch */
 	char *insert;
 };
 
@@ -56,6 +58,7 @@ struct ArchiveWriter
 
 #define FROM_PARTITION (-1)
 #define FROM_OFFSET (-2)
+#define FROM_EPOCH (-3)
 
 /* Writing one micro-batch to the archive. */
 typedef struct WriteJob
@@ -87,7 +90,7 @@ static void reject(WriteJob *job, int row, ErrorData *error);
 static void write_all_any(WriteJob *job, int from, int to);
 
 ArchiveWriter *
-archive_writer_open(const Stream *stream, Oid archive)
+archive_writer_open(const Stream *stream, Oid archive, int32 topic_epoch)
 {
 	ArchiveWriter *writer = palloc0(sizeof(ArchiveWriter));
 	const char *partition;
@@ -104,6 +107,7 @@ archive_writer_open(const Stream *stream, Oid archive)
 						errhint("Drop the stream and its hybrid views, and create them again.")));
 	check_privilege(stream, writer->rel);
 	stream_check_archive(stream, archive);
+	topic_epoch_check_archive(stream, archive, topic_epoch);
 	writer->plain = writer->rel->rd_rel->relkind == RELKIND_RELATION &&
 					!writer->rel->rd_rel->relispartition && writer->rel->trigdesc == NULL &&
 					map_columns(writer, partition, offset);
@@ -170,6 +174,7 @@ static bool
 map_columns(ArchiveWriter *writer, const char *partition, const char *offset)
 {
 	TupleDesc desc = RelationGetDescr(writer->rel);
+	const char *epoch = topic_epoch_column(writer->stream, RelationGetRelid(writer->rel));
 
 	writer->source = palloc(desc->natts * sizeof(int));
 	for (int i = 0; i < desc->natts; i++)
@@ -197,6 +202,8 @@ map_columns(ArchiveWriter *writer, const char *partition, const char *offset)
 			writer->source[i] = FROM_PARTITION;
 		else if (strcmp(NameStr(att->attname), offset) == 0 && att->atttypid == INT8OID)
 			writer->source[i] = FROM_OFFSET;
+		else if (epoch != NULL && strcmp(NameStr(att->attname), epoch) == 0 && att->atttypid == INT4OID)
+			writer->source[i] = FROM_EPOCH;
 		else
 			return false;
 	}
@@ -225,11 +232,12 @@ static void
 describe_rows(ArchiveWriter *writer, const char *partition, const char *offset)
 {
 	const Stream *stream = writer->stream;
+	const char *epoch = topic_epoch_column(stream, RelationGetRelid(writer->rel));
 	StringInfoData names;
 	AttrNumber n = 0;
 
-	writer->desc = CreateTemplateTupleDesc(stream->desc->natts + 2);
-	writer->source = palloc((stream->desc->natts + 2) * sizeof(int));
+	writer->desc = CreateTemplateTupleDesc(stream->desc->natts + 3);
+	writer->source = palloc((stream->desc->natts + 3) * sizeof(int));
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
 		const MessageColumn *column = &stream->layout.columns[i];
@@ -249,6 +257,11 @@ describe_rows(ArchiveWriter *writer, const char *partition, const char *offset)
 	{
 		writer->source[n++] = FROM_OFFSET;
 		TupleDescInitEntry(writer->desc, n, offset, INT8OID, -1, 0);
+	}
+	if (epoch != NULL)
+	{
+		writer->source[n++] = FROM_EPOCH;
+		TupleDescInitEntry(writer->desc, n, epoch, INT4OID, -1, 0);
 	}
 	writer->desc->natts = n;
 	initStringInfo(&names);
@@ -358,7 +371,8 @@ fill_row(const ArchiveWriter *writer, const MicroBatch *batch, int row, int natt
 		to_nulls[i] = source >= 0 && nulls[source];
 		to[i] = source >= 0				   ? values[source]
 				: source == FROM_PARTITION ? Int32GetDatum(batch->partitions[row])
-										   : Int64GetDatum(batch->offsets[row]);
+				: source == FROM_OFFSET	   ? Int64GetDatum(batch->offsets[row])
+										   : Int32GetDatum(batch->topic_epoch);
 	}
 }
 

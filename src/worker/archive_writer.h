@@ -13,7 +13,7 @@ typedef struct ArchiveWriter ArchiveWriter;
  * Open and lock the archive, to be written in the current transaction. Allocates in the current context.
  * Raises an error if the table was dropped, does not fit the stream, or the stream's owner may not insert.
  */
-extern ArchiveWriter *archive_writer_open(const Stream *stream, Oid archive);
+extern ArchiveWriter *archive_writer_open(const Stream *stream, Oid archive, int32 topic_epoch);
 extern void archive_writer_close(ArchiveWriter *writer);
 
 /*

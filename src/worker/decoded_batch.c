@@ -69,6 +69,7 @@ decoded_batch_decode(DecodedBatch *decoded, Positions *positions, DeadLetters *d
 		subtransaction_run_items(&messages, decoded->nmessages, &job, decoded->context);
 	else
 		decode_all(&job);
+	positions_note_last(positions, decoded->messages, decoded->nmessages);
 }
 
 void

@@ -33,7 +33,8 @@ struct DefinitionWatch
 	uint32 table_hash; /* of their rows in the system caches */
 	uint32 server_hash;
 	bool changed;
-	char *text; /* definition_text() of what was loaded */
+	bool restart; /* whatever has changed */
+	char *text;	  /* definition_text() of what was loaded */
 };
 
 typedef struct ViewJob
@@ -78,8 +79,8 @@ definition_changed(const Definition *d)
 	const char *text;
 	bool changed;
 
-	if (!d->watch->changed)
-		return false;
+	if (d->watch->restart || !d->watch->changed)
+		return d->watch->restart;
 	/* not later: what changes while we look sets it again */
 	d->watch->changed = false;
 	if (alone)
@@ -101,6 +102,7 @@ definition_load(Definition *d)
 	ListCell *lc;
 	DefinitionResult result;
 	bool first = d->stream == NULL;
+	int32 topic_epoch = d->row.topic_epoch;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -132,6 +134,8 @@ definition_load(Definition *d)
 	MemoryContextSwitchTo(old);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	if (!first && result == DEFINITION_LOADED && d->row.topic_epoch != topic_epoch)
+		d->watch->restart = true;
 	return result;
 }
 
@@ -257,6 +261,7 @@ load_views(Definition *d)
 	foreach (lc, d->views)
 		columns = worker_view_columns(lfirst(lc), columns);
 	decoded_batch_init(&d->decoded, d->stream, OidIsValid(d->row.archive) ? NULL : columns);
+	d->decoded.batch.topic_epoch = d->row.topic_epoch;
 	guard_leave(&guard);
 }
 

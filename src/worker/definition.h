@@ -37,7 +37,7 @@ extern void definition_init(Definition *d, Oid relid);
 /* Load or reload the definition, in its own transaction. Does not change positions or consumer. */
 extern DefinitionResult definition_load(Definition *d);
 
-/* Whether options, columns or secrets have changed since the process started. */
+/* Whether options, columns, secrets or the topic epoch have changed since the process started. */
 extern bool definition_changed(const Definition *d);
 
 /* Read the stream's row; false if the loaded definition is outdated. Needs a transaction and a snapshot. */

@@ -6,7 +6,9 @@
  * decide which events are in which layer; offsets do. Three numbers keep the layers consistent:
  *
  *		positions	the next offset of each partition, one row each: every event below it is archived, if the
- *					stream has an archive, and is in the states of every view, or a dead letter
+ *					stream has an archive, and is in the states of every view, or a dead letter. They belong to
+ *					one topic epoch (stream/topic_epoch.c), and never move back in it; everything of an earlier
+ *					topic epoch is below them
  *		epoch		in the view's row, counts its cuts; a stream row contains the epoch that it was written under
  *		generation	in the stream's row, counts changes to the set of its views
  *
@@ -30,6 +32,9 @@
  *		DROP, new owner			the row: generation (event triggers)
  *		worker_start.c			the row: the first positions
  *		offset_gap.c			the row: a position after a gap
+ *		topic_epoch.c			the archive's column for the topic epoch, if it is missing; then the row: the topic
+ *								epoch, its positions (deleted), generation
+ *		worker_state.c			the row: what has stopped the worker
  *		stream_setup.c, first use	the foreign table: the row itself, the positions of an existing archive
  *
  * A flush, step by step:
@@ -123,7 +128,8 @@ flush_write(const FlushJob *job)
 		else if (!write_view(view, epoch_of(views, view->row.id)))
 			return FLUSH_RETRY;
 	}
-	catalog_insert_dead_letters(stream, job->stream->topic, job->dead_letters->items, job->dead_letters->n);
+	catalog_insert_dead_letters(stream, job->stream->topic, job->topic_epoch, job->dead_letters->items,
+								job->dead_letters->n);
 	positions_write(job->positions, stream);
 	has_limit = job->stream->event_time != 0 && watermark_limit(job->positions, job->stream, &limit);
 	catalog_flushed(stream, job->counts, has_limit, limit);

@@ -13,7 +13,8 @@ typedef struct FlushJob
 {
 	const Stream *stream;
 	int64 generation; /* of the set of views that was folded for */
-	List *views;	  /* of WorkerView * */
+	int32 topic_epoch;
+	List *views; /* of WorkerView * */
 	Positions *positions;
 	DeadLetters *dead_letters;
 	StreamCounts *counts;

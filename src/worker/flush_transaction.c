@@ -43,7 +43,7 @@ flush_transaction_begin(Worker *w)
 	if (current && OidIsValid(w->d.row.archive))
 	{
 		old = MemoryContextSwitchTo(TopTransactionContext);
-		w->archive = archive_writer_open(w->d.stream, w->d.row.archive);
+		w->archive = archive_writer_open(w->d.stream, w->d.row.archive, w->d.row.topic_epoch);
 		MemoryContextSwitchTo(old);
 	}
 	PopActiveSnapshot();
@@ -91,8 +91,8 @@ void
 flush_transaction_end(Worker *w)
 {
 	int64 start = clock_now();
-	FlushJob job = {w->d.stream,   w->d.row.generation, w->d.views,
-					&w->positions, &w->d.dead_letters,	&w->counts};
+	FlushJob job = {w->d.stream,		w->d.row.generation, w->d.row.topic_epoch, w->d.views, &w->positions,
+					&w->d.dead_letters, &w->counts};
 
 	pgstat_report_activity(STATE_RUNNING, "flush");
 	if (w->archive != NULL)

@@ -115,10 +115,10 @@ fold_memory(const Fold *fold)
 }
 
 void
-fold_row(Fold *fold, TupleTableSlot *row, int32 partition, int64 offset)
+fold_row(Fold *fold, TupleTableSlot *row, int64 partition_rank, int64 offset)
 {
 	/* in the order of FOLD_PARTITION and FOLD_OFFSET */
-	const NullableDatum position[] = {{Int64GetDatum(partition), false}, {Int64GetDatum(offset), false}};
+	const NullableDatum position[] = {{Int64GetDatum(partition_rank), false}, {Int64GetDatum(offset), false}};
 	MemoryContext old;
 	Folded *group;
 

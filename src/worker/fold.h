@@ -30,7 +30,7 @@ extern Fold *fold_create(const ViewDef *def, const FoldState *columns);
  * Fold one row, of the event at this position. An error leaves the fold half-changed: it must be reset, and its
  * events read again.
  */
-extern void fold_row(Fold *fold, TupleTableSlot *row, int32 partition, int64 offset);
+extern void fold_row(Fold *fold, TupleTableSlot *row, int64 partition_rank, int64 offset);
 
 /*
  * The same in careful mode, which is slower: fold_undo_event() takes back what was folded since
@@ -38,7 +38,7 @@ extern void fold_row(Fold *fold, TupleTableSlot *row, int32 partition, int64 off
  * fold_set_stored() has been called.
  */
 extern void fold_begin_event(Fold *fold);
-extern void fold_row_carefully(Fold *fold, TupleTableSlot *row, int32 partition, int64 offset);
+extern void fold_row_carefully(Fold *fold, TupleTableSlot *row, int64 partition_rank, int64 offset);
 extern void fold_undo_event(Fold *fold);
 
 /*

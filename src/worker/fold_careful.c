@@ -28,9 +28,9 @@ fold_begin_event(Fold *fold)
 }
 
 void
-fold_row_carefully(Fold *fold, TupleTableSlot *row, int32 partition, int64 offset)
+fold_row_carefully(Fold *fold, TupleTableSlot *row, int64 partition_rank, int64 offset)
 {
-	const NullableDatum position[] = {{Int64GetDatum(partition), false}, {Int64GetDatum(offset), false}};
+	const NullableDatum position[] = {{Int64GetDatum(partition_rank), false}, {Int64GetDatum(offset), false}};
 	MemoryContext old;
 	Folded *group;
 

@@ -176,15 +176,16 @@ fold_received_row(TupleTableSlot *slot, DestReceiver *self)
 	const MicroBatch *batch = run->scan.batch;
 	Fold *fold = run->view->fold;
 	int row = run->view->def->joined ? joined_row(slot) : run->scan.next - 1;
+	int64 partition_rank = stream_partition_rank(batch->topic_epoch, batch->partitions[row]);
 
 	receiver->folding = true;
 	if (run->decoded->careful)
 	{
 		fold_begin_event(fold);
-		fold_row_carefully(fold, slot, batch->partitions[row], batch->offsets[row]);
+		fold_row_carefully(fold, slot, partition_rank, batch->offsets[row]);
 	}
 	else
-		fold_row(fold, slot, batch->partitions[row], batch->offsets[row]);
+		fold_row(fold, slot, partition_rank, batch->offsets[row]);
 	receiver->folding = false;
 	run->taken[row] = ROW_FOLDED;
 	return true;
@@ -419,13 +420,14 @@ fold_rest(void *arg)
 	while (job->next < job->collected->nrows)
 	{
 		int row = job->collected->rows[job->next].row;
+		int64 partition_rank = stream_partition_rank(batch->topic_epoch, batch->partitions[row]);
 		int64 i;
 
 		fold_begin_event(view->fold);
 		for (i = job->next; i < job->collected->nrows && job->collected->rows[i].row == row; i++)
 		{
 			ExecStoreMinimalTuple(job->collected->rows[i].tuple, job->slot, false);
-			fold_row_carefully(view->fold, job->slot, batch->partitions[row], batch->offsets[row]);
+			fold_row_carefully(view->fold, job->slot, partition_rank, batch->offsets[row]);
 		}
 		job->run->taken[row] = ROW_FOLDED;
 		job->next = i;

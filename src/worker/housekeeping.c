@@ -13,6 +13,7 @@
 #include "utils/snapmgr.h"
 #include "worker/flush_transaction.h"
 #include "worker/housekeeping.h"
+#include "worker/topic_check.h"
 #include "worker/watermark.h"
 
 #define PARTITIONS_MS 5000
@@ -74,6 +75,10 @@ add_new_partitions(Worker *w)
 {
 	int count = consumer_partition_count(w->consumer, 0); /* from cached metadata, without waiting */
 
+	/* fewer than there were: ask, and ask again soon */
+	if (count > 0 && count < positions_known(&w->positions) &&
+		(count = consumer_partition_count(w->consumer, ANSWER_MS)) > 0 && !topic_check_partitions(w, count))
+		w->last_partitions = 0;
 	if (count <= w->positions.n)
 		return;
 	positions_grow(&w->positions, count);

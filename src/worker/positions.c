@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "utils/memutils.h"
+#include "worker/fingerprint.h"
 #include "worker/positions.h"
 
 static bool is_changed(const Position *p);
@@ -37,25 +38,23 @@ void
 positions_load(Positions *positions, Oid stream, int count)
 {
 	int n;
-	ProgressRow *rows = catalog_progress(stream, &n);
+	ProgressRow *rows = catalog_progress(stream, &n, NULL);
 
 	positions->n = 0;
-	positions_grow(positions, count);
+	positions_grow(positions, n > 0 ? Max(count, rows[n - 1].partition + 1) : count);
 	for (int i = 0; i < n; i++)
 	{
-		Position *p;
+		Position *p = &positions->items[rows[i].partition];
 
-		/* no longer a partition of the topic: kept in the table, not read */
-		if (rows[i].partition >= count)
-			continue;
-		p = &positions->items[rows[i].partition];
 		p->stored = true;
 		p->stored_offset = p->next_offset = rows[i].next_offset;
 		p->log_end = rows[i].log_end;
 		p->stored_has_event_time = p->has_event_time = rows[i].has_event_time;
 		p->stored_event_time = p->max_event_time = rows[i].max_event_time;
+		p->stored_last = p->last = rows[i].last;
 	}
 	pfree(rows);
+	positions_doubt(positions);
 }
 
 void
@@ -67,18 +66,68 @@ positions_store_ends(Positions *positions, Oid stream, int count, const int64 *e
 	positions_write(positions, stream);
 }
 
+int
+positions_known(const Positions *positions)
+{
+	int n = positions->n;
+
+	while (n > 0 && positions->items[n - 1].next_offset < 0)
+		n--;
+	return n;
+}
+
 void
-positions_assign(const Positions *positions, Consumer *consumer)
+positions_doubt(Positions *positions)
+{
+	for (int i = 0; i < positions->n; i++)
+		positions->items[i].unverified = positions->items[i].last.known;
+	positions->same_topic = false;
+}
+
+bool
+positions_trusted(const Positions *positions)
+{
+	return positions->same_topic || positions_verified(positions);
+}
+
+bool
+positions_verified(const Positions *positions)
+{
+	for (int i = 0; i < positions->n; i++)
+	{
+		if (positions->items[i].unverified)
+			return false;
+	}
+	return true;
+}
+
+Position *
+positions_short(Positions *positions)
+{
+	for (int i = 0; i < positions->n; i++)
+	{
+		if (positions->items[i].is_short)
+			return &positions->items[i];
+	}
+	return NULL;
+}
+
+void
+positions_assign(Positions *positions, Consumer *consumer)
 {
 	PartitionPosition *at = palloc((positions->n + 1) * sizeof(PartitionPosition));
 
 	for (int i = 0; i < positions->n; i++)
 	{
-		at[i].partition = positions->items[i].partition;
-		at[i].offset =
-			positions->items[i].next_offset >= 0 ? positions->items[i].next_offset : CONSUMER_BEGINNING;
+		const Position *p = &positions->items[i];
+
+		at[i].partition = p->partition;
+		at[i].offset = p->unverified		 ? p->last.offset
+					   : p->next_offset >= 0 ? p->next_offset
+											 : CONSUMER_BEGINNING;
 	}
 	consumer_assign(consumer, at, positions->n);
+	positions->held = false;
 	pfree(at);
 }
 
@@ -90,6 +139,19 @@ positions_took(Positions *positions, const Message *message)
 	Assert(message->offset >= p->next_offset);
 	p->next_offset = message->offset + 1;
 	p->at_end = false;
+}
+
+/* The last message of a partition is the one just before its position. */
+void
+positions_note_last(Positions *positions, const Message *messages, int n)
+{
+	for (int i = n - 1; i >= 0; i--)
+	{
+		Position *p = &positions->items[messages[i].partition];
+
+		if (messages[i].offset + 1 == p->next_offset && messages[i].broken == NULL)
+			p->last = fingerprint_of(&messages[i]);
+	}
 }
 
 void
@@ -121,11 +183,15 @@ positions_poll(Positions *positions, Consumer *consumer)
 		if (p->next_offset != p->stored_offset || !at_end)
 			p->last_message = now;
 		p->log_end = Max(log_end, p->log_end);
-		p->at_end = at_end;
+		p->at_end = at_end && !positions->held;
 		/* at the end, all between was control records or removed by compaction */
-		if (at_end && position > p->next_offset)
+		if (p->at_end && position > p->next_offset)
 			p->next_offset = position;
-		if (at_end && (p->next_offset != p->stored_offset || !p->stored))
+		p->is_short = at_end && position < p->next_offset;
+		/* read to the end: there is no message to compare with */
+		if (at_end && !p->is_short)
+			p->unverified = false;
+		if (p->at_end && (p->next_offset != p->stored_offset || !p->stored))
 			moved = true;
 	}
 	return moved;
@@ -139,6 +205,9 @@ positions_rewind(Positions *positions)
 		Position *p = &positions->items[i];
 
 		p->next_offset = p->stored ? p->stored_offset : -1;
+		p->last = p->stored_last;
+		p->unverified = p->unverified && p->last.known;
+		p->is_short = false;
 		p->has_event_time = p->stored_has_event_time;
 		p->max_event_time = p->stored_event_time;
 		p->at_end = false;
@@ -156,6 +225,7 @@ positions_stored(Positions *positions)
 			continue;
 		p->stored = true;
 		p->stored_offset = p->next_offset;
+		p->stored_last = p->last;
 		p->stored_has_event_time = p->has_event_time;
 		p->stored_event_time = p->max_event_time;
 	}
@@ -165,7 +235,7 @@ void
 positions_check(const Positions *positions, Oid stream)
 {
 	int n;
-	ProgressRow *rows = catalog_progress(stream, &n);
+	ProgressRow *rows = catalog_progress(stream, &n, NULL);
 	int r = 0;
 
 	for (int i = 0; i < positions->n; i++)
@@ -195,8 +265,12 @@ positions_write(const Positions *positions, Oid stream)
 
 		if (p->next_offset < 0 || !is_changed(p))
 			continue;
+		if (p->stored && p->next_offset < p->stored_offset)
+			elog(ERROR, "position of partition %d would move back from %lld to %lld", p->partition,
+				 (long long) p->stored_offset, (long long) p->next_offset);
 		rows[n].partition = p->partition;
 		rows[n].next_offset = p->next_offset;
+		rows[n].last = p->last;
 		rows[n].log_end = Max(p->log_end, p->next_offset);
 		rows[n].has_event_time = p->has_event_time;
 		rows[n].max_event_time = p->max_event_time;

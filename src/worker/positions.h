@@ -17,6 +17,10 @@ typedef struct Position
 	int64 next_offset; /* of the next message to be taken; -1: unknown yet */
 	int64 log_end;
 	bool at_end;
+	bool is_short; /* the log seems to end before next_offset (topic_check.c) */
+	Fingerprint stored_last;
+	Fingerprint last; /* of the last message taken that could be read */
+	bool unverified;  /* reading starts with that message, to verify that it is the same */
 	bool stored_has_event_time;
 	TimestampTz stored_event_time;
 	bool has_event_time;
@@ -29,9 +33,14 @@ typedef struct Positions
 	Position *items; /* in the order of partitions */
 	int n;
 	int allocated;
+	bool same_topic; /* since positions_doubt(), one of them has been verified */
+	bool held;		 /* since the assignment, messages were dropped that are to be read again */
 } Positions;
 
-/* Load the stored positions of partitions 0 … count - 1. Allocates in the current context. */
+/*
+ * Load the stored positions, and those of partitions up to count - 1. All are unverified. Allocates in the current
+ * context.
+ */
 extern void positions_load(Positions *positions, Oid stream, int count);
 
 /* Add new partitions, up to count. They start at their beginning. */
@@ -40,11 +49,30 @@ extern void positions_grow(Positions *positions, int count);
 /* Store the log end offsets as the first positions of a stream. */
 extern void positions_store_ends(Positions *positions, Oid stream, int count, const int64 *ends);
 
-/* Assign all positions to the consumer. */
-extern void positions_assign(const Positions *positions, Consumer *consumer);
+/* The number of partitions that positions are known of: that of the last one, plus one. */
+extern int positions_known(const Positions *positions);
+
+/* The topic may have been recreated: from the next assignment on, verify what is read (topic_check.c). */
+extern void positions_doubt(Positions *positions);
+
+/*
+ * Whether messages may be taken: one position is verified, so that the topic was not recreated; or none can be
+ * verified. Those of an unverified position may not be.
+ */
+extern bool positions_trusted(const Positions *positions);
+extern bool positions_verified(const Positions *positions);
+
+/* A partition whose log seems to end before its position, or NULL. */
+extern Position *positions_short(Positions *positions);
+
+/* Assign all positions to the consumer; unverified ones start at the last message that was taken. */
+extern void positions_assign(Positions *positions, Consumer *consumer);
 
 /* Advance past a message that was taken. */
 extern void positions_took(Positions *positions, const Message *message);
+
+/* All of these messages were taken: keep the fingerprint of the last one of each partition. */
+extern void positions_note_last(Positions *positions, const Message *messages, int n);
 
 /* Advance the partition's maximum event time. */
 extern void positions_event_time(Positions *positions, int32 partition, TimestampTz time);

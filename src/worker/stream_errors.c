@@ -41,16 +41,31 @@ void
 stream_error_gap(const Stream *stream, int32 partition, int64 offset, int64 low, int64 high,
 				 WorkerError *error)
 {
-	const char *name = quote_qualified_identifier(stream->schema, stream->name);
+	fill(error, ERRCODE_DATA_EXCEPTION,
+		 psprintf("offset %lld of partition %d is out of range: the log starts at %lld and ends at %lld",
+				  (long long) offset, partition, (long long) low, (long long) high),
+		 psprintf("To skip the missing offsets, use ALTER FOREIGN TABLE %s OPTIONS (ADD on_gap 'skip').",
+				  quote_qualified_identifier(stream->schema, stream->name)));
+}
+
+void
+stream_error_topic_changed(const Stream *stream, const char *change, WorkerError *error)
+{
+	const char *name = strcmp(stream->schema, "public") == 0
+						   ? quote_identifier(stream->name)
+						   : quote_qualified_identifier(stream->schema, stream->name);
 
 	fill(
-		error, ERRCODE_DATA_EXCEPTION,
-		psprintf("offset %lld of partition %d is out of range: the log starts at %lld and ends at %lld",
-				 (long long) offset, partition, (long long) low, (long long) high),
-		offset > high
-			? "If the option \"topic\" is wrong, correct it with ALTER FOREIGN TABLE. If the topic was truncated or recreated, drop the stream and its hybrid views, and create them again."
-			: psprintf("To skip the missing offsets, use ALTER FOREIGN TABLE %s OPTIONS (ADD on_gap 'skip').",
-					   name));
+		error, ERRCODE_DATA_EXCEPTION, psprintf("topic \"%s\" has changed: %s", stream->topic, change),
+		psprintf(
+			"To read the topic from its beginning, and keep what was counted before, use SELECT streambatch.reset(%s).",
+			quote_literal_cstr(name)));
+}
+
+void
+stream_error_raised(int sqlerrcode, const char *message, const char *hint, WorkerError *error)
+{
+	fill(error, sqlerrcode, message, hint);
 }
 
 static void

@@ -19,4 +19,10 @@ extern void stream_error_no_topic(const Stream *stream, WorkerError *error);
 extern void stream_error_gap(const Stream *stream, int32 partition, int64 offset, int64 low, int64 high,
 							 WorkerError *error);
 
+/* The topic is not the one that the positions are of: how that shows. */
+extern void stream_error_topic_changed(const Stream *stream, const char *change, WorkerError *error);
+
+/* What was raised otherwise. */
+extern void stream_error_raised(int sqlerrcode, const char *message, const char *hint, WorkerError *error);
+
 #endif /* STREAMBATCH_STREAM_ERRORS_H */

@@ -24,6 +24,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "worker/topic_check.h"
 #include "worker/worker.h"
 #include "worker/worker_loop.h"
 #include "worker/worker_start.h"
@@ -52,6 +53,7 @@ streambatch_worker_main(Datum main_arg)
 	PG_TRY();
 	{
 		worker_load(w);
+		topic_check_option(w);
 		pgstat_report_appname(psprintf("pg_streambatch %s", w->d.stream->name));
 		open_consumer(w);
 		worker_start(w);

@@ -23,6 +23,7 @@
 #include "worker/flush_transaction.h"
 #include "worker/housekeeping.h"
 #include "worker/offset_gap.h"
+#include "worker/topic_check.h"
 #include "worker/worker_loop.h"
 
 static bool take_batch(Worker *w);
@@ -56,8 +57,14 @@ take_batch(Worker *w)
 	bool folded;
 
 	w->d.decoded.nmessages = consumer_take(w->consumer, w->d.decoded.messages, DECODED_BATCH_MAX, 0);
-	if (w->d.decoded.nmessages == 0)
+	if (topic_check_interrupted(w) || w->d.decoded.nmessages == 0)
 		return false;
+	topic_check_messages(w);
+	if (w->d.decoded.nmessages == 0)
+	{
+		consumer_release(w->consumer);
+		return true;
+	}
 	folded = fold_messages(w);
 	consumer_release(w->consumer);
 	if (!folded)
@@ -178,7 +185,10 @@ report_state(Worker *w)
 		offset_gap_handle(w);
 		return;
 	}
-	if (!worker_check_consumer(w))
+	if (!topic_check_run(w) || !worker_check_consumer(w))
+		return;
+	/* until then, the state remains what it was */
+	if (!positions_verified(&w->positions))
 		return;
 	if (at_end)
 		slots_note_success(w->slot);

@@ -9,9 +9,11 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/catalog_topic.h"
 #include "common/clock.h"
 #include "miscadmin.h"
 #include "worker/stream_errors.h"
+#include "worker/topic_check.h"
 #include "worker/worker_start.h"
 
 static bool try_start(Worker *w);
@@ -49,7 +51,9 @@ try_start(Worker *w)
 	if (count == 0 || (need_ends && ends == NULL))
 		worker_idle(w, Max(HOUSEKEEPING_MS - (clock_now() - requested) / 1000, 1));
 	else
-		begun = begin_positions(w, count, ends);
+		begun = begin_positions(w, count, ends) && topic_check_partitions(w, count);
+	if (w->doubts > 0)
+		worker_idle(w, HOUSEKEEPING_MS);
 	if (ends != NULL)
 		pfree(ends);
 	return begun;
@@ -90,7 +94,7 @@ begin_positions(Worker *w, int count, const int64 *ends)
 
 	worker_begin_transaction();
 	old = MemoryContextSwitchTo(w->context);
-	begun = catalog_lock_stream(w->d.relid, &row) &&
+	begun = catalog_lock_stream(w->d.relid, &row) && row.topic_epoch == w->d.row.topic_epoch &&
 			(row.started || w->d.stream->start == START_EARLIEST || ends != NULL);
 	if (begun && !row.started)
 	{
@@ -98,6 +102,8 @@ begin_positions(Worker *w, int count, const int64 *ends)
 			positions_store_ends(&w->positions, w->d.relid, count, ends);
 		catalog_set_started(w->d.relid);
 	}
+	if (begun)
+		catalog_clear_stop(w->d.relid);
 	if (begun)
 		positions_load(&w->positions, w->d.relid, count);
 	MemoryContextSwitchTo(old);

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/catalog_topic.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
@@ -16,6 +17,8 @@
 #include "utils/guc.h"
 #include "worker/stream_errors.h"
 #include "worker/worker_state.h"
+
+static void store_stop(Worker *w, const WorkerError *error, bool lasts);
 
 void
 worker_begin_transaction(void)
@@ -34,8 +37,10 @@ worker_leave(Worker *w, WorkerState state)
 }
 
 void
-worker_stop(Worker *w, const WorkerError *error)
+worker_stop(Worker *w, const WorkerError *error, bool lasts)
 {
+	worker_forget(w);
+	store_stop(w, error, lasts);
 	ereport(LOG, (errcode(error->sqlerrcode),
 				  errmsg("worker of stream \"%s\" will stop: %s", w->d.stream->name, error->message),
 				  errhint("%s", error->hint)));
@@ -68,6 +73,7 @@ worker_load(Worker *w)
 			worker_leave(w, WORKER_STOPPED);
 			break;
 	}
+	worker_check_definition(w);
 	MemoryContextSwitchTo(w->context);
 }
 
@@ -135,4 +141,33 @@ worker_idle(Worker *w, int timeout_ms)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 	}
+}
+
+/*
+ * Store what stops the worker, so that it is known after a restart. If it cannot be written, the worker stops all the
+ * same. If another topic epoch has begun meanwhile, there is no reason to stop: a new worker starts with it.
+ */
+static void
+store_stop(Worker *w, const WorkerError *error, bool lasts)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		worker_begin_transaction();
+		if (!catalog_store_stop(w->d.relid, w->d.row.topic_epoch, error, lasts))
+			proc_exit(0);
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		/* the process must exit */
+		if (geterrcode() == ERRCODE_ADMIN_SHUTDOWN)
+			PG_RE_THROW();
+		EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
 }

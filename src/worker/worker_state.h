@@ -31,6 +31,9 @@ typedef struct Worker
 	int careful;	  /* number of micro-batches that will still be folded in careful mode */
 	int64 last_housekeeping;
 	int64 last_partitions;		   /* when their number was last checked */
+	uint64 interruptions;		   /* the consumer's, when positions were last assigned (topic_check.c) */
+	int64 last_question;		   /* when topic_check.c last asked a broker */
+	int doubts;					   /* number of successive responses that the topic is not what it was */
 	uint64 requests;			   /* the slot's counter at the last load */
 	char taken[DECODED_BATCH_MAX]; /* what became of each row of the micro-batch (fold_query.h) */
 } Worker;
@@ -41,8 +44,11 @@ extern void worker_begin_transaction(void);
 /* Exit in this state, until a worker is requested again. Does not return. */
 extern void worker_leave(Worker *w, WorkerState state) pg_attribute_noreturn();
 
-/* Stop with an error that only a user can fix; it is logged and shown in stat_stream. Does not return. */
-extern void worker_stop(Worker *w, const WorkerError *error) pg_attribute_noreturn();
+/*
+ * Stop with an error that only a user can fix; it is logged, stored, and shown in stat_stream. lasts: the stream stays
+ * stopped until the next topic epoch. Does not return.
+ */
+extern void worker_stop(Worker *w, const WorkerError *error, bool lasts) pg_attribute_noreturn();
 
 /*
  * Exit if options, columns or secrets have changed since the process started: a new worker starts with them,

@@ -52,7 +52,7 @@ CREATE TABLE streambatch._stream (
     database    oid NOT NULL,                   -- where it was made or last resumed: in a copy of that database it is paused
     started     boolean NOT NULL DEFAULT false, -- its first positions are stored: partitions added later are read from their beginning
     topic       text NOT NULL,                  -- that the positions are of
-    topic_epoch int NOT NULL DEFAULT 0,         -- raised when positions start anew: for another topic, or by reset()
+    topic_epoch int NOT NULL DEFAULT 0,         -- raised when reading starts over: for another topic, or by reset()
     stop_sqlstate text,                         -- what stopped the worker; NULL: nothing
     stop_message text,
     stop_hint   text,
@@ -620,6 +620,23 @@ CREATE FUNCTION streambatch._workers(OUT stream oid, OUT state text, OUT pid int
     RETURNS SETOF record AS 'MODULE_PATHNAME', 'streambatch_workers' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION streambatch._workers() IS 'internal: state of the workers of this database, from shared memory';
 
+CREATE FUNCTION streambatch._log_ends(OUT stream oid, OUT kafka_partition int, OUT log_start bigint, OUT log_end bigint, OUT at timestamptz)
+    RETURNS SETOF record AS 'MODULE_PATHNAME', 'streambatch_log_ends' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch._log_ends() IS
+    'internal: log ends that the workers of this database have learned, from shared memory; log_start: NULL unless the partition was never read';
+
+CREATE VIEW streambatch.stat_partition WITH (security_barrier) AS
+SELECT p.stream, p.partition, p.next_offset, greatest(p.log_end, p.next_offset) AS log_end, greatest(p.log_end, p.next_offset) - p.next_offset AS lag,
+       p.max_event_time, p.log_end_at
+  FROM (SELECT coalesce(s.stream, l.stream::regclass) AS stream, coalesce(s.kafka_partition, l.kafka_partition) AS partition,
+               coalesce(s.next_offset, l.log_start) AS next_offset, greatest(s.log_end, l.log_end) AS log_end, s.max_event_time, l.at AS log_end_at
+          FROM streambatch._progress s
+          FULL JOIN (SELECT * FROM streambatch._log_ends() e WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = e.stream)) l
+            ON l.stream = s.stream AND l.kafka_partition = s.kafka_partition) p
+ WHERE pg_catalog.has_table_privilege(p.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
+COMMENT ON VIEW streambatch.stat_partition IS
+    'one row per partition of a stream: next offset to read, end of the log (last stable offset) last reported by the broker, lag in messages, latest event time read, when the end of the log was reported (NULL: not since the server started)';
+
 CREATE VIEW streambatch.stat_stream WITH (security_barrier) AS
 SELECT c.oid::regclass AS stream,
        CASE WHEN s.stream IS NULL THEN 'stopped'
@@ -652,17 +669,10 @@ SELECT c.oid::regclass AS stream,
                      UNION ALL
                      SELECT s.stop_sqlstate, s.stop_message, s.stop_hint
                       WHERE s.stop_sqlstate IS NOT NULL AND (w.error_sqlstate IS NULL OR s.stop_lasts)) e ON true
-  LEFT JOIN LATERAL (SELECT sum(log_end - next_offset)::bigint AS lag FROM streambatch._progress WHERE stream = c.oid) p ON true
+  LEFT JOIN (SELECT stream, sum(lag)::bigint AS lag FROM streambatch.stat_partition GROUP BY stream) p ON p.stream = c.oid
  WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.stat_stream IS
     'one row per stream that the user may SELECT from: state of the worker (stopped, starting, catching up, streaming, paused, reconnecting, error) and its error, lag in messages, watermark; numbers of messages: received = folded + filtered + dead + skipped (tombstones)';
-
-CREATE VIEW streambatch.stat_partition WITH (security_barrier) AS
-SELECT p.stream, p.kafka_partition AS partition, p.next_offset, p.log_end, p.log_end - p.next_offset AS lag, p.max_event_time
-  FROM streambatch._progress p
- WHERE pg_catalog.has_table_privilege(p.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
-COMMENT ON VIEW streambatch.stat_partition IS
-    'one row per partition of a stream: next offset to read, end of the log (last stable offset) last reported by the broker, lag in messages, latest event time read';
 
 CREATE FUNCTION streambatch._groups(view regclass)
     RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_groups' LANGUAGE C STABLE STRICT;

@@ -34,7 +34,7 @@ CREATE FUNCTION add_pair(pair, bigint, text) RETURNS pair LANGUAGE sql IMMUTABLE
 CREATE FUNCTION join_pairs(pair, pair) RETURNS pair LANGUAGE sql IMMUTABLE AS
     'SELECT CASE WHEN $1 IS NULL THEN $2 WHEN $2 IS NULL THEN $1 ELSE (($1).n + ($2).n, greatest(($1).label, ($2).label))::aggregate.pair END';
 CREATE AGGREGATE pair_of(bigint, text) (SFUNC = add_pair, STYPE = pair, COMBINEFUNC = join_pairs);
--- a polymorphic array state, an expanded object in plpgsql; its final function is told the argument's type
+-- a polymorphic array state, an expanded object in plpgsql; its final function gets the argument's type
 CREATE FUNCTION keep_one(anyarray, anyelement) RETURNS anyarray LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     IF $2 IS NULL OR $2 = ANY ($1) THEN RETURN $1; END IF;
@@ -183,7 +183,7 @@ SELECT * FROM limits WHERE k = 'd';
 CALL streambatch.refresh('limits');
 SELECT * FROM limits WHERE k = 'd';
 
--- ---- the law: what cannot be combined is refused, as far as sample rows can tell ----
+-- ---- combinability: an aggregate is refused if partial results over sample rows do not combine ----
 CREATE FUNCTION try(aggregate text, OUT error text) LANGUAGE plpgsql AS $$
 DECLARE
     d text; h text;
@@ -213,7 +213,7 @@ CREATE AGGREGATE halved(float8) (SFUNC = halves, STYPE = float8, INITCOND = '0',
 -- factors, of which one is zero: it hides an initial value that counts once for each part, but not from each run of rows
 CREATE AGGREGATE product(numeric) (SFUNC = numeric_mul, STYPE = numeric, INITCOND = '1', COMBINEFUNC = numeric_mul);
 CREATE AGGREGATE twice_the_product(numeric) (SFUNC = numeric_mul, STYPE = numeric, INITCOND = '2', COMBINEFUNC = numeric_mul);
--- one that raises on most samples, and keeps the law on the others; one whose functions raise always
+-- one that raises on most samples, and combines correctly on the others; one whose functions raise always
 CREATE FUNCTION only_even(int, int) RETURNS int LANGUAGE plpgsql IMMUTABLE STRICT AS
     $$BEGIN IF $2 % 2 <> 0 THEN RAISE 'odd'; END IF; RETURN $1 + $2; END$$;
 CREATE AGGREGATE even_sum(int) (SFUNC = only_even, STYPE = int, INITCOND = '0', COMBINEFUNC = int4pl);
@@ -232,7 +232,7 @@ SELECT q || E'\n  ' || try(q) FROM unnest(ARRAY[
     'aggregate.same_mean(f8)', 'aggregate.halved(f8)', 'aggregate.even_sum(i4 * 2)', 'aggregate.even_last(i4 * 2)', 'aggregate.never(i4) FILTER (WHERE false)',
     'aggregate.no_combine(i4)', 'aggregate.no_serial(n)', 'aggregate.product(n)', 'aggregate.twice_the_product(n)']) q;
 
--- ---- whoever may not call an aggregate cannot have it in a view; nor by the functions that views are made of ----
+-- ---- without EXECUTE on an aggregate, no view with it, and no call of it by the internal functions of views ----
 CREATE ROLE aggregate_owner;
 CREATE ROLE aggregate_reader;
 GRANT USAGE ON SCHEMA aggregate TO aggregate_owner, aggregate_reader;

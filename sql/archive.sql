@@ -36,7 +36,7 @@ SELECT k, p, "Offset", key, at IS NOT NULL AS at, headers, topic FROM with_metad
 -- ts is missing: those messages are no events
 SELECT count(*) FROM plain_archive;
 SELECT kafka_partition, kafka_offset, view, sqlstate, message FROM streambatch.dead_letter WHERE stream = 'plain'::regclass ORDER BY 1, 2;
--- dropping the stream leaves the archive; a stream by the same name goes on behind it
+-- dropping the stream leaves the archive; a stream of the same name resumes after its last offsets
 DROP FOREIGN TABLE quoted;
 DROP FOREIGN TABLE a_name_of_a_stream_that_is_as_long_as_the_name_of_a_table_can_b, qualified;
 CREATE FOREIGN TABLE again (k text) SERVER archive_kafka OPTIONS (topic 'archive', archive 'archive_elsewhere.kept');

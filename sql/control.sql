@@ -81,7 +81,7 @@ SELECT streambatch.wait_for('events');
 SELECT * FROM v ORDER BY k;
 SELECT streambatch.wait_for('events') FROM generate_series(1, 3);
 
--- ---- the last view goes: the worker goes on for the archive, which was asked for by itself ----
+-- ---- the last view is dropped: the worker continues for the archive, because of resume() ----
 DROP VIEW v, while_paused;
 INSERT INTO events VALUES ('d', 5);
 SELECT streambatch.wait_for('events');

@@ -244,7 +244,7 @@ SHOW DateStyle;
 SHOW IntervalStyle;
 SELECT timestamptz '02/03/2025 10:00';
 
--- a stream's table that changed is read anew by the next query
+-- a changed foreign table is read again by the next query
 ALTER FOREIGN TABLE coded ADD COLUMN d int, DROP COLUMN c;
 SELECT * FROM streambatch.decode(NULL::coded, '{"c": "ab", "d": 2}');
 

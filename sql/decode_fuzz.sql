@@ -35,7 +35,8 @@ END $$;
 -- 'document', 'other' (valid, but no object), or the SQLSTATE
 CREATE FUNCTION by_jsonb(payload bytea, OUT verdict text, OUT value jsonb) LANGUAGE plpgsql AS $$
 BEGIN
-	value := convert_from(payload, 'UTF8')::jsonb;
+	-- a byte order mark before the document is skipped
+	value := convert_from(CASE WHEN substring(payload FOR 3) = '\xefbbbf' THEN substring(payload FROM 4) ELSE payload END, 'UTF8')::jsonb;
 	verdict := CASE jsonb_typeof(value) WHEN 'object' THEN 'document' ELSE 'other' END;
 EXCEPTION WHEN OTHERS THEN
 	verdict := SQLSTATE;

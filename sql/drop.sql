@@ -125,7 +125,7 @@ SELECT hybrid('y', 'SELECT sum(dropping.doubled(n)) AS s FROM dropping.events');
 DROP ROUTINE doubled(int) CASCADE;
 SELECT view FROM streambatch.stat_view WHERE stream = 'events'::regclass;
 SELECT * FROM leftovers;
--- the stream goes on meanwhile
+-- the stream continues
 INSERT INTO events VALUES ('c', 1, '2025-02-14');
 SELECT streambatch.wait_for('events');
 SELECT * FROM w ORDER BY k;

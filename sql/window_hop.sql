@@ -31,7 +31,7 @@ SELECT count(*) AS ends, min(e) AS first, max(e) AS last, count(*) FILTER (WHERE
           FROM cumulate_end('2025-03-29 23:00+00'::timestamptz, '1 h', '1 day', NULL, 'Europe/Berlin') e) s;
 SELECT count(*) AS ends, min(e) AS first, max(e) AS last FROM cumulate_end('2025-10-25 22:00+00'::timestamptz, '1 h', '1 day', NULL, 'Europe/Berlin') e;
 SELECT array_agg(e::timestamp) FROM cumulate_end('2025-03-29 23:00+00'::timestamptz, '90 min', '6 h', NULL, 'Europe/Berlin') e;
--- steps begin anew with each day
+-- each day starts new steps
 SELECT count(*), array_agg(e::timestamp) FILTER (WHERE e > '2025-10-26 21:00+00') FROM cumulate_end('2025-10-25 22:00+00'::timestamptz, '8 h', '2 days', '2025-10-25 22:00+00', 'Europe/Berlin') e;
 SELECT count(*), array_agg(e::timestamp) FILTER (WHERE e > '2025-10-26 21:00+00') FROM cumulate_end('2025-10-25 22:00+00'::timestamptz, '90 min', '2 days', '2025-10-25 22:00+00', 'Europe/Berlin') e WHERE e < '2025-10-27 02:00+00';
 -- the same by the clock that shows it
@@ -123,7 +123,7 @@ SELECT c.zone, count(*) AS tried, count(*) FILTER (WHERE (starts, ends) IS DISTI
        LATERAL (SELECT _cumulate_pane(t, s.step, s.size, NULL, zone) AS pane) p
  GROUP BY c.zone ORDER BY c.zone;
 
--- the laws, for timestamp too: every window holds ts, and holds all of its pane
+-- properties, for timestamp too: every window holds ts, and holds all of its pane
 CREATE FUNCTION lawless(kind text, type text, step interval, size interval, zone text, first text, last text, every interval)
 RETURNS TABLE (tried bigint, outside bigint, unordered bigint, other_from_pane bigint) LANGUAGE plpgsql AS $$
 BEGIN

@@ -224,5 +224,5 @@ refuse(const char *type, const char *reason)
 		(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION), errmsg("invalid sketch of type %s", type),
 		 errdetail("%s", reason),
 		 errhint(
-			 "CALL streambatch.refresh('…', \"full\" => true) computes the sketches of a hybrid view anew.")));
+			 "CALL streambatch.refresh('…', \"full\" => true) computes the sketches of a hybrid view again.")));
 }

@@ -11,11 +11,9 @@
 
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
-#include "common/catalog_stream.h"
 #include "common/clock.h"
-#include "common/export.h"
+#include "common/log_ends.h"
 #include "common/slots.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -24,7 +22,6 @@
 #include "storage/procarray.h"
 #include "storage/shmem.h"
 #include "utils/acl.h"
-#include "utils/builtins.h"
 #include "utils/wait_event.h"
 
 #define MAX_SLOTS 256
@@ -59,9 +56,6 @@ static bool leaving = false;
 static shmem_startup_hook_type previous_startup = NULL;
 static shmem_request_hook_type previous_request = NULL;
 
-static const char *const state_names[] = {"stopped", "starting",	 "catching up", "streaming",
-										  "paused",	 "reconnecting", "error"};
-
 static void request_shmem(void);
 static void startup_shmem(void);
 static Slot *find_slot(Oid database, Oid stream);
@@ -71,11 +65,6 @@ static bool stop_workers(Oid database);
 static bool is_held(Oid database);
 static void back_off(Slot *slot);
 static void detach(int code, Datum arg);
-static void put_unstarted(ReturnSetInfo *rsinfo);
-static void put_worker(ReturnSetInfo *rsinfo, const Slot *slot);
-static bool is_visible(Oid stream);
-
-STREAMBATCH_FUNCTION(streambatch_workers);
 
 void
 slots_request_shmem(void)
@@ -105,6 +94,7 @@ slots_want(Oid database, Oid stream)
 	if (slot == NULL && (slot = find_free_slot()) != NULL)
 	{
 		memset(slot, 0, sizeof(*slot));
+		log_ends_forget(slot - table->slots);
 		slot->database = database;
 		slot->stream = stream;
 	}
@@ -166,6 +156,20 @@ slots_get(Oid database, Oid stream, Slot *copy)
 		*copy = *slot;
 	LWLockRelease(lock);
 	return slot != NULL;
+}
+
+bool
+slots_next_visible(int *i, Slot *copy)
+{
+	for (; table != NULL && *i < MAX_SLOTS; (*i)++)
+	{
+		LWLockAcquire(lock, LW_SHARED);
+		*copy = table->slots[*i];
+		LWLockRelease(lock);
+		if (copy->database == MyDatabaseId && slots_is_visible(copy->stream))
+			return true;
+	}
+	return false;
 }
 
 void
@@ -340,6 +344,17 @@ slots_scan_end(int i)
 	return succeeded;
 }
 
+bool
+slots_out_of_slots(void)
+{
+	bool out;
+
+	LWLockAcquire(lock, LW_SHARED);
+	out = table->out_of_slots;
+	LWLockRelease(lock);
+	return out;
+}
+
 void
 slots_set_out_of_slots(bool out)
 {
@@ -468,36 +483,12 @@ slots_leave(int i, WorkerState state, uint64 requests)
 	LWLockRelease(lock);
 }
 
-/* streambatch._workers(): the slots of this database */
-Datum
-streambatch_workers(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-
-	InitMaterializedSRF(fcinfo, 0);
-	for (int i = 0; table != NULL && i < MAX_SLOTS; i++)
-	{
-		Slot copy;
-
-		LWLockAcquire(lock, LW_SHARED);
-		copy = table->slots[i];
-		LWLockRelease(lock);
-		if (copy.database != MyDatabaseId)
-			continue;
-		if (copy.wanted && copy.pid == 0 && slots_launcher_missing(&copy.error))
-			copy.state = WORKER_ERROR;
-		put_worker(rsinfo, &copy);
-	}
-	put_unstarted(rsinfo);
-	return (Datum) 0;
-}
-
 static void
 request_shmem(void)
 {
 	if (previous_request)
 		previous_request();
-	RequestAddinShmemSpace(sizeof(SlotTable));
+	RequestAddinShmemSpace(add_size(sizeof(SlotTable), log_ends_size(MAX_SLOTS)));
 	RequestNamedLWLockTranche(TRANCHE, 1);
 }
 
@@ -516,6 +507,7 @@ startup_shmem(void)
 		table->launcher_gone = clock_now();
 	}
 	lock = &GetNamedLWLockTranche(TRANCHE)->lock;
+	log_ends_startup(MAX_SLOTS);
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -625,59 +617,8 @@ detach(int code, Datum arg)
 	wake(launcher);
 }
 
-/* The streams that should have a worker, but have no slot: their database has not been scanned. */
-static void
-put_unstarted(ReturnSetInfo *rsinfo)
-{
-	Slot unstarted = {.state = WORKER_ERROR};
-	ListCell *lc;
-
-	if (table == NULL || RecoveryInProgress())
-		return;
-	if (!slots_launcher_missing(&unstarted.error))
-	{
-		bool out;
-
-		LWLockAcquire(lock, LW_SHARED);
-		out = table->out_of_slots;
-		LWLockRelease(lock);
-		if (!out)
-			return;
-		unstarted.error.sqlerrcode = ERRCODE_INSUFFICIENT_RESOURCES;
-		strlcpy(unstarted.error.message, "out of background worker slots", sizeof(unstarted.error.message));
-		strlcpy(unstarted.error.hint, "Increase max_worker_processes.", sizeof(unstarted.error.hint));
-	}
-	foreach (lc, catalog_runnable_streams())
-	{
-		Slot slot;
-
-		unstarted.stream = lfirst_oid(lc);
-		if (!slots_get(MyDatabaseId, unstarted.stream, &slot))
-			put_worker(rsinfo, &unstarted);
-	}
-}
-
-static void
-put_worker(ReturnSetInfo *rsinfo, const Slot *slot)
-{
-	bool error = slot->error.sqlerrcode != 0;
-	bool nulls[6] = {false, false, slot->pid == 0, !error, !error, !error || slot->error.hint[0] == '\0'};
-	Datum values[6];
-
-	if (!is_visible(slot->stream))
-		return;
-	values[0] = ObjectIdGetDatum(slot->stream);
-	values[1] = CStringGetTextDatum(state_names[slot->state]);
-	values[2] = Int32GetDatum(slot->pid);
-	values[3] = CStringGetTextDatum(unpack_sql_state(slot->error.sqlerrcode));
-	values[4] = CStringGetTextDatum(slot->error.message);
-	values[5] = CStringGetTextDatum(slot->error.hint);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-}
-
-/* The condition of the views over this function, which runs as the role that reads them. */
-static bool
-is_visible(Oid stream)
+bool
+slots_is_visible(Oid stream)
 {
 	bool missing = false;
 

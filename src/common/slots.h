@@ -56,6 +56,12 @@ extern void slots_retry(Oid database, Oid stream);
 /* Make the running worker, if any, read its catalog row. */
 extern void slots_nudge(Oid database, Oid stream);
 extern bool slots_get(Oid database, Oid stream, Slot *copy);
+/* Whether the user may see the worker of a stream. */
+extern bool slots_is_visible(Oid stream);
+/* slots_set_out_of_slots() */
+extern bool slots_out_of_slots(void);
+/* The next slot from number *i on whose stream is of this database and may be seen by the user; false: none. */
+extern bool slots_next_visible(int *i, Slot *copy);
 /*
  * Whether the launcher, without which no worker starts, has been missing for some seconds; then *error says why.
  * On a standby it is never missing.

@@ -16,10 +16,10 @@
 
 #define SEPARATORS ", \t\n"
 
-static bool is_port(const char *port);
-static bool glob_match(const char *pattern, const char *end, const char *text);
-static bool pattern_match(const char *pattern, const char *end, const char *host, const char *port);
 static void split_address(char *address, char **host, char **port);
+static bool is_port(const char *port);
+static bool pattern_match(const char *pattern, const char *end, const char *host, const char *port);
+static bool glob_match(const char *pattern, const char *end, const char *text);
 
 bool
 brokers_match(const char *patterns, const char *host, const char *port)

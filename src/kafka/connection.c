@@ -33,6 +33,8 @@
 
 #define MAX_QUEUE_KB 2097151 /* of librdkafka */
 #define MAX_QUEUE_MESSAGES 10000000
+#define MIN_RECEIVE INT64CONST(100000000) /* its default */
+#define MAX_RECEIVE INT64CONST(2147483647)
 
 typedef struct Property
 {
@@ -78,6 +80,7 @@ static void set_property(rd_kafka_conf_t *conf, const char *name, const char *va
 static void set_properties(rd_kafka_conf_t *conf, const Property *properties, int n);
 static void set_options(rd_kafka_conf_t *conf, List *options, int client);
 static bool set_queue(rd_kafka_conf_t *conf, ConnectionKind kind);
+static bool set_receive_limit(rd_kafka_conf_t *conf, List *options);
 static bool property_exists(const char *name);
 static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
 static int on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque);
@@ -115,7 +118,10 @@ connection_open(Connection *connection, Oid server_id, Oid role, ConnectionKind 
 		set_options(conf, server->options, client);
 		set_options(conf, mapping, client);
 		if (client == PROPERTY_CONSUMER)
+		{
 			set_properties(conf, consumer_fixed, lengthof(consumer_fixed));
+			connection->receive_limited = set_receive_limit(conf, server->options);
+		}
 		else
 			set_properties(conf, producer_fixed, lengthof(producer_fixed));
 		/* otherwise a topic that is recreated within that time would not be noticed */
@@ -286,6 +292,26 @@ set_queue(rd_kafka_conf_t *conf, ConnectionKind kind)
 	return fit_kb > 0;
 }
 
+/*
+ * Set the limit of a response, which for zstd is librdkafka's limit of an unpacked batch, too. It enlarges its buffer
+ * threefold until the batch fits, and gives up when the buffer would exceed the limit: so a third of the limit is
+ * sure to be read. A response is longer than "fetch.max.bytes" only if its first batch is; the broker's
+ * max.message.bytes limits that. With the default settings the limit is librdkafka's maximum. Returns whether it
+ * can be raised.
+ */
+static bool
+set_receive_limit(rd_kafka_conf_t *conf, List *options)
+{
+	const char *fetch = option_value(options, "fetch.max.bytes");
+	int64 limit = Max(MIN_RECEIVE, (int64) setting_prefetch_kb * 1024 * 4);
+
+	if (fetch != NULL)
+		limit = Max(limit, strtoll(fetch, NULL, 10) * 8);
+	limit = Min(limit, MAX_RECEIVE);
+	set_property(conf, "receive.message.max.bytes", psprintf(INT64_FORMAT, limit));
+	return limit < MAX_RECEIVE;
+}
+
 static bool
 property_exists(const char *name)
 {
@@ -300,7 +326,8 @@ property_exists(const char *name)
 static void
 on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 {
-	ConnectionEvents *events = &((Connection *) ((ClientArgument *) opaque)->owner)->events;
+	Connection *connection = ((ClientArgument *) opaque)->owner;
+	ConnectionEvents *events = &connection->events;
 
 	switch (err)
 	{
@@ -322,6 +349,11 @@ on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
 		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
 			events->topic_unknown = true;
+			break;
+		case RD_KAFKA_RESP_ERR__BAD_MSG:
+			/* there is no code of its own for a response that is too long */
+			if (connection->receive_limited && strstr(reason, "receive.message.max.bytes") != NULL)
+				events->too_large = true;
 			break;
 		case RD_KAFKA_RESP_ERR__FATAL:
 			events->fatal = true;

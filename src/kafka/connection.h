@@ -26,6 +26,7 @@ typedef struct ConnectionEvents
 	bool auth_failed;
 	bool topic_unknown; /* the topic or one of its partitions; reset by the owner on a new assignment */
 	bool fatal;
+	bool too_large;	   /* a response was longer than the limit; stays set */
 	char message[256]; /* librdkafka's message for the last error */
 } ConnectionEvents;
 
@@ -34,7 +35,8 @@ typedef struct Connection
 	Client client;
 	dlist_node node; /* in the list of open connections of this process */
 	ConnectionEvents events;
-	bool no_memory; /* for a queue: a consumer can ask, but not read */
+	bool no_memory;		  /* for a queue: a consumer can ask, but not read */
+	bool receive_limited; /* "fetch.max.bytes" or streambatch.prefetch can raise the limit of a response */
 	void (*on_stats)(
 		void *arg,
 		const char

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "common/int.h"
+#include "common/log_ends.h"
 #include "kafka/client_abort.h"
 #include "kafka/consumer_private.h"
 #include "kafka/queue_memory.h"
@@ -34,6 +35,7 @@ static void start_partition(Consumer *consumer, int32 partition, int64 offset);
 static PartitionState *partition_state(Consumer *consumer, int32 partition);
 static void note_message(Consumer *consumer, const rd_kafka_message_t *from, Message *to);
 static bool is_broken(rd_kafka_resp_err_t err);
+static bool is_too_large(const Consumer *consumer, const rd_kafka_message_t *from);
 static bool note_broken(Consumer *consumer, const rd_kafka_message_t *from, Message *to);
 static void restart_broken(Consumer *consumer);
 static void note_event(Consumer *consumer, const rd_kafka_message_t *event);
@@ -78,6 +80,9 @@ consumer_close(Consumer *consumer)
 	consumer_release(consumer);
 	if (consumer->connection.client.rk == NULL)
 		return;
+	if (consumer->watch != NULL)
+		log_end_watch_stop(consumer->watch);
+	consumer->watch = NULL;
 	if (consumer->queue != NULL)
 		rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
 	consumer_stop(consumer);
@@ -157,6 +162,12 @@ consumer_take(Consumer *consumer, Message *messages, int max, int timeout_ms)
 	{
 		if (consumer->taken[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR)
 			note_message(consumer, consumer->taken[i], &messages[n++]);
+		else if (is_too_large(consumer, consumer->taken[i]))
+		{
+			consumer_error_set(consumer, CONSUMER_TOO_LARGE, rd_kafka_message_errstr(consumer->taken[i]));
+			consumer->state.error_partition = consumer->taken[i]->partition;
+			consumer->state.error_offset = consumer->taken[i]->offset;
+		}
 		else if (is_broken(consumer->taken[i]->err) &&
 				 note_broken(consumer, consumer->taken[i], &messages[n]))
 			n++;
@@ -204,6 +215,20 @@ consumer_position(Consumer *consumer, int32 partition, int64 *position, int64 *l
 	*log_end = state->stable_end;
 	if (state->position >= 0 && (*at_end || (*log_end >= 0 && *log_end < state->position)))
 		*log_end = state->position;
+}
+
+void
+consumer_watch_log_ends(Consumer *consumer, int slot)
+{
+	consumer->watch =
+		log_end_watch_start(consumer->connection.client.rk, consumer->topic_name, log_ends_set, slot);
+}
+
+void
+consumer_report(Consumer *consumer, int count, const bool *unread, bool known)
+{
+	if (consumer->watch != NULL)
+		log_end_watch_report(consumer->watch, count, unread, known);
 }
 
 int
@@ -312,6 +337,17 @@ is_broken(rd_kafka_resp_err_t err)
 	return err == RD_KAFKA_RESP_ERR__BAD_MSG || err == RD_KAFKA_RESP_ERR__BAD_COMPRESSION ||
 		   err == RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED || err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
 		   err == RD_KAFKA_RESP_ERR_INVALID_MSG;
+}
+
+/*
+ * Whether it is a batch that could be read with a higher limit. librdkafka limits unpacked batches only for zstd
+ * (codec 4), and gives neither the size nor a code of its own.
+ */
+static bool
+is_too_large(const Consumer *consumer, const rd_kafka_message_t *from)
+{
+	return from->err == RD_KAFKA_RESP_ERR__BAD_COMPRESSION && consumer->connection.receive_limited &&
+		   strstr(rd_kafka_message_errstr(from), "codec 0x4") != NULL;
 }
 
 /*

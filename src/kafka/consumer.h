@@ -29,15 +29,20 @@ typedef enum ConsumerErrorKind
 	CONSUMER_RECONNECTING,	/* brokers are unreachable: librdkafka retries automatically */
 	CONSUMER_UNKNOWN_TOPIC, /* the topic does not exist, or was deleted */
 	CONSUMER_OUT_OF_RANGE,	/* a position is outside the log: error_partition, error_offset */
-	CONSUMER_AUTH,			/* authentication or authorization failed */
+	CONSUMER_TOO_LARGE, /* a batch exceeds the limit that streambatch.prefetch and "fetch.max.bytes" set */
+	CONSUMER_AUTH,		/* authentication or authorization failed */
 	CONSUMER_FATAL
 } ConsumerErrorKind;
+
+/* What raises the limit of CONSUMER_TOO_LARGE, as a hint. */
+#define CONSUMER_TOO_LARGE_HINT                                                                              \
+	"Raise the limit with ALTER SERVER … OPTIONS (ADD \"fetch.max.bytes\" '268435456'), or with SET instead of ADD."
 
 typedef struct ConsumerState
 {
 	ConsumerErrorKind error;
-	char message[256]; /* librdkafka's message, without secrets */
-	int32 error_partition;
+	char message[256];	   /* librdkafka's message, without secrets */
+	int32 error_partition; /* -1: not known */
 	int64 error_offset;
 } ConsumerState;
 
@@ -115,6 +120,14 @@ extern void consumer_release(Consumer *consumer);
  */
 extern void consumer_position(Consumer *consumer, int32 partition, int64 *position, int64 *log_end,
 							  bool *at_end);
+
+/*
+ * Watch the log ends of the topic, also while the caller does not read: a thread gives them to log_ends_set() of a
+ * slot. It needs consumer_report() once a second: the number of partitions, those never read, and whether the caller
+ * has set all log ends itself.
+ */
+extern void consumer_watch_log_ends(Consumer *consumer, int slot);
+extern void consumer_report(Consumer *consumer, int count, const bool *unread, bool known);
 
 /*
  * A file descriptor that becomes readable when messages are available (for WaitEventSet); -1 if there is none.

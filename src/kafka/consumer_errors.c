@@ -5,7 +5,7 @@
  * Unreachable brokers and failed authentication are cleared when a request is answered or the statistics show
  * a broker that is up. Messages do not clear them, since they may have waited in the queue. An offset out of
  * range and an unknown topic are cleared by the next assignment, because only the caller can decide how to
- * continue. A fatal error is never cleared.
+ * continue. A fatal error and a batch that is too large are never cleared: only a new client has other limits.
  */
 #include "postgres.h"
 
@@ -33,6 +33,8 @@ consumer_error_set_code(Consumer *consumer, rd_kafka_resp_err_t err)
 	const char *errstr = rd_kafka_err2str(err);
 	const ConnectionEvents *events = &consumer->connection.events;
 
+	if (consumer->state.error == CONSUMER_TOO_LARGE)
+		return;
 	switch (err)
 	{
 		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
@@ -87,6 +89,10 @@ consumer_error_refresh(Consumer *consumer)
 
 	if (events->fatal)
 		consumer_error_set(consumer, CONSUMER_FATAL, events->message);
+	else if (consumer->state.error == CONSUMER_TOO_LARGE)
+		return;
+	else if (events->too_large)
+		consumer_error_set(consumer, CONSUMER_TOO_LARGE, "a response of the broker is too large");
 	else if (events->topic_unknown && consumer->state.error != CONSUMER_UNKNOWN_TOPIC)
 		consumer_error_set(consumer, CONSUMER_UNKNOWN_TOPIC, events->message);
 	else if (consumer->state.error == CONSUMER_OUT_OF_RANGE ||

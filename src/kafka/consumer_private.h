@@ -7,6 +7,7 @@
 
 #include "kafka/connection.h"
 #include "kafka/consumer.h"
+#include "kafka/log_end_watch.h"
 #include "utils/timestamp.h"
 
 #define UNIX_TO_PG_USECS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
@@ -34,6 +35,7 @@ struct Consumer
 	int ntaken;
 	bool restart; /* some partition is to be restarted */
 	ConsumerState state;
+	LogEndWatch *watch;			/* NULL: none */
 	uint64 topic_interruptions; /* how often the topic or a partition did not exist */
 	int known_partitions;		/* from the statistics; -1 before the first */
 	MemoryContext context;

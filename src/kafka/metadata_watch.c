@@ -1,6 +1,6 @@
 /*
  * metadata_watch.c
- *		Metadata requests that librdkafka sends for a reason (see metadata_watch.h).
+ *		Counting metadata requests that are not periodic (see metadata_watch.h).
  *
  * If a broker no longer knows a partition, because its topic was deleted or its leader has changed, librdkafka reports
  * no error: it requests metadata at once, and continues at the same offset. If the topic has been recreated in the

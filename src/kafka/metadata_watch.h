@@ -1,6 +1,6 @@
 /*
  * metadata_watch.h
- *		Metadata requests that librdkafka sends for a reason, besides the periodic ones. Private to kafka/.
+ *		Counts the metadata requests that librdkafka sends besides the periodic ones. Private to kafka/.
  */
 #ifndef STREAMBATCH_METADATA_WATCH_H
 #define STREAMBATCH_METADATA_WATCH_H

@@ -7,8 +7,10 @@
  * only by text, json and jsonb, which accept any value, and by array types. Common spellings are converted by
  * decimal.c and iso_timestamp.c; all others by the type's input function, with the same result.
  *
- * Numbers for integer types must be whole: 1.0 and 1e3 are, 1.5 is not. Numbers for timestamps count time_unit
- * since 1970. A JSON array fills an array element by element; nested ones are further dimensions, which must
+ * Numbers for integer types must be whole: 1.0 and 1e3 are, 1.5 is not. Numbers for timestamps and dates count the
+ * time_unit of the column, or else of the stream, since 1970; a string of digits does too, where there is a time_unit,
+ * because many producers write numbers as strings. Only in a date column eight digits remain YYYYMMDD, the usual
+ * compact spelling, unless the column has a time_unit of its own. A JSON array fills an array element by element; nested ones are further dimensions, which must
  * match. By the rule for strings, a bytea accepts '\x00ff' (the formats of bytea_in, not Base64), and a timestamp
  * ignores a time zone in the text, like timestamp_in; a timestamptz without one is read in the time zone of the
  * stream. Words that depend on the current time ('now', 'today') are refused: a message must always have the same
@@ -46,6 +48,8 @@ struct Converter
 	MemoryContext context; /* of the converter */
 	Converter *element;	   /* of an array */
 	const MessageLayout *layout;
+	TimeUnit unit; /* of numbers */
+	bool own_unit; /* it is the column's, not the stream's */
 	pg_tz *zone;
 };
 
@@ -61,6 +65,8 @@ typedef struct ArrayFill
 
 static Datum as_bool(Converter *converter, const JsonCell *cell);
 static Datum as_integer(Converter *converter, const JsonCell *cell);
+static int64 whole_number(Converter *converter, const JsonCell *cell);
+static int64 whole_numeric(Converter *converter, const JsonCell *cell);
 static Datum as_float(Converter *converter, const JsonCell *cell);
 static Datum as_numeric(Converter *converter, const JsonCell *cell);
 static Datum as_text(Converter *converter, const JsonCell *cell);
@@ -68,19 +74,18 @@ static Datum as_json(Converter *converter, const JsonCell *cell);
 static Datum as_jsonb(Converter *converter, const JsonCell *cell);
 static Datum as_date(Converter *converter, const JsonCell *cell);
 static Datum as_timestamp(Converter *converter, const JsonCell *cell);
-static Datum as_array(Converter *converter, const JsonCell *cell);
-static Datum as_any(Converter *converter, const JsonCell *cell);
-static int64 whole_number(Converter *converter, const JsonCell *cell);
-static int64 whole_numeric(Converter *converter, const JsonCell *cell);
+static bool is_epoch(const Converter *converter, const JsonCell *cell);
 static TimestampTz epoch(Converter *converter, const JsonCell *cell);
 static bool epoch_numeric(const JsonCell *cell, int shift, int64 *microseconds);
+static Datum as_array(Converter *converter, const JsonCell *cell);
 static void fill_array(ArrayFill *fill, const JsonCell *array, int level);
+static Datum as_any(Converter *converter, const JsonCell *cell);
 static Datum from_text(Converter *converter, const JsonCell *cell);
 static void refuse_current_time(Converter *converter, const JsonCell *cell);
 static const char *server_text(const char *text, size_t *len);
 static char *excerpt(const char *text, size_t len);
 static const char *type_name(const Converter *converter);
-static void bad_kind(Converter *converter, const JsonCell *cell) pg_attribute_noreturn();
+static void bad_kind(const Converter *converter, const JsonCell *cell) pg_attribute_noreturn();
 static void not_whole(Converter *converter, const JsonCell *cell) pg_attribute_noreturn();
 static void out_of_range(Converter *converter, const JsonCell *cell) pg_attribute_noreturn();
 static void ragged(void) pg_attribute_noreturn();
@@ -115,7 +120,7 @@ static const ConvertRule rules[] = {
 	{JSONBOID, as_jsonb, ANYTHING, false, false},
 	{BYTEAOID, as_any, STRINGS, false, false},
 	{UUIDOID, as_any, STRINGS, false, false},
-	{DATEOID, as_date, STRINGS, true, true},
+	{DATEOID, as_date, STRINGS | NUMBERS, true, true},
 	{TIMEOID, as_any, STRINGS, true, true},
 	{TIMETZOID, as_any, STRINGS, true, true},
 	{TIMESTAMPOID, as_timestamp, STRINGS | NUMBERS, true, true},
@@ -127,7 +132,7 @@ static const ConvertRule rules[] = {
 static const ConvertRule array_rule = {InvalidOid, as_array, STRINGS | ARRAYS, true, false};
 
 Converter *
-converter_create(const MessageLayout *layout, Oid type, int32 typmod)
+converter_create(const MessageLayout *layout, Oid type, int32 typmod, TimeUnit unit)
 {
 	Converter *converter = palloc0(sizeof(Converter));
 	const ConvertRule *rule = rules;
@@ -141,7 +146,7 @@ converter_create(const MessageLayout *layout, Oid type, int32 typmod)
 	element = get_element_type(type);
 	if (OidIsValid(element))
 	{
-		converter->element = converter_create(layout, element, typmod);
+		converter->element = converter_create(layout, element, typmod, unit);
 		rule = &array_rule;
 	}
 	else
@@ -159,6 +164,8 @@ converter_create(const MessageLayout *layout, Oid type, int32 typmod)
 	converter->typmod = typmod;
 	converter->context = CurrentMemoryContext;
 	converter->layout = layout;
+	converter->own_unit = unit != UNIT_NONE;
+	converter->unit = converter->own_unit ? unit : layout->time_unit;
 	input_init(&converter->input, type, typmod, rule->pinned, converter->zone);
 	return converter;
 }
@@ -317,10 +324,15 @@ static Datum
 as_date(Converter *converter, const JsonCell *cell)
 {
 	DateADT value;
+	Timestamp local;
 
-	if (iso_timestamp_date(cell->text, cell->len, &value))
+	if (cell->kind == JSON_STRING && iso_timestamp_date(cell->text, cell->len, &value))
 		return DateADTGetDatum(value);
-	return from_text(converter, cell);
+	if (!is_epoch(converter, cell))
+		return from_text(converter, cell);
+	if (!iso_timestamp_local(epoch(converter, cell), converter->zone, &local))
+		out_of_range(converter, cell);
+	return DirectFunctionCall1(timestamp_date, TimestampGetDatum(local));
 }
 
 static Datum
@@ -329,7 +341,7 @@ as_timestamp(Converter *converter, const JsonCell *cell)
 	bool zoned = converter->type == TIMESTAMPTZOID;
 	Timestamp value;
 
-	if (cell->kind == JSON_NUMBER)
+	if (is_epoch(converter, cell))
 	{
 		value = epoch(converter, cell);
 		if (!zoned && !iso_timestamp_local(value, converter->zone, &value))
@@ -345,19 +357,48 @@ as_timestamp(Converter *converter, const JsonCell *cell)
 	return TimestampTzGetDatum(value);
 }
 
+/* Whether the cell is a number that counts the time_unit since 1970. Raises an error for a number without unit. */
+static bool
+is_epoch(const Converter *converter, const JsonCell *cell)
+{
+	const char *end = cell->text + cell->len;
+	const char *s = cell->text;
+	const char *digits;
+	int points = 0;
+
+	if (cell->kind == JSON_NUMBER)
+	{
+		if (converter->unit == UNIT_NONE && converter->type == DATEOID)
+			bad_kind(converter, cell);
+		return true;
+	}
+	if (converter->unit == UNIT_NONE)
+		return false;
+	if (s < end && *s == '-')
+		s++;
+	if (s == end || *s == '.' || end[-1] == '.')
+		return false;
+	for (digits = s; s < end && ((*s >= '0' && *s <= '9') || (*s == '.' && points == 0)); s++)
+		points += *s == '.';
+	if (converter->type == DATEOID && !converter->own_unit && points == 0 && digits == cell->text &&
+		end - digits == strlen("YYYYMMDD"))
+		return false;
+	return s == end;
+}
+
 /* Convert a number to a timestamp, rounded to the nearest microsecond. */
 static TimestampTz
 epoch(Converter *converter, const JsonCell *cell)
 {
 	static const int shifts[] = {[UNIT_NONE] = 0, [UNIT_S] = 6, [UNIT_MS] = 3, [UNIT_US] = 0, [UNIT_NS] = -3};
 	const MessageLayout *layout = converter->layout;
-	int shift = shifts[layout->time_unit];
+	int shift = shifts[converter->unit];
 	Decimal decimal;
 	int64 microseconds;
 	TimestampTz value;
 	bool fits;
 
-	if (layout->time_unit == UNIT_NONE)
+	if (converter->unit == UNIT_NONE)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
@@ -538,7 +579,7 @@ type_name(const Converter *converter)
 }
 
 static void
-bad_kind(Converter *converter, const JsonCell *cell)
+bad_kind(const Converter *converter, const JsonCell *cell)
 {
 	static const char *const kinds[] = {[JSON_BOOL] = "boolean",
 										[JSON_NUMBER] = "number",

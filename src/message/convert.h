@@ -12,9 +12,10 @@ typedef struct Converter Converter;
 
 /*
  * Create a converter to a type, in the current context. The layout, which must outlive it, defines how numbers
- * and timestamps are read (time_unit, time_zone). Raises an error if the type has no input function.
+ * and timestamps are read (time_unit, time_zone); unit, if not UNIT_NONE, replaces its time_unit. Raises an error
+ * if the type has no input function.
  */
-extern Converter *converter_create(const MessageLayout *layout, Oid type, int32 typmod);
+extern Converter *converter_create(const MessageLayout *layout, Oid type, int32 typmod, TimeUnit unit);
 
 /*
  * Convert a cell; *isnull is set if it is missing or null. By-reference values are allocated in the current

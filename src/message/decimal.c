@@ -91,22 +91,6 @@ decimal_parse(const char *text, size_t len, Decimal *decimal)
 	return true;
 }
 
-/* Parse what follows the e. NULL if it is not an exponent of up to 6 digits. */
-static const char *
-parse_exponent(const char *s, const char *end, int *exponent)
-{
-	bool negative = s < end && *s == '-';
-	const char *digits;
-	int value = 0;
-
-	if (s < end && (*s == '-' || *s == '+'))
-		s++;
-	for (digits = s; s < end && is_digit(*s) && s - digits < 6; s++)
-		value = value * 10 + (*s - '0');
-	*exponent = negative ? -value : value;
-	return s > digits ? s : NULL;
-}
-
 DecimalWhole
 decimal_to_int64(const Decimal *decimal, int64 *value)
 {
@@ -213,4 +197,20 @@ decimal_scaled(const Decimal *decimal, int shift, int64 *value)
 		return false;
 	*value = decimal->negative ? -(int64) mantissa : (int64) mantissa;
 	return true;
+}
+
+/* Parse what follows the e. NULL if it is not an exponent of up to 6 digits. */
+static const char *
+parse_exponent(const char *s, const char *end, int *exponent)
+{
+	bool negative = s < end && *s == '-';
+	const char *digits;
+	int value = 0;
+
+	if (s < end && (*s == '-' || *s == '+'))
+		s++;
+	for (digits = s; s < end && is_digit(*s) && s - digits < 6; s++)
+		value = value * 10 + (*s - '0');
+	*exponent = negative ? -value : value;
+	return s > digits ? s : NULL;
 }

@@ -20,7 +20,17 @@
 #include "message/decode.h"
 #include "message/path.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
+
+/*
+ * Bytes of a raw payload or key: what is longer could be stored, but functions that return a multiple of it, such as
+ * the output function of bytea, would fail.
+ */
+#define MAX_BYTES (256 * 1024 * 1024)
+/* Bytes of all columns of a row, which must fit in one allocation. */
+#define MAX_ROW ((Size) 960 * 1024 * 1024)
 
 /* A requested column. */
 typedef struct Field
@@ -87,6 +97,7 @@ static void decode_json(Decoder *decoder, const Message *message, Datum *values,
 static Datum decode_meta(const Field *field, const Message *message, const MessageLayout *layout,
 						 bool *isnull);
 static Datum bytes_datum(const char *bytes, size_t len, Oid type);
+static void check_row_size(Decoder *decoder, const Message *message, const Datum *values, const bool *isnull);
 static void decode_context(void *arg);
 static void raise_fault(const JsonError *error) pg_attribute_noreturn();
 
@@ -138,6 +149,8 @@ decoder_decode(Decoder *decoder, const Message *message, Datum *values, bool *is
 		decoder->current = &decoder->metas[i];
 		values[column] = decode_meta(decoder->current, message, decoder->layout, &isnull[column]);
 	}
+	decoder->current = NULL;
+	check_row_size(decoder, message, values, isnull);
 	error_context_stack = context.previous;
 }
 
@@ -152,7 +165,7 @@ add_field(Decoder *decoder, int column)
 	field->def = def;
 	decoder->current = field;
 	if (def->meta == META_NONE && decoder->layout->format == FORMAT_JSON)
-		field->converter = converter_create(decoder->layout, def->type, def->typmod);
+		field->converter = converter_create(decoder->layout, def->type, def->typmod, def->time_unit);
 }
 
 static void
@@ -234,6 +247,9 @@ bytes_datum(const char *bytes, size_t len, Oid type)
 {
 	char *text;
 
+	if (len > MAX_BYTES)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("payload or key is longer than %d MB", MAX_BYTES / (1024 * 1024))));
 	if (type == TEXTOID)
 	{
 		text = pg_any_to_server(bytes, len, PG_UTF8);
@@ -241,6 +257,27 @@ bytes_datum(const char *bytes, size_t len, Oid type)
 			return PointerGetDatum(cstring_to_text(text));
 	}
 	return PointerGetDatum(cstring_to_text_with_len(bytes, len)); /* bytea has the same representation */
+}
+
+/* Several columns may contain the same large part of a payload. */
+static void
+check_row_size(Decoder *decoder, const Message *message, const Datum *values, const bool *isnull)
+{
+	Size size = 0;
+
+	/* no value is more than a few times as long as the text it was read from */
+	if ((message->payload_len + message->key_len) * decoder->natts < MAX_ROW / 16)
+		return;
+	for (int i = 0; i < decoder->natts; i++)
+	{
+		if (!isnull[i] && !decoder->layout->columns[i].dropped &&
+			get_typlen(decoder->layout->columns[i].type) == -1)
+			size += VARSIZE_ANY(DatumGetPointer(values[i]));
+	}
+	if (size > MAX_ROW)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("columns of the message are longer than %zu MB together", MAX_ROW / (1024 * 1024))));
 }
 
 static void

@@ -9,6 +9,8 @@
  * and follows a trie of the requested paths. If a node of the trie is visited twice in a document, the key is a
  * duplicate: what was found below the node is discarded and read again.
  *
+ * A byte order mark before the document is skipped, as RFC 8259 allows: some producers write one.
+ *
  * The payload is copied into a buffer with padding (keys are hashed eight bytes at a time) and a terminating NUL,
  * which ends every loop, so that positions need not be compared with the length. Buffers grow with the payloads;
  * after a large payload, they are freed at the next small one.
@@ -18,6 +20,7 @@
 
 #include <memory>
 #include <new>
+#include <string_view>
 
 #include <simdjson.h>
 
@@ -28,7 +31,8 @@
 namespace
 {
 constexpr size_t PADDING = 64;
-constexpr size_t MAX_KEPT = 1024 * 1024; /* buffers up to this size are kept */
+constexpr std::string_view BOM = "\xef\xbb\xbf"; /* UTF-8 byte order mark */
+constexpr size_t MAX_KEPT = 1024 * 1024;		 /* buffers up to this size are kept */
 } // namespace
 
 struct JsonReader
@@ -39,6 +43,7 @@ struct JsonReader
 
 	char *buffer = nullptr; /* the document, a NUL, padding */
 	size_t capacity = 0;
+	size_t mark = 0;		 /* length of the byte order mark before it */
 	char *strings = nullptr; /* unescaped; as large as the document */
 	size_t strings_capacity = 0;
 	std::unique_ptr<simdjson::internal::dom_parser_implementation> parser;
@@ -77,7 +82,7 @@ bool
 JsonReader::fail(JsonFault fault, const char *where)
 {
 	error->fault = fault;
-	error->offset = where ? where - buffer : 0;
+	error->offset = where > buffer ? where - buffer + mark : 0;
 	return false;
 }
 
@@ -431,6 +436,9 @@ json_read(JsonReader *reader, const char *data, size_t len, JsonCell *cells, Jso
 	for (int i = 0; i < reader->npaths; i++)
 		cells[i].kind = JSON_MISSING;
 
+	reader->mark = len >= BOM.size() && BOM.compare(0, BOM.size(), data, BOM.size()) == 0 ? BOM.size() : 0;
+	data += reader->mark;
+	len -= reader->mark;
 	if (len == 0)
 		return reader->fail(JSON_EMPTY, nullptr);
 	if (len > JSON_MAX_PAYLOAD)

@@ -108,10 +108,10 @@ extern "C"
 	extern void json_reader_destroy(JsonReader *reader);
 
 	/*
- * Read one document and fill a cell per path. Every byte is checked: whether a document is valid does not depend
- * on the paths. Of members with equal names, the last is used, with everything below it. Cells point into the
- * reader and are valid until the next call or its destruction. False on failure: *error is set, and the cells
- * are undefined.
+ * Read one document, perhaps after a UTF-8 byte order mark, and fill a cell per path. Every byte is checked:
+ * whether a document is valid does not depend on the paths. Of members with equal names, the last is used, with
+ * everything below it. Cells point into the reader and are valid until the next call or its destruction. False on
+ * failure: *error is set, and the cells are undefined.
  */
 	extern bool json_read(JsonReader *reader, const char *data, size_t len, JsonCell *cells,
 						  JsonError *error);

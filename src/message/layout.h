@@ -42,6 +42,7 @@ typedef struct MessageColumn
 	MessageMeta meta;
 	const char *path;	 /* of the payload field: the option, or the column's name as one key */
 	bool path_is_option; /* the option was set: dots, [n] and JSON Pointers are interpreted */
+	TimeUnit time_unit;	 /* of numbers in this column; UNIT_NONE: that of the layout */
 } MessageColumn;
 
 typedef struct MessageLayout

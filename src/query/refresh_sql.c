@@ -33,11 +33,11 @@
 #define SOURCE_PARTITION "_partition"
 #define SOURCE_OFFSET "_offset"
 
-static void append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut,
-						  PaneRange panes, bool mark);
 static char *position_below(const BatchSource *source, const char *cut, const char *topic_epoch);
 static char *epoch_of(const BatchSource *source);
 static char *partition_rank(const BatchSource *source);
+static void append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut,
+						  PaneRange panes, bool mark);
 static List *column_names(const ViewDef *def);
 static int ncolumns(const ViewDef *def);
 static char *print(const ViewDef *def, Node *expr);

@@ -1,6 +1,6 @@
 /*
  * control.c
- *		streambatch.pause(), resume() and wait_for().
+ *		streambatch.pause(), resume(), reset() and wait_for().
  *
  * pause() and resume() update the stream's row; the worker reads it after the commit. wait_for() compares the
  * stored positions, below which events are visible in the views, with the log end offsets as of the call.
@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/compat.h"
 #include "common/export.h"
+#include "common/lock_wait.h"
 #include "common/slots.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -329,7 +330,8 @@ report_timeout(Oid relid)
 				(errmsg("stream \"%s\" is not being read: no worker has been requested", get_rel_name(relid)),
 				 errhint("Use SELECT streambatch.resume('%s') to start it.",
 						 quote_identifier(get_rel_name(relid)))));
-	else if (slots_get(MyDatabaseId, relid, &slot) && slot.error.sqlerrcode != 0)
+	else if (slots_get(MyDatabaseId, relid, &slot) &&
+			 (lock_wait_describe(slot.pid, &slot.error) || slot.error.sqlerrcode != 0))
 		ereport(NOTICE,
 				(errmsg("stream \"%s\" is not being read: %s", get_rel_name(relid), slot.error.message),
 				 slot.error.hint[0] != '\0' ? errhint("%s", slot.error.hint) : 0));

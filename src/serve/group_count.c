@@ -2,8 +2,8 @@
  * group_count.c
  *		streambatch._groups(): how many groups a hybrid view has, for streambatch.stat_view.
  *
- * Anybody can call it, and is told of the views that stat_view shows to him. The rows are counted as the view's
- * owner: comparing keys can run code of his. A view with many rows of states is not counted, but estimated.
+ * Any user can call it, for the views that stat_view shows to that user. The rows are counted as the view's
+ * owner: comparing keys can run functions of that role. A view with many rows of states is not counted, but estimated.
  */
 #include "postgres.h"
 

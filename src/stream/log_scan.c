@@ -211,6 +211,11 @@ raise_consumer_error(LogScan *scan)
 				 errhint(
 					 "Create the topic, or set another one with ALTER FOREIGN TABLE … OPTIONS (SET topic '…').")));
 			break;
+		case CONSUMER_TOO_LARGE:
+			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+							errmsg("could not read topic \"%s\": a batch of messages is too large", topic),
+							errdetail("librdkafka: %s", state->message), errhint(CONSUMER_TOO_LARGE_HINT)));
+			break;
 		case CONSUMER_AUTH:
 			ereport(
 				ERROR,

@@ -35,7 +35,7 @@
 #include "utils/varlena.h"
 
 static const OptionRule *rule_at(int i);
-static const OptionRule *find_rule(const char *name);
+static const OptionRule *find_rule(const char *name, OptionPlace place);
 static void raise_invalid_option(const char *name, OptionPlace place, bool anywhere) pg_attribute_noreturn();
 static const char *closest_match(const char *name, OptionPlace place, bool anywhere);
 static char *list_of_options(OptionPlace place);
@@ -59,6 +59,7 @@ static const OptionRule own_options[] = {
 	{"on_gap", ON_TABLE, option_check_word, .values = "stop|skip"},
 	{"time_zone", ON_TABLE, check_zone},
 	{"time_unit", ON_TABLE, option_check_word, .values = "s|ms|us|ns"},
+	{"time_unit", ON_COLUMN, option_check_word, .values = "s|ms|us|ns"},
 	{"path", ON_COLUMN, check_path},
 	{"metadata", ON_COLUMN, option_check_word, .values = "partition|offset|timestamp|key|headers|topic"},
 };
@@ -104,7 +105,7 @@ streambatch_fdw_validator(PG_FUNCTION_ARGS)
 	foreach (lc, options)
 	{
 		DefElem *def = lfirst_node(DefElem, lc);
-		const OptionRule *rule = find_rule(def->defname);
+		const OptionRule *rule = find_rule(def->defname, place);
 
 		if (rule == NULL || rule->place != place || anywhere)
 			raise_invalid_option(def->defname, place, anywhere);
@@ -150,24 +151,30 @@ rule_at(int i)
 	return property_rule(i - lengthof(own_options));
 }
 
+/* The rule for an option of this name: for this place, or else for another one. */
 static const OptionRule *
-find_rule(const char *name)
+find_rule(const char *name, OptionPlace place)
 {
 	const OptionRule *rule;
+	const OptionRule *elsewhere = NULL;
 
 	for (int i = 0; (rule = rule_at(i)) != NULL; i++)
 	{
-		if (strcmp(rule->name, name) == 0)
+		if (strcmp(rule->name, name) != 0)
+			continue;
+		if (rule->place == place)
 			return rule;
+		if (elsewhere == NULL)
+			elsewhere = rule;
 	}
-	return NULL;
+	return elsewhere;
 }
 
 /* Raise the error for an option that is not valid here: valid elsewhere, refused with a reason, or unknown. */
 static void
 raise_invalid_option(const char *name, OptionPlace place, bool anywhere)
 {
-	const OptionRule *elsewhere = find_rule(name);
+	const OptionRule *elsewhere = find_rule(name, place);
 	const char *closest;
 
 	if (elsewhere != NULL)
@@ -256,6 +263,10 @@ check_combinations(List *options)
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("options \"path\" and \"metadata\" are mutually exclusive"),
 				 errdetail("A column contains either a field of the payload or metadata of the message.")));
+	if (option_value(options, "time_unit") != NULL && option_value(options, "metadata") != NULL)
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+						errmsg("options \"time_unit\" and \"metadata\" are mutually exclusive"),
+						errdetail("The time_unit is that of numbers in the payload.")));
 }
 
 /* Kafka's rules for topic names. */

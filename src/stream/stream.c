@@ -42,6 +42,7 @@ static const MetaRule meta_rules[] = {
 };
 
 static void read_columns(Stream *stream);
+static TimeUnit read_column_unit(const Stream *stream, const MessageColumn *column, const char *value);
 static MessageMeta read_meta(const Stream *stream, const MessageColumn *column, const char *name);
 static void read_options(Stream *stream, List *options);
 static TimeUnit read_time_unit(const char *value);
@@ -196,7 +197,27 @@ read_columns(Stream *stream)
 		column->path = path != NULL ? path : column->name;
 		if (metadata != NULL)
 			column->meta = read_meta(stream, column, metadata);
+		column->time_unit = read_column_unit(stream, column, option_value(options, "time_unit"));
 	}
+}
+
+/* A column's own time_unit is for types that are read from numbers of it, alone or as elements of an array. */
+static TimeUnit
+read_column_unit(const Stream *stream, const MessageColumn *column, const char *value)
+{
+	Oid type = getBaseType(column->type);
+	Oid element = get_element_type(type);
+
+	if (OidIsValid(element))
+		type = getBaseType(element);
+	if (value != NULL && type != TIMESTAMPTZOID && type != TIMESTAMPOID && type != DATEOID)
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+						errmsg("column \"%s\" of stream \"%s\" has type %s, which has no time_unit",
+							   column->name, stream->name, format_type_be(column->type)),
+						errhint("Use ALTER FOREIGN TABLE %s ALTER COLUMN %s OPTIONS (DROP time_unit).",
+								quote_qualified_identifier(stream->schema, stream->name),
+								quote_identifier(column->name))));
+	return read_time_unit(value);
 }
 
 static MessageMeta

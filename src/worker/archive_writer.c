@@ -5,12 +5,12 @@
  * A plain table whose columns are the stream's and the position, without triggers, takes multi-inserts, as
  * COPY does. Any other table (partitioned, a partition, foreign, with triggers, generated or additional
  * columns) takes INSERT … SELECT from the rows, which are an ephemeral named relation of the query. In both
- * cases one subtransaction covers the batch.
+ * cases one subtransaction covers the micro-batch.
  *
  * If a plain table rejects a row, the rows before it are written again without it, and writing continues
  * after it; so each rejected row costs one more insert of the rows between it and the previous one. In any
- * other table the error may be raised after all rows, by a trigger: the batch is halved until the failing row
- * is alone.
+ * other table the error may be raised after all rows, by a trigger: the micro-batch is halved until the
+ * failing row is alone.
  */
 #include "postgres.h"
 

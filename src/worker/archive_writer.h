@@ -18,7 +18,7 @@ extern void archive_writer_close(ArchiveWriter *writer);
 
 /*
  * Append the rows of the micro-batch. Rows that the archive rejects become dead letters of the stream and are
- * removed from the batch. Runs as the stream's owner, in subtransactions. Needs an active snapshot.
+ * removed from the micro-batch. Runs as the stream's owner, in subtransactions. Needs an active snapshot.
  */
 extern void archive_writer_write(ArchiveWriter *writer, DecodedBatch *decoded, DeadLetters *dead_letters,
 								 StreamCounts *counts);

@@ -61,6 +61,9 @@ dead_letters_add(DeadLetters *dead_letters, const Message *message, Oid view, co
 bool
 dead_letters_is_data_error(int sqlerrcode)
 {
+	/* of a stored state that somebody has changed: every event that meets it would be left out */
+	if (sqlerrcode == ERRCODE_INVALID_BINARY_REPRESENTATION)
+		return false;
 	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
 	{
 		case ERRCODE_DATA_EXCEPTION:
@@ -100,7 +103,8 @@ copy_bytes(const char *data, size_t len)
 
 	if (data == NULL)
 		return NULL;
-	/* a bytea is limited to 1 GB; librdkafka's message.max.bytes is below that */
+	/* the beginning is enough to find out what it is, and the rest may not fit in a bytea */
+	len = Min(len, DEAD_LETTER_MAX_BYTES);
 	result = palloc(len + VARHDRSZ);
 	SET_VARSIZE(result, len + VARHDRSZ);
 	memcpy(VARDATA(result), data, len);

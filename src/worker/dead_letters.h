@@ -8,6 +8,9 @@
 #include "common/catalog_stream.h"
 #include "kafka/message.h"
 
+/* Longer keys and payloads are cut. */
+#define DEAD_LETTER_MAX_BYTES (1024 * 1024)
+
 typedef struct DeadLetters
 {
 	MemoryContext context; /* owns all of it; reset by dead_letters_clear() */

@@ -124,7 +124,8 @@ definition_load(Definition *d)
 		if (first)
 			note_text(d->watch);
 		d->stream = stream_open(d->relid);
-		if (get_rel_name(d->row.archive) != NULL)
+		/* at the start this is left to the worker, which first finds out the lag */
+		if (!first && get_rel_name(d->row.archive) != NULL)
 			stream_check_archive(d->stream, d->row.archive);
 		if (first)
 			watch_rows(d->watch, d->stream);

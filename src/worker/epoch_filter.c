@@ -3,9 +3,9 @@
  *		A filter of the groups that may have rows (see epoch_filter.h).
  *
  * Only the owner of a stream's positions writes rows of the current epoch, apart from create_view before the
- * first flush. So a process that has written since the beginning of the epoch knows all of them: either the
+ * first flush. So a process that has written since the beginning of the epoch has recorded all of them: either the
  * table was empty at its first flush, or the epoch was raised between two of its flushes, which both found
- * the positions to be its own. A process that takes over during an epoch knows nothing until the next one.
+ * the positions to be its own. A process that takes over during an epoch has no filter until the next one.
  *
  * The groups are in Bloom filters whose bits for one hash are in one word, so that a test costs one memory
  * access per filter. A full filter is followed by one of twice its size. Once memory is used up, the last one

@@ -17,7 +17,7 @@
  *   suspended; others continue. If only an object in the query was renamed, the query is deparsed again and
  *   retried.
  *
- * After a join, careful mode first runs the query to its end; if it fails, the batch is halved until the failing
+ * After a join, careful mode first runs the query to its end; if it fails, the micro-batch is halved until the failing
  * event is alone. Then its rows are folded event by event.
  */
 #include "postgres.h"

@@ -19,8 +19,10 @@ typedef struct Position
 	bool at_end;
 	bool is_short; /* the log seems to end before next_offset (topic_check.c) */
 	Fingerprint stored_last;
-	Fingerprint last; /* of the last message taken that could be read */
-	bool unverified;  /* reading starts with that message, to verify that it is the same */
+	Fingerprint last;		 /* of the last message taken that could be read */
+	bool unverified;		 /* reading starts with that message, to verify that it is the same */
+	int64 reported_position; /* as of the last report (lag.c) */
+	int64 reported_end;
 	bool stored_has_event_time;
 	TimestampTz stored_event_time;
 	bool has_event_time;

@@ -26,6 +26,14 @@ stream_error_of_consumer(const ConsumerState *state, const Stream *stream, Worke
 		case CONSUMER_UNKNOWN_TOPIC:
 			stream_error_no_topic(stream, error);
 			break;
+		case CONSUMER_TOO_LARGE:
+			fill(error, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+				 state->error_partition < 0
+					 ? psprintf("a batch of messages of topic \"%s\" is too large", stream->topic)
+					 : psprintf("the batch of messages at offset %lld of partition %d is too large",
+								(long long) state->error_offset, state->error_partition),
+				 CONSUMER_TOO_LARGE_HINT);
+			break;
 		case CONSUMER_AUTH:
 			fill(error, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, state->message,
 				 "Correct the user mapping, or grant its Kafka user access to the topic.");

@@ -37,6 +37,7 @@
 #include "common/subtransaction.h"
 #include "stream/topic_epoch.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -47,6 +48,7 @@
 
 #define CONFIRMATIONS 3
 #define QUESTION_MS 1000
+#define LOCK_TIMEOUT "500" /* milliseconds; less than a deadlock_timeout */
 
 static void leave_stopped(Worker *w);
 static void begin_epoch(void *arg);
@@ -69,11 +71,14 @@ topic_check_option(Worker *w)
 	}
 	worker_begin_transaction();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	/* a session that reads the archive must not make the worker block others, or a DROP; it is tried again */
+	SetConfigOption("lock_timeout", LOCK_TIMEOUT, PGC_SUSET, PGC_S_OVERRIDE);
 	error = subtransaction_run(begin_epoch, w, w->context);
 	if (error != NULL)
 		stop_without_epoch(w, error);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	SetConfigOption("lock_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
 	ereport(LOG, (errmsg("stream \"%s\" reads topic \"%s\" instead of \"%s\"", w->d.stream->name,
 						 w->d.stream->topic, w->d.row.topic)));
 	worker_load(w);

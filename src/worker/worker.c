@@ -23,7 +23,9 @@
 #include "storage/ipc.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "worker/topic_check.h"
 #include "worker/worker.h"
 #include "worker/worker_loop.h"
@@ -32,6 +34,7 @@
 static Worker *create_worker(int slot, Oid relid);
 static void set_options(void);
 static void open_consumer(Worker *w);
+static void check_archive(Worker *w);
 static void record_error(const Worker *w);
 
 void
@@ -57,6 +60,7 @@ streambatch_worker_main(Datum main_arg)
 		pgstat_report_appname(psprintf("pg_streambatch %s", w->d.stream->name));
 		open_consumer(w);
 		worker_start(w);
+		check_archive(w);
 		worker_loop(w);
 	}
 	PG_CATCH();
@@ -107,6 +111,20 @@ open_consumer(Worker *w)
 		consumer_halve_queue(slot.memory_failures);
 	MemoryContextSwitchTo(w->context);
 	w->consumer = consumer_open(w->d.stream->serverid, w->d.stream->topic, w->d.stream->owner, true);
+	consumer_watch_log_ends(w->consumer, w->slot);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(w->context);
+}
+
+/* An archive that does not match the stream is an error at once, not only at the first message. */
+static void
+check_archive(Worker *w)
+{
+	worker_begin_transaction();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (get_rel_name(w->d.row.archive) != NULL)
+		stream_check_archive(w->d.stream, w->d.row.archive);
+	PopActiveSnapshot();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(w->context);
 }

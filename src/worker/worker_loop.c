@@ -12,7 +12,7 @@
  *
  * Messages are folded optimistically, without subtransactions. After an error everything since the last flush is
  * read again carefully: in subtransactions, so that the event at fault becomes a dead letter and nothing else is
- * lost. Careful mode goes on for CAREFUL_BATCHES micro-batches. If combining with stored states has failed in the
+ * lost. Careful mode lasts for CAREFUL_BATCHES micro-batches. If combining with stored states has failed in the
  * flush, views have folds of their own meanwhile, and each row is compared with the stored states.
  */
 #include "postgres.h"
@@ -22,7 +22,9 @@
 #include "miscadmin.h"
 #include "worker/flush_transaction.h"
 #include "worker/housekeeping.h"
+#include "worker/lag.h"
 #include "worker/offset_gap.h"
+#include "worker/stream_errors.h"
 #include "worker/topic_check.h"
 #include "worker/worker_loop.h"
 
@@ -33,6 +35,7 @@ static void continue_transaction(Worker *w, bool queue_empty);
 static int64 flush_due(const Worker *w, bool queue_empty);
 static Size fold_size(const Worker *w);
 static void report_state(Worker *w);
+static void stop_too_large(Worker *w) pg_attribute_noreturn();
 static void between_transactions(Worker *w);
 
 void
@@ -43,6 +46,7 @@ worker_loop(Worker *w)
 		bool taken = take_batch(w);
 
 		CHECK_FOR_INTERRUPTS();
+		lag_report(w);
 		if (w->in_transaction)
 			continue_transaction(w, !taken);
 		else if (!taken)
@@ -185,6 +189,8 @@ report_state(Worker *w)
 		offset_gap_handle(w);
 		return;
 	}
+	if (consumer_state(w->consumer)->error == CONSUMER_TOO_LARGE)
+		stop_too_large(w);
 	if (!topic_check_run(w) || !worker_check_consumer(w))
 		return;
 	/* until then, the state remains what it was */
@@ -193,6 +199,15 @@ report_state(Worker *w)
 	if (at_end)
 		slots_note_success(w->slot);
 	slots_set_state(w->slot, at_end ? WORKER_STREAMING : WORKER_CATCHING_UP);
+}
+
+static void
+stop_too_large(Worker *w)
+{
+	WorkerError error;
+
+	(void) stream_error_of_consumer(consumer_state(w->consumer), w->d.stream, &error);
+	worker_stop(w, &error, false);
 }
 
 /* Called if no transaction is open and the queue is empty. */

@@ -11,7 +11,9 @@
 #include "access/xact.h"
 #include "common/catalog_topic.h"
 #include "common/clock.h"
+#include "common/log_ends.h"
 #include "miscadmin.h"
+#include "worker/lag.h"
 #include "worker/stream_errors.h"
 #include "worker/topic_check.h"
 #include "worker/worker_start.h"
@@ -32,6 +34,8 @@ worker_start(Worker *w)
 		worker_load(w);
 		worker_check_definition(w);
 	}
+	log_ends_limit(w->slot, w->positions.n);
+	lag_ask(w);
 	positions_assign(&w->positions, w->consumer);
 	w->last_partitions = clock_now();
 }

@@ -15,6 +15,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/guc.h"
+#include "worker/lag.h"
 #include "worker/stream_errors.h"
 #include "worker/worker_state.h"
 
@@ -44,6 +45,11 @@ worker_stop(Worker *w, const WorkerError *error, bool lasts)
 	ereport(LOG, (errcode(error->sqlerrcode),
 				  errmsg("worker of stream \"%s\" will stop: %s", w->d.stream->name, error->message),
 				  errhint("%s", error->hint)));
+	if (w->consumer != NULL)
+	{
+		consumer_stop(w->consumer);
+		lag_ask(w);
+	}
 	slots_set_error(w->slot, error);
 	worker_leave(w, WORKER_ERROR);
 }

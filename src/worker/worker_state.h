@@ -7,6 +7,7 @@
 #define STREAMBATCH_WORKER_STATE_H
 
 #include "common/slots.h"
+#include "portability/instr_time.h"
 #include "worker/archive_writer.h"
 #include "worker/definition.h"
 
@@ -30,6 +31,7 @@ typedef struct Worker
 	int64 flush_cost; /* microseconds that the last flush took */
 	int careful;	  /* number of micro-batches that will still be folded in careful mode */
 	int64 last_housekeeping;
+	instr_time last_lag;		   /* when log ends were last reported */
 	int64 last_partitions;		   /* when their number was last checked */
 	uint64 interruptions;		   /* the consumer's, when positions were last assigned (topic_check.c) */
 	int64 last_question;		   /* when topic_check.c last asked a broker */

@@ -1,6 +1,6 @@
 # The examples of a document are those that a regression test runs: each ```sql block stands in sql/NAME.sql as it is, in this order, and where
 # another block follows it at once, its lines are what psql printed next in expected/NAME.out, to a row's end. The drawings are
-# those that docs/draw writes.
+# those that docs/draw writes. Links between documents lead to files and headings that exist.
 use strict;
 use warnings;
 
@@ -39,6 +39,11 @@ foreach my $document (sort keys %test_of)
 }
 
 drawings_are_drawn();
+foreach my $document (glob('*.md docs/*.md bench/*.md'))
+{
+    my @broken = broken_links($document);
+    ok(!@broken, "$document: links lead somewhere") or diag(join "\n", @broken);
+}
 
 # docs/design.md names every file of the source, and in its walks functions that are in the files beside them
 my $design = slurp('docs/design.md');
@@ -69,6 +74,32 @@ sub drawings_are_drawn
     my %kept = map { basename($_) => lines($_) } glob 'docs/images/*';
     is_deeply(\%kept, \%drawn, 'docs/images holds what docs/draw writes');
     return;
+}
+
+# The relative links of a document to files, or to headings in documents, that do not exist
+sub broken_links
+{
+    my ($document) = @_;
+    my ($directory) = $document =~ m{^(.*/)};
+    my @broken;
+
+    foreach my $link (slurp($document) =~ /\]\(((?!\w+:)[^)\s]+)\)/g)
+    {
+        my ($path, $anchor) = $link =~ /^([^#]*)(?:#(.*))?$/;
+        my $file = $path eq '' ? $document : ($directory // '') . $path;
+
+        if (!-e $file)
+        {
+            push @broken, "$link: no file";
+        }
+        elsif (defined $anchor)
+        {
+            # as GitHub makes an anchor of a heading
+            my @headings = map { (lc =~ s/[^\w\s-]//gr) =~ s/ /-/gr } slurp($file) =~ /^#+ +(.*?) *$/mg;
+            push @broken, "$link: no heading" unless grep { $_ eq $anchor } @headings;
+        }
+    }
+    return @broken;
 }
 
 # Every ```sql block with the block that follows it at once, if one does

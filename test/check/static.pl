@@ -32,6 +32,11 @@ my @tables = our_tables();
 my $tables = join '|', map { quotemeta } @tables;
 clean('only common/catalog_*.c name our tables', \@sources, forbid(qr/\b(?:$tables)\b/, qr{^src/common/catalog_(?:stream|topic|view|batch|ddl)\.[ch]$}))
   if @tables;
+clean('include guards are named after the file', [ grep { /\.h(?:pp)?$/ } @sources ], \&bad_guard);
+clean('head comments begin with the name of the file', \@sources, \&bad_head);
+clean('files that comments and documents name exist', [ @text, 'CONTRIBUTING.md' ], \&missing_file);
+clean('prototypes are in the order of the functions, and exported functions come first', [ grep { /\.c$/ } @sources ], \&bad_order);
+clean('no function is longer than 60 lines', [ grep { /\.c$/ } @sources ], \&long_functions);
 clean('no source file is longer than 700 lines', [ @sources, @programs ], \&too_long);
 clean('nothing is left to do', \@text, forbid(qr/\b(?:TODO|FIXME|XXX)\b/));
 clean('lines end where their text ends', \@text, forbid(qr/[ \t]+$/, qr{^expected/|\.md$}));
@@ -84,6 +89,72 @@ sub too_long
     my $lines = () = $text =~ /\n/g;
 
     return $lines > 700 ? "$file: $lines lines" : ();
+}
+
+sub bad_guard
+{
+    my ($file, $text) = @_;
+    my $guard = 'STREAMBATCH_' . uc(basename($file) =~ s/\./_/r);
+
+    return $text =~ /^#ifndef $guard\n#define $guard\n/m ? () : "$file: no include guard $guard";
+}
+
+sub bad_head
+{
+    my ($file, $text) = @_;
+
+    return $text =~ /^\/\*\n \* \Q${\basename($file)}\E\n \*\t\t\S/ ? () : "$file: no head comment";
+}
+
+# Paths below src, and in the source also "room/file.c" and the names of .c files
+sub missing_file
+{
+    my ($file, $text) = @_;
+    my $room = join '|', @rooms;
+    $text =~ s/^#include.*//mg if $file =~ m{^src/};
+    my @named = $text =~ m{\bsrc/([a-z]+/\w+\.(?:c|h|cpp|hpp))\b}g;
+
+    push @named, $text =~ m{\b((?:$room)/\w+\.(?:c|h|cpp|hpp))\b}g if $file =~ m{^(?:src|docs)/};
+    push @named, map { "*/$_" } grep { !/^(?:nodeAgg|numeric)\.c$/ } $text =~ m{(?<![\w/])(\w{2,}\.c)\b}g if $file =~ m{^src/};
+    return map { (grep { -f } glob "src/$_ src/" . s{^\*/}{}r) ? () : "$file: there is no $_" } @named;
+}
+
+# The functions that a C file defines, in order: [name, static, lines]; inline ones, which are defined where they are needed, left out
+sub functions
+{
+    my ($text) = @_;
+    my @found;
+
+    while ($text =~ /^((?:static |extern )?[\w *]+)\n(\w+)\((?:[^;{}]*)\)\n\{\n(.*?)^\}$/msg)
+    {
+        my ($type, $name, $body) = ($1, $2, $3);
+        push @found, [ $name, scalar($type =~ /^static /), scalar($body =~ tr/\n//) ] unless $type =~ /\binline\b/;
+    }
+    return @found;
+}
+
+sub bad_order
+{
+    my ($file, $text) = @_;
+
+    return if $file =~ m{^src/worker/(?:fold|group_order)\.c$};
+    my @functions = functions($text);
+    my %defined = map { $_->[0] => 1 } @functions;
+    my @static = map { $_->[0] } grep { $_->[1] } @functions;
+    my @declared = grep { $defined{$_} } $text =~ /^static [^;{}()=]*?\b(\w+)\([^;{}]*?\)[^;{}]*;/mg;
+    my ($first) = grep { $functions[$_][1] } 0 .. $#functions;
+    my @late = map { $_->[0] } grep { defined $first && !$_->[1] } @functions[ ($first // 0) .. $#functions ];
+
+    return (
+        "@declared" eq "@static" ? () : "$file: prototypes @declared, functions @static",
+        @late ? "$file: @late after a static function" : ());
+}
+
+sub long_functions
+{
+    my ($file, $text) = @_;
+
+    return map { $_->[2] > 60 ? "$file: $_->[0] has $_->[2] lines" : () } functions($text);
 }
 
 sub bash_error

@@ -52,6 +52,7 @@ class Parser
 		if (!valid_utf8())
 			return false;
 		s = begin;
+		word("\xef\xbb\xbf");
 		space();
 		if (!parse(value, 0))
 			return false;
@@ -650,6 +651,8 @@ main(int argc, char **argv)
 		text += "}";
 		for (uint32_t m = random_below(4); m > 0; m--)
 			mutate(&text);
+		if (random_below(8) == 0)
+			text.insert(0, "\xef\xbb\xbf");
 		LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t *>(text.data()), text.size());
 		valid += Parser(reinterpret_cast<const uint8_t *>(text.data()), text.size()).document(&root);
 	}

@@ -45,7 +45,7 @@ $kafka->add_partitions('events', 3);
 is_deeply([ $kafka->produce('events', 2, [ undef, 'd' ]) ], [0], 'kafka: partitions can be added');
 $kafka->delete_topic('events');
 $kafka->create_topic('events', 1, 'cleanup.policy' => 'compact');
-is_deeply([ $kafka->produce('events', 0, [ 'key', undef ]) ], [0], 'kafka: a topic of the same name begins anew');
+is_deeply([ $kafka->produce('events', 0, [ 'key', undef ]) ], [0], 'kafka: a topic of the same name starts again at offset 0');
 ok(!eval { $kafka->produce('events', 0, [ undef, 'no key' ]); 1 }, 'kafka: what the broker refuses is an error');
 $kafka->kill;
 $kafka->start;

@@ -74,7 +74,7 @@ foreach my $kind (qw(embedded kafka))
                       SET plan_cache_mode = force_generic_plan; EXECUTE q(3); EXECUTE q(NULL); EXECUTE q(700)"),
         "6\n0\n1200", "$kind: a parameter as bound");
     is( scalar query("SELECT g, (SELECT count(*) FROM ${kind}_events WHERE p = g) FROM generate_series(0, 2) g"),
-        "0|1000\n1|500\n2|0", "$kind: read anew for each row of another table");
+        "0|1000\n1|500\n2|0", "$kind: read again for each row of another table");
     like(
         scalar query("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) SELECT id FROM ${kind}_events WHERE p = 1 AND o >= 480"),
         qr/Topic: events\n\s*Partitions: 1\n\s*Offsets: from 480\n\s*Messages Read: 20\n/,

@@ -1,4 +1,4 @@
-# Whatever is dropped under a live worker: it goes at once, nobody waits for it or deadlocks with it, and nothing is left but the archive
+# DROP of each kind of object while a worker runs: no waiting, no deadlock, and nothing is left but the archive
 use strict;
 use warnings;
 
@@ -74,7 +74,7 @@ is($node->psql('postgres', 'ALTER DATABASE app RENAME TO renamed'), 0, 'ALTER DA
 $node->wait_for_state('app.events', 'streaming', 'renamed');
 $traffic->burst;
 $node->wait_for('app.events', '60 s', 'renamed');
-is($node->safe_psql('renamed', 'SELECT sum(n) - (SELECT count(*) FROM app.events_archive) FROM app.v1'), '0', 'it goes on');
+is($node->safe_psql('renamed', 'SELECT sum(n) - (SELECT count(*) FROM app.events_archive) FROM app.v1'), '0', 'the worker continues');
 is($node->psql('postgres', 'DROP DATABASE renamed'), 0, 'and can be dropped by its new name');
 my $before = -s $node->logfile;
 sleep 3;

@@ -1,4 +1,4 @@
-# A broker that keeps silent holds nobody up: what is dropped meanwhile goes at once, and its worker within seconds, wherever it waits
+# A broker that does not answer blocks no session: a DROP succeeds at once, and the worker exits within seconds, wherever it waits
 use strict;
 use warnings;
 
@@ -62,7 +62,7 @@ $broker->thaw;
 $session->finish;
 workers_gone('beginning');
 
-# sessions that ask a broker hear of a cancel while they wait: not when they have waited long enough, or have given up
+# a session that waits for a broker reacts to a cancel at once, not at the end of its timeout
 create('asked', 'earliest');
 $node->wait_for_state('asked', 'streaming');
 my @waiting = ('SELECT FROM asked', 'INSERT INTO asked VALUES (1)', "SELECT streambatch.wait_for('asked', '5 s')");

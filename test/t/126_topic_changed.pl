@@ -4,6 +4,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use IPC::Run;
 use PostgreSQL::Test::Utils;
 use StreamBatch::Broker;
 use StreamBatch::Node;
@@ -197,6 +198,20 @@ $new = produce('equal_too', 10);
 sql("ALTER FOREIGN TABLE equal OPTIONS (SET topic 'equal_too')");
 $node->wait_for('equal');
 is(view('equal'), '20|' . ($sum + $new), 'equal: wait_for does not take positions of the one for those of the other');
+
+# while somebody reads the archive in a transaction: the worker waits, and lets others read it and drop the stream
+$sum = create('read', 1, 10);
+my ($to, $from) = ("BEGIN; SELECT count(*) FROM read_archive;\n", '');
+my $reader = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', '-' ], '<', \$to, '>', \$from);
+$reader->pump until $from =~ /10/;
+sql("ALTER FOREIGN TABLE read OPTIONS (SET topic 'equal_too')");
+ok($node->poll_query_until('postgres', "SELECT error_sqlstate = '55P03' FROM streambatch.stat_stream WHERE stream = 'read'::regclass"),
+    'read: it says that it waits for a lock');
+is(sql('SELECT count(*) FROM read_archive'), '10', 'read: others can read the archive');
+$to .= "COMMIT;\n\\q\n";
+$reader->finish;
+$node->wait_for('read');
+is(view('read'), '20|' . ($sum + $new), 'read: it goes on by itself');
 
 # ---- a topic that was changed under a stopped stream: the stop is of the old one ----
 $broker->create_topic('elsewhere', 1);

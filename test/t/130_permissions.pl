@@ -47,6 +47,7 @@ stream    INHERIT                   +     +     -     -     -     -     -     -
 stream    COMMENT                   +     +     -     -     -     -     -     -
 stream    pause                     +     +     -     -     -     -     -     -
 stream    resume                    +     +     -     -     -     -     -     -
+stream    reset                     +     +     -     -     -     -     -     -
 stream    wait_for                  +     +     +     -     -     -     -     +
 stream    create_view               +     +     +     -     -     -     -     +
 stream    create_view in p          +     +     +     -     -     -     -     -
@@ -245,6 +246,7 @@ my %verbs = (
     'COMMENT' => q(COMMENT ON %k %s IS 'permitted'),
     'pause' => q(SELECT streambatch.pause('%s')),
     'resume' => q(SELECT streambatch.resume('%s')),
+    'reset' => q(SELECT streambatch.reset('%s')),
     'wait_for' => q(SELECT streambatch.wait_for('%s')),
     'explain' => q(SELECT streambatch.explain('%s') LIMIT 1),
     'refresh' => q(CALL streambatch.refresh('%s')),
@@ -299,6 +301,7 @@ explain 1 all
 pause 1 all
 refresh 1 all
 resume 1 all
+reset 1 all
 wait_for 1 all
 first 1 all
 last 1 all
@@ -514,7 +517,7 @@ SQL
     # the worker opens its views anew for each that comes
     $node->safe_psql('postgres', <<'SQL');
 CALL streambatch.refresh('p.own');
-INSERT INTO streambatch._gap VALUES ('p.events', 0, 0, 1, now(), 'skip');
+INSERT INTO streambatch._gap (stream, kafka_partition, from_offset, to_offset, noticed_at, action, topic_epoch) VALUES ('p.events', 0, 0, 1, now(), 'skip', 0);
 SET SESSION AUTHORIZATION p_view;
 SELECT streambatch.create_view('p.slow', 'SELECT sum(open.wait(n)) AS s FROM p.events');
 GRANT SELECT ON p.slow TO p_reader;

@@ -11,7 +11,7 @@ use StreamBatch::Node;
 use Test::More;
 
 my $seed = $ENV{SEED} // int(time);
-my $tries = $ENV{CALLS} // 3000;
+my $tries = $ENV{CALLS} // 1500;
 diag("SEED=$seed CALLS=$tries");
 srand($seed);
 
@@ -121,8 +121,8 @@ foreach my $layer (qw(stream batch))
         '', "$layer layer: a changed state is a value, or an error that says so");
     is(scalar(grep { /\|22P03\|/ } @outcomes), 3, "$layer layer: of each kind some are refused");
 }
-# in the order that last() documents for events of one time
-my $plain = $query =~ s/f\.events/f.events_archive/r =~ s/ORDER BY ts/ORDER BY ts, kafka_partition, kafka_offset/r;
+# in the order that last() documents for events of one time; what is a dead letter of the view is left out by its refresh
+my $plain = $query =~ s/f\.events/(SELECT * FROM f.events_archive WHERE (kafka_partition, kafka_offset) NOT IN (SELECT kafka_partition, kafka_offset FROM streambatch.dead_letter WHERE view = 'f.own'::regclass)) e/r =~ s/ORDER BY ts/ORDER BY ts, kafka_partition, kafka_offset/r;
 is(contents('f.other'), contents('(SELECT k, count(*) AS c FROM f.events_archive GROUP BY k)'), 'the view of somebody else is right');
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal/, 'no process has crashed');
 

@@ -44,7 +44,7 @@ sub create_topic
 {
     my ($self, $name, $partitions, %properties) = @_;
 
-    croak 'the embedded broker knows no topic properties' if %properties;
+    croak 'the embedded broker does not support topic properties' if %properties;
     return $self->command('create', $name, $partitions // 1);
 }
 

@@ -20,7 +20,7 @@ C<type>; C<of>: another type, of which there should be columns; C<fails>: raises
 =item aggregates
 
 C<over>: type of the argument, C<{%}> in the template, and type of the result. C<rough>: correct but for the last digits, so that the
-result is compared rounded. C<few>: told by a sketch in the stream layer, which is right up to a hundred; C<batch>: by one whose values are
+result is compared rounded. C<few>: estimated by a sketch in the stream layer, which is exact up to a hundred values; C<batch>: by one whose values are
 compared where the batch layer served them. No other expression is made of the latter three. C<single>: only where a row is an event. C<E<lt>tiesE<gt>> is
 the order of events that are equal otherwise, which only the plain query has to say.
 

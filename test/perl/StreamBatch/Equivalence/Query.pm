@@ -12,7 +12,7 @@ StreamBatch::Equivalence::Query - a random query of the grammar, and the SQL tha
 
 =head1 DESCRIPTION
 
-Options of C<difference_sql>: C<exact>, compare what sketches tell too, since the batch layer has served it; C<layers>, compare with the layers view;
+Options of C<difference_sql>: C<exact>, compare results of sketches too, because the batch layer has served it; C<layers>, compare with the layers view;
 C<filter>, of the rows that a condition holds for.
 
 Expressions are made in a scope: first of columns, for keys, WHERE, FILTER and arguments; then of keys and aggregates, for the select list and
@@ -369,7 +369,7 @@ sub difference_sql
     my ($self, %options) = @_;
     my @names = map { "c$_" } 1 .. @{ $self->{items} };
 
-    # windows of several panes are told by sketches even so
+    # windows of several panes are still estimated by sketches
     my $exact = $options{exact} && !$self->{window}{set} && !$self->{window}{session};
     my @values = map { _compared($self->{items}[$_], 'c' . ($_ + 1), $exact) } 0 .. $#names;
     my ($names, $values) = (join(', ', @names), join(', ', @values));

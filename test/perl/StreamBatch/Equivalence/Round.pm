@@ -210,7 +210,7 @@ sub _trickle
     return;
 }
 
-# The worker begins anew at the stored positions.
+# The worker restarts at the stored positions.
 sub _interrupt
 {
     my ($self) = @_;

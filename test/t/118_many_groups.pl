@@ -1,4 +1,4 @@
-# Very many groups: each has one row under an epoch, whatever the worker remembers of those that it has written
+# Very many groups: each has one row per epoch, whatever the filters of epoch_filter.c contain
 use strict;
 use warnings;
 
@@ -35,7 +35,7 @@ check('and they come again');
 $node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . $node->worker_pid('events') . ')');
 check('another worker takes over in the midst of an epoch: nothing is known');
 $node->safe_psql('postgres', "SELECT streambatch.create_view('late', 'SELECT k, count(*) AS n FROM events GROUP BY 1')");
-check('views are loaded anew, and one has rows from the archive');
+check('views are loaded again, and one has rows from the archive');
 is($node->safe_psql('postgres', 'SELECT count(*), min(n), max(n) FROM late'), "$groups|$times|$times", 'which go on');
 $node->stop;
 

@@ -1,4 +1,4 @@
-# Streams whose workers nobody asks for: wait_for() says so, where it would wait in vain, and not where it waits for a primary's worker
+# Streams without a worker: wait_for() reports that where it would wait in vain, but not on a standby, where it waits for the primary's worker
 use strict;
 use warnings;
 
@@ -33,7 +33,7 @@ $standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
 $standby->poll_query_until('postgres', "SELECT pg_get_wal_replay_pause_state() = 'paused'") or die 'the standby does not pause';
 $node->safe_psql('postgres', 'INSERT INTO events VALUES (3)');
 $node->wait_for('events');
-is($standby->safe_psql('postgres', "SELECT streambatch.wait_for('events', '3 s')"), 'f', 'and is told nothing of workers where it lags behind');
+is($standby->safe_psql('postgres', "SELECT streambatch.wait_for('events', '3 s')"), 'f', 'and there is no notice about workers where the standby lags');
 $standby->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
 $standby->wait_for('events');
 is($standby->safe_psql('postgres', 'TABLE counts'), '3', 'when it has replayed, one reads what one has waited for');
@@ -44,7 +44,7 @@ $node->safe_psql('template1', 'CREATE DATABASE copy TEMPLATE postgres');
 $node->safe_psql('postgres', 'INSERT INTO events VALUES (4)');
 stopped('copy', 'a copy of a database', 'paused');
 $node->wait_for('events');
-is($node->safe_psql('postgres', 'TABLE counts'), '4', 'the original goes on');
+is($node->safe_psql('postgres', 'TABLE counts'), '4', 'the original continues');
 
 # ---- streambatch.autostart ----
 $node->append_conf('postgresql.conf', 'streambatch.autostart = off');
@@ -52,8 +52,8 @@ $node->restart;
 $node->safe_psql('postgres', 'INSERT INTO events VALUES (5)');
 stopped('postgres', 'without autostart', 'stopped');
 my ($status, $out, $err) = $node->psql('postgres', "SELECT streambatch.wait_for('events', '10 ms')");
-is("$status $out", '0 f', 'whoever does not wait long gets an answer');
-like($err, qr/NOTICE:  stream "events" is not being read: no worker has been requested\nHINT:  Use SELECT streambatch\.resume\('events'\) to start it\./, 'and is told why');
+is("$status $out", '0 f', 'a short timeout returns false');
+like($err, qr/NOTICE:  stream "events" is not being read: no worker has been requested\nHINT:  Use SELECT streambatch\.resume\('events'\) to start it\./, 'and a notice says why');
 foreach my $database (qw(postgres copy))
 {
     $node->safe_psql($database, "SELECT streambatch.resume('events')");

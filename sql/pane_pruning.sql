@@ -1,43 +1,24 @@
 -- Conditions on hopping windows leave out no pane that belongs to a window they let through.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pg_streambatch;
-CREATE SCHEMA narrowing;
-SET search_path = narrowing;
+CREATE SCHEMA pane_pruning;
+SET search_path = pane_pruning;
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
 \getenv broker STREAMBATCH_BROKER
-CREATE SERVER narrow_kafka FOREIGN DATA WRAPPER streambatch_kafka OPTIONS ("bootstrap.servers" :'broker');
-\! test/broker/broker-command create narrow 1
-CREATE FOREIGN TABLE events (ts timestamptz, naive timestamp) SERVER narrow_kafka OPTIONS (topic 'narrow', event_time 'ts');
+CREATE SERVER pane_pruning_kafka FOREIGN DATA WRAPPER streambatch_kafka OPTIONS ("bootstrap.servers" :'broker');
+\! test/broker/broker-command create pane_pruning 1
+CREATE FOREIGN TABLE events (ts timestamptz, naive timestamp) SERVER pane_pruning_kafka OPTIONS (topic 'pane_pruning', event_time 'ts');
 SELECT streambatch.create_view('hop', $$SELECT streambatch.hop(ts, '10 s', '1 min') AS pane, count(*) FROM events GROUP BY 1$$);
- create_view 
--------------
- hop
-(1 row)
-
 SELECT streambatch.create_view('hop_naive', $$SELECT streambatch.hop(naive, '10 min', '40 min', time_zone => 'Europe/Berlin') AS w,
     streambatch.hop_end(naive, '10 min', '40 min', time_zone => 'Europe/Berlin') AS e, count(*) FROM events GROUP BY 1, 2$$);
- create_view 
--------------
- hop_naive
-(1 row)
-
 -- a minute apart, over the hour that Berlin leaves out
-\copy (SELECT 0, NULL, json_build_object('ts', ts, 'naive', ts AT TIME ZONE 'Europe/Berlin'), 0 FROM generate_series(timestamptz '2025-03-30 00:00+00', '2025-03-30 02:00+00', '1 min') ts) TO PROGRAM 'test/broker/produce narrow'
+\copy (SELECT 0, NULL, json_build_object('ts', ts, 'naive', ts AT TIME ZONE 'Europe/Berlin'), 0 FROM generate_series(timestamptz '2025-03-30 00:00+00', '2025-03-30 02:00+00', '1 min') ts) TO PROGRAM 'test/broker/produce pane_pruning'
 SELECT streambatch.wait_for('events');
- wait_for 
-----------
- t
-(1 row)
 
 -- each window by a condition on it is the same window of all
 CREATE TABLE whole AS SELECT * FROM hop_naive;
 SELECT count(*) FROM whole;
- count 
--------
-    16
-(1 row)
-
 CREATE FUNCTION differ(condition text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     result bigint := 0;
@@ -53,76 +34,23 @@ BEGIN
     RETURN result;
 END $$;
 SELECT differ('w = W'), differ('w <= W'), differ('w < W'), differ('w >= W'), differ('w > W'), differ('e = E'), differ('e <= E'), differ('e < E'), differ('e >= E'), differ('e > E');
- differ | differ | differ | differ | differ | differ | differ | differ | differ | differ 
---------+--------+--------+--------+--------+--------+--------+--------+--------+--------
-      0 |      0 |      0 |      0 |      0 |      0 |      0 |      0 |      0 |      0
-(1 row)
 
 -- a window over a view's column that is called as the panes are: events are a minute apart, each in six windows
 SELECT * FROM (SELECT streambatch.hop(pane, '10 s', '10 s') AS again, count FROM hop) h WHERE again <= '2025-03-30 00:00:10+00' ORDER BY 1;
-         again          | count 
-------------------------+-------
- 2025-03-29 23:59:10+00 |     1
- 2025-03-29 23:59:20+00 |     1
- 2025-03-29 23:59:30+00 |     1
- 2025-03-29 23:59:40+00 |     1
- 2025-03-29 23:59:50+00 |     1
- 2025-03-30 00:00:00+00 |     1
- 2025-03-30 00:00:10+00 |     1
-(7 rows)
 
 -- parameters near the end of time, to which no size can be added
 SET plan_cache_mode = force_generic_plan;
 PREPARE before(timestamptz) AS SELECT count(*) FROM hop WHERE pane <= $1;
 PREPARE after(timestamp) AS SELECT count(*) FROM hop_naive WHERE e >= $1;
 EXECUTE before('infinity');
- count 
--------
-   726
-(1 row)
-
 EXECUTE before('294276-12-31 23:59:59+00');
- count 
--------
-   726
-(1 row)
-
 EXECUTE before('2025-03-30 00:00:20+00');
- count 
--------
-     8
-(1 row)
-
 EXECUTE before(NULL);
- count 
--------
-     0
-(1 row)
-
 EXECUTE after('-infinity');
- count 
--------
-    16
-(1 row)
-
 EXECUTE after('4714-11-24 00:00:01 BC');
- count 
--------
-    16
-(1 row)
-
 EXECUTE after('2025-03-30 03:30');
- count 
--------
-     8
-(1 row)
-
 SELECT count(*) FROM whole WHERE e >= '2025-03-30 03:30';
- count 
--------
-     8
-(1 row)
 
 SET client_min_messages = error;
-DROP SCHEMA narrowing CASCADE;
-DROP SERVER narrow_kafka CASCADE;
+DROP SCHEMA pane_pruning CASCADE;
+DROP SERVER pane_pruning_kafka CASCADE;

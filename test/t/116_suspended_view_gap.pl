@@ -1,4 +1,4 @@
-# What a person mends: a view whose query fails is suspended and comes back by a refresh; a gap in the log stops the stream, or is skipped and noted
+# A view whose query fails is suspended until a refresh; a gap in the log stops the stream, or is skipped and recorded
 use strict;
 use warnings;
 
@@ -45,7 +45,7 @@ is(total('theirs'), expected(1 .. 10), 'both views count');
 sql('REVOKE SELECT ON events FROM reader');
 events(11, 20);
 $node->wait_for('events');
-is(total('mine'), expected(1 .. 20), 'one view goes on');
+is(total('mine'), expected(1 .. 20), 'one view continues');
 is(sql("SELECT state || ' ' || error_sqlstate FROM streambatch.stat_view WHERE view = 'theirs'::regclass"),
     'suspended 42501', 'the other is suspended, with its error');
 is(total('theirs'), expected(1 .. 10), 'and keeps what it has');
@@ -55,7 +55,7 @@ $node->wait_for('events');
 sql("CALL streambatch.refresh('theirs')");
 events(31, 40);
 $node->wait_for('events');
-is(total('theirs'), expected(1 .. 40), 'a refresh brings back what it missed, and it goes on');
+is(total('theirs'), expected(1 .. 40), 'a refresh computes what it missed, and it continues');
 is(sql("SELECT state || ' ' || (error_message IS NULL) FROM streambatch.stat_view WHERE view = 'theirs'::regclass"),
     'active true', 'it is active');
 is(sql('SELECT count(*) FROM ((TABLE theirs EXCEPT ALL TABLE mine) UNION ALL (TABLE mine EXCEPT ALL TABLE theirs)) d'), '0', 'and the same as the other');
@@ -72,8 +72,8 @@ is(total('mine'), expected(1 .. 40), 'which serves what it has');
 sql("ALTER FOREIGN TABLE events OPTIONS (ADD on_gap 'skip')");
 sql("SELECT streambatch.resume('events')");
 $node->wait_for('events');
-is(total('mine'), expected(1 .. 40, 46 .. 50), 'skipped, it goes on behind the gap');
-is(sql('SELECT kafka_partition, from_offset, to_offset, action FROM streambatch.gap'), '0|40|45|skip', 'and the gap is noted');
+is(total('mine'), expected(1 .. 40, 46 .. 50), 'with on_gap skip, it continues behind the gap');
+is(sql('SELECT kafka_partition, from_offset, to_offset, action FROM streambatch.gap'), '0|40|45|skip', 'and the gap is recorded');
 
 my (undef, undef, $errors) = $node->psql('postgres', <<'SQL');
 BEGIN ISOLATION LEVEL REPEATABLE READ;

@@ -1,4 +1,4 @@
-# What happens to a topic under a stream: transactions, tombstones, more partitions, brokers that go and come; nothing is lost or doubled
+# Changes of a topic while a stream reads it: transactions, tombstones, more partitions, broker restarts; no event is lost or counted twice
 use strict;
 use warnings;
 
@@ -85,7 +85,7 @@ foreach my $how (qw(stop kill))
     $node->wait_for('events');
     is(sql('SELECT kafka_partition, total FROM per_partition ORDER BY 1'),
         join("\n", map { "$_|$expected[$_]" } 0 .. 2),
-        "$how: it goes on by itself");
+        "$how: it continues by itself");
     $node->wait_for_state('events', 'streaming');
 }
 is(sql('SELECT count(*) - count(DISTINCT (kafka_partition, kafka_offset)) FROM events_archive'), '0', 'nothing is archived twice');

@@ -1,4 +1,4 @@
-# Values that fail: in a fold, in the archive, when layers are combined; each costs its own event and no other
+# Values that raise an error, in a fold, in the archive, or when layers are combined: only their own event is a dead letter
 use strict;
 use warnings;
 

@@ -49,6 +49,7 @@ CREATE TABLE streambatch._stream (
     archive     regclass UNIQUE,                -- NULL: archive 'none'
     resumed     boolean NOT NULL DEFAULT false, -- by resume() without hybrid views: runs for its archive
     paused      boolean NOT NULL DEFAULT false, -- by pause()
+    database    oid NOT NULL,                   -- where it was made or last resumed: in a copy of that database it is paused
     started     boolean NOT NULL DEFAULT false, -- its first positions are stored: partitions added later are read from their beginning
     topic       text NOT NULL,                  -- that the positions are of
     topic_epoch int NOT NULL DEFAULT 0,         -- raised when reading starts over: for another topic, or by reset()
@@ -56,7 +57,8 @@ CREATE TABLE streambatch._stream (
     stop_message text,
     stop_hint   text,
     stop_lasts  boolean NOT NULL DEFAULT false, -- it stays stopped until the next topic epoch
-    watermark   timestamptz,
+    watermark   timestamptz,                    -- as of the last flush; since then it moves with the clock, up to the limit (src/worker/watermark.c)
+    watermark_limit timestamptz,
     received    bigint NOT NULL DEFAULT 0,
     folded      bigint NOT NULL DEFAULT 0,
     filtered    bigint NOT NULL DEFAULT 0,
@@ -617,12 +619,12 @@ COMMENT ON VIEW streambatch.stat_partition IS
 CREATE VIEW streambatch.stat_stream WITH (security_barrier) AS
 SELECT c.oid::regclass AS stream,
        CASE WHEN s.stream IS NULL THEN 'stopped'
-            WHEN s.paused THEN 'paused'
+            WHEN s.paused OR s.database <> b.oid THEN 'paused'
             WHEN s.stop_lasts OR s.stop_sqlstate IS NOT NULL AND w.state IS NULL THEN 'error'
             ELSE coalesce(w.state, 'stopped') END AS state,
        w.pid,
        p.lag,
-       s.watermark,
+       greatest(s.watermark, CASE WHEN s.watermark_limit IS NOT NULL THEN least(s.watermark_limit, pg_catalog.now()) END) AS watermark,
        coalesce(s.received, 0) AS received,
        coalesce(s.folded, 0) AS folded,
        coalesce(s.filtered, 0) AS filtered,
@@ -637,6 +639,7 @@ SELECT c.oid::regclass AS stream,
   JOIN pg_catalog.pg_foreign_server v ON v.oid = f.ftserver
   JOIN pg_catalog.pg_foreign_data_wrapper d ON d.oid = v.srvfdw AND d.fdwname = 'streambatch_kafka'
   JOIN pg_catalog.pg_class c ON c.oid = f.ftrelid
+  JOIN pg_catalog.pg_database b ON b.datname = pg_catalog.current_database()
   LEFT JOIN streambatch._stream s ON s.stream = c.oid
   LEFT JOIN streambatch._workers() w ON w.stream = c.oid
   -- what has stopped the worker is stored, because shared memory is lost with a restart
@@ -726,7 +729,7 @@ COMMENT ON VIEW streambatch.gap IS 'ranges of offsets [from_offset, to_offset) t
 -- Read through the views cuts_<id> and clock_<id> in streambatch_state, which show to the owner of one view what is of that view.
 CREATE VIEW streambatch._batch_as_of AS SELECT view_id, from_time, to_time, cut_at FROM streambatch._coverage;
 CREATE VIEW streambatch._stream_as_of AS
-SELECT v.id AS view_id, s.flushed_at, s.watermark FROM streambatch._view v JOIN streambatch._stream s ON s.stream = v.stream;
+SELECT v.id AS view_id, s.flushed_at, greatest(s.watermark, CASE WHEN s.watermark_limit IS NOT NULL THEN least(s.watermark_limit, pg_catalog.now()) END) AS watermark FROM streambatch._view v JOIN streambatch._stream s ON s.stream = v.stream;
 COMMENT ON VIEW streambatch._batch_as_of IS 'internal: ranges of time that batch layers cover, and the times of their cuts';
 COMMENT ON VIEW streambatch._stream_as_of IS 'internal: last flush and watermark of the stream of each hybrid view';
 

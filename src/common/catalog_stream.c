@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 #include "common/catalog_statement.h"
 #include "common/catalog_stream.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -19,12 +20,14 @@ bool
 catalog_stream(Oid stream, StreamRow *row)
 {
 	static Statement s = {
-		"SELECT s.generation, s.archive, s.resumed, s.paused, s.started, s.watermark, s.settings, "
+		"SELECT s.generation, s.archive, s.resumed, s.paused OR s.database <> $2, s.started, s.settings, "
+		"  greatest(s.watermark, CASE WHEN s.watermark_limit IS NOT NULL THEN "
+		"    least(s.watermark_limit, clock_timestamp()) END), s.watermark_limit, "
 		"  (SELECT count(*)::int FROM streambatch._view v WHERE v.stream = s.stream), s.topic, s.topic_epoch, s.stop_lasts "
 		"FROM streambatch._stream s WHERE s.stream = $1",
-		1,
-		{REGCLASSOID}};
-	Datum values[1] = {ObjectIdGetDatum(stream)};
+		2,
+		{REGCLASSOID, OIDOID}};
+	Datum values[2] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(MyDatabaseId)};
 	StatementCall call;
 	bool isnull;
 	bool found;
@@ -40,13 +43,16 @@ catalog_stream(Oid stream, StreamRow *row)
 		row->resumed = DatumGetBool(statement_get(0, 3, &isnull));
 		row->paused = DatumGetBool(statement_get(0, 4, &isnull));
 		row->started = DatumGetBool(statement_get(0, 5, &isnull));
-		row->watermark = DatumGetTimestampTz(statement_get(0, 6, &isnull));
+		row->settings = statement_get_array(&call, 0, 6);
+		row->watermark = DatumGetTimestampTz(statement_get(0, 7, &isnull));
 		row->has_watermark = !isnull;
-		row->settings = statement_get_array(&call, 0, 7);
-		row->nviews = DatumGetInt32(statement_get(0, 8, &isnull));
-		row->topic = statement_get_text(&call, 0, 9);
-		row->topic_epoch = DatumGetInt32(statement_get(0, 10, &isnull));
-		row->stop_lasts = DatumGetBool(statement_get(0, 11, &isnull));
+		row->watermark_limit = DatumGetTimestampTz(statement_get(0, 8, &isnull));
+		if (isnull)
+			row->watermark_limit = DT_NOBEGIN;
+		row->nviews = DatumGetInt32(statement_get(0, 9, &isnull));
+		row->topic = statement_get_text(&call, 0, 10);
+		row->topic_epoch = DatumGetInt32(statement_get(0, 11, &isnull));
+		row->stop_lasts = DatumGetBool(statement_get(0, 12, &isnull));
 	}
 	statement_finish(&call);
 	return found;
@@ -91,14 +97,14 @@ catalog_insert_stream(Oid stream, Oid archive, const char *topic, ArrayType *set
 {
 	/* in REPEATABLE READ a concurrently inserted row is not visible, and raises a serialization failure */
 	static Statement s = {
-		"INSERT INTO streambatch._stream (stream, archive, topic, settings) VALUES ($1, $2, $3, $4) "
+		"INSERT INTO streambatch._stream (stream, archive, topic, settings, database) VALUES ($1, $2, $3, $4, $5) "
 		"ON CONFLICT (stream) DO NOTHING",
-		4,
-		{REGCLASSOID, REGCLASSOID, TEXTOID, TEXTARRAYOID}};
-	Datum values[4] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(archive), CStringGetTextDatum(topic),
-					   PointerGetDatum(settings)};
+		5,
+		{REGCLASSOID, REGCLASSOID, TEXTOID, TEXTARRAYOID, OIDOID}};
+	Datum values[5] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(archive), CStringGetTextDatum(topic),
+					   PointerGetDatum(settings), ObjectIdGetDatum(MyDatabaseId)};
 
-	statement_run_only(&s, values, OidIsValid(archive) ? NULL : " n  ");
+	statement_run_only(&s, values, OidIsValid(archive) ? NULL : " n   ");
 }
 
 void
@@ -115,10 +121,11 @@ void
 catalog_set_paused(Oid stream, bool paused, bool resumed)
 {
 	static Statement s = {
-		"UPDATE streambatch._stream SET paused = $2, resumed = resumed OR $3 WHERE stream = $1",
-		3,
-		{REGCLASSOID, BOOLOID, BOOLOID}};
-	Datum values[3] = {ObjectIdGetDatum(stream), BoolGetDatum(paused), BoolGetDatum(resumed)};
+		"UPDATE streambatch._stream SET paused = $2, resumed = resumed OR $3, database = $4 WHERE stream = $1",
+		4,
+		{REGCLASSOID, BOOLOID, BOOLOID, OIDOID}};
+	Datum values[4] = {ObjectIdGetDatum(stream), BoolGetDatum(paused), BoolGetDatum(resumed),
+					   ObjectIdGetDatum(MyDatabaseId)};
 
 	statement_run_only(&s, values, NULL);
 }
@@ -134,33 +141,36 @@ catalog_set_started(Oid stream)
 }
 
 void
-catalog_flushed(Oid stream, const StreamCounts *counts, bool has_watermark, TimestampTz watermark)
+catalog_flushed(Oid stream, const StreamCounts *counts, bool has_limit, TimestampTz limit)
 {
 	static Statement s = {
 		"UPDATE streambatch._stream SET received = received + $2, folded = folded + $3, filtered = filtered + $4, "
-		"  dead = dead + $5, skipped = skipped + $6, watermark = greatest(watermark, $7), flushes = flushes + 1, "
+		"  dead = dead + $5, skipped = skipped + $6, flushes = flushes + 1, watermark_limit = $7, "
+		"  watermark = greatest(watermark, CASE WHEN watermark_limit IS NOT NULL THEN least(watermark_limit, "
+		"    clock_timestamp()) END, CASE WHEN $7 IS NOT NULL THEN least($7, clock_timestamp()) END), "
 		"  flushed_at = clock_timestamp() WHERE stream = $1",
 		7,
 		{REGCLASSOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID}};
 	Datum values[7] = {ObjectIdGetDatum(stream),	  Int64GetDatum(counts->received),
 					   Int64GetDatum(counts->folded), Int64GetDatum(counts->filtered),
 					   Int64GetDatum(counts->dead),	  Int64GetDatum(counts->skipped),
-					   TimestampTzGetDatum(watermark)};
+					   TimestampTzGetDatum(limit)};
 
-	statement_run_only(&s, values, has_watermark ? NULL : "      n");
+	statement_run_only(&s, values, has_limit ? NULL : "      n");
 }
 
 List *
 catalog_runnable_streams(void)
 {
 	static Statement s = {
-		"SELECT s.stream::oid FROM streambatch._stream s WHERE NOT s.paused "
+		"SELECT s.stream::oid FROM streambatch._stream s WHERE NOT s.paused AND s.database = $1 "
 		"AND EXISTS (SELECT FROM pg_catalog.pg_foreign_table f WHERE f.ftrelid = s.stream) "
 		"AND (s.resumed OR EXISTS (SELECT FROM streambatch._view v WHERE v.stream = s.stream))",
-		0,
-		{0}};
+		1,
+		{OIDOID}};
+	Datum values[1] = {ObjectIdGetDatum(MyDatabaseId)};
 
-	return statement_run_list(&s, NULL);
+	return statement_run_list(&s, values);
 }
 
 ProgressRow *

@@ -27,7 +27,8 @@ typedef struct StreamRow
 	int32 topic_epoch;
 	bool stop_lasts; /* the worker has stopped until another topic epoch begins (catalog_topic.h) */
 	bool has_watermark;
-	TimestampTz watermark;
+	TimestampTz watermark;		 /* now */
+	TimestampTz watermark_limit; /* stored; -infinity: none. worker/watermark.c */
 	ArrayType *settings;
 	int nviews;
 } StreamRow;
@@ -86,8 +87,8 @@ extern void catalog_insert_stream(Oid stream, Oid archive, const char *topic, Ar
 extern void catalog_raise_generation(Oid stream);
 extern void catalog_set_paused(Oid stream, bool paused, bool resumed);
 extern void catalog_set_started(Oid stream);
-extern void catalog_flushed(Oid stream, const StreamCounts *counts, bool has_watermark,
-							TimestampTz watermark);
+/* limit: of the watermark, which moves to it, or to the clock if that is earlier; it never moves back. */
+extern void catalog_flushed(Oid stream, const StreamCounts *counts, bool has_limit, TimestampTz limit);
 extern List *catalog_runnable_streams(void); /* of Oids */
 /* topic_epoch, unless NULL: that the positions are of, as of the same instant. */
 extern ProgressRow *catalog_progress(Oid stream, int *n, int32 *topic_epoch);

@@ -9,12 +9,11 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "catalog/pg_authid.h"
-#include "common/export.h"
-#include "common/lock_wait.h"
+#include "common/clock.h"
 #include "common/log_ends.h"
 #include "common/slots.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -23,18 +22,28 @@
 #include "storage/procarray.h"
 #include "storage/shmem.h"
 #include "utils/acl.h"
-#include "utils/builtins.h"
-#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 #define MAX_SLOTS 256
 #define MAX_HOLDS 8
+#define LAUNCHER_MS 5000 /* it starts with the server, and again a second after an error */
 #define TRANCHE "pg_streambatch"
+
+typedef struct DatabaseScan
+{
+	Oid database; /* InvalidOid: free */
+	pid_t pid;	  /* of the scanner; 0: not yet running */
+	bool succeeded;
+} DatabaseScan;
 
 typedef struct SlotTable
 {
 	pid_t launcher;
+	int64 launcher_gone; /* since when there is no launcher, by clock.h */
+	bool launcher_seen;	 /* since the server's start */
+	bool out_of_slots;	 /* slots_set_out_of_slots() */
 	Oid held[MAX_HOLDS];
+	DatabaseScan scans[MAX_SCANS];
 	Slot slots[MAX_SLOTS];
 } SlotTable;
 
@@ -47,9 +56,6 @@ static bool leaving = false;
 static shmem_startup_hook_type previous_startup = NULL;
 static shmem_request_hook_type previous_request = NULL;
 
-static const char *const state_names[] = {"stopped", "starting",	 "catching up", "streaming",
-										  "paused",	 "reconnecting", "error"};
-
 static void request_shmem(void);
 static void startup_shmem(void);
 static Slot *find_slot(Oid database, Oid stream);
@@ -59,11 +65,6 @@ static bool stop_workers(Oid database);
 static bool is_held(Oid database);
 static void back_off(Slot *slot);
 static void detach(int code, Datum arg);
-static void add_lock_wait(Slot *copy);
-static bool is_visible(Oid stream);
-static bool is_readable(Oid stream);
-
-STREAMBATCH_FUNCTION(streambatch_workers);
 
 void
 slots_request_shmem(void)
@@ -103,6 +104,7 @@ slots_want(Oid database, Oid stream)
 		slot->requests++;
 		slot->next_start = 0;
 		slot->failures = 0;
+		slot->memory_failures = 0;
 		if (slot->pid == 0)
 			slot->state = WORKER_STARTING;
 		pid = slot->pid ? slot->pid : table->launcher;
@@ -181,7 +183,7 @@ slots_next_visible(int *i, Slot *copy)
 		LWLockAcquire(lock, LW_SHARED);
 		*copy = table->slots[*i];
 		LWLockRelease(lock);
-		if (copy->database == MyDatabaseId && is_visible(copy->stream))
+		if (copy->database == MyDatabaseId && slots_is_visible(copy->stream))
 			return true;
 	}
 	return false;
@@ -252,13 +254,45 @@ slots_set_launcher(pid_t pid)
 {
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	table->launcher = pid;
+	table->launcher_seen |= pid != 0;
+	table->launcher_gone = clock_now();
+	table->out_of_slots = false;
+	/* scanners of the previous launcher may still run, but nobody waits for their result */
+	memset(table->scans, 0, sizeof(table->scans));
 	LWLockRelease(lock);
+}
+
+bool
+slots_launcher_missing(WorkerError *error)
+{
+	bool missing;
+	bool seen;
+
+	if (table == NULL || RecoveryInProgress())
+		return false;
+	LWLockAcquire(lock, LW_SHARED);
+	missing = table->launcher == 0 && clock_passed(table->launcher_gone, LAUNCHER_MS);
+	seen = table->launcher_seen;
+	LWLockRelease(lock);
+	if (!missing)
+		return false;
+	memset(error, 0, sizeof(*error));
+	error->sqlerrcode = ERRCODE_INSUFFICIENT_RESOURCES;
+	strlcpy(error->message,
+			seen ? "the launcher of pg_streambatch is not running"
+				 : "out of background worker slots for the launcher of pg_streambatch",
+			sizeof(error->message));
+	strlcpy(error->hint,
+			seen ? "The launcher restarts automatically; look for its error in the server log."
+				 : "Increase max_worker_processes and restart the server.",
+			sizeof(error->hint));
+	return true;
 }
 
 int
 slots_next_wanted(long *wait_ms, Oid *database)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64 now = clock_now();
 	int result = -1;
 
 	*wait_ms = 60000;
@@ -337,6 +371,79 @@ slots_start_failed(int i, const char *message, const char *hint)
 	strlcpy(slot->error.message, message, sizeof(slot->error.message));
 	strlcpy(slot->error.hint, hint, sizeof(slot->error.hint));
 	back_off(slot);
+	LWLockRelease(lock);
+}
+
+int
+slots_scan_begin(Oid database)
+{
+	int result = -1;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_SCANS && result < 0 && !is_held(database); i++)
+	{
+		if (table->scans[i].database == InvalidOid)
+		{
+			table->scans[i] = (DatabaseScan){.database = database};
+			result = i;
+		}
+	}
+	LWLockRelease(lock);
+	return result;
+}
+
+bool
+slots_scan_end(int i)
+{
+	bool succeeded;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	succeeded = table->scans[i].succeeded;
+	table->scans[i] = (DatabaseScan){0};
+	LWLockRelease(lock);
+	return succeeded;
+}
+
+bool
+slots_out_of_slots(void)
+{
+	bool out;
+
+	LWLockAcquire(lock, LW_SHARED);
+	out = table->out_of_slots;
+	LWLockRelease(lock);
+	return out;
+}
+
+void
+slots_set_out_of_slots(bool out)
+{
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	table->out_of_slots = out;
+	LWLockRelease(lock);
+}
+
+Oid
+slots_scan_attach(int i)
+{
+	Oid database;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	database = table->scans[i].database;
+	if (is_held(database))
+		database = InvalidOid;
+	if (OidIsValid(database))
+		table->scans[i].pid = MyProcPid;
+	LWLockRelease(lock);
+	return database;
+}
+
+void
+slots_scan_succeeded(int i, Oid database)
+{
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	if (table->scans[i].database == database)
+		table->scans[i].succeeded = true;
 	LWLockRelease(lock);
 }
 
@@ -458,6 +565,8 @@ slots_set_error(int i, const WorkerError *error)
 		slot->error = *error;
 	else
 		memset(&slot->error, 0, sizeof(slot->error));
+	if (error && error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
+		slot->memory_failures++;
 	slot->error_raised = false;
 	LWLockRelease(lock);
 }
@@ -470,6 +579,8 @@ slots_set_raised_error(int i, const WorkerError *error)
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	slot->error = *error;
 	slot->error_raised = true;
+	if (error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
+		slot->memory_failures++;
 	LWLockRelease(lock);
 }
 
@@ -484,36 +595,6 @@ slots_leave(int i, WorkerState state, uint64 requests)
 	if (slot->requests == requests)
 		slot->wanted = false;
 	LWLockRelease(lock);
-}
-
-/* streambatch._workers(): the slots of this database */
-Datum
-streambatch_workers(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-
-	Slot copy;
-
-	InitMaterializedSRF(fcinfo, 0);
-	for (int i = 0; slots_next_visible(&i, &copy); i++)
-	{
-		Datum values[6];
-		bool nulls[6] = {0};
-
-		add_lock_wait(&copy);
-		values[0] = ObjectIdGetDatum(copy.stream);
-		values[1] = CStringGetTextDatum(state_names[copy.state]);
-		values[2] = Int32GetDatum(copy.pid);
-		nulls[2] = copy.pid == 0;
-		nulls[3] = copy.error.sqlerrcode == 0;
-		nulls[4] = nulls[3] || (copy.error_raised && !is_readable(copy.stream));
-		nulls[5] = nulls[4] || copy.error.hint[0] == '\0';
-		values[3] = CStringGetTextDatum(unpack_sql_state(copy.error.sqlerrcode));
-		values[4] = CStringGetTextDatum(copy.error.message);
-		values[5] = CStringGetTextDatum(copy.error.hint);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-	}
-	return (Datum) 0;
 }
 
 static void
@@ -535,7 +616,10 @@ startup_shmem(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	table = ShmemInitStruct(TRANCHE, sizeof(SlotTable), &found);
 	if (!found)
+	{
 		memset(table, 0, sizeof(SlotTable));
+		table->launcher_gone = clock_now();
+	}
 	lock = &GetNamedLWLockTranche(TRANCHE)->lock;
 	log_ends_startup(MAX_SLOTS);
 	LWLockRelease(AddinShmemInitLock);
@@ -579,7 +663,7 @@ wake(pid_t pid)
 		SetLatch(&proc->procLatch);
 }
 
-/* Terminate the workers of a database; returns true if there are none. */
+/* Terminate the workers and scanners of a database; returns true if there are none. */
 static bool
 stop_workers(Oid database)
 {
@@ -594,6 +678,14 @@ stop_workers(Oid database)
 			continue;
 		none = false;
 		kill(slot->pid, SIGTERM);
+	}
+	for (int i = 0; i < MAX_SCANS; i++)
+	{
+		if (table->scans[i].database != database)
+			continue;
+		none = false;
+		if (table->scans[i].pid != 0)
+			kill(table->scans[i].pid, SIGTERM);
 	}
 	LWLockRelease(lock);
 	return none;
@@ -614,7 +706,7 @@ is_held(Oid database)
 static void
 back_off(Slot *slot)
 {
-	slot->next_start = GetCurrentTimestamp() + Min(1 << Min(slot->failures, 6), 60) * USECS_PER_SEC;
+	slot->next_start = clock_now() + Min(1 << Min(slot->failures, 6), 60) * USECS_PER_SEC;
 	slot->failures++;
 }
 
@@ -639,23 +731,14 @@ detach(int code, Datum arg)
 	wake(launcher);
 }
 
-/* A worker that waits for a lock shows that, whatever it was doing. */
-static void
-add_lock_wait(Slot *copy)
+bool
+slots_is_visible(Oid stream)
 {
-	if (copy->pid != 0 && lock_wait_describe(copy->pid, &copy->error) && copy->state == WORKER_STREAMING)
-		copy->state = WORKER_CATCHING_UP;
+	return slots_is_readable(stream) || has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
 }
 
-/* The condition of the views over this function, which runs as the role that reads them. */
-static bool
-is_visible(Oid stream)
-{
-	return is_readable(stream) || has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
-}
-
-static bool
-is_readable(Oid stream)
+bool
+slots_is_readable(Oid stream)
 {
 	bool missing = false;
 

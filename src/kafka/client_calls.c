@@ -9,15 +9,14 @@
  *
  * An interrupt abandons the call, and its connection is closed. The client cannot be destroyed while a thread
  * uses it, so that thread destroys it when its timeout ends, at most a few seconds later. Everything it uses is
- * allocated with malloc, not in a memory context. A process that exits waits for such threads.
+ * allocated with malloc, not in a memory context.
  */
 #include "postgres.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "kafka/client_abort.h"
 #include "kafka/client_calls.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
@@ -39,11 +38,8 @@ struct ClientCall
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
-static int nabandoned = 0; /* protected by lock */
 
 static rd_kafka_resp_err_t make_call(Client *client, ClientCall *call, int timeout_ms);
-static bool start(ClientCall *call);
 static void await(Client *client, ClientCall *call);
 static void *run(void *arg);
 static void get_answer(ClientCall *call);
@@ -104,7 +100,7 @@ client_calls_abandon(Client *client)
 	answered = call->answered;
 	call->abandoned = !answered;
 	if (!answered)
-		nabandoned++;
+		client_closing();
 	pthread_mutex_unlock(&lock);
 	if (!answered)
 	{
@@ -116,15 +112,6 @@ client_calls_abandon(Client *client)
 	return false;
 }
 
-void
-client_calls_wait_for_abandoned(void)
-{
-	pthread_mutex_lock(&lock);
-	while (nabandoned > 0)
-		pthread_cond_wait(&ended, &lock);
-	pthread_mutex_unlock(&lock);
-}
-
 static rd_kafka_resp_err_t
 make_call(Client *client, ClientCall *call, int timeout_ms)
 {
@@ -132,25 +119,11 @@ make_call(Client *client, ClientCall *call, int timeout_ms)
 	call->argument = client->argument;
 	call->timeout_ms = timeout_ms;
 	call->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (call->fd >= 0 && start(call))
+	if (call->fd >= 0 && client_start_thread(&call->thread, run, call))
 		await(client, call);
 	else
 		get_answer(call); /* no descriptor or thread available: not interruptible */
 	return call->err;
-}
-
-static bool
-start(ClientCall *call)
-{
-	sigset_t all;
-	sigset_t before;
-	int rc;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&call->thread, NULL, run, call);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return rc == 0;
 }
 
 static void
@@ -168,6 +141,7 @@ await(Client *client, ClientCall *call)
 			break;
 		ResetLatch(MyLatch);
 		latch_set = true;
+		client_abort_check();
 		CHECK_FOR_INTERRUPTS();
 	}
 	client->call = NULL;
@@ -197,12 +171,11 @@ run(void *arg)
 		(void) written;
 		return NULL;
 	}
+	if (call->list != NULL)
+		rd_kafka_topic_partition_list_destroy(call->list);
+	call->list = NULL;
 	client_destroy(call->rk, call->argument);
 	free_call(call);
-	pthread_mutex_lock(&lock);
-	nabandoned--;
-	pthread_cond_signal(&ended);
-	pthread_mutex_unlock(&lock);
 	return NULL;
 }
 

@@ -24,7 +24,4 @@ extern rd_kafka_resp_err_t client_offsets(Client *client, const char *topic, con
  */
 extern bool client_calls_abandon(Client *client);
 
-/* Wait until all clients of abandoned calls are destroyed. For process exit. */
-extern void client_calls_wait_for_abandoned(void);
-
 #endif /* STREAMBATCH_CLIENT_CALLS_H */

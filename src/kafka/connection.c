@@ -16,20 +16,19 @@
 
 #include <netdb.h>
 
-#include "access/reloptions.h"
-#include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
 #include "common/settings.h"
 #include "foreign/foreign.h"
 #include "kafka/brokers.h"
+#include "kafka/client_abort.h"
 #include "kafka/client_calls.h"
 #include "kafka/connection.h"
 #include "kafka/option_rule.h"
 #include "kafka/properties.h"
+#include "kafka/queue_memory.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "utils/syscache.h"
 #include "utils/wait_event.h"
 
 #define MAX_QUEUE_KB 2097151 /* of librdkafka */
@@ -80,10 +79,9 @@ static void close_all(int code, Datum arg);
 static void set_property(rd_kafka_conf_t *conf, const char *name, const char *value);
 static void set_properties(rd_kafka_conf_t *conf, const Property *properties, int n);
 static void set_options(rd_kafka_conf_t *conf, List *options, int client);
-static void set_queue(rd_kafka_conf_t *conf, ConnectionKind kind);
+static bool set_queue(rd_kafka_conf_t *conf, ConnectionKind kind);
 static bool set_receive_limit(rd_kafka_conf_t *conf, List *options);
 static bool property_exists(const char *name);
-static List *mapping_options(Oid role, Oid serverid);
 static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
 static int on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque);
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque);
@@ -94,7 +92,7 @@ void
 connection_open(Connection *connection, Oid server_id, Oid role, ConnectionKind kind)
 {
 	ForeignServer *server = GetForeignServer(server_id);
-	List *mapping = mapping_options(role, server_id);
+	List *mapping = properties_of_mapping(role, server_id);
 	static bool exit_registered = false;
 	int client = kind == CONNECT_PRODUCE ? PROPERTY_PRODUCER : PROPERTY_CONSUMER;
 	rd_kafka_conf_t *volatile conf = NULL;
@@ -114,7 +112,7 @@ connection_open(Connection *connection, Oid server_id, Oid role, ConnectionKind 
 	{
 		set_properties(conf, defaults, lengthof(defaults));
 		if (client == PROPERTY_CONSUMER)
-			set_queue(conf, kind);
+			connection->no_memory = !set_queue(conf, kind);
 		else
 			set_properties(conf, producer_defaults, lengthof(producer_defaults));
 		set_options(conf, server->options, client);
@@ -156,6 +154,7 @@ connection_open(Connection *connection, Oid server_id, Oid role, ConnectionKind 
 int
 connection_poll(Connection *connection, int timeout_ms)
 {
+	client_abort_check();
 	return rd_kafka_poll(connection->client.rk, timeout_ms);
 }
 
@@ -201,23 +200,24 @@ connection_close(Connection *connection)
 		return;
 	dlist_delete(&connection->node);
 	if (!client_calls_abandon(client))
-		client_destroy(rk, client->argument);
+		client_close(rk, client->argument);
 	client->argument = NULL;
 }
 
-/* librdkafka's threads must end before exit() cleans up libraries that they use, such as OpenSSL. */
+/* At process exit: client.c says what happens to threads that do not end. */
 static void
 close_all(int code, Datum arg)
 {
 	dlist_mutable_iter iter;
 
+	client_exiting();
 	dlist_foreach_modify(iter, &open_connections)
 	{
 		Connection *connection = dlist_container(Connection, node, iter.cur);
 
 		connection->close(connection->arg);
 	}
-	client_calls_wait_for_abandoned();
+	client_exit(code);
 }
 
 static void
@@ -256,16 +256,20 @@ set_options(rd_kafka_conf_t *conf, List *options, int client)
 }
 
 /*
- * Set how much librdkafka prefetches. Before version 2.2, it stops fetching for one second when its queue is
+ * Set how much librdkafka prefetches; returns false if there is not enough memory for that. Before version 2.2, it stops fetching for one second when its queue is
  * full, so the queue must hold one second of messages at full speed: measured, a scan of 4 million messages takes
  * 2 s with 256 MB and 14 s with 64 MB. Since 2.2, fetch.queue.backoff.ms sets this time.
  */
-static void
+static bool
 set_queue(rd_kafka_conf_t *conf, ConnectionKind kind)
 {
 	bool backoff = property_exists("fetch.queue.backoff.ms");
-	int kb = setting_prefetch_kb;
+	int fit_kb = queue_memory_fit(setting_prefetch_kb);
+	int kb = Max(fit_kb, QUEUE_MIN_KB);
 
+	/* a response is in memory beside the queue */
+	if (kb < setting_prefetch_kb)
+		set_property(conf, "fetch.max.bytes", psprintf("%d", Min(Max(kb / 2, 1024), 50 * 1024) * 1024));
 	if (backoff)
 	{
 		kb = Min(kb, 32 * 1024);
@@ -285,6 +289,7 @@ set_queue(rd_kafka_conf_t *conf, ConnectionKind kind)
 	if (kind == CONNECT_SCAN)
 		set_property(conf, "fetch.wait.max.ms",
 					 "100"); /* delay until the end of a log that ends in control records is reported */
+	return fit_kb > 0;
 }
 
 /*
@@ -316,30 +321,6 @@ property_exists(const char *name)
 
 	rd_kafka_conf_destroy(conf);
 	return known;
-}
-
-/*
- * The options of the user mapping of the role, or else of PUBLIC, or else NIL: a stream without secrets needs
- * no user mapping.
- */
-static List *
-mapping_options(Oid role, Oid serverid)
-{
-	HeapTuple tuple =
-		SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(role), ObjectIdGetDatum(serverid));
-	Datum datum;
-	bool isnull;
-	List *options;
-
-	if (!HeapTupleIsValid(tuple))
-		tuple =
-			SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(InvalidOid), ObjectIdGetDatum(serverid));
-	if (!HeapTupleIsValid(tuple))
-		return NIL;
-	datum = SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple, Anum_pg_user_mapping_umoptions, &isnull);
-	options = isnull ? NIL : untransformRelOptions(datum);
-	ReleaseSysCache(tuple);
-	return options;
 }
 
 static void

@@ -35,6 +35,7 @@ typedef struct Connection
 	Client client;
 	dlist_node node; /* in the list of open connections of this process */
 	ConnectionEvents events;
+	bool no_memory;		  /* for a queue: a consumer can ask, but not read */
 	bool receive_limited; /* "fetch.max.bytes" or streambatch.prefetch can raise the limit of a response */
 	void (*on_stats)(
 		void *arg,
@@ -57,8 +58,7 @@ extern int connection_poll(Connection *connection, int timeout_ms);
 
 /*
  * A wait for a broker is divided into slices: the length of the first and of the next slice. Between slices,
- * callbacks run, which report unreachable brokers; a process that exits waits for the current slice. A response
- * that arrives after its slice is lost, so slices grow, and a wait of at most one second is not divided.
+ * callbacks run, which report unreachable brokers. A response that arrives after its slice is lost, so slices grow, and a wait of at most one second is not divided.
  */
 static inline int
 connection_slice(int timeout_ms)
@@ -80,7 +80,7 @@ extern int connection_partition_count(Connection *connection, rd_kafka_topic_t *
 									  rd_kafka_resp_err_t *err);
 
 /*
- * Destroy the client; waits for its threads, not for the network. Safe to call twice. At process exit, the
+ * Destroy the client; waits a moment for its threads (client.h). Safe to call twice. At process exit, the
  * owners of open connections are closed, because the topics, queues and messages that they hold would prevent
  * the client from being destroyed.
  */

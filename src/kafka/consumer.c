@@ -24,7 +24,9 @@
 
 #include "common/int.h"
 #include "common/log_ends.h"
+#include "kafka/client_abort.h"
 #include "kafka/consumer_private.h"
+#include "kafka/queue_memory.h"
 #include "miscadmin.h"
 
 static void close_callback(void *arg);
@@ -70,6 +72,11 @@ consumer_open(Oid server, const char *topic, Oid role, bool prefetch)
 void
 consumer_close(Consumer *consumer)
 {
+	if (client_aborted())
+	{
+		connection_close(&consumer->connection);
+		return;
+	}
 	consumer_release(consumer);
 	if (consumer->connection.client.rk == NULL)
 		return;
@@ -94,6 +101,9 @@ consumer_close(Consumer *consumer)
 void
 consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n)
 {
+	client_abort_check();
+	if (consumer->connection.no_memory)
+		queue_memory_raise();
 	consumer_stop(consumer);
 	if (consumer->state.error == CONSUMER_OUT_OF_RANGE || consumer->state.error == CONSUMER_UNKNOWN_TOPIC)
 		consumer_error_set(consumer, CONSUMER_OK, "");
@@ -127,6 +137,7 @@ consumer_take(Consumer *consumer, Message *messages, int max, int timeout_ms)
 	ssize_t got;
 	int n = 0;
 
+	client_abort_check();
 	consumer_release(consumer);
 	if (consumer->taken_size < max)
 	{

@@ -53,6 +53,9 @@ typedef struct ConsumerState
  */
 extern Consumer *consumer_open(Oid server, const char *topic, Oid role, bool prefetch);
 
+/* From now on, halve the memory that the queues of this process take so many times: it has not been enough. */
+extern void consumer_halve_queue(int times);
+
 /* Close now (the reset of the context closes it too). */
 extern void consumer_close(Consumer *consumer);
 
@@ -93,7 +96,7 @@ extern int64 consumer_time_query(TimestampTz time);
 extern int64 *consumer_log_ends(Consumer *consumer, int count, int timeout_ms);
 
 /*
- * Replace the assignment. Reading begins at these positions. If many partitions begin at their end, use
+ * Replace the assignment; raises out_of_memory if there is none for a queue. Reading begins at these positions. If many partitions begin at their end, use
  * consumer_query_offsets() first: resolving CONSUMER_END here waits behind fetches.
  */
 extern void consumer_assign(Consumer *consumer, const PartitionPosition *positions, int n);

@@ -12,11 +12,12 @@
  */
 #include "postgres.h"
 
+#include "common/clock.h"
+#include "kafka/client_abort.h"
 #include "kafka/connection.h"
 #include "kafka/message_headers.h"
 #include "kafka/producer.h"
 #include "miscadmin.h"
-#include "utils/timestamp.h"
 
 #define POLL_EVERY 1000		   /* messages between polls for delivery reports */
 #define WAIT_MS 100			   /* between checks for interrupts */
@@ -32,7 +33,7 @@ struct Producer
 	int64 sent;
 	int64 acknowledged;
 	int64 failed;
-	TimestampTz opened;
+	int64 opened;			   /* by clock.h */
 	rd_kafka_resp_err_t error; /* of the first message that failed */
 	char errstr[256];
 	MemoryContextCallback callback;
@@ -51,7 +52,7 @@ producer_open(Oid server, const char *topic, Oid role, const char *stream)
 
 	producer->topic_name = pstrdup(topic);
 	producer->stream = pstrdup(stream);
-	producer->opened = GetCurrentTimestamp();
+	producer->opened = clock_now();
 	producer->connection.arg = producer;
 	producer->connection.on_delivery = on_delivery;
 	producer->connection.close = close_callback;
@@ -139,6 +140,11 @@ close_callback(void *arg)
 
 	if (producer->connection.client.rk == NULL)
 		return;
+	if (client_aborted())
+	{
+		connection_close(&producer->connection);
+		return;
+	}
 	if (producer->topic != NULL)
 		rd_kafka_topic_destroy(producer->topic);
 	producer->topic = NULL;
@@ -169,10 +175,11 @@ check_progress(Producer *producer)
 	const ConnectionEvents *events = &producer->connection.events;
 
 	CHECK_FOR_INTERRUPTS();
+	client_abort_check();
 	if (producer->failed > 0)
 		raise_failure(producer);
 	if (producer->acknowledged == 0 && (events->all_down || events->auth_failed) &&
-		TimestampDifferenceExceeds(producer->opened, GetCurrentTimestamp(), FIRST_RESPONSE_MS))
+		clock_passed(producer->opened, FIRST_RESPONSE_MS))
 	{
 		producer->error = RD_KAFKA_RESP_ERR__TRANSPORT;
 		raise_failure(producer);

@@ -17,10 +17,13 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include "access/reloptions.h"
+#include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
 #include "common/settings.h"
 #include "kafka/brokers.h"
 #include "kafka/properties.h"
+#include "utils/syscache.h"
 
 #define BOTH (PROPERTY_CONSUMER | PROPERTY_PRODUCER)
 #define MECHANISMS "PLAIN|SCRAM-SHA-256|SCRAM-SHA-512"
@@ -192,6 +195,26 @@ properties_check_brokers(const char *servers)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("broker \"%s\" is not allowed", address),
 				 errdetail("It does not match any pattern in the setting streambatch.allowed_brokers."),
 				 errhint("A superuser can add it with ALTER SYSTEM SET streambatch.allowed_brokers = '…'.")));
+}
+
+List *
+properties_of_mapping(Oid role, Oid serverid)
+{
+	HeapTuple tuple =
+		SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(role), ObjectIdGetDatum(serverid));
+	Datum datum;
+	bool isnull;
+	List *options;
+
+	if (!HeapTupleIsValid(tuple))
+		tuple =
+			SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(InvalidOid), ObjectIdGetDatum(serverid));
+	if (!HeapTupleIsValid(tuple))
+		return NIL;
+	datum = SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple, Anum_pg_user_mapping_umoptions, &isnull);
+	options = isnull ? NIL : untransformRelOptions(datum);
+	ReleaseSysCache(tuple);
+	return options;
 }
 
 static const OptionRule *

@@ -33,4 +33,10 @@ extern void properties_check_privileges(List *options, Oid role);
 /* Raises insufficient_privilege if streambatch.allowed_brokers does not allow a broker in the list. */
 extern void properties_check_brokers(const char *servers);
 
+/*
+ * The options of the user mapping of the role, or else of PUBLIC, or else NIL: a stream without secrets needs
+ * no user mapping.
+ */
+extern List *properties_of_mapping(Oid role, Oid serverid);
+
 #endif /* STREAMBATCH_PROPERTIES_H */

@@ -11,6 +11,7 @@
 #include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "common/catalog_topic.h"
+#include "common/clock.h"
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/lock_wait.h"
@@ -39,21 +40,21 @@ typedef struct LogEnds
 	int n;
 	int64 *offsets;
 	bool before_positions; /* a position is after the end of its log: the topic has changed */
-	TimestampTz asked;
+	int64 asked;		   /* by clock.h */
 } LogEnds;
 
 static void start(Oid relid, const StreamRow *row);
 static void warn_stopped(Oid relid, const StreamRow *row);
 static void check_owner(Oid relid);
-static TimestampTz deadline_after(const Interval *timeout);
+static int64 deadline_after(const Interval *timeout);
 static void check_running(Oid relid);
 static void raise_stop(Oid relid, const WorkerError *stop) pg_attribute_noreturn();
-static LogEnds get_log_ends(const Stream *stream, TimestampTz deadline);
+static LogEnds get_log_ends(const Stream *stream, int64 deadline);
 static bool ends_reached(Oid relid, const LogEnds *ends);
 static bool is_reading(const Stream *stream);
 static void report_timeout(Oid relid);
 static bool has_worker(Oid relid);
-static bool lacks_worker(Oid relid, TimestampTz *last_seen);
+static bool lacks_worker(Oid relid, int64 *last_seen);
 static void raise_no_worker(Oid relid) pg_attribute_noreturn();
 
 STREAMBATCH_FUNCTION(streambatch_pause);
@@ -112,8 +113,8 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 {
 	Oid relid = PG_GETARG_OID(0);
 	Interval *timeout = PG_GETARG_INTERVAL_P(1);
-	TimestampTz deadline = deadline_after(timeout);
-	TimestampTz worker_seen = GetCurrentTimestamp();
+	int64 deadline = deadline_after(timeout);
+	int64 worker_seen = clock_now();
 	Stream *stream = stream_open(relid);
 	LogEnds ends;
 
@@ -131,7 +132,7 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 			ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 							errmsg("wait_for cannot wait in a REPEATABLE READ or SERIALIZABLE transaction"),
 							errhint("Call it before the transaction, or use READ COMMITTED.")));
-		if (GetCurrentTimestamp() >= deadline)
+		if (clock_now() >= deadline)
 		{
 			report_timeout(relid);
 			PG_RETURN_BOOL(false);
@@ -148,7 +149,7 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 				break;
 			raise_no_worker(relid);
 		}
-		if (ends.before_positions && TimestampDifferenceExceeds(ends.asked, GetCurrentTimestamp(), ASK_MS))
+		if (ends.before_positions && clock_passed(ends.asked, ASK_MS))
 			ends = get_log_ends(stream, deadline);
 	}
 	PG_RETURN_BOOL(true);
@@ -192,17 +193,17 @@ check_owner(Oid relid)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_TABLE, get_rel_name(relid));
 }
 
-/* The time after the timeout, at most a century from now; a month counts as 30 days. */
-static TimestampTz
+/* The time (clock.h) after the timeout, at most a century from now; a month counts as 30 days. */
+static int64
 deadline_after(const Interval *timeout)
 {
 	int64 days = timeout->time / USECS_PER_DAY + timeout->day + timeout->month * INT64CONST(30);
 
 	if (days > 36525)
-		return GetCurrentTimestamp() + 36525 * USECS_PER_DAY;
+		return clock_now() + 36525 * USECS_PER_DAY;
 	if (days < 0)
-		return GetCurrentTimestamp();
-	return GetCurrentTimestamp() + days * USECS_PER_DAY + timeout->time % USECS_PER_DAY;
+		return clock_now();
+	return clock_now() + days * USECS_PER_DAY + timeout->time % USECS_PER_DAY;
 }
 
 /* Raise if the stream is not running and will not start by itself. */
@@ -211,6 +212,7 @@ check_running(Oid relid)
 {
 	StreamRow row;
 	Slot slot;
+	WorkerError error;
 	WorkerError stop;
 	const char *name = get_rel_name(relid);
 
@@ -227,6 +229,10 @@ check_running(Oid relid)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("stream \"%s\" has no worker because pg_streambatch is not preloaded", name),
 						errhint("Add pg_streambatch to shared_preload_libraries and restart the server.")));
+	if (slots_launcher_missing(&error))
+		ereport(ERROR,
+				(errcode(error.sqlerrcode), errmsg("stream \"%s\" has no worker: %s", name, error.message),
+				 errhint("%s", error.hint)));
 	if (slots_get(MyDatabaseId, relid, &slot) && slot.state == WORKER_ERROR && !slot.wanted)
 		raise_stop(relid, &slot.error);
 	if (row.stop_lasts && catalog_stop(relid, &stop))
@@ -243,9 +249,9 @@ raise_stop(Oid relid, const WorkerError *stop)
 
 /* The log end offset of each partition, in the current context; raises if no broker reports them. */
 static LogEnds
-get_log_ends(const Stream *stream, TimestampTz deadline)
+get_log_ends(const Stream *stream, int64 deadline)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64 now = clock_now();
 	int timeout_ms = (int) Max(1000, Min((deadline - now) / 1000, 10000));
 	LogEnds ends = {.asked = now};
 	int nrows;
@@ -344,13 +350,11 @@ has_worker(Oid relid)
 
 /* Whether no worker has been requested for some time: streambatch.autostart is off, or the database is a copy. */
 static bool
-lacks_worker(Oid relid, TimestampTz *last_seen)
+lacks_worker(Oid relid, int64 *last_seen)
 {
-	TimestampTz now = GetCurrentTimestamp();
-
 	if (has_worker(relid))
-		*last_seen = now;
-	return TimestampDifferenceExceeds(*last_seen, now, NO_WORKER_MS);
+		*last_seen = clock_now();
+	return clock_passed(*last_seen, NO_WORKER_MS);
 }
 
 static void

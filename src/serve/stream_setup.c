@@ -44,6 +44,7 @@ static bool registered = false;
 static void request_at_commit(Oid relid, void (*send)(Oid database, Oid stream));
 static int requested_by(Oid owner, Oid stream);
 static void send_requests(XactEvent event, void *arg);
+static void check_prepare(void);
 static bool find_row(Oid relid, StreamRow *row);
 static void check_archive(const Stream *stream, Oid archive);
 static void refuse_archive(const Stream *stream, const char *detail);
@@ -150,6 +151,7 @@ stream_setup_warn(Oid relid)
 {
 	Stream *stream = stream_open(relid);
 	Slot slot;
+	WorkerError error;
 	MemoryContext context;
 	MemoryContext old;
 	Consumer *consumer;
@@ -161,6 +163,13 @@ stream_setup_warn(Oid relid)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("stream \"%s\" has no worker because pg_streambatch is not preloaded", stream->name),
 				 errhint("Add pg_streambatch to shared_preload_libraries and restart the server.")));
+		return;
+	}
+	if (slots_launcher_missing(&error))
+	{
+		ereport(WARNING, (errcode(error.sqlerrcode),
+						  errmsg("stream \"%s\" has no worker: %s", stream->name, error.message),
+						  errhint("%s", error.hint)));
 		return;
 	}
 	/* a running worker checks the broker itself */
@@ -229,7 +238,9 @@ send_requests(XactEvent event, void *arg)
 {
 	ListCell *lc;
 
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
+	if (event == XACT_EVENT_PRE_PREPARE)
+		check_prepare();
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
 	foreach (lc, requests)
 	{
@@ -243,6 +254,29 @@ send_requests(XactEvent event, void *arg)
 	}
 	list_free_deep(requests);
 	requests = NIL;
+}
+
+/*
+ * Refuse PREPARE TRANSACTION where a worker is to be requested: the requests are in this session's memory, and
+ * any session may commit later, or after a restart. A worker that is only to be woken looks at the catalog once a
+ * second anyway.
+ */
+static void
+check_prepare(void)
+{
+	ListCell *lc;
+
+	foreach (lc, requests)
+	{
+		const Request *request = lfirst(lc);
+
+		if (request->send != slots_nudge)
+			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+							errmsg("cannot PREPARE a transaction that starts or alters stream \"%s\"",
+								   get_rel_name(request->stream)),
+							errdetail("Its worker is requested by the session that commits the transaction."),
+							errhint("Use COMMIT instead of PREPARE TRANSACTION.")));
+	}
 }
 
 /*

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
@@ -24,12 +25,16 @@
 #include "storage/ipc.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/syscache.h"
 
 static ProcessUtility_hook_type previous = NULL;
 
 static void process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 							ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *env,
 							DestReceiver *dest, QueryCompletion *qc);
+static bool is_allowed(Node *statement, Oid database);
+static bool may_create_databases(void);
+static bool is_template(Oid database);
 static const char *exclusive_database(Node *statement);
 static void release_database(int code, Datum database);
 
@@ -53,7 +58,7 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, Proc
 
 	/* stop no workers if the command will fail: without ownership, or in one's own database, which can only be copied */
 	if (!OidIsValid(database) || (database == MyDatabaseId && !IsA(pstmt->utilityStmt, CreatedbStmt)) ||
-		!compat_database_ownercheck(database, GetUserId()))
+		!is_allowed(pstmt->utilityStmt, database))
 	{
 		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
 		if (reassigns && OidIsValid(get_extension_oid("pg_streambatch", true)))
@@ -73,6 +78,37 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, Proc
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(release_database, ObjectIdGetDatum(database));
 	slots_release_database(database);
+}
+
+/* Whether the user may do this to the database; if not, the command will fail, and no worker is stopped for it. */
+static bool
+is_allowed(Node *statement, Oid database)
+{
+	if (compat_database_ownercheck(database, GetUserId()))
+		return true;
+	return IsA(statement, CreatedbStmt) && may_create_databases() && is_template(database);
+}
+
+static bool
+may_create_databases(void)
+{
+	HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	bool result = HeapTupleIsValid(tuple) && ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return result;
+}
+
+static bool
+is_template(Oid database)
+{
+	HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+	bool result = HeapTupleIsValid(tuple) && ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return result;
 }
 
 /* The database that must have no connections during this command, or NULL. */
@@ -104,7 +140,7 @@ exclusive_database(Node *statement)
 				if (strcmp(option->defname, "template") == 0 && option->arg != NULL)
 					return defGetString(option);
 			}
-			return NULL;
+			return "template1";
 		default:
 			return NULL;
 	}

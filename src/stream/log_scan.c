@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/clock.h"
 #include "common/subtransaction.h"
 #include "executor/tuptable.h"
 #include "kafka/consumer.h"
@@ -23,7 +24,6 @@
 #include "storage/latch.h"
 #include "stream/log_scan.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 #define FIRST_BLOCK 64
@@ -54,7 +54,7 @@ struct LogScan
 	int32 first_partition; /* of the first message skipped */
 	int64 first_offset;
 	char *first_message;
-	TimestampTz progress; /* when the last message arrived */
+	int64 progress; /* when the last message arrived, by clock.h */
 };
 
 static void plan_pass(LogScan *scan, const LogRange *range);
@@ -88,7 +88,7 @@ log_scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums, const L
 	scan->block = FIRST_BLOCK;
 	scan->consumer = consumer_open(stream->serverid, stream->topic, role, false);
 	plan_pass(scan, range);
-	scan->progress = GetCurrentTimestamp();
+	scan->progress = clock_now();
 	return scan;
 }
 
@@ -281,7 +281,7 @@ read_block(LogScan *scan)
 		if (kept > 0)
 		{
 			scan->block = Min(scan->block * 2, LAST_BLOCK);
-			scan->progress = GetCurrentTimestamp();
+			scan->progress = clock_now();
 			decode_block(scan);
 			if (scan->nrows > 0)
 				return true;
@@ -290,9 +290,8 @@ read_block(LogScan *scan)
 		state = consumer_state(scan->consumer);
 		if (state->error != CONSUMER_OK && state->error != CONSUMER_RECONNECTING)
 			raise_consumer_error(scan);
-		if (TimestampDifferenceExceeds(scan->progress, GetCurrentTimestamp(),
-									   state->error != CONSUMER_OK ? RESPONSE_TIMEOUT_MS
-																   : MESSAGE_TIMEOUT_MS))
+		if (clock_passed(scan->progress,
+						 state->error != CONSUMER_OK ? RESPONSE_TIMEOUT_MS : MESSAGE_TIMEOUT_MS))
 			raise_consumer_error(scan);
 		if (n == 0)
 			wait_for_messages(scan);

@@ -22,10 +22,11 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "worker/definition.h"
+#include "worker/definition_text.h"
 #include "worker/user_code.h"
 
 /*
- * State of the cache callbacks: what they watch, and whether it was altered. Callbacks cannot be
+ * State of the cache callbacks: what they watch, and whether it may have been altered. Callbacks cannot be
  * unregistered, so this lives as long as the process.
  */
 struct DefinitionWatch
@@ -34,6 +35,8 @@ struct DefinitionWatch
 	uint32 table_hash; /* of their rows in the system caches */
 	uint32 server_hash;
 	bool changed;
+	bool restart; /* whatever has changed */
+	char *text;	  /* definition_text() of what was loaded */
 };
 
 typedef struct ViewJob
@@ -48,6 +51,7 @@ static void on_mapping_change(Datum arg, int cache, uint32 hash);
 static DefinitionResult load_row(Oid relid, StreamRow *row);
 static void lock_queries(Oid relid);
 static void watch_rows(DefinitionWatch *watch, const Stream *stream);
+static void note_text(DefinitionWatch *watch);
 static void on_table_change(Datum arg, int cache, uint32 hash);
 static void on_row_change(DefinitionWatch *watch, uint32 ours, uint32 hash);
 static void on_server_change(Datum arg, int cache, uint32 hash);
@@ -72,7 +76,25 @@ definition_init(Definition *d, Oid relid)
 bool
 definition_changed(const Definition *d)
 {
-	return d->watch->changed;
+	MemoryContext old = CurrentMemoryContext;
+	bool alone = !IsTransactionState();
+	const char *text;
+	bool changed;
+
+	if (d->watch->restart || !d->watch->changed)
+		return d->watch->restart;
+	/* not later: what changes while we look sets it again */
+	d->watch->changed = false;
+	if (alone)
+		StartTransactionCommand();
+	MemoryContextSwitchTo(TopTransactionContext);
+	text = definition_text(d->relid);
+	/* a dropped stream is found so by the next load */
+	changed = text != NULL && strcmp(text, d->watch->text) != 0;
+	if (alone)
+		CommitTransactionCommand();
+	MemoryContextSwitchTo(old);
+	return changed;
 }
 
 DefinitionResult
@@ -101,6 +123,8 @@ definition_load(Definition *d)
 	}
 	if (result == DEFINITION_LOADED)
 	{
+		if (first)
+			note_text(d->watch);
 		d->stream = stream_open(d->relid);
 		/* at the start this is left to the worker, which first finds out the lag */
 		if (!first && get_rel_name(d->row.archive) != NULL)
@@ -113,11 +137,8 @@ definition_load(Definition *d)
 	MemoryContextSwitchTo(old);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	/* changes before the first load are part of what was loaded */
-	if (first)
-		d->watch->changed = false;
-	else if (result == DEFINITION_LOADED && d->row.topic_epoch != topic_epoch)
-		d->watch->changed = true;
+	if (!first && result == DEFINITION_LOADED && d->row.topic_epoch != topic_epoch)
+		d->watch->restart = true;
 	return result;
 }
 
@@ -178,6 +199,19 @@ watch_rows(DefinitionWatch *watch, const Stream *stream)
 	watch->server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(stream->serverid));
 	CacheRegisterSyscacheCallback(FOREIGNTABLEREL, on_table_change, PointerGetDatum(watch));
 	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_server_change, PointerGetDatum(watch));
+}
+
+/* Before anything is loaded: a change in between is found when the catalogs are compared with this text. */
+static void
+note_text(DefinitionWatch *watch)
+{
+	char *text = definition_text(watch->relid);
+
+	if (text == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the stream has been dropped")));
+	watch->text = MemoryContextStrdup(TopMemoryContext, text);
+	pfree(text);
+	watch->changed = true;
 }
 
 static void

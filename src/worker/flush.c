@@ -85,6 +85,7 @@
 
 #include "access/table.h"
 #include "catalog/pg_type.h"
+#include "common/clock.h"
 #include "common/guard.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -112,8 +113,8 @@ flush_write(const FlushJob *job)
 	FlushResult result = lock_stream(stream, job->generation);
 	List *views;
 	ListCell *lc;
-	TimestampTz watermark = 0;
-	bool has_watermark;
+	TimestampTz limit = 0;
+	bool has_limit;
 
 	if (result != FLUSH_DONE)
 		return result;
@@ -134,9 +135,8 @@ flush_write(const FlushJob *job)
 	catalog_insert_dead_letters(stream, job->stream->topic, job->topic_epoch, job->dead_letters->items,
 								job->dead_letters->n);
 	positions_write(job->positions, stream);
-	has_watermark =
-		job->stream->event_time != 0 && watermark_compute(job->positions, job->stream, &watermark);
-	catalog_flushed(stream, job->counts, has_watermark, watermark);
+	has_limit = job->stream->event_time != 0 && watermark_limit(job->positions, job->stream, &limit);
+	catalog_flushed(stream, job->counts, has_limit, limit);
 	report_dead_letters(job);
 	return FLUSH_DONE;
 }
@@ -145,14 +145,14 @@ flush_write(const FlushJob *job)
 static FlushResult
 lock_stream(Oid stream, int64 generation)
 {
-	TimestampTz start = GetCurrentTimestamp();
+	int64 start = clock_now();
 	StreamRow row;
 
 	while (!catalog_try_lock_stream(stream))
 	{
 		if (!catalog_stream(stream, &row))
 			return FLUSH_STALE;
-		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), LOCK_WAIT_MS))
+		if (clock_passed(start, LOCK_WAIT_MS))
 			return FLUSH_BUSY;
 		CHECK_FOR_INTERRUPTS();
 		pg_usleep(1000);
@@ -247,19 +247,18 @@ epoch_of(List *rows, int32 view_id)
 static void
 report_dead_letters(const FlushJob *job)
 {
-	static TimestampTz reported = 0;
+	static int64 reported = 0;
 	static unsigned long unreported = 0;
 	const DeadLetter *first = &job->dead_letters->items[0];
-	TimestampTz now = GetCurrentTimestamp();
 
 	unreported += job->dead_letters->n;
-	if (job->dead_letters->n == 0 || !TimestampDifferenceExceeds(reported, now, REPORT_MS))
+	if (job->dead_letters->n == 0 || (reported != 0 && !clock_passed(reported, REPORT_MS)))
 		return;
 	ereport(LOG, (errmsg_plural("stream \"%s\": %lu message became a dead letter",
 								"stream \"%s\": %lu messages became dead letters", unreported,
 								job->stream->name, unreported),
 				  errdetail("For example, at partition %d, offset %lld: %s", first->partition,
 							(long long) first->offset, first->message)));
-	reported = now;
+	reported = clock_now();
 	unreported = 0;
 }

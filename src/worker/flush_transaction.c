@@ -13,12 +13,12 @@
 #include "access/xact.h"
 #include "common/catalog_ddl.h"
 #include "common/catalog_view.h"
+#include "common/clock.h"
 #include "common/guard.h"
 #include "common/locks.h"
 #include "pgstat.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 #include "worker/flush.h"
 #include "worker/flush_transaction.h"
 #include "worker/fold_query.h"
@@ -27,7 +27,7 @@
 
 static void take_locks(Worker *w);
 static void fold_compared(Worker *w, WorkerView *view);
-static void commit(Worker *w, TimestampTz flush_start);
+static void commit(Worker *w, int64 flush_start);
 static void await_stream(Worker *w);
 
 bool
@@ -52,7 +52,7 @@ flush_transaction_begin(Worker *w)
 	worker_check_definition(w);
 	MemoryContextSwitchTo(w->context);
 	w->in_transaction = true;
-	w->transaction_start = GetCurrentTimestamp();
+	w->transaction_start = clock_now();
 	if (!current)
 		worker_reload(w);
 	return current;
@@ -95,7 +95,7 @@ flush_transaction_fold(Worker *w)
 void
 flush_transaction_end(Worker *w)
 {
-	TimestampTz start = GetCurrentTimestamp();
+	int64 start = clock_now();
 	FlushJob job = {w->d.stream,		w->d.row.generation, w->d.row.topic_epoch, w->d.views, &w->positions,
 					&w->d.dead_letters, &w->counts};
 
@@ -177,7 +177,7 @@ fold_compared(Worker *w, WorkerView *view)
 
 /* Commit what flush_write() has written, and mark it as stored. */
 static void
-commit(Worker *w, TimestampTz flush_start)
+commit(Worker *w, int64 flush_start)
 {
 	ListCell *lc;
 	bool suspended = false;
@@ -195,7 +195,7 @@ commit(Worker *w, TimestampTz flush_start)
 	}
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	w->last_flush_end = GetCurrentTimestamp();
+	w->last_flush_end = clock_now();
 	w->flush_cost = w->last_flush_end - flush_start;
 	slots_note_success(w->slot);
 	if (suspended || (w->d.apart && w->careful == 0))

@@ -9,8 +9,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/clock.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 #include "worker/flush_transaction.h"
 #include "worker/housekeeping.h"
 #include "worker/topic_check.h"
@@ -25,7 +25,7 @@ static void add_new_partitions(Worker *w);
 void
 housekeeping_run(Worker *w)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64 now = clock_now();
 	StreamRow row;
 
 	if (now - w->last_housekeeping < HOUSEKEEPING_MS * 1000)
@@ -63,10 +63,10 @@ check_catalog(Worker *w, StreamRow *row)
 static void
 flush_watermark(Worker *w, const StreamRow *row)
 {
-	TimestampTz watermark;
+	TimestampTz limit;
 
-	if (w->d.stream->event_time != 0 && watermark_compute(&w->positions, w->d.stream, &watermark) &&
-		(!row->has_watermark || watermark > row->watermark) && flush_transaction_begin(w))
+	if (w->d.stream->event_time != 0 && watermark_limit(&w->positions, w->d.stream, &limit) &&
+		limit > row->watermark_limit && flush_transaction_begin(w))
 		flush_transaction_end(w);
 }
 

@@ -4,8 +4,8 @@
  */
 #include "postgres.h"
 
+#include "common/clock.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 #include "worker/fingerprint.h"
 #include "worker/positions.h"
 
@@ -30,7 +30,7 @@ positions_grow(Positions *positions, int count)
 		p->partition = positions->n;
 		p->next_offset = -1;
 		p->log_end = -1;
-		p->last_message = GetCurrentTimestamp();
+		p->last_message = clock_now();
 	}
 }
 
@@ -169,7 +169,7 @@ positions_event_time(Positions *positions, int32 partition, TimestampTz time)
 bool
 positions_poll(Positions *positions, Consumer *consumer)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64 now = clock_now();
 	bool moved = false;
 
 	for (int i = 0; i < positions->n; i++)

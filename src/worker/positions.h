@@ -27,7 +27,7 @@ typedef struct Position
 	TimestampTz stored_event_time;
 	bool has_event_time;
 	TimestampTz max_event_time;
-	TimestampTz last_message; /* when the last one arrived, by our clock */
+	int64 last_message; /* when the last one arrived, by clock.h */
 } Position;
 
 typedef struct Positions

@@ -33,6 +33,7 @@
 
 #include "access/xact.h"
 #include "common/catalog_topic.h"
+#include "common/clock.h"
 #include "common/subtransaction.h"
 #include "stream/topic_epoch.h"
 #include "utils/builtins.h"
@@ -300,7 +301,7 @@ verify(Worker *w, Position *p, const Message *message)
 static bool
 may_ask(Worker *w)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64 now = clock_now();
 
 	if (now - w->last_question < QUESTION_MS * INT64CONST(1000))
 		return false;

@@ -8,9 +8,9 @@
 #include "worker/positions.h"
 
 /*
- * Compute the current watermark, which may be earlier than the previous one. Returns false if there is none
- * yet.
+ * Compute the time up to which the watermark may move with the clock; it may be earlier than the previous one.
+ * Returns false if there is none yet.
  */
-extern bool watermark_compute(const Positions *positions, const Stream *stream, TimestampTz *watermark);
+extern bool watermark_limit(const Positions *positions, const Stream *stream, TimestampTz *limit);
 
 #endif /* STREAMBATCH_WATERMARK_H */

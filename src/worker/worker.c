@@ -125,7 +125,11 @@ suspend_blamed(Oid view)
 static void
 open_consumer(Worker *w)
 {
+	Slot slot;
+
 	worker_begin_transaction();
+	if (slots_get(MyDatabaseId, w->d.relid, &slot))
+		consumer_halve_queue(slot.memory_failures);
 	MemoryContextSwitchTo(w->context);
 	w->consumer = consumer_open(w->d.stream->serverid, w->d.stream->topic, w->d.stream->owner, true);
 	consumer_watch_log_ends(w->consumer, w->slot);

@@ -17,9 +17,9 @@
  */
 #include "postgres.h"
 
+#include "common/clock.h"
 #include "common/settings.h"
 #include "miscadmin.h"
-#include "utils/timestamp.h"
 #include "worker/flush_transaction.h"
 #include "worker/housekeeping.h"
 #include "worker/lag.h"
@@ -179,7 +179,7 @@ continue_transaction(Worker *w, bool queue_empty)
 static int64
 flush_due(const Worker *w, bool queue_empty)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64 now = clock_now();
 	int64 stretch = Min(10 * w->flush_cost, w->d.max_staleness);
 
 	if (fold_size(w) > (Size) setting_work_mem_kb * 1024)

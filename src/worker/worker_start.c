@@ -9,10 +9,10 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/catalog_topic.h"
+#include "common/clock.h"
 #include "common/log_ends.h"
 #include "miscadmin.h"
-#include "common/catalog_topic.h"
-#include "utils/timestamp.h"
 #include "worker/lag.h"
 #include "worker/stream_errors.h"
 #include "worker/topic_check.h"
@@ -37,14 +37,14 @@ worker_start(Worker *w)
 	log_ends_limit(w->slot, w->positions.n);
 	lag_ask(w);
 	positions_assign(&w->positions, w->consumer);
-	w->last_partitions = GetCurrentTimestamp();
+	w->last_partitions = clock_now();
 }
 
 /* Try once, waiting ANSWER_MS at most for each answer. Returns false if it must be tried again. */
 static bool
 try_start(Worker *w)
 {
-	TimestampTz requested = GetCurrentTimestamp();
+	int64 requested = clock_now();
 	bool need_ends = w->d.stream->start != START_EARLIEST && !w->d.row.started;
 	int count = get_partition_count(w);
 	int64 *ends = NULL;
@@ -53,7 +53,7 @@ try_start(Worker *w)
 	if (count > 0 && need_ends && (ends = consumer_log_ends(w->consumer, count, ANSWER_MS)) == NULL)
 		(void) worker_check_consumer(w);
 	if (count == 0 || (need_ends && ends == NULL))
-		worker_idle(w, Max(HOUSEKEEPING_MS - (GetCurrentTimestamp() - requested) / 1000, 1));
+		worker_idle(w, Max(HOUSEKEEPING_MS - (clock_now() - requested) / 1000, 1));
 	else
 		begun = begin_positions(w, count, ends) && topic_check_partitions(w, count);
 	if (w->doubts > 0)

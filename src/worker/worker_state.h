@@ -26,15 +26,15 @@ typedef struct Worker
 	ArchiveWriter *archive; /* while a transaction is open; NULL: the stream has no archive */
 	StreamCounts counts;	/* of the open transaction */
 	bool in_transaction;
-	TimestampTz transaction_start;
-	TimestampTz last_flush_end;
+	int64 transaction_start; /* by clock.h, like all times below */
+	int64 last_flush_end;
 	int64 flush_cost; /* microseconds that the last flush took */
 	int careful;	  /* number of micro-batches that will still be folded in careful mode */
-	TimestampTz last_housekeeping;
+	int64 last_housekeeping;
 	instr_time last_lag;		   /* when log ends were last reported */
-	TimestampTz last_partitions;   /* when their number was last checked */
+	int64 last_partitions;		   /* when their number was last checked */
 	uint64 interruptions;		   /* the consumer's, when positions were last assigned (topic_check.c) */
-	TimestampTz last_question;	   /* when topic_check.c last asked a broker */
+	int64 last_question;		   /* when topic_check.c last asked a broker */
 	int doubts;					   /* number of successive responses that the topic is not what it was */
 	uint64 requests;			   /* the slot's counter at the last load */
 	char taken[DECODED_BATCH_MAX]; /* what became of each row of the micro-batch (fold_query.h) */

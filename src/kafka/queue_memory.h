@@ -1,0 +1,19 @@
+/*
+ * queue_memory.h
+ *		How much memory a client's queue of fetched messages may take. Private to kafka/.
+ */
+#ifndef STREAMBATCH_QUEUE_MEMORY_H
+#define STREAMBATCH_QUEUE_MEMORY_H
+
+#define QUEUE_MIN_KB 1024
+
+/*
+ * The size of the queue, in kB: the wanted one, halved as consumer_halve_queue() demands, or less if the process
+ * may not have so much memory; 0 if not even QUEUE_MIN_KB fit.
+ */
+extern int queue_memory_fit(int wanted_kb);
+
+/* Raise out_of_memory: nothing fits. */
+extern void queue_memory_raise(void) pg_attribute_noreturn();
+
+#endif /* STREAMBATCH_QUEUE_MEMORY_H */

@@ -483,6 +483,15 @@ slots_leave(int i, WorkerState state, uint64 requests)
 	LWLockRelease(lock);
 }
 
+bool
+slots_is_visible(Oid stream)
+{
+	bool missing = false;
+
+	return pg_class_aclcheck_ext(stream, GetUserId(), ACL_SELECT, &missing) == ACLCHECK_OK ||
+		   has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+}
+
 static void
 request_shmem(void)
 {
@@ -615,13 +624,4 @@ detach(int code, Datum arg)
 	launcher = table->launcher;
 	LWLockRelease(lock);
 	wake(launcher);
-}
-
-bool
-slots_is_visible(Oid stream)
-{
-	bool missing = false;
-
-	return pg_class_aclcheck_ext(stream, GetUserId(), ACL_SELECT, &missing) == ACLCHECK_OK ||
-		   has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
 }

@@ -13,7 +13,7 @@
 #include "catalog/pg_authid.h"
 #include "common/clock.h"
 #include "common/log_ends.h"
-#include "common/slots.h"
+#include "common/slots_private.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -24,31 +24,12 @@
 #include "utils/acl.h"
 #include "utils/wait_event.h"
 
-#define MAX_SLOTS 256
-#define MAX_HOLDS 8
 #define LAUNCHER_MS 5000 /* it starts with the server, and again a second after an error */
 #define TRANCHE "pg_streambatch"
 
-typedef struct DatabaseScan
-{
-	Oid database; /* InvalidOid: free */
-	pid_t pid;	  /* of the scanner; 0: not yet running */
-	bool succeeded;
-} DatabaseScan;
+SlotTable *slots_table = NULL;
+LWLock *slots_lock = NULL;
 
-typedef struct SlotTable
-{
-	pid_t launcher;
-	int64 launcher_gone; /* since when there is no launcher, by clock.h */
-	bool launcher_seen;	 /* since the server's start */
-	bool out_of_slots;	 /* slots_set_out_of_slots() */
-	Oid held[MAX_HOLDS];
-	DatabaseScan scans[MAX_SCANS];
-	Slot slots[MAX_SLOTS];
-} SlotTable;
-
-static SlotTable *table = NULL;
-static LWLock *lock = NULL;
 static int my_slot = -1;
 static Oid my_stream = InvalidOid;
 static WorkerState final_state; /* set by slots_leave() */
@@ -60,9 +41,6 @@ static void request_shmem(void);
 static void startup_shmem(void);
 static Slot *find_slot(Oid database, Oid stream);
 static Slot *find_free_slot(void);
-static void wake(pid_t pid);
-static bool stop_workers(Oid database);
-static bool is_held(Oid database);
 static void back_off(Slot *slot);
 static void detach(int code, Datum arg);
 
@@ -78,7 +56,7 @@ slots_request_shmem(void)
 bool
 slots_available(void)
 {
-	return table != NULL;
+	return slots_table != NULL;
 }
 
 void
@@ -87,14 +65,14 @@ slots_want(Oid database, Oid stream)
 	Slot *slot;
 	pid_t pid = 0;
 
-	if (table == NULL)
+	if (slots_table == NULL)
 		return;
-	LWLockAcquire(lock, LW_EXCLUSIVE);
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
 	slot = find_slot(database, stream);
 	if (slot == NULL && (slot = find_free_slot()) != NULL)
 	{
 		memset(slot, 0, sizeof(*slot));
-		log_ends_forget(slot - table->slots);
+		log_ends_forget(slot - slots_table->slots);
 		slot->database = database;
 		slot->stream = stream;
 	}
@@ -107,14 +85,14 @@ slots_want(Oid database, Oid stream)
 		slot->memory_failures = 0;
 		if (slot->pid == 0)
 			slot->state = WORKER_STARTING;
-		pid = slot->pid ? slot->pid : table->launcher;
+		pid = slot->pid ? slot->pid : slots_table->launcher;
 	}
-	LWLockRelease(lock);
+	LWLockRelease(slots_lock);
 	if (slot == NULL)
 		ereport(WARNING, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 						  errmsg("out of slots for the workers of streams"),
 						  errdetail("At most %d streams of a server can have a worker.", MAX_SLOTS)));
-	wake(pid);
+	slots_wake(pid);
 }
 
 void
@@ -122,13 +100,13 @@ slots_note_owner(Oid database, Oid stream, Oid owner)
 {
 	Slot *slot;
 
-	if (table == NULL)
+	if (slots_table == NULL)
 		return;
-	LWLockAcquire(lock, LW_EXCLUSIVE);
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
 	slot = find_slot(database, stream);
 	if (slot != NULL)
 		slot->owner = owner;
-	LWLockRelease(lock);
+	LWLockRelease(slots_lock);
 }
 
 void
@@ -137,17 +115,17 @@ slots_nudge(Oid database, Oid stream)
 	Slot *slot;
 	pid_t pid = 0;
 
-	if (table == NULL)
+	if (slots_table == NULL)
 		return;
-	LWLockAcquire(lock, LW_SHARED);
+	LWLockAcquire(slots_lock, LW_SHARED);
 	slot = find_slot(database, stream);
 	if (slot != NULL)
 	{
 		pid = slot->pid;
 		slot->give_way = true;
 	}
-	LWLockRelease(lock);
-	wake(pid);
+	LWLockRelease(slots_lock);
+	slots_wake(pid);
 }
 
 void
@@ -165,24 +143,24 @@ slots_get(Oid database, Oid stream, Slot *copy)
 {
 	Slot *slot;
 
-	if (table == NULL)
+	if (slots_table == NULL)
 		return false;
-	LWLockAcquire(lock, LW_SHARED);
+	LWLockAcquire(slots_lock, LW_SHARED);
 	slot = find_slot(database, stream);
 	if (slot != NULL)
 		*copy = *slot;
-	LWLockRelease(lock);
+	LWLockRelease(slots_lock);
 	return slot != NULL;
 }
 
 bool
 slots_next_visible(int *i, Slot *copy)
 {
-	for (; table != NULL && *i < MAX_SLOTS; (*i)++)
+	for (; slots_table != NULL && *i < MAX_SLOTS; (*i)++)
 	{
-		LWLockAcquire(lock, LW_SHARED);
-		*copy = table->slots[*i];
-		LWLockRelease(lock);
+		LWLockAcquire(slots_lock, LW_SHARED);
+		*copy = slots_table->slots[*i];
+		LWLockRelease(slots_lock);
 		if (copy->database == MyDatabaseId && slots_is_visible(copy->stream))
 			return true;
 	}
@@ -190,76 +168,16 @@ slots_next_visible(int *i, Slot *copy)
 }
 
 void
-slots_hold_database(Oid database)
-{
-	bool held = false;
-
-	if (table == NULL)
-		return;
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	for (int i = 0; i < MAX_HOLDS && !held; i++)
-	{
-		if (table->held[i] == InvalidOid)
-		{
-			table->held[i] = database;
-			held = true;
-		}
-	}
-	LWLockRelease(lock);
-	while (!stop_workers(database))
-	{
-		CHECK_FOR_INTERRUPTS();
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 20, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-	}
-}
-
-void
-slots_release_database(Oid database)
-{
-	pid_t launcher;
-
-	if (table == NULL)
-		return;
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	for (int i = 0; i < MAX_HOLDS; i++)
-	{
-		if (table->held[i] == database)
-		{
-			table->held[i] = InvalidOid;
-			break;
-		}
-	}
-	launcher = table->launcher;
-	LWLockRelease(lock);
-	wake(launcher);
-}
-
-void
-slots_forget_database(Oid database)
-{
-	if (table == NULL)
-		return;
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	for (int i = 0; i < MAX_SLOTS; i++)
-	{
-		if (table->slots[i].database == database && table->slots[i].pid == 0)
-			memset(&table->slots[i], 0, sizeof(Slot));
-	}
-	LWLockRelease(lock);
-}
-
-void
 slots_set_launcher(pid_t pid)
 {
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	table->launcher = pid;
-	table->launcher_seen |= pid != 0;
-	table->launcher_gone = clock_now();
-	table->out_of_slots = false;
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+	slots_table->launcher = pid;
+	slots_table->launcher_seen |= pid != 0;
+	slots_table->launcher_gone = clock_now();
+	slots_table->out_of_slots = false;
 	/* scanners of the previous launcher may still run, but nobody waits for their result */
-	memset(table->scans, 0, sizeof(table->scans));
-	LWLockRelease(lock);
+	memset(slots_table->scans, 0, sizeof(slots_table->scans));
+	LWLockRelease(slots_lock);
 }
 
 bool
@@ -268,12 +186,12 @@ slots_launcher_missing(WorkerError *error)
 	bool missing;
 	bool seen;
 
-	if (table == NULL || RecoveryInProgress())
+	if (slots_table == NULL || RecoveryInProgress())
 		return false;
-	LWLockAcquire(lock, LW_SHARED);
-	missing = table->launcher == 0 && clock_passed(table->launcher_gone, LAUNCHER_MS);
-	seen = table->launcher_seen;
-	LWLockRelease(lock);
+	LWLockAcquire(slots_lock, LW_SHARED);
+	missing = slots_table->launcher == 0 && clock_passed(slots_table->launcher_gone, LAUNCHER_MS);
+	seen = slots_table->launcher_seen;
+	LWLockRelease(slots_lock);
 	if (!missing)
 		return false;
 	memset(error, 0, sizeof(*error));
@@ -296,12 +214,12 @@ slots_next_wanted(long *wait_ms, Oid *database)
 	int result = -1;
 
 	*wait_ms = 60000;
-	LWLockAcquire(lock, LW_EXCLUSIVE);
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
 	for (int i = 0; i < MAX_SLOTS && result < 0; i++)
 	{
-		Slot *slot = &table->slots[i];
+		Slot *slot = &slots_table->slots[i];
 
-		if (slot->database == InvalidOid || !slot->wanted || slot->pid != 0 || is_held(slot->database))
+		if (slot->database == InvalidOid || !slot->wanted || slot->pid != 0 || slots_is_held(slot->database))
 			continue;
 		if (slot->next_start > now)
 			*wait_ms = Min(*wait_ms, (slot->next_start - now) / 1000 + 1);
@@ -313,7 +231,7 @@ slots_next_wanted(long *wait_ms, Oid *database)
 			slot->next_start = now + 5 * USECS_PER_SEC;
 		}
 	}
-	LWLockRelease(lock);
+	LWLockRelease(slots_lock);
 	return result;
 }
 
@@ -322,22 +240,22 @@ slots_next_busy(int *i, pid_t *pid)
 {
 	bool found = false;
 
-	LWLockAcquire(lock, LW_SHARED);
+	LWLockAcquire(slots_lock, LW_SHARED);
 	while (*i < MAX_SLOTS && !found)
 	{
-		*pid = table->slots[*i].pid;
-		found = table->slots[*i].busy && *pid != 0;
+		*pid = slots_table->slots[*i].pid;
+		found = slots_table->slots[*i].busy && *pid != 0;
 		if (!found)
 			(*i)++;
 	}
-	LWLockRelease(lock);
+	LWLockRelease(slots_lock);
 	return found;
 }
 
 void
 slots_give_way(int i)
 {
-	table->slots[i].give_way = true;
+	slots_table->slots[i].give_way = true;
 }
 
 int
@@ -345,116 +263,43 @@ slots_count_of(Oid owner, Oid stream)
 {
 	int n = 0;
 
-	if (table == NULL)
+	if (slots_table == NULL)
 		return 0;
-	LWLockAcquire(lock, LW_SHARED);
+	LWLockAcquire(slots_lock, LW_SHARED);
 	for (int i = 0; i < MAX_SLOTS; i++)
 	{
-		const Slot *slot = &table->slots[i];
+		const Slot *slot = &slots_table->slots[i];
 
 		n += slot->database != InvalidOid && slot->owner == owner && (slot->wanted || slot->pid != 0) &&
 			 (slot->database != MyDatabaseId || slot->stream != stream);
 	}
-	LWLockRelease(lock);
+	LWLockRelease(slots_lock);
 	return n;
 }
 
 void
 slots_start_failed(int i, const char *message, const char *hint)
 {
-	Slot *slot = &table->slots[i];
+	Slot *slot = &slots_table->slots[i];
 
-	LWLockAcquire(lock, LW_EXCLUSIVE);
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
 	slot->state = WORKER_ERROR;
 	slot->error_raised = false;
 	slot->error.sqlerrcode = ERRCODE_INSUFFICIENT_RESOURCES;
 	strlcpy(slot->error.message, message, sizeof(slot->error.message));
 	strlcpy(slot->error.hint, hint, sizeof(slot->error.hint));
 	back_off(slot);
-	LWLockRelease(lock);
-}
-
-int
-slots_scan_begin(Oid database)
-{
-	int result = -1;
-
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	for (int i = 0; i < MAX_SCANS && result < 0 && !is_held(database); i++)
-	{
-		if (table->scans[i].database == InvalidOid)
-		{
-			table->scans[i] = (DatabaseScan){.database = database};
-			result = i;
-		}
-	}
-	LWLockRelease(lock);
-	return result;
-}
-
-bool
-slots_scan_end(int i)
-{
-	bool succeeded;
-
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	succeeded = table->scans[i].succeeded;
-	table->scans[i] = (DatabaseScan){0};
-	LWLockRelease(lock);
-	return succeeded;
-}
-
-bool
-slots_out_of_slots(void)
-{
-	bool out;
-
-	LWLockAcquire(lock, LW_SHARED);
-	out = table->out_of_slots;
-	LWLockRelease(lock);
-	return out;
-}
-
-void
-slots_set_out_of_slots(bool out)
-{
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	table->out_of_slots = out;
-	LWLockRelease(lock);
-}
-
-Oid
-slots_scan_attach(int i)
-{
-	Oid database;
-
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	database = table->scans[i].database;
-	if (is_held(database))
-		database = InvalidOid;
-	if (OidIsValid(database))
-		table->scans[i].pid = MyProcPid;
-	LWLockRelease(lock);
-	return database;
-}
-
-void
-slots_scan_succeeded(int i, Oid database)
-{
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	if (table->scans[i].database == database)
-		table->scans[i].succeeded = true;
-	LWLockRelease(lock);
+	LWLockRelease(slots_lock);
 }
 
 bool
 slots_attach(int i, Oid *database, Oid *stream)
 {
-	Slot *slot = &table->slots[i];
+	Slot *slot = &slots_table->slots[i];
 	bool wanted;
 
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	wanted = slot->database != InvalidOid && slot->wanted && slot->pid == 0 && !is_held(slot->database);
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+	wanted = slot->database != InvalidOid && slot->wanted && slot->pid == 0 && !slots_is_held(slot->database);
 	if (wanted)
 	{
 		slot->pid = MyProcPid;
@@ -464,7 +309,7 @@ slots_attach(int i, Oid *database, Oid *stream)
 		*database = slot->database;
 		*stream = slot->stream;
 	}
-	LWLockRelease(lock);
+	LWLockRelease(slots_lock);
 	if (wanted)
 	{
 		my_slot = i;
@@ -485,43 +330,43 @@ slots_requests(int i)
 {
 	uint64 requests;
 
-	LWLockAcquire(lock, LW_SHARED);
-	requests = table->slots[i].requests;
-	LWLockRelease(lock);
+	LWLockAcquire(slots_lock, LW_SHARED);
+	requests = slots_table->slots[i].requests;
+	LWLockRelease(slots_lock);
 	return requests;
 }
 
 void
 slots_set_state(int i, WorkerState state)
 {
-	Slot *slot = &table->slots[i];
+	Slot *slot = &slots_table->slots[i];
 
 	if (slot->state == state)
 		return;
-	LWLockAcquire(lock, LW_EXCLUSIVE);
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
 	slot->state = state;
-	LWLockRelease(lock);
+	LWLockRelease(slots_lock);
 }
 
 void
 slots_note_success(int i)
 {
-	Slot *slot = &table->slots[i];
+	Slot *slot = &slots_table->slots[i];
 
 	if (slot->failures == 0 && slot->error.sqlerrcode == 0)
 		return;
-	LWLockAcquire(lock, LW_EXCLUSIVE);
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
 	slot->failures = 0;
 	memset(&slot->error, 0, sizeof(slot->error));
-	LWLockRelease(lock);
+	LWLockRelease(slots_lock);
 }
 
 void
 slots_set_busy(int i, bool busy)
 {
-	pid_t launcher = table->launcher;
+	pid_t launcher = slots_table->launcher;
 
-	table->slots[i].busy = busy;
+	slots_table->slots[i].busy = busy;
 	/* sets its latch; in a signal handler there is no other way */
 	if (busy && launcher != 0)
 		kill(launcher, SIGUSR1);
@@ -530,37 +375,37 @@ slots_set_busy(int i, bool busy)
 bool
 slots_must_give_way(int i)
 {
-	return table->slots[i].give_way;
+	return slots_table->slots[i].give_way;
 }
 
 void
 slots_blame(int i, Oid view)
 {
-	table->slots[i].blamed = view;
+	slots_table->slots[i].blamed = view;
 }
 
 void
 slots_clear_give_way(int i)
 {
-	table->slots[i].give_way = false;
+	slots_table->slots[i].give_way = false;
 	pg_memory_barrier();
 }
 
 Oid
 slots_take_blamed(int i)
 {
-	Oid view = table->slots[i].blamed;
+	Oid view = slots_table->slots[i].blamed;
 
-	table->slots[i].blamed = InvalidOid;
+	slots_table->slots[i].blamed = InvalidOid;
 	return view;
 }
 
 void
 slots_set_error(int i, const WorkerError *error)
 {
-	Slot *slot = &table->slots[i];
+	Slot *slot = &slots_table->slots[i];
 
-	LWLockAcquire(lock, LW_EXCLUSIVE);
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
 	if (error)
 		slot->error = *error;
 	else
@@ -568,33 +413,62 @@ slots_set_error(int i, const WorkerError *error)
 	if (error && error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
 		slot->memory_failures++;
 	slot->error_raised = false;
-	LWLockRelease(lock);
+	LWLockRelease(slots_lock);
 }
 
 void
 slots_set_raised_error(int i, const WorkerError *error)
 {
-	Slot *slot = &table->slots[i];
+	Slot *slot = &slots_table->slots[i];
 
-	LWLockAcquire(lock, LW_EXCLUSIVE);
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
 	slot->error = *error;
 	slot->error_raised = true;
 	if (error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
 		slot->memory_failures++;
-	LWLockRelease(lock);
+	LWLockRelease(slots_lock);
 }
 
 void
 slots_leave(int i, WorkerState state, uint64 requests)
 {
-	Slot *slot = &table->slots[i];
+	Slot *slot = &slots_table->slots[i];
 
-	LWLockAcquire(lock, LW_EXCLUSIVE);
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
 	final_state = state;
 	leaving = true;
 	if (slot->requests == requests)
 		slot->wanted = false;
-	LWLockRelease(lock);
+	LWLockRelease(slots_lock);
+}
+
+bool
+slots_is_visible(Oid stream)
+{
+	bool missing = false;
+
+	return pg_class_aclcheck_ext(stream, GetUserId(), ACL_SELECT, &missing) == ACLCHECK_OK ||
+		   has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+}
+
+void
+slots_wake(pid_t pid)
+{
+	PGPROC *proc = pid != 0 ? BackendPidGetProc(pid) : NULL;
+
+	if (proc != NULL)
+		SetLatch(&proc->procLatch);
+}
+
+bool
+slots_is_held(Oid database)
+{
+	for (int i = 0; i < MAX_HOLDS; i++)
+	{
+		if (slots_table->held[i] == database)
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -614,13 +488,13 @@ startup_shmem(void)
 	if (previous_startup)
 		previous_startup();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	table = ShmemInitStruct(TRANCHE, sizeof(SlotTable), &found);
+	slots_table = ShmemInitStruct(TRANCHE, sizeof(SlotTable), &found);
 	if (!found)
 	{
-		memset(table, 0, sizeof(SlotTable));
-		table->launcher_gone = clock_now();
+		memset(slots_table, 0, sizeof(SlotTable));
+		slots_table->launcher_gone = clock_now();
 	}
-	lock = &GetNamedLWLockTranche(TRANCHE)->lock;
+	slots_lock = &GetNamedLWLockTranche(TRANCHE)->lock;
 	log_ends_startup(MAX_SLOTS);
 	LWLockRelease(AddinShmemInitLock);
 }
@@ -631,8 +505,8 @@ find_slot(Oid database, Oid stream)
 {
 	for (int i = 0; i < MAX_SLOTS; i++)
 	{
-		if (table->slots[i].database == database && table->slots[i].stream == stream)
-			return &table->slots[i];
+		if (slots_table->slots[i].database == database && slots_table->slots[i].stream == stream)
+			return &slots_table->slots[i];
 	}
 	return NULL;
 }
@@ -643,63 +517,15 @@ find_free_slot(void)
 {
 	for (int i = 0; i < MAX_SLOTS; i++)
 	{
-		if (table->slots[i].database == InvalidOid)
-			return &table->slots[i];
+		if (slots_table->slots[i].database == InvalidOid)
+			return &slots_table->slots[i];
 	}
 	for (int i = 0; i < MAX_SLOTS; i++)
 	{
-		if (!table->slots[i].wanted && table->slots[i].pid == 0)
-			return &table->slots[i];
+		if (!slots_table->slots[i].wanted && slots_table->slots[i].pid == 0)
+			return &slots_table->slots[i];
 	}
 	return NULL;
-}
-
-static void
-wake(pid_t pid)
-{
-	PGPROC *proc = pid != 0 ? BackendPidGetProc(pid) : NULL;
-
-	if (proc != NULL)
-		SetLatch(&proc->procLatch);
-}
-
-/* Terminate the workers and scanners of a database; returns true if there are none. */
-static bool
-stop_workers(Oid database)
-{
-	bool none = true;
-
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	for (int i = 0; i < MAX_SLOTS; i++)
-	{
-		Slot *slot = &table->slots[i];
-
-		if (slot->database != database || slot->pid == 0)
-			continue;
-		none = false;
-		kill(slot->pid, SIGTERM);
-	}
-	for (int i = 0; i < MAX_SCANS; i++)
-	{
-		if (table->scans[i].database != database)
-			continue;
-		none = false;
-		if (table->scans[i].pid != 0)
-			kill(table->scans[i].pid, SIGTERM);
-	}
-	LWLockRelease(lock);
-	return none;
-}
-
-static bool
-is_held(Oid database)
-{
-	for (int i = 0; i < MAX_HOLDS; i++)
-	{
-		if (table->held[i] == database)
-			return true;
-	}
-	return false;
 }
 
 /* Delay the next start by 1, 2, 4 … 60 seconds. Lock held exclusively. */
@@ -713,10 +539,10 @@ back_off(Slot *slot)
 static void
 detach(int code, Datum arg)
 {
-	Slot *slot = &table->slots[my_slot];
+	Slot *slot = &slots_table->slots[my_slot];
 	pid_t launcher;
 
-	LWLockAcquire(lock, LW_EXCLUSIVE);
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
 	slot->pid = 0;
 	/* not earlier: a stopped or paused state guarantees that the worker makes no more changes */
 	if (leaving)
@@ -726,21 +552,7 @@ detach(int code, Datum arg)
 		slot->next_start = 0;
 	else if (slot->wanted)
 		back_off(slot);
-	launcher = table->launcher;
-	LWLockRelease(lock);
-	wake(launcher);
-}
-
-bool
-slots_is_visible(Oid stream)
-{
-	return slots_is_readable(stream) || has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
-}
-
-bool
-slots_is_readable(Oid stream)
-{
-	bool missing = false;
-
-	return pg_class_aclcheck_ext(stream, GetUserId(), ACL_SELECT, &missing) == ACLCHECK_OK;
+	launcher = slots_table->launcher;
+	LWLockRelease(slots_lock);
+	slots_wake(launcher);
 }

@@ -93,11 +93,14 @@ topic_check_interrupted(Worker *w)
 
 	if (interruptions == w->interruptions && !refused)
 		return false;
-	w->d.decoded.nmessages = 0;
-	consumer_release(w->consumer);
 	if (interruptions != w->interruptions)
 		positions_doubt(&w->positions);
 	w->interruptions = interruptions;
+	/* no message has been read yet: at the first start, librdkafka looks for brokers and leaders */
+	if (!refused && positions_verified(&w->positions))
+		return false;
+	w->d.decoded.nmessages = 0;
+	consumer_release(w->consumer);
 	if (refused)
 	{
 		/* until it is known where to continue: positions must not move past dropped messages */

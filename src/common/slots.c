@@ -445,10 +445,15 @@ slots_leave(int i, WorkerState state, uint64 requests)
 bool
 slots_is_visible(Oid stream)
 {
+	return slots_is_readable(stream) || has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+}
+
+bool
+slots_is_readable(Oid stream)
+{
 	bool missing = false;
 
-	return pg_class_aclcheck_ext(stream, GetUserId(), ACL_SELECT, &missing) == ACLCHECK_OK ||
-		   has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+	return pg_class_aclcheck_ext(stream, GetUserId(), ACL_SELECT, &missing) == ACLCHECK_OK;
 }
 
 void

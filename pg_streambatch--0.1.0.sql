@@ -95,6 +95,8 @@ CREATE TABLE streambatch._view (
     state            text NOT NULL DEFAULT 'active' CHECK (state IN ('building', 'active', 'suspended')),
     error_sqlstate   text,
     error_message    text,
+    suspended_at     bigint[],                  -- next offset of partition i at index i + 1 that its states lack; NULL unless suspended
+    suspended_epoch  int NOT NULL DEFAULT 0,    -- topic epoch of these offsets
     settings         text[] NOT NULL
 ) WITH (fillfactor = 50);
 CREATE INDEX ON streambatch._view (stream);
@@ -145,7 +147,9 @@ CREATE TABLE streambatch._dead_letter (
     message         text NOT NULL,
     detail          text,
     at              timestamptz NOT NULL DEFAULT clock_timestamp(),
-    topic_epoch     int NOT NULL                -- that the position is of
+    topic_epoch     int NOT NULL,               -- that the position is of
+    headers         jsonb,
+    discarded       boolean NOT NULL DEFAULT false -- by discard_dead_letters(): still left out, but no longer shown
 );
 ALTER TABLE streambatch._dead_letter REPLICA IDENTITY FULL;
 CREATE INDEX ON streambatch._dead_letter (stream, kafka_partition, kafka_offset);
@@ -491,6 +495,17 @@ CREATE FUNCTION streambatch.wait_for(stream regclass, timeout interval DEFAULT '
 COMMENT ON FUNCTION streambatch.wait_for(regclass, interval) IS
     'waits until all messages that were in the log at the time of the call are visible in the views; returns true, or false after the timeout; NULL for a NULL argument; raises object_not_in_prerequisite_state if the stream is paused or stopped; if its worker has stopped with an error, raises that error';
 
+CREATE FUNCTION streambatch.retry_dead_letters(relation regclass, kafka_partition int DEFAULT NULL, kafka_offset bigint DEFAULT NULL,
+                                               payload bytea DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_retry_dead_letters' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION streambatch.retry_dead_letters(regclass, int, bigint, bytea) IS
+    'processes dead letters of a stream, or of a hybrid view, again, and returns how many are dead letters no longer; kafka_partition, kafka_offset: only those; payload: for a single one, what its message should have been; restricted to the owner of the stream, or of the view; raises an error while a view of the stream is refreshed';
+
+CREATE FUNCTION streambatch.discard_dead_letters(relation regclass, kafka_partition int DEFAULT NULL, kafka_offset bigint DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_discard_dead_letters' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION streambatch.discard_dead_letters(regclass, int, bigint) IS
+    'deletes dead letters of a stream, or of a hybrid view, and returns how many; their messages remain left out; kafka_partition, kafka_offset: only those; restricted to the owner of the stream, or of the view';
+
 CREATE FUNCTION streambatch._serves(layer text)
     RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_serves' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION streambatch._serves(text) IS 'internal: whether this session reads the layer (batch or stream), according to streambatch.serve';
@@ -631,6 +646,7 @@ SELECT c.oid::regclass AS stream,
        coalesce(s.dead, 0) AS dead,
        coalesce(s.skipped, 0) AS skipped,
        coalesce(s.flushes, 0) AS flushes,
+       l.dead_letters,
        s.flushed_at,
        s.archive,
        e.error_sqlstate, e.error_message, e.error_hint,
@@ -642,6 +658,7 @@ SELECT c.oid::regclass AS stream,
   JOIN pg_catalog.pg_database b ON b.datname = pg_catalog.current_database()
   LEFT JOIN streambatch._stream s ON s.stream = c.oid
   LEFT JOIN streambatch._workers() w ON w.stream = c.oid
+  LEFT JOIN LATERAL (SELECT count(*) AS dead_letters FROM streambatch._dead_letter WHERE stream = c.oid AND NOT discarded) l ON true
   -- what has stopped the worker is stored, because shared memory is lost with a restart
   LEFT JOIN LATERAL (SELECT w.error_sqlstate, w.error_message, w.error_hint
                       WHERE w.error_sqlstate IS NOT NULL AND NOT coalesce(s.stop_lasts, false)
@@ -671,7 +688,9 @@ SELECT v.view, v.stream, w.relowner::pg_catalog.regrole AS owner, v.state, v.err
        r.cut AS last_cut,
        r.cut_at AS last_cut_at,
        v.epoch,
-       v.max_staleness, v.allowed_lateness
+       v.max_staleness, v.allowed_lateness,
+       v.suspended_at,
+       d.dead_letters
   FROM streambatch._view v
   JOIN pg_catalog.pg_class w ON w.oid = v.view
   JOIN pg_catalog.pg_class t ON t.oid = v.stream
@@ -679,6 +698,7 @@ SELECT v.view, v.stream, w.relowner::pg_catalog.regrole AS owner, v.state, v.err
                       WHERE view_id = v.id) c ON true
   LEFT JOIN LATERAL (SELECT ended_at, cut, cut_at FROM streambatch._run WHERE view_id = v.id AND state = 'done'
                       ORDER BY id DESC LIMIT 1) r ON true
+  LEFT JOIN LATERAL (SELECT count(*) AS dead_letters FROM streambatch._dead_letter WHERE view = v.view AND NOT discarded) d ON true
  WHERE pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role(t.relowner, 'USAGE')
     OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.stat_view IS
@@ -712,11 +732,11 @@ COMMENT ON VIEW streambatch.stat_progress_refresh IS
     'refreshes in progress: pid of the session, phase (planning, computing), chunks done and total, rows of states written, expected end';
 
 CREATE VIEW streambatch.dead_letter WITH (security_barrier) AS
-SELECT d.stream, d.view, d.topic, d.kafka_partition, d.kafka_offset, d.kafka_timestamp, d.key, d.payload, d.sqlstate, d.message, d.detail, d.at,
+SELECT d.stream, d.view, d.topic, d.kafka_partition, d.kafka_offset, d.kafka_timestamp, d.key, d.headers, d.payload, d.sqlstate, d.message, d.detail, d.at,
        d.topic_epoch
   FROM streambatch._dead_letter d
   JOIN pg_catalog.pg_class c ON c.oid = d.stream
- WHERE pg_catalog.pg_has_role(c.relowner, 'USAGE');
+ WHERE NOT d.discarded AND pg_catalog.pg_has_role(c.relowner, 'USAGE');
 COMMENT ON VIEW streambatch.dead_letter IS
     'messages that no view (view is NULL) or a single view could not process, with position, payload and error; visible to the owner of the stream';
 

@@ -196,8 +196,11 @@ SELECT state, error, chunks_done FROM streambatch.refresh_history WHERE view = '
 UPDATE failing_archive SET d = 4 WHERE n = 8;
 CALL streambatch.refresh('ratio', full => true);
 SELECT * FROM ratio ORDER BY w;
--- a view made later counts them as well
+-- a view made later counts them as well, and leaves out what it cannot process
 SELECT streambatch.create_view('ratio_late', $$SELECT streambatch.tumble(ts, '1 h') AS w, sum(n / d) AS s FROM failing GROUP BY 1$$);
+SELECT * FROM ratio_late ORDER BY w;
+SELECT kafka_offset, sqlstate, message FROM streambatch.dead_letter WHERE view = 'ratio_late'::regclass;
+DROP VIEW ratio_late;
 SELECT streambatch.create_view('ratio_late', $$SELECT streambatch.tumble(ts, '1 h') AS w, sum(n / nullif(d, 0)) AS s FROM failing GROUP BY 1$$);
 SELECT * FROM ratio_late ORDER BY w;
 SELECT kind, state, cut, from_time, to_time, chunks, chunks_done FROM streambatch.refresh_history WHERE view = 'ratio_late'::regclass;

@@ -92,8 +92,9 @@ SELECT format('SELECT %L AS view, count(*) AS rows, count(*) FILTER (WHERE close
   FROM views ORDER BY view
 \gexec
 
--- ---- over the archive of such events: the error names the first ----
+-- ---- over the archive of such events: they are dead letters ----
 SELECT streambatch.create_view('too_late', $$SELECT 12 / (extract(hour FROM streambatch.hop(t, '1 h', '2 h') AT TIME ZONE 'UTC')::int - 5) AS w, count(*) AS c FROM events GROUP BY 1$$);
+SELECT count(*), sum(c) FROM too_late;
 
 SET client_min_messages = error;
 DROP SCHEMA window_limit CASCADE;

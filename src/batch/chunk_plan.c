@@ -31,7 +31,7 @@ chunk_plan_ranges(const Computation *c, RefreshRange requested, int64 closed_epo
 	TimestampTz *changed;
 	int n;
 
-	if (!c->def->has_window || c->view.incomplete)
+	if (!c->def->has_window)
 		return time_ranges_add(ranges, DT_NOBEGIN, DT_NOEND);
 	extend_to_panes(c, &requested);
 	/* a pane has ended when the watermark has passed its end */

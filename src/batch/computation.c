@@ -7,6 +7,7 @@
 #include "batch/batch_statement.h"
 #include "batch/computation.h"
 #include "batch/failing_row.h"
+#include "common/catalog_dead_letter.h"
 #include "common/catalog_stream.h"
 #include "common/subtransaction.h"
 #include "miscadmin.h"

@@ -25,6 +25,28 @@ cut_read(Oid stream)
 	return cut;
 }
 
+Cut *
+cut_of_array(ArrayType *array, int32 topic_epoch)
+{
+	Cut *cut = palloc(sizeof(Cut));
+	Datum *elems;
+	bool *nulls;
+
+	cut->topic_epoch = topic_epoch;
+	deconstruct_array(array, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elems, &nulls, &cut->n);
+	cut->offsets = palloc((cut->n + 1) * sizeof(int64));
+	for (int i = 0; i < cut->n; i++)
+		cut->offsets[i] = nulls[i] ? -1 : DatumGetInt64(elems[i]);
+	return cut;
+}
+
+bool
+cut_equal(const Cut *a, const Cut *b)
+{
+	return a->topic_epoch == b->topic_epoch && a->n == b->n &&
+		   memcmp(a->offsets, b->offsets, a->n * sizeof(int64)) == 0;
+}
+
 bool
 cut_is_empty(const Cut *cut)
 {

@@ -21,6 +21,11 @@ typedef struct Cut
  */
 extern Cut *cut_read(Oid stream);
 
+/* The reverse of cut_array(), in the current context. */
+extern Cut *cut_of_array(ArrayType *array, int32 topic_epoch);
+
+extern bool cut_equal(const Cut *a, const Cut *b);
+
 /* Whether nothing is below the cut. */
 extern bool cut_is_empty(const Cut *cut);
 

@@ -9,9 +9,11 @@
  * the finished ones remain; the next refresh computes what is not covered. A second refresh of the same view
  * raises a NOTICE and returns: a session-level advisory lock is held from the beginning to the end.
  *
- * A view that was suspended because its query failed has missed events. Its refresh computes all panes,
- * including open ones, whatever range was requested, and the worker folds the view again from the cut on. The
- * view's state is "building" until the refresh is done.
+ * A view that is suspended because its query fails lacks the events since (suspended_at). Its refresh adds
+ * them first, as stream rows of the current epoch, and the view is active again; this is one more transaction,
+ * which has locked the stream's row at its end, as create_view() has. Where that fails, the view remains suspended
+ * with that error. A cut is taken of an active view only: the panes that a chunk computes would contain some of
+ * the missed events, and nobody would know which.
  *
  * Each transaction is READ COMMITTED whatever the session's default: after the stream's row has been locked,
  * statements must see what the previous holder of the lock committed.
@@ -51,6 +53,7 @@ typedef struct Run
 {
 	Oid view;
 	Oid archive;
+	bool holds_past;
 	MemoryContext context; /* survives the transactions */
 	Computation *c;
 	Cut *cut;
@@ -67,7 +70,16 @@ typedef struct ChunkJob
 	const Coverage *chunk;
 } ChunkJob;
 
+typedef struct ResumeJob
+{
+	const Run *run;
+	const ViewRow *row;
+	bool overtaken; /* by the worker */
+} ResumeJob;
+
 static void refresh(Run *run, ViewRow *row);
+static void resume_view(const Run *run, const ViewRow *row);
+static void add_missed(void *arg);
 static void next_transaction(void);
 static void lock_relations(const Run *run, const ViewRow *row);
 static void check_view_exists(const Run *run);
@@ -119,6 +131,8 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 	}
 	PG_FINALLY();
 	{
+		if (run.holds_past)
+			locks_release_past(row.stream);
 		lock_refresh(&row, false);
 		MemoryContextDelete(run.context);
 	}
@@ -133,9 +147,14 @@ refresh(Run *run, ViewRow *row)
 	StreamRow stream;
 	MemoryContext old;
 
+	/* nobody adds events below the cut meanwhile */
+	locks_hold_past(row->stream);
+	run->holds_past = true;
 	if (catalog_stream(row->stream, &stream))
 		run->archive = stream.archive;
 	next_transaction();
+	if (row->suspended)
+		resume_view(run, row);
 	lock_relations(run, row);
 	old = MemoryContextSwitchTo(run->context);
 	run->c = compute_open(row);
@@ -163,9 +182,59 @@ refresh(Run *run, ViewRow *row)
 		next_transaction();
 	}
 	catalog_end_run(run->id, NULL);
-	if (row->incomplete)
-		catalog_set_view_state(run->view, "active");
 	next_transaction();
+}
+
+/* Bring a suspended view back, with the events that it lacks. An error is recorded in its row. */
+static void
+resume_view(const Run *run, const ViewRow *row)
+{
+	ErrorData *error;
+	ResumeJob job = {run, row};
+
+	do
+	{
+		job.overtaken = false;
+		error = subtransaction_run(add_missed, &job, PortalContext);
+		if (error != NULL && !job.overtaken && OidIsValid(run->archive))
+			catalog_set_view_error(run->view, error->sqlerrcode, error->message);
+		next_transaction();
+	} while (job.overtaken);
+	if (error != NULL)
+		ReThrowError(error);
+}
+
+/* Most of them without a lock on the stream's row, the rest, few, with it. */
+static void
+add_missed(void *arg)
+{
+	ResumeJob *job = arg;
+	const Run *run = job->run;
+	StreamRow stream;
+	ViewRow before;
+	ViewRow locked;
+	Computation *c;
+	Cut *from;
+	Cut *to;
+
+	lock_relations(run, job->row);
+	if (!catalog_view(run->view, &before) || !before.suspended)
+		return;
+	c = compute_open(&before);
+	from = cut_of_array(before.suspended_at, before.suspended_epoch);
+	to = cut_read(before.stream);
+	(void) compute_between(c, from, to, before.epoch);
+	if (!catalog_lock_stream(before.stream, &stream))
+		elog(ERROR, "could not find stream %u", before.stream);
+	job->overtaken = !catalog_view(run->view, &locked) || !locked.suspended || locked.epoch != before.epoch ||
+					 !cut_equal(cut_of_array(locked.suspended_at, locked.suspended_epoch), from);
+	if (job->overtaken)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("hybrid view \"%s\" has been changed by another process", get_rel_name(run->view))));
+	(void) compute_between(c, to, cut_read(before.stream), before.epoch);
+	catalog_resume_view(run->view);
+	catalog_raise_generation(before.stream);
 }
 
 /* Commit, and start a READ COMMITTED transaction. */
@@ -223,22 +292,21 @@ static void
 take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->context);
+	ViewRow now;
 
 	locks_take(NIL, catalog_written_tables());
 	if (!catalog_lock_stream(row->stream, stream))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the stream of the hybrid view was dropped")));
 	check_view_exists(run);
+	if (catalog_view(run->view, &now) && now.suspended)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("hybrid view \"%s\" has been suspended again", get_rel_name(run->view)),
+						errhint("streambatch.stat_view shows the error.")));
 	run->cut = cut_read(row->stream);
 	run->cut_at = GetCurrentTimestamp();
 	run->closed_epoch = catalog_raise_epoch(run->view);
 	catalog_fail_abandoned_runs(row->id);
-	if (row->incomplete)
-	{
-		/* this run computes everything below the cut; the worker folds the view again from the cut on */
-		catalog_set_view_state(run->view, "building");
-		catalog_raise_generation(row->stream);
-	}
 	MemoryContextSwitchTo(old);
 	next_transaction();
 }

@@ -13,7 +13,7 @@
 #include "executor/spi.h"
 #include "utils/array.h"
 
-#define STATEMENT_MAX_ARGS 12
+#define STATEMENT_MAX_ARGS 13
 
 typedef struct Statement
 {

@@ -159,6 +159,20 @@ catalog_flushed(Oid stream, const StreamCounts *counts, bool has_limit, Timestam
 	statement_run_only(&s, values, has_limit ? NULL : "      n");
 }
 
+void
+catalog_retried(Oid stream, int64 retried, const StreamCounts *counts)
+{
+	static Statement s = {
+		"UPDATE streambatch._stream SET folded = folded + $3, filtered = filtered + $4, dead = dead - $2 + $5 WHERE stream = $1",
+		5,
+		{REGCLASSOID, INT8OID, INT8OID, INT8OID, INT8OID}};
+	Datum values[5] = {ObjectIdGetDatum(stream), Int64GetDatum(retried), Int64GetDatum(counts->folded),
+					   Int64GetDatum(counts->filtered),
+					   Int64GetDatum(retried - counts->folded - counts->filtered)};
+
+	statement_run_only(&s, values, NULL);
+}
+
 List *
 catalog_runnable_streams(void)
 {
@@ -265,45 +279,6 @@ catalog_insert_gap(Oid stream, int32 topic_epoch, int32 partition, int64 from, i
 					   Int64GetDatum(to),		 CStringGetTextDatum(action), Int32GetDatum(topic_epoch)};
 
 	statement_run_only(&s, values, NULL);
-}
-
-void
-catalog_insert_dead_letters(Oid stream, const char *topic, int32 topic_epoch, const DeadLetter *dead_letters,
-							int n)
-{
-	static Statement s = {
-		"INSERT INTO streambatch._dead_letter (stream, view, topic, kafka_partition, kafka_offset, kafka_timestamp, key, payload, "
-		"  sqlstate, message, detail, topic_epoch) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-		12,
-		{REGCLASSOID, REGCLASSOID, TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, BYTEAOID, BYTEAOID, TEXTOID,
-		 TEXTOID, TEXTOID, INT4OID}};
-
-	for (int i = 0; i < n; i++)
-	{
-		const DeadLetter *dead_letter = &dead_letters[i];
-		char nulls[13] = "            ";
-		Datum values[12] = {ObjectIdGetDatum(stream),
-							ObjectIdGetDatum(dead_letter->view),
-							CStringGetTextDatum(topic),
-							Int32GetDatum(dead_letter->partition),
-							Int64GetDatum(dead_letter->offset),
-							TimestampTzGetDatum(dead_letter->timestamp),
-							PointerGetDatum(dead_letter->key),
-							PointerGetDatum(dead_letter->payload),
-							CStringGetTextDatum(unpack_sql_state(dead_letter->sqlerrcode)),
-							CStringGetTextDatum(dead_letter->message),
-							(Datum) 0,
-							Int32GetDatum(topic_epoch)};
-
-		if (dead_letter->detail != NULL)
-			values[10] = CStringGetTextDatum(dead_letter->detail);
-		nulls[1] = OidIsValid(dead_letter->view) ? ' ' : 'n';
-		nulls[5] = dead_letter->has_timestamp ? ' ' : 'n';
-		nulls[6] = dead_letter->key != NULL ? ' ' : 'n';
-		nulls[7] = dead_letter->payload != NULL ? ' ' : 'n';
-		nulls[10] = dead_letter->detail != NULL ? ' ' : 'n';
-		statement_run_only(&s, values, nulls);
-	}
 }
 
 static Datum

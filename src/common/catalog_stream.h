@@ -62,20 +62,6 @@ typedef struct StreamCounts
 	int64 skipped;
 } StreamCounts;
 
-typedef struct DeadLetter
-{
-	Oid view; /* the only view without the message; InvalidOid: no view contains it */
-	int32 partition;
-	int64 offset;
-	bool has_timestamp;
-	TimestampTz timestamp;
-	bytea *key; /* NULL: none */
-	bytea *payload;
-	int sqlerrcode;
-	const char *message;
-	const char *detail; /* NULL: none */
-} DeadLetter;
-
 /* Streams */
 extern bool catalog_stream(Oid stream, StreamRow *row);
 extern bool catalog_lock_stream(Oid stream, StreamRow *row);
@@ -89,13 +75,13 @@ extern void catalog_set_paused(Oid stream, bool paused, bool resumed);
 extern void catalog_set_started(Oid stream);
 /* limit: of the watermark, which moves to it, or to the clock if that is earlier; it never moves back. */
 extern void catalog_flushed(Oid stream, const StreamCounts *counts, bool has_limit, TimestampTz limit);
+/* So many dead letters were retried, with these counts of what became of them. */
+extern void catalog_retried(Oid stream, int64 retried, const StreamCounts *counts);
 extern List *catalog_runnable_streams(void); /* of Oids */
 /* topic_epoch, unless NULL: that the positions are of, as of the same instant. */
 extern ProgressRow *catalog_progress(Oid stream, int *n, int32 *topic_epoch);
 extern void catalog_put_progress(Oid stream, const ProgressRow *rows, int n);
 extern void catalog_insert_gap(Oid stream, int32 topic_epoch, int32 partition, int64 from, int64 to,
 							   const char *action);
-extern void catalog_insert_dead_letters(Oid stream, const char *topic, int32 topic_epoch,
-										const DeadLetter *dead_letters, int n);
 
 #endif /* STREAMBATCH_CATALOG_STREAM_H */

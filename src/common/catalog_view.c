@@ -12,9 +12,9 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-#define VIEW_COLUMNS                                                                                                      \
-	"SELECT view::oid, id, stream::oid, epoch, max_staleness, allowed_lateness, state = 'suspended', state <> 'active', " \
-	"  settings FROM streambatch._view "
+#define VIEW_COLUMNS                                                                                         \
+	"SELECT view::oid, id, stream::oid, epoch, max_staleness, allowed_lateness, state = 'suspended', "       \
+	"  settings, suspended_at, suspended_epoch FROM streambatch._view "
 
 static List *read_views(Statement *statement, Datum *values);
 
@@ -50,16 +50,24 @@ catalog_insert_view(const ViewRow *row)
 void
 catalog_require_view(Oid view, ViewRow *row)
 {
-	static Statement s = {VIEW_COLUMNS "WHERE view = $1", 1, {REGCLASSOID}};
-	Datum values[1] = {ObjectIdGetDatum(view)};
 	const char *name = get_rel_name(view);
-	List *found = name != NULL ? read_views(&s, values) : NIL;
 
-	if (found == NIL)
+	if (name == NULL || !catalog_view(view, row))
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("\"%s\" is not a hybrid view", name != NULL ? name : "?"),
 						errhint("Use SELECT view FROM streambatch.stat_view to list the hybrid views.")));
-	*row = *(ViewRow *) linitial(found);
+}
+
+bool
+catalog_view(Oid view, ViewRow *row)
+{
+	static Statement s = {VIEW_COLUMNS "WHERE view = $1", 1, {REGCLASSOID}};
+	Datum values[1] = {ObjectIdGetDatum(view)};
+	List *found = read_views(&s, values);
+
+	if (found != NIL)
+		*row = *(ViewRow *) linitial(found);
+	return found != NIL;
 }
 
 List *
@@ -90,7 +98,13 @@ void
 catalog_suspend_view(Oid view, int sqlerrcode, const char *message)
 {
 	static Statement s = {
-		"UPDATE streambatch._view SET state = 'suspended', error_sqlstate = $2, error_message = $3 WHERE view = $1",
+		"UPDATE streambatch._view SET state = 'suspended', error_sqlstate = $2, error_message = $3, "
+		"  suspended_epoch = CASE WHEN suspended_at IS NOT NULL THEN suspended_epoch "
+		"    ELSE (SELECT s.topic_epoch FROM streambatch._stream s WHERE s.stream = _view.stream) END, "
+		"  suspended_at = coalesce(suspended_at, (SELECT coalesce(pg_catalog.array_agg(p.next_offset ORDER BY i), '{}') "
+		"    FROM pg_catalog.generate_series(0, (SELECT pg_catalog.max(kafka_partition) FROM streambatch._progress q "
+		"      WHERE q.stream = _view.stream)) i "
+		"    LEFT JOIN streambatch._progress p ON p.stream = _view.stream AND p.kafka_partition = i)) WHERE view = $1",
 		3,
 		{REGCLASSOID, TEXTOID, TEXTOID}};
 	Datum values[3] = {ObjectIdGetDatum(view), CStringGetTextDatum(unpack_sql_state(sqlerrcode)),
@@ -100,39 +114,42 @@ catalog_suspend_view(Oid view, int sqlerrcode, const char *message)
 }
 
 void
-catalog_set_view_state(Oid view, const char *state)
+catalog_set_view_error(Oid view, int sqlerrcode, const char *message)
 {
 	static Statement s = {
-		"UPDATE streambatch._view SET state = $2, error_sqlstate = NULL, error_message = NULL WHERE view = $1 AND state <> $2 "
-		/* a view that the worker has suspended again is incomplete */
-		"AND ($2 <> 'active' OR state = 'building')",
-		2,
-		{REGCLASSOID, TEXTOID}};
-	Datum values[2] = {ObjectIdGetDatum(view), CStringGetTextDatum(state)};
+		"UPDATE streambatch._view SET error_sqlstate = $2, error_message = $3 WHERE view = $1 AND state = 'suspended' "
+		"AND (error_sqlstate, error_message) IS DISTINCT FROM ($2, $3)",
+		3,
+		{REGCLASSOID, TEXTOID, TEXTOID}};
+	Datum values[3] = {ObjectIdGetDatum(view), CStringGetTextDatum(unpack_sql_state(sqlerrcode)),
+					   CStringGetTextDatum(message)};
 
 	statement_run_only(&s, values, NULL);
 }
 
-int64
-catalog_view_dead_letters(Oid view, Datum *topic_epochs, Datum *partitions, Datum *offsets)
+void
+catalog_advance_view(Oid view, ArrayType *suspended_at, int32 topic_epoch)
 {
 	static Statement s = {
-		"SELECT pg_catalog.count(*), coalesce(pg_catalog.array_agg(kafka_partition), '{}'), "
-		"  coalesce(pg_catalog.array_agg(kafka_offset), '{}'), coalesce(pg_catalog.array_agg(topic_epoch), '{}') "
-		"FROM streambatch._dead_letter WHERE view = $1",
+		"UPDATE streambatch._view SET suspended_at = $2, suspended_epoch = $3 WHERE view = $1",
+		3,
+		{REGCLASSOID, INT8ARRAYOID, INT4OID}};
+	Datum values[3] = {ObjectIdGetDatum(view), PointerGetDatum(suspended_at), Int32GetDatum(topic_epoch)};
+
+	statement_run_only(&s, values, NULL);
+}
+
+void
+catalog_resume_view(Oid view)
+{
+	static Statement s = {
+		"UPDATE streambatch._view SET state = 'active', error_sqlstate = NULL, error_message = NULL, suspended_at = NULL "
+		"WHERE view = $1",
 		1,
 		{REGCLASSOID}};
 	Datum values[1] = {ObjectIdGetDatum(view)};
-	StatementCall call;
-	int64 n;
 
-	statement_run(&call, &s, values, NULL);
-	n = statement_get_int64(0, 1, 0);
-	*partitions = PointerGetDatum(statement_get_array(&call, 0, 2));
-	*offsets = PointerGetDatum(statement_get_array(&call, 0, 3));
-	*topic_epochs = PointerGetDatum(statement_get_array(&call, 0, 4));
-	statement_finish(&call);
-	return n;
+	statement_run_only(&s, values, NULL);
 }
 
 char *
@@ -186,8 +203,9 @@ read_views(Statement *statement, Datum *values)
 		row->max_staleness = *DatumGetIntervalP(statement_get(i, 5, &isnull));
 		row->allowed_lateness = *DatumGetIntervalP(statement_get(i, 6, &isnull));
 		row->suspended = DatumGetBool(statement_get(i, 7, &isnull));
-		row->incomplete = DatumGetBool(statement_get(i, 8, &isnull));
-		row->settings = statement_get_array(&call, i, 9);
+		row->settings = statement_get_array(&call, i, 8);
+		row->suspended_at = statement_get_array(&call, i, 9);
+		row->suspended_epoch = DatumGetInt32(statement_get(i, 10, &isnull));
 	}
 	statement_finish(&call);
 	return result;

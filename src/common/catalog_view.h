@@ -17,24 +17,30 @@ typedef struct ViewRow
 	int64 epoch;
 	Interval max_staleness;
 	Interval allowed_lateness;
-	bool suspended;	 /* not folded, because its query fails */
-	bool incomplete; /* suspended or building: lacks events until a full refresh is done */
+	bool suspended; /* not folded, because its query fails */
 	ArrayType *settings;
+	ArrayType *suspended_at; /* of a suspended view: bigint[], next offset of each partition that it lacks */
+	int32 suspended_epoch;	 /* topic epoch of these */
 } ViewRow;
 
 extern int32 catalog_next_view_id(void);
 extern void catalog_insert_view(const ViewRow *row);
 /* Raises an error if the relation is not a hybrid view. */
 extern void catalog_require_view(Oid view, ViewRow *row);
-extern List *catalog_views_of(Oid stream); /* of ViewRow *, in the order of their ids */
+extern bool catalog_view(Oid view, ViewRow *row); /* false: it is none */
+extern List *catalog_views_of(Oid stream);		  /* of ViewRow *, in the order of their ids */
 
 extern int64 catalog_raise_epoch(Oid view); /* returns the epoch that it closed */
+/*
+ * Suspend a view at the stored positions, up to which it has all events. With the stream's row locked, and before
+ * new positions are stored.
+ */
 extern void catalog_suspend_view(Oid view, int sqlerrcode, const char *message);
-/* Set the state to "building", or from "building" to "active"; clears the error. */
-extern void catalog_set_view_state(Oid view, const char *state);
-
-/* Positions of a view's dead letters as int[], int[] and bigint[]; returns their number. */
-extern int64 catalog_view_dead_letters(Oid view, Datum *topic_epochs, Datum *partitions, Datum *offsets);
+extern void catalog_set_view_error(Oid view, int sqlerrcode, const char *message); /* of a suspended view */
+/* A suspended view has all events up to these positions (bigint[]). */
+extern void catalog_advance_view(Oid view, ArrayType *suspended_at, int32 topic_epoch);
+/* A suspended view has all events up to the stored positions. With the stream's row locked. */
+extern void catalog_resume_view(Oid view);
 
 /* What ALTER ROLE … SET says of a setting for a role in this database, or NULL; in the current context. */
 extern char *catalog_role_setting(Oid role, const char *name);

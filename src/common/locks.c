@@ -9,8 +9,15 @@
 #include "postgres.h"
 
 #include "common/locks.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "storage/lock.h"
 
+/* The last two fields of an advisory lock's tag; batch/refresh.c has another, and user-level functions 1 and 2. */
+#define PAST_KEY 1
+#define PAST_CLASS 3
+
+static LOCKTAG past_tag(Oid stream);
 static int try_all(const List *relations, LOCKMODE mode);
 static void release(const List *relations, int n, LOCKMODE mode);
 static void wait_for(Oid relid, LOCKMODE mode);
@@ -32,6 +39,39 @@ locks_take(const List *read, const List *written)
 		else
 			wait_for(list_nth_oid(written, nwritten), RowExclusiveLock);
 	}
+}
+
+bool
+locks_take_past(Oid stream, bool exclusive, bool wait)
+{
+	LOCKTAG tag = past_tag(stream);
+
+	return LockAcquire(&tag, exclusive ? ExclusiveLock : ShareLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+void
+locks_hold_past(Oid stream)
+{
+	LOCKTAG tag = past_tag(stream);
+
+	(void) LockAcquire(&tag, ShareLock, true, false);
+}
+
+void
+locks_release_past(Oid stream)
+{
+	LOCKTAG tag = past_tag(stream);
+
+	(void) LockRelease(&tag, ShareLock, true);
+}
+
+static LOCKTAG
+past_tag(Oid stream)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, stream, PAST_KEY, PAST_CLASS);
+	return tag;
 }
 
 /* Lock without waiting, up to the first relation whose lock is not available; returns the number before it. */

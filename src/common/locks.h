@@ -14,4 +14,14 @@
  */
 extern void locks_take(const List *read, const List *written);
 
+/*
+ * Lock the past of a stream, the events below its positions, until the end of the transaction: exclusively, to add
+ * to it, or in share mode, to compute from it. wait: until it is available; false: it is not.
+ */
+extern bool locks_take_past(Oid stream, bool exclusive, bool wait);
+
+/* The same in share mode for the session, and waiting, until it is released. */
+extern void locks_hold_past(Oid stream);
+extern void locks_release_past(Oid stream);
+
 #endif /* STREAMBATCH_LOCKS_H */

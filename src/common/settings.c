@@ -15,6 +15,7 @@ int setting_prefetch_kb = 512 * 1024;
 char *setting_allowed_brokers = NULL;
 bool setting_autostart = true;
 int setting_refresh_chunk_rows = 1000000;
+int setting_max_dead_letters = 1000000;
 int setting_view_timeout_ms = 5000;
 int setting_max_streams_per_role = -1;
 
@@ -38,6 +39,9 @@ settings_define(void)
 		"streambatch.prefetch", "Sets the memory of a worker's queue of fetched messages.",
 		"Before librdkafka 2.2, it should hold the messages of about one second at full speed.",
 		&setting_prefetch_kb, 512 * 1024, 1024, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"streambatch.max_dead_letters", "Number of dead letters with which a stream stops at the next one.",
+		"0 means no limit.", &setting_max_dead_letters, 1000000, 0, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("streambatch.refresh_chunk_rows",
 							"Sets the approximate number of events that a refresh reads in one transaction.",
 							NULL, &setting_refresh_chunk_rows, 1000000, 1, INT_MAX, PGC_USERSET, 0, NULL,

@@ -17,6 +17,7 @@ extern int setting_work_mem_kb;		  /* memory of one worker's fold */
 extern int setting_prefetch_kb;		  /* memory of one worker's queue of fetched messages */
 extern char *setting_allowed_brokers; /* NULL or empty: any */
 extern bool setting_autostart;
+extern int setting_max_dead_letters; /* a stream with so many stops at the next one; 0: no limit */
 extern int
 	setting_refresh_chunk_rows;		/* approximate number of events that a refresh reads in one transaction */
 extern int setting_view_timeout_ms; /* of a view's query over one batch; 0: none */

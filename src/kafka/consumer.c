@@ -322,6 +322,7 @@ note_message(Consumer *consumer, const rd_kafka_message_t *from, Message *to)
 	to->payload_len = from->len;
 	to->broken = NULL;
 	to->handle = (void *) from;
+	to->headers = NULL;
 
 	/* producers can set any number: one outside the range of timestamptz counts as no timestamp */
 	to->has_timestamp =

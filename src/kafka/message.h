@@ -19,7 +19,8 @@ typedef struct Message
 	size_t payload_len;
 	const char *
 		broken; /* NULL, or why librdkafka could not read the message (corrupt or unsupported data): a dead letter */
-	void *handle; /* private to the consumer (for headers) */
+	void *handle;		 /* private to the consumer (for headers) */
+	const void *headers; /* of a message that is not a consumer's: its headers as jsonb; NULL: none */
 } Message;
 
 /* The headers of a message as jsonb (array of {"key", "value"}), or *isnull. In the current context. */

@@ -29,7 +29,9 @@ message_headers(const Message *message, bool *isnull)
 	const void *value;
 	size_t size;
 
-	*isnull = true;
+	*isnull = message->headers == NULL;
+	if (message->headers != NULL)
+		return PointerGetDatum(message->headers);
 	if (message->handle == NULL ||
 		rd_kafka_message_headers(message->handle, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return (Datum) 0;

@@ -231,7 +231,7 @@ decode_meta(const Field *field, const Message *message, const MessageLayout *lay
 			*isnull = message->key == NULL;
 			return *isnull ? 0 : bytes_datum(message->key, message->key_len, field->def->type);
 		case META_HEADERS:
-			*isnull = message->handle == NULL;
+			*isnull = message->handle == NULL && message->headers == NULL;
 			return *isnull ? 0 : message_headers(message, isnull);
 		case META_TOPIC:
 			return PointerGetDatum(cstring_to_text(layout->topic));

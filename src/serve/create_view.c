@@ -17,6 +17,9 @@
  * rows for open panes. Then, with the stream's row locked, stream rows of the events between C0 and the current
  * positions C1 are added, and the generation is raised. The worker's next flush finds the new generation, and
  * the worker folds this view from C1 on: each event is counted once.
+ *
+ * Events of the history that the view's query fails on become dead letters of the view, as they would have become
+ * had it been there. So a view can be dropped and created again, or restored, whatever its dead letters were.
  */
 #include "postgres.h"
 
@@ -32,6 +35,8 @@
 #include "common/catalog_ddl.h"
 #include "common/export.h"
 #include "common/guard.h"
+#include "common/locks.h"
+#include "common/subtransaction.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -39,6 +44,7 @@
 #include "query/query_check.h"
 #include "query/serving_sql.h"
 #include "query/state_tables_sql.h"
+#include "serve/failing_events.h"
 #include "serve/stream_setup.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -46,6 +52,7 @@
 #include "utils/ruleutils.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
+#include "worker/dead_letters.h"
 
 /* Limit of max_staleness and allowed_lateness: a longer interval could overflow when added to a time. */
 #define MAX_DELAY_DAYS 36525
@@ -63,6 +70,17 @@ typedef struct Creation
 	char *definition; /* the query, printed with every name qualified */
 } Creation;
 
+/* A part of the view's history: what is below a cut, or between two. */
+typedef struct HistoryJob
+{
+	const Creation *creation;
+	Computation *computation;
+	const Cut *from; /* NULL: everything below the other */
+	const Cut *to;
+	TimestampTz closed;
+	int64 rows;
+} HistoryJob;
+
 static void check_interval(const Interval *interval, const char *name);
 static void parse_name(Creation *c, text *name);
 static void analyse(Creation *c, text *sql);
@@ -79,6 +97,8 @@ static void record_dependencies(const Creation *c);
 static void add_internal_dependency(Oid object, Oid view);
 static bool lock_if_unread(const Creation *c);
 static bool archive_has_rows(const Creation *c, const StreamRow *stream);
+static void compute_or_leave_out(HistoryJob *job);
+static void compute_part(void *arg);
 static void compute_history_of_view(const Creation *c, const StreamRow *stream, const Cut *before);
 
 STREAMBATCH_FUNCTION(streambatch_create_view);
@@ -124,6 +144,7 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	catalog_insert_view(&c.row);
 	catalog_follow_owners();
 	CommandCounterIncrement();
+	(void) locks_take_past(c.def->stream, false, true);
 	before = cut_read(c.def->stream);
 	/* if the worker has started since, all events that it has read are above the positions in "before" */
 	if (history && (!cut_is_empty(before) || !lock_if_unread(&c) || archive_has_rows(&c, &stream)))
@@ -410,6 +431,50 @@ archive_has_rows(const Creation *c, const StreamRow *stream)
 	return result;
 }
 
+/* Compute a part; again without the events that the query fails on. */
+static void
+compute_or_leave_out(HistoryJob *job)
+{
+	const Cut none = {0};
+	const Cut *from = job->from != NULL ? job->from : &none;
+	ArchiveSlice slice = {0};
+	const ViewRow *row = &job->creation->row;
+	ErrorData *error = subtransaction_run(compute_part, job, CurrentMemoryContext);
+	int n;
+
+	if (error == NULL)
+		return;
+	if (!dead_letters_is_data_error(error->sqlerrcode))
+		ReThrowError(error);
+	slice.from = cut_array(from);
+	slice.from_epoch = from->topic_epoch;
+	slice.to = cut_array(job->to);
+	slice.to_epoch = job->to->topic_epoch;
+	n = failing_events_record(row, job->computation->archive, &slice);
+	if (n == 0)
+		ReThrowError(error);
+	ereport(
+		WARNING,
+		(errmsg_plural("%d event of the archive is a dead letter of hybrid view \"%s\"",
+					   "%d events of the archive are dead letters of hybrid view \"%s\"", n, n,
+					   job->creation->relname),
+		 errdetail("For example: %s", error->message),
+		 errhint(
+			 "They are in streambatch.dead_letter. Correct the query or the events, and use SELECT streambatch.retry_dead_letters('%s').",
+			 job->creation->name)));
+	compute_leave_out(job->computation);
+	compute_part(job);
+}
+
+static void
+compute_part(void *arg)
+{
+	HistoryJob *job = arg;
+
+	job->rows += job->from == NULL ? compute_history(job->computation, job->to, job->closed, 0)
+								   : compute_between(job->computation, job->from, job->to, 1);
+}
+
 /* Compute the history of the view (see the head of this file). Locks the stream's row. */
 static void
 compute_history_of_view(const Creation *c, const StreamRow *stream, const Cut *before)
@@ -417,7 +482,7 @@ compute_history_of_view(const Creation *c, const StreamRow *stream, const Cut *b
 	Computation *computation;
 	TimestampTz closed = DT_NOEND;
 	TimestampTz started = GetCurrentTimestamp();
-	int64 rows;
+	HistoryJob job = {0};
 	int64 run;
 	StreamRow locked;
 
@@ -432,14 +497,20 @@ compute_history_of_view(const Creation *c, const StreamRow *stream, const Cut *b
 	computation = compute_open(&c->row);
 	if (c->def->has_window)
 		closed = stream->has_watermark ? window_pane_start(&c->def->window, stream->watermark) : DT_NOBEGIN;
-	rows = compute_history(computation, before, closed, 0);
+	job.creation = c;
+	job.computation = computation;
+	job.to = before;
+	job.closed = closed;
+	compute_or_leave_out(&job);
 	if (!catalog_lock_stream(c->def->stream, &locked))
 		elog(ERROR, "stream %u has no row", c->def->stream);
-	rows += compute_between(computation, before, cut_read(c->def->stream), 1);
+	job.from = before;
+	job.to = cut_read(c->def->stream);
+	compute_or_leave_out(&job);
 	run = catalog_begin_run(c->row.id, c->row.view, "history", 0, cut_array(before), DT_NOBEGIN, closed);
 	if (closed != DT_NOBEGIN)
 		catalog_cover(c->row.id, DT_NOBEGIN, closed, 0, started);
 	catalog_run_chunks(run, 1);
-	catalog_run_progress(run, rows);
+	catalog_run_progress(run, job.rows);
 	catalog_end_run(run, NULL);
 }

@@ -307,6 +307,7 @@ check_archive(const Stream *stream, Oid archive)
 		refuse_archive(stream, "It is not a table.");
 	if (stream_is_stream(archive))
 		refuse_archive(stream, "It is a stream.");
+	stream_check_local(stream, archive);
 	if (OidIsValid(other))
 		refuse_archive(stream, psprintf("It is the archive of stream \"%s\".",
 										get_rel_name(other) ? get_rel_name(other) : "?"));

@@ -12,6 +12,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_foreign_data_wrapper.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "common/guard.h"
@@ -193,6 +194,43 @@ stream_check_archive(const Stream *stream, Oid archive)
 						   misfit.column, name, misfit.has, misfit.wanted, stream->name),
 					errhint("Use ALTER TABLE %s ALTER COLUMN %s TYPE %s.", table,
 							quote_identifier(misfit.column), misfit.wanted)));
+}
+
+void
+stream_check_local(const Stream *stream, Oid archive)
+{
+	List *tables = get_rel_relkind(archive) == RELKIND_PARTITIONED_TABLE
+					   ? find_all_inheritors(archive, NoLock, NULL)
+					   : list_make1_oid(archive);
+	ListCell *lc;
+
+	foreach (lc, tables)
+	{
+		Oid relid = lfirst_oid(lc);
+
+		if (get_rel_relkind(relid) != RELKIND_FOREIGN_TABLE)
+			continue;
+		if (relid == archive)
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("table \"%s\" cannot be the archive of stream \"%s\"", get_rel_name(archive),
+						stream->name),
+				 errdetail(
+					 "It is a foreign table, which commits by itself: after a crash it would contain events twice."),
+				 errhint(
+					 "Use a local table, and copy its rows to the foreign table, for example by logical replication.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("partition \"%s\" of archive \"%s\" is a foreign table", get_rel_name(relid),
+						get_rel_name(archive)),
+				 errdetail("A foreign table commits by itself: after a crash it would contain events twice."),
+				 errhint("Use ALTER TABLE %s DETACH PARTITION %s.",
+						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(archive)),
+													get_rel_name(archive)),
+						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+													get_rel_name(relid)))));
+	}
 }
 
 static void

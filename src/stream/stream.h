@@ -89,6 +89,12 @@ typedef struct ArchiveMisfit
 extern bool stream_archive_fits(const Stream *stream, Oid archive, ArchiveMisfit *misfit);
 
 /*
+ * Raises feature_not_supported if rows of the archive are written to a foreign table, also one that is a partition:
+ * it commits by itself, so that after a crash it would contain the same events twice.
+ */
+extern void stream_check_local(const Stream *stream, Oid archive);
+
+/*
  * Raises insufficient_privilege if a table is not the stream's owner's: whoever owns it could attach code to it,
  * which the worker would run as the stream's owner.
  */

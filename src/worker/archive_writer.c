@@ -79,6 +79,7 @@ static char *qualified_name(Relation rel);
 static bool map_columns(ArchiveWriter *writer, const char *partition, const char *offset);
 static void open_plain(ArchiveWriter *writer);
 static void describe_rows(ArchiveWriter *writer, const char *partition, const char *offset);
+static void fire_deferred_at_once(void);
 static void write_all_plain(WriteJob *job);
 static ErrorData *try_write(WriteJob *job, int from, int to);
 static void write_rows(void *arg);
@@ -114,7 +115,11 @@ archive_writer_open(const Stream *stream, Oid archive, int32 topic_epoch)
 	if (writer->plain)
 		open_plain(writer);
 	else
+	{
+		stream_check_local(stream, archive);
 		describe_rows(writer, partition, offset);
+		fire_deferred_at_once();
+	}
 	return writer;
 }
 
@@ -128,6 +133,9 @@ archive_writer_close(ArchiveWriter *writer)
 		ExecCloseIndices(writer->result);
 		FreeExecutorState(writer->estate);
 	}
+	else
+		/* a partition that was attached meanwhile, and may have got rows */
+		stream_check_local(writer->stream, RelationGetRelid(writer->rel));
 	relation_close(writer->rel, NoLock);
 	MemoryContextDelete(writer->context);
 }
@@ -272,6 +280,21 @@ describe_rows(ArchiveWriter *writer, const char *partition, const char *offset)
 							  names.data, names.data);
 }
 
+/*
+ * Deferrable constraints and triggers of the archive, and of what its triggers write, fire at the end of each
+ * statement, as after SET CONSTRAINTS ALL IMMEDIATE, until the end of the transaction. PostgreSQL refuses to
+ * defer them in a security-restricted operation, since at the commit another role would run them; and so the
+ * row that violates one can be found.
+ */
+static void
+fire_deferred_at_once(void)
+{
+	ConstraintsSetStmt *statement = makeNode(ConstraintsSetStmt);
+
+	statement->deferred = false;
+	AfterTriggerSetState(statement);
+}
+
 /* Each error belongs to the current row. */
 static void
 write_all_plain(WriteJob *job)
@@ -306,9 +329,8 @@ try_write(WriteJob *job, int from, int to)
 	error = subtransaction_run_if(job->decoded->careful, write_rows, job, CurrentMemoryContext);
 	if (error == NULL)
 		return NULL;
-	dead_letters_rethrow_system_error(error);
-	/* an error of the table, not of a row: nothing can be archived */
-	if (job->writer->plain ? job->cursor == from : !dead_letters_is_data_error(error->sqlerrcode))
+	/* an error of the system or of the table, not of a row: nothing can be archived */
+	if (!dead_letters_is_data_error(error->sqlerrcode) || (job->writer->plain && job->cursor == from))
 		ReThrowError(error);
 	return error;
 }

@@ -1,12 +1,24 @@
 /*
  * dead_letters.c
  *		Dead letters of the current transaction (see dead_letters.h).
+ *
+ * Whose fault an error is, is decided by its SQLSTATE. What makes a dead letter is a positive list: data
+ * exceptions (class 22), constraint violations (23), exceptions that a function raises on purpose (P0001), an
+ * exceeded limit of a key or value (54000). Anything else says something about the system, such as a lost
+ * connection, a privilege, a missing table, a damaged index, a lock or a full disk, even if this row was the
+ * first to meet it. Nothing is skipped for it: for the archive and for decoding the stream's transaction is
+ * rolled back and the worker tries again; for a view's query that view is suspended.
+ *
+ * Decoding is the exception. A type's input function may raise anything for malformed text: PostGIS raises
+ * XX000, tsquery and ltree 42601, regclass 42P01. One such message must not stop the stream. So there an error
+ * is the data's unless it clearly is the system's, as listed below.
  */
 #include "postgres.h"
 
 #include "utils/memutils.h"
 #include "worker/dead_letters.h"
 
+static struct varlena *copy_headers(const Message *message);
 static bytea *copy_bytes(const char *data, size_t len);
 
 void
@@ -52,10 +64,24 @@ dead_letters_add(DeadLetters *dead_letters, const Message *message, Oid view, co
 	letter->timestamp = message->timestamp;
 	letter->key = copy_bytes(message->key, message->key_len);
 	letter->payload = copy_bytes(message->payload, message->payload_len);
+	letter->headers = copy_headers(message);
 	letter->sqlerrcode = error->sqlerrcode;
 	letter->message = pstrdup(error->message ? error->message : "unknown error");
 	letter->detail = error->detail ? pstrdup(error->detail) : NULL;
 	MemoryContextSwitchTo(old);
+}
+
+void
+dead_letters_remove_view(DeadLetters *dead_letters, Oid view)
+{
+	int to = 0;
+
+	for (int from = 0; from < dead_letters->n; from++)
+	{
+		if (dead_letters->items[from].view != view)
+			dead_letters->items[to++] = dead_letters->items[from];
+	}
+	dead_letters->n = to;
 }
 
 bool
@@ -89,11 +115,50 @@ dead_letters_is_system_error(int sqlerrcode)
 	}
 }
 
-void
-dead_letters_rethrow_system_error(ErrorData *error)
+bool
+dead_letters_is_decoding_error(int sqlerrcode, bool names)
 {
-	if (dead_letters_is_system_error(error->sqlerrcode))
-		ReThrowError(error);
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_CONNECTION_EXCEPTION:
+		case ERRCODE_INVALID_TRANSACTION_STATE:
+		case ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE: /* locks, too */
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_CONFIG_FILE_ERROR:
+		case ERRCODE_FDW_ERROR:
+			return false;
+		default:
+			break;
+	}
+	switch (sqlerrcode)
+	{
+		case ERRCODE_DATA_CORRUPTED:
+		case ERRCODE_INDEX_CORRUPTED:
+		case ERRCODE_INSUFFICIENT_PRIVILEGE:
+			return false;
+		case ERRCODE_UNDEFINED_TABLE:
+		case ERRCODE_UNDEFINED_COLUMN:
+		case ERRCODE_UNDEFINED_FUNCTION:
+		case ERRCODE_UNDEFINED_OBJECT:
+		case ERRCODE_UNDEFINED_SCHEMA:
+			return names;
+		default:
+			return true;
+	}
+}
+
+/* The message's headers as jsonb; NULL: it has none. */
+static struct varlena *
+copy_headers(const Message *message)
+{
+	bool isnull;
+	Datum headers = message_headers(message, &isnull);
+
+	return isnull ? NULL : (struct varlena *) DatumGetPointer(headers);
 }
 
 static bytea *

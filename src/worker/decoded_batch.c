@@ -11,6 +11,7 @@
 #include "catalog/pg_type.h"
 #include "common/subtransaction.h"
 #include "utils/date.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "worker/decoded_batch.h"
@@ -24,6 +25,7 @@ typedef struct DecodeJob
 	TimestampTz now;
 } DecodeJob;
 
+static bool has_object_names(const Stream *stream);
 static void decode_all(DecodeJob *job);
 static void decode_message(void *arg, int m);
 static void decode_one(DecodedBatch *decoded, int m, Positions *positions, TimestampTz now);
@@ -39,6 +41,7 @@ decoded_batch_init(DecodedBatch *decoded, const Stream *stream, const Bitmapset 
 	memset(decoded, 0, sizeof(*decoded));
 	decoded->stream = stream;
 	decoded->decoder = decoder_create(&stream->layout, columns);
+	decoded->names_objects = has_object_names(stream);
 	decoded->context = AllocSetContextCreate(CurrentMemoryContext, "streambatch rows", 64 * 1024, 1024 * 1024,
 											 ALLOCSET_DEFAULT_MAXSIZE);
 	decoded->messages = palloc(DECODED_BATCH_MAX * sizeof(Message));
@@ -95,6 +98,27 @@ decoded_batch_remove(DecodedBatch *decoded, const bool *removed)
 		to++;
 	}
 	batch->nrows = to;
+}
+
+/* Whether a column holds names of database objects: no other input function fails because there is none. */
+static bool
+has_object_names(const Stream *stream)
+{
+	static const Oid types[] = {REGCLASSOID,  REGTYPEOID,		REGPROCOID,		REGPROCEDUREOID,
+								REGOPEROID,	  REGOPERATOROID,	REGROLEOID,		REGNAMESPACEOID,
+								REGCONFIGOID, REGDICTIONARYOID, REGCOLLATIONOID};
+
+	for (int i = 0; i < stream->layout.ncolumns; i++)
+	{
+		const MessageColumn *column = &stream->layout.columns[i];
+
+		for (int t = 0; t < lengthof(types) && !column->dropped; t++)
+		{
+			if (getBaseType(column->type) == types[t])
+				return true;
+		}
+	}
+	return false;
 }
 
 static void
@@ -171,7 +195,10 @@ reject_message(void *arg, int m, ErrorData *error)
 {
 	DecodeJob *job = arg;
 
-	dead_letters_rethrow_system_error(error);
+	/* what is broken in the log stays so */
+	if (job->decoded->messages[m].broken == NULL &&
+		!dead_letters_is_decoding_error(error->sqlerrcode, job->decoded->names_objects))
+		ReThrowError(error);
 	dead_letters_add(job->dead_letters, &job->decoded->messages[m], InvalidOid, error);
 	job->counts->dead++;
 }

@@ -18,6 +18,7 @@ typedef struct DecodedBatch
 	bool careful; /* an error becomes the dead letter of its message; otherwise it is raised */
 	const Stream *stream;
 	Decoder *decoder;
+	bool names_objects;	   /* a column's type is regclass or its kin: see dead_letters_is_decoding_error() */
 	MemoryContext context; /* by-reference values of the rows; reset by decoded_batch_clear() */
 	Message *messages;	   /* borrowed from the consumer until consumer_release() */
 	int nmessages;

@@ -247,6 +247,8 @@ load_views(Definition *d)
 	Bitmapset *columns = NULL;
 
 	d->views = NIL;
+	d->failed = NIL;
+	d->suspended = NIL;
 	d->max_staleness = USECS_PER_SEC;
 	guard_enter(&guard, InvalidOid, d->row.settings);
 	rows = catalog_views_of(d->relid);
@@ -256,7 +258,9 @@ load_views(Definition *d)
 
 		if (lc == list_head(rows))
 			d->max_staleness = interval_usec(&row->max_staleness);
-		if (!row->suspended)
+		if (row->suspended)
+			d->suspended = lappend(d->suspended, lfirst(lc));
+		else
 			load_view(d, row);
 	}
 	if (d->stream->event_time != 0)
@@ -274,7 +278,7 @@ interval_usec(const Interval *interval)
 	return interval->time + (interval->day + interval->month * INT64CONST(30)) * USECS_PER_DAY;
 }
 
-/* Open a view, or suspend it if its query can no longer be analysed. */
+/* Open a view, or have it suspended if its query can no longer be analysed. */
 static void
 load_view(Definition *d, const ViewRow *row)
 {
@@ -289,16 +293,17 @@ load_view(Definition *d, const ViewRow *row)
 	end = user_code_end();
 	if (error != NULL)
 	{
+		FailedView *failed = palloc(sizeof(FailedView));
+
 		if (end == USER_CODE_GAVE_WAY)
 			ReThrowError(error);
 		if (end == USER_CODE_EXCEEDED)
 			error->message = user_code_limit_message(setting_view_timeout_ms);
-		else if (!user_code_raised(error))
-			dead_letters_rethrow_system_error(error);
-		if (get_rel_name(row->view) != NULL)
-			ereport(LOG, (errmsg("hybrid view \"%s\" has been suspended because of an error: %s",
-								 get_rel_name(row->view), error->message)));
-		catalog_suspend_view(row->view, error->sqlerrcode, error->message);
+		else if (!user_code_raised(error) && dead_letters_is_system_error(error->sqlerrcode))
+			ReThrowError(error);
+		failed->view = row->view;
+		failed->error = error;
+		d->failed = lappend(d->failed, failed);
 		return;
 	}
 	/* NULL: it is being dropped */

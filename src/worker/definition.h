@@ -18,6 +18,8 @@ typedef struct Definition
 	Stream *stream;
 	StreamRow row;		 /* with the generation of the loaded views */
 	List *views;		 /* of WorkerView *, without suspended views */
+	List *failed;		 /* of FailedView *: their queries cannot be analysed; the next flush suspends them */
+	List *suspended;	 /* of ViewRow * */
 	bool apart;			 /* views do not share folds; set by the worker before a load */
 	int64 max_staleness; /* microseconds; the least of the views' */
 	DecodedBatch decoded;

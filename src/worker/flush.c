@@ -24,11 +24,17 @@
  *
  *		flush (here)			the row: archive, stream rows of the current epoch, dead letters, positions,
  *								watermark, counts
- *		cut (refresh.c)			the row: the epoch; the generation too, if the view was suspended
+ *		cut (refresh.c)			the row: the epoch, of a view that is not suspended
  *		chunk (refresh.c)		the view's advisory lock, held during the whole refresh:
  *								batch rows, stream rows of closed epochs (deleted), coverage
  *		create_view.c			no lock: its rows of both layers, for events below positions that it has read;
  *								then the row: its stream rows from there to the current positions, generation
+ *		resume (refresh.c)		the row, at the end: of a suspended view, stream rows of the current epoch, state,
+ *								generation
+ *		catch-up (catch_up.c)	the row, as a flush: of a suspended view, stream rows of the current epoch, dead
+ *								letters, suspended_at; at the end state and generation
+ *		retry_dead_letters.c	the stream's past, exclusively, and the row: archive, stream rows of the current
+ *								epoch, dead letters, counts, generation
  *		DROP, new owner			the row: generation (event triggers)
  *		worker_start.c			the row: the first positions
  *		offset_gap.c			the row: a position after a gap
@@ -54,6 +60,18 @@
  *		cut at offset 5				the view's epoch becomes 2							5
  *		flush of offsets 5 and 6	stream rows: 5 of epoch 1, 2 of epoch 2				7
  *		chunk						batch row: 5; stream rows: 2 of epoch 2				7
+ *
+ * A suspended view, whose query fails, has a position vector of its own, suspended_at: it has the events below,
+ * and the flushes, which leave it out, move only the stream's positions. It is set, to the positions before that
+ * flush, in the transaction that suspends the view; a catch-up step moves it in the transaction that writes the
+ * states of the events between; and it ends where it meets the stream's. Whoever moves it compares it with what it
+ * began from, as a flush compares the positions. No cut is taken meanwhile: the archive below it has events that
+ * the view lacks.
+ *
+ * A retried dead letter is an event below all positions and cuts that comes later than they do. Its stream row is of
+ * the current epoch, so that a chunk of a later cut replaces it by what it computes. A chunk of an earlier cut
+ * would see it in the archive, too: so a refresh holds the lock on the stream's past in share mode from before its
+ * cut to its end, and so does create_view().
  *
  * Crashes. A crash during a flush leaves nothing of it: states, archive and positions go back together, also
  * when a standby is promoted or a backup restored, and the log is read again. A crash during a refresh leaves
@@ -87,11 +105,14 @@
 #include "catalog/pg_type.h"
 #include "common/clock.h"
 #include "common/guard.h"
+#include "common/settings.h"
 #include "miscadmin.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "worker/flush.h"
+#include "worker/fold_query.h"
 #include "worker/state_table.h"
 #include "worker/user_code.h"
 #include "worker/watermark.h"
@@ -100,9 +121,9 @@
 /* Less than deadlock_timeout: a deadlock that we resolve ourselves is not reported. */
 #define LOCK_WAIT_MS 200
 
-static FlushResult lock_stream(Oid stream, int64 generation);
-static FlushResult write_view(WorkerView *view, int64 epoch);
 static FlushResult result_of_error(WorkerView *view);
+static void check_limit(const FlushJob *job);
+static void suspend(const FlushJob *job, Oid view, const ErrorData *error);
 static int64 epoch_of(List *rows, int32 view_id);
 static void report_dead_letters(const FlushJob *job);
 
@@ -110,7 +131,7 @@ FlushResult
 flush_write(const FlushJob *job)
 {
 	Oid stream = job->stream->relid;
-	FlushResult result = lock_stream(stream, job->generation);
+	FlushResult result = flush_lock(stream, job->generation);
 	List *views;
 	ListCell *lc;
 	TimestampTz limit = 0;
@@ -126,12 +147,19 @@ flush_write(const FlushJob *job)
 		const ErrorData *failure = worker_view_failure(view);
 
 		if (failure != NULL)
-			catalog_suspend_view(view->row.view, failure->sqlerrcode, failure->message);
+			suspend(job, view->row.view, failure);
 		else
-			result = write_view(view, epoch_of(views, view->row.id));
+			result = flush_view(view, epoch_of(views, view->row.id));
 		if (result != FLUSH_DONE)
 			return result;
 	}
+	foreach (lc, job->failed)
+	{
+		const FailedView *failed = lfirst(lc);
+
+		suspend(job, failed->view, failed->error);
+	}
+	check_limit(job);
 	catalog_insert_dead_letters(stream, job->stream->topic, job->topic_epoch, job->dead_letters->items,
 								job->dead_letters->n);
 	positions_write(job->positions, stream);
@@ -141,9 +169,8 @@ flush_write(const FlushJob *job)
 	return FLUSH_DONE;
 }
 
-/* Lock the stream's row. FLUSH_DONE: it is locked, and its generation is that of the fold. */
-static FlushResult
-lock_stream(Oid stream, int64 generation)
+FlushResult
+flush_lock(Oid stream, int64 generation)
 {
 	int64 start = clock_now();
 	StreamRow row;
@@ -160,12 +187,29 @@ lock_stream(Oid stream, int64 generation)
 	return catalog_stream(stream, &row) && row.generation == generation ? FLUSH_DONE : FLUSH_STALE;
 }
 
-/*
- * Write the states of one view. FLUSH_RETRY: combining them with the stored ones failed, or they were compared with
- * the stored ones of another epoch. FLUSH_BUSY: the view's code was to give way, or has failed the view.
- */
-static FlushResult
-write_view(WorkerView *view, int64 epoch)
+void
+flush_fold_compared(WorkerView *view, int64 epoch, DecodedBatch *decoded, char *taken,
+					DeadLetters *dead_letters)
+{
+	Relation rel = table_open(view->state_table, RowExclusiveLock);
+	StateReader *reader;
+	Guard guard;
+
+	Assert(decoded->careful);
+	view->compared_epoch = epoch;
+	/* the table belongs to the view's owner, and so do the functions of its types */
+	guard_enter(&guard, view->owner, view->row.settings);
+	reader = state_table_open_reader(rel, view->def, epoch);
+	guard_leave(&guard);
+	fold_set_stored(view->fold, state_table_find, reader);
+	fold_query_run(view, decoded, taken, dead_letters);
+	fold_set_stored(view->fold, NULL, NULL);
+	state_table_close_reader(reader);
+	table_close(rel, NoLock);
+}
+
+FlushResult
+flush_view(WorkerView *view, int64 epoch)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile FlushResult result = FLUSH_DONE;
@@ -226,6 +270,41 @@ result_of_error(WorkerView *view)
 	else
 		return view->compared_epoch != 0 ? FLUSH_DONE : FLUSH_RETRY;
 	return FLUSH_BUSY;
+}
+
+/*
+ * Raises an error if the stream has as many dead letters as it may have: nobody looks at them, and they fill the
+ * disk. They are counted only when the number that we know, which includes those deleted since, is too high.
+ */
+static void
+check_limit(const FlushJob *job)
+{
+	static int64 known = -1; /* of this worker's stream */
+	int n = job->dead_letters->n;
+
+	if (n == 0 || setting_max_dead_letters == 0)
+		return;
+	if (known < 0 || known >= setting_max_dead_letters)
+		known = catalog_count_dead_letters(job->stream->relid);
+	if (known >= setting_max_dead_letters)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("stream \"%s\" has too many dead letters: %lld", job->stream->name, (long long) known),
+			 errhint(
+				 "Use streambatch.retry_dead_letters() or streambatch.discard_dead_letters(), or increase streambatch.max_dead_letters.")));
+	known += n;
+}
+
+/* What was folded of the view is dropped: it has its events up to the stored positions. */
+static void
+suspend(const FlushJob *job, Oid view, const ErrorData *error)
+{
+	catalog_suspend_view(view, error->sqlerrcode, error->message);
+	dead_letters_remove_view(job->dead_letters, view);
+	ereport(LOG, (errcode(error->sqlerrcode),
+				  errmsg("hybrid view \"%s\" has been suspended because of an error: %s",
+						 get_rel_name(view) != NULL ? get_rel_name(view) : "?", error->message)));
 }
 
 static int64

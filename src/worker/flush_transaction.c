@@ -9,7 +9,6 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "access/xact.h"
 #include "common/catalog_ddl.h"
 #include "common/catalog_view.h"
@@ -22,7 +21,6 @@
 #include "worker/flush.h"
 #include "worker/flush_transaction.h"
 #include "worker/fold_query.h"
-#include "worker/state_table.h"
 #include "worker/user_code.h"
 
 static void take_locks(Worker *w);
@@ -96,8 +94,8 @@ void
 flush_transaction_end(Worker *w)
 {
 	int64 start = clock_now();
-	FlushJob job = {w->d.stream,		w->d.row.generation, w->d.row.topic_epoch, w->d.views, &w->positions,
-					&w->d.dead_letters, &w->counts};
+	FlushJob job = {w->d.stream, w->d.row.generation, w->d.row.topic_epoch, w->d.views,
+					w->d.failed, &w->positions,		  &w->d.dead_letters,	&w->counts};
 
 	pgstat_report_activity(STATE_RUNNING, "flush");
 	if (w->archive != NULL)
@@ -148,9 +146,6 @@ take_locks(Worker *w)
 static void
 fold_compared(Worker *w, WorkerView *view)
 {
-	Relation rel;
-	StateReader *reader;
-	Guard guard;
 	ListCell *lc;
 	int64 epoch = 0;
 
@@ -162,17 +157,7 @@ fold_compared(Worker *w, WorkerView *view)
 	/* dropped, or a cut has come in between: the flush finds it so, too */
 	if (epoch == 0 || (view->compared_epoch != 0 && view->compared_epoch != epoch))
 		return;
-	view->compared_epoch = epoch;
-	rel = table_open(view->state_table, RowExclusiveLock);
-	/* the table belongs to the view's owner, and so do the functions of its types */
-	guard_enter(&guard, view->owner, view->row.settings);
-	reader = state_table_open_reader(rel, view->def, epoch);
-	guard_leave(&guard);
-	fold_set_stored(view->fold, state_table_find, reader);
-	fold_query_run(view, &w->d.decoded, w->taken, &w->d.dead_letters);
-	fold_set_stored(view->fold, NULL, NULL);
-	state_table_close_reader(reader);
-	table_close(rel, NoLock);
+	flush_fold_compared(view, epoch, &w->d.decoded, w->taken, &w->d.dead_letters);
 }
 
 /* Commit what flush_write() has written, and mark it as stored. */
@@ -180,7 +165,7 @@ static void
 commit(Worker *w, int64 flush_start)
 {
 	ListCell *lc;
-	bool suspended = false;
+	bool suspended = w->d.failed != NIL;
 
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(w->context);

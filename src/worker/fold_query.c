@@ -13,8 +13,8 @@
  *   the view, and the query continues with the next row.
  * - while a row is folded, or combined with stored states: what was folded of its event is taken back, and the
  *   event becomes a dead letter.
- * - before the first row: the query itself fails, for example because a privilege was revoked. The view is
- *   suspended; others continue. If only an object in the query was renamed, the query is deparsed again and
+ * - before the first row, or not the data's fault (dead_letters.c): the query itself fails, for example because a
+ *   privilege was revoked, or a remote table is away. The view is suspended; others continue. If only an object in the query was renamed, the query is deparsed again and
  *   retried.
  *
  * After a join, careful mode first runs the query to its end; if it fails, the micro-batch is halved until the failing
@@ -119,6 +119,16 @@ fold_query_run(WorkerView *view, DecodedBatch *decoded, char *taken, DeadLetters
 }
 
 void
+fold_query_check(WorkerView *view)
+{
+	MicroBatch batch = {0};
+	FoldRun run = {view, NULL, {view->def->stream, &batch, NULL, 0, 0}};
+	QueryJob job = {&run, None_Receiver};
+
+	run_query(&job);
+}
+
+void
 fold_query_count(const char *taken, int nrows, StreamCounts *counts)
 {
 	for (int i = 0; i < nrows; i++)
@@ -164,22 +174,29 @@ run_plain(FoldRun *run)
 	{
 		int start = run->scan.next;
 		ErrorData *error = run_user_code(run->view, run_query, &job);
+		bool folding;
 
 		if (error == NULL || run->view->failure != NULL)
 			break;
-		if (receiver.folding)
-			fold_undo_event(run->view->fold);
+		folding = receiver.folding;
 		receiver.folding = false;
-		if (run->scan.next > start)
+		if (run->scan.next > start && dead_letters_is_data_error(error->sqlerrcode))
+		{
+			if (folding)
+				fold_undo_event(run->view->fold);
 			reject_row(run, run->scan.next - 1, error);
-		else if (!query_failed(run, error))
+		}
+		else if (run->scan.next > start || !query_failed(run, error))
+		{
+			run->view->failure = error;
 			break;
+		}
 	}
 }
 
 /*
- * Run code of the view's owner, in a subtransaction. Returns its error. If that does not come from the rows, it is
- * the view's failure, or is raised again.
+ * Run code of the view's owner, in a subtransaction. Returns its error. If it has exceeded its time limit, that is the
+ * view's failure; if it was to give way, the error is raised again.
  */
 static ErrorData *
 run_user_code(WorkerView *view, void (*body)(void *arg), void *arg)
@@ -196,10 +213,6 @@ run_user_code(WorkerView *view, void (*body)(void *arg), void *arg)
 		ReThrowError(error);
 	if (end == USER_CODE_EXCEEDED)
 		view->failure = worker_view_time_limit_error(view);
-	else if (dead_letters_is_system_error(error->sqlerrcode) && user_code_raised(error))
-		view->failure = error;
-	else
-		dead_letters_rethrow_system_error(error);
 	return error;
 }
 
@@ -346,6 +359,8 @@ run_joined(FoldRun *run, int from, int to)
 		error = run_user_code(run->view, run_query, &job);
 	} while (error != NULL && run->view->failure == NULL && run->scan.next == from &&
 			 query_failed(run, error));
+	if (error != NULL && run->view->failure == NULL && !dead_letters_is_data_error(error->sqlerrcode))
+		run->view->failure = error;
 	if (error == NULL)
 		fold_events(run, &collected);
 	else if (run->view->failure == NULL && to - from == 1)
@@ -430,6 +445,11 @@ fold_events(FoldRun *run, CollectReceiver *collected)
 
 		if (error == NULL || run->view->failure != NULL)
 			break;
+		if (!dead_letters_is_data_error(error->sqlerrcode))
+		{
+			run->view->failure = error;
+			break;
+		}
 		fold_undo_event(run->view->fold);
 		reject_row(run, row, error);
 		while (job.next < collected->nrows && collected->rows[job.next].row == row)

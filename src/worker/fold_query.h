@@ -18,10 +18,13 @@
  * snapshot.
  *
  * In careful mode (decoded->careful), rows for which the view's expressions or aggregates raise an error are added
- * to dead_letters, and an error of the query itself is stored in view->failure; only errors of the system
- * (dead_letters.h) are raised. Otherwise any error is raised, and leaves the fold half-changed.
+ * to dead_letters if it is an error of the data (dead_letters.h); any other is stored in view->failure, and the fold
+ * is then incomplete. Otherwise any error is raised, and leaves the fold half-changed.
  */
 extern void fold_query_run(WorkerView *view, DecodedBatch *decoded, char *taken, DeadLetters *dead_letters);
+
+/* Run the query over no row at all: raises what it raises before its first row. Needs an active snapshot. */
+extern void fold_query_check(WorkerView *view);
 
 /* Add what became of the rows to counts, after the queries of all views were run. */
 extern void fold_query_count(const char *taken, int nrows, StreamCounts *counts);

@@ -36,6 +36,9 @@ housekeeping_run(Worker *w)
 		worker_load(w);
 		return;
 	}
+	/* suspends views that could not be loaded */
+	if (w->d.failed != NIL && flush_transaction_begin(w))
+		flush_transaction_end(w);
 	flush_watermark(w, &row);
 	if (now - w->last_partitions > PARTITIONS_MS * INT64CONST(1000))
 	{

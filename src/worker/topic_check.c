@@ -263,7 +263,8 @@ stop_without_epoch(Worker *w, ErrorData *error)
 	const char *archive = get_rel_name(w->d.row.archive);
 	WorkerError stop;
 
-	dead_letters_rethrow_system_error(error);
+	if (dead_letters_is_system_error(error->sqlerrcode))
+		ReThrowError(error);
 	stream_error_raised(
 		error->sqlerrcode,
 		psprintf("topic \"%s\" cannot be read after \"%s\": %s", stream->topic, w->d.row.topic,

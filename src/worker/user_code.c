@@ -57,6 +57,9 @@ user_code_init(int slot)
 void
 user_code_begin(Oid view, int limit_ms)
 {
+	/* in a session: its own statement_timeout and cancel are enough */
+	if (my_slot < 0)
+		return;
 	ticks = 0;
 	limit = (limit_ms + TICK_MS - 1) / TICK_MS;
 	reason = USER_CODE_ENDED;

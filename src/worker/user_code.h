@@ -19,7 +19,7 @@ extern void user_code_init(int slot);
 
 /*
  * What follows runs code of a view's owner (InvalidOid: of the stream's), for limit_ms at most (0: no limit). Ends
- * with user_code_end(), which must be called after an error too and may be called twice.
+ * with user_code_end(), which must be called after an error too and may be called twice. Nothing outside a worker.
  */
 extern void user_code_begin(Oid view, int limit_ms);
 extern UserCodeEnd user_code_end(void);

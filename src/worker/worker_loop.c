@@ -20,6 +20,7 @@
 #include "common/clock.h"
 #include "common/settings.h"
 #include "miscadmin.h"
+#include "worker/catch_up.h"
 #include "worker/flush_transaction.h"
 #include "worker/housekeeping.h"
 #include "worker/lag.h"
@@ -112,7 +113,7 @@ fold_messages(Worker *w)
 	return fold_carefully(w);
 }
 
-/* Without subtransactions. Returns false on an error that careful mode may find an event for. */
+/* Without subtransactions. Returns false on an error: careful mode finds the event or the view at fault, if any. */
 static bool
 fold_optimistically(Worker *w)
 {
@@ -125,9 +126,7 @@ fold_optimistically(Worker *w)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(w->context);
-		if (user_code_end() == USER_CODE_ENDED && dead_letters_is_system_error(geterrcode()) &&
-			!user_code_raised_it())
-			PG_RE_THROW();
+		(void) user_code_end();
 		FlushErrorState();
 		done = false;
 	}
@@ -170,6 +169,7 @@ continue_transaction(Worker *w, bool queue_empty)
 		(void) positions_poll(&w->positions, w->consumer);
 		flush_transaction_end(w);
 		report_state(w);
+		(void) catch_up_run(w);
 	}
 	else if (queue_empty)
 		worker_idle(w, due / 1000 + 1);
@@ -247,5 +247,10 @@ between_transactions(Worker *w)
 	housekeeping_run(w);
 	report_state(w);
 	if (!w->in_transaction)
-		worker_idle(w, HOUSEKEEPING_MS);
+	{
+		int wait_ms = catch_up_run(w);
+
+		if (wait_ms > 0)
+			worker_idle(w, wait_ms);
+	}
 }

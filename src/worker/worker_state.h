@@ -28,8 +28,9 @@ typedef struct Worker
 	bool in_transaction;
 	int64 transaction_start; /* by clock.h, like all times below */
 	int64 last_flush_end;
-	int64 flush_cost; /* microseconds that the last flush took */
-	int careful;	  /* number of micro-batches that will still be folded in careful mode */
+	struct CatchUp *catch_up; /* catch_up.c; NULL: no view was suspended yet */
+	int64 flush_cost;		  /* microseconds that the last flush took */
+	int careful;			  /* number of micro-batches that will still be folded in careful mode */
 	int64 last_housekeeping;
 	instr_time last_lag;		   /* when log ends were last reported */
 	int64 last_partitions;		   /* when their number was last checked */

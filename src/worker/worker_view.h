@@ -30,6 +30,13 @@ typedef struct WorkerView
 	ErrorData *failure;	  /* of the query itself: the view is to be suspended */
 } WorkerView;
 
+/* A view that could not be opened, and why. */
+typedef struct FailedView
+{
+	Oid view;
+	const ErrorData *error;
+} FailedView;
+
 /*
  * Open a view, in a new context under the current one. Returns NULL if the view is being dropped. Raises what
  * analysing its query raises.

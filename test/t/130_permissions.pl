@@ -185,7 +185,7 @@ gap       INSERT                    +     -     -     -     -     -     -     -
 gap       UPDATE                    +     -     -     -     -     -     -     -
 gap       DELETE                    +     -     -     -     -     -     -     -
 history   UPDATE                    55000 55000 55000 55000 55000 55000 55000 55000
-partition UPDATE                    +     -     -     -     -     -     -     -
+partition UPDATE                    55000 55000 55000 55000 55000 55000 55000 55000
 
 # of streams: whoever may SELECT the stream; pg_monitor and pg_read_all_stats
 rows      stat_stream               1     1     1     0     0     1     1     1
@@ -336,6 +336,7 @@ _merge 1 all
 _mark_row 1 all
 _cardinality 1 all
 _groups 1 all
+_log_ends 1 all
 _workers 1 all
 _fdw_handler 1 super
 _fdw_validator 1 super

@@ -46,6 +46,8 @@ stream    CREATE INDEX              42809 42809 -     -     -     -     -     -
 stream    INHERIT                   +     +     -     -     -     -     -     -
 stream    COMMENT                   +     +     -     -     -     -     -     -
 stream    pause                     +     +     -     -     -     -     -     -
+stream    retry_dead_letters        55000 55000 -     -     -     -     -     -
+stream    discard_dead_letters      +     +     -     -     -     -     -     -
 stream    resume                    +     +     -     -     -     -     -     -
 stream    reset                     +     +     -     -     -     -     -     -
 stream    wait_for                  +     +     +     -     -     -     -     +
@@ -245,6 +247,8 @@ my %verbs = (
     'INHERIT' => 'CREATE TABLE open.permitted () INHERITS (%s)',
     'COMMENT' => q(COMMENT ON %k %s IS 'permitted'),
     'pause' => q(SELECT streambatch.pause('%s')),
+    'retry_dead_letters' => q(SELECT streambatch.retry_dead_letters('%s')),
+    'discard_dead_letters' => q(SELECT streambatch.discard_dead_letters('%s')),
     'resume' => q(SELECT streambatch.resume('%s')),
     'reset' => q(SELECT streambatch.reset('%s')),
     'wait_for' => q(SELECT streambatch.wait_for('%s')),
@@ -299,7 +303,9 @@ create_view 1 all
 drop_view 1 all
 decode 1 all
 explain 1 all
+discard_dead_letters 1 all
 pause 1 all
+retry_dead_letters 1 all
 refresh 1 all
 resume 1 all
 reset 1 all

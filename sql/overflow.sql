@@ -56,6 +56,29 @@ SELECT streambatch.wait_for('events');
 SELECT k, n, f, m FROM parted ORDER BY k;
 SELECT view, (convert_from(payload, 'UTF8')::json ->> 'k') AS k, (convert_from(payload, 'UTF8')::json ->> 'f') AS f FROM streambatch.dead_letter WHERE view = 'parted'::regclass ORDER BY kafka_offset;
 
+-- what only the final function of an aggregate refuses: two values in one flush, in two, and one among others
+\! test/broker/broker-command create overflow_numeric 1
+CREATE FOREIGN TABLE numbers (k text, x text, i bigint, f float8) SERVER overflow_kafka OPTIONS (topic 'overflow_numeric');
+SELECT streambatch.create_view('numeric_sums', 'SELECT k, count(*) AS n, sum(x::numeric) > 1e131071 AS large FROM numbers GROUP BY k');
+INSERT INTO numbers VALUES ('one', '9e131071'), ('one', '9e131071'), ('one', '1'), ('other', '1');
+SELECT streambatch.wait_for('numbers');
+INSERT INTO numbers VALUES ('two', '9e131071');
+SELECT streambatch.wait_for('numbers');
+INSERT INTO numbers VALUES ('two', '9e131071'), ('two', '1'), ('other', '2');
+SELECT streambatch.wait_for('numbers');
+SELECT k, n, large FROM numeric_sums ORDER BY k;
+SELECT view, kafka_offset, sqlstate, message FROM streambatch.dead_letter WHERE view = 'numeric_sums'::regclass ORDER BY 2;
+CALL streambatch.refresh('numeric_sums');
+SELECT k, n, large FROM numeric_sums ORDER BY k;
+
+-- an event that one aggregate refuses is in none, those before it in the list, whose states are pointers, included
+SELECT streambatch.create_view('several', 'SELECT k, count(*) AS n, sum(i) AS i, avg(i) AS a, sum(f) AS f FROM numbers WHERE i > 0 GROUP BY k', history => false);
+INSERT INTO numbers SELECT 'one', NULL, 5, f FROM unnest(ARRAY[1.7e308, 1.7e308, 1]) f;
+SELECT streambatch.wait_for('numbers');
+INSERT INTO numbers SELECT 'one', NULL, 5, f FROM unnest(ARRAY[1.7e308, 1]) f;
+SELECT streambatch.wait_for('numbers');
+SELECT k, n, i, round(a, 2) AS a, f FROM several;
+
 SET client_min_messages = error;
 DROP SCHEMA overflow CASCADE;
 DROP SERVER overflow_kafka CASCADE;

@@ -17,7 +17,7 @@
 
 static void remember_group(Fold *fold, Folded *group);
 static void try_row(Fold *fold, Folding *folding, TupleTableSlot *row, const NullableDatum *position);
-static void check_combination(Fold *fold, Folded *group);
+static void check_states(Fold *fold, Folded *group);
 static void restore_value(Transition *t, const TransitionValue *copy, TransitionValue *value);
 
 void
@@ -48,8 +48,7 @@ fold_row_carefully(Fold *fold, TupleTableSlot *row, int64 partition_rank, int64 
 	for (int i = 0; i < fold->nfoldings; i++)
 		fold_advance(&fold->foldings[i], &group->values[i], row, position);
 	group->used = true;
-	if (group->stored != NULL)
-		check_combination(fold, group);
+	check_states(fold, group);
 	MemoryContextSwitchTo(old);
 }
 
@@ -124,7 +123,8 @@ remember_group(Fold *fold, Folded *group)
 		TransitionValue *copy = &undo->values[i];
 
 		*copy = group->values[i];
-		if (copy->isnull || t->byval || !folding->copyable)
+		/* a state of type internal is a pointer, by value */
+		if (copy->isnull || (t->byval && !t->sealed) || !folding->copyable)
 			continue;
 		copy->value = t->sealed ? transition_store(t, &group->values[i], &copy->isnull)
 								: datumCopy(copy->value, t->byval, t->len);
@@ -146,9 +146,9 @@ try_row(Fold *fold, Folding *folding, TupleTableSlot *row, const NullableDatum *
 	folding->transition.agg->curaggcontext = fold->table_econtext;
 }
 
-/* Combine a group's states with the stored ones, for the errors that it may raise. */
+/* Finalise a group's states, and combine them with the stored ones, for the errors that it may raise. */
 static void
-check_combination(Fold *fold, Folded *group)
+check_states(Fold *fold, Folded *group)
 {
 	for (int i = 0; i < fold->nfoldings; i++)
 	{
@@ -158,11 +158,9 @@ check_combination(Fold *fold, Folded *group)
 		Datum value;
 		bool isnull;
 
-		if (group->stored->nulls[state])
-			continue;
 		value = folding->partial ? transition_store(t, &group->values[i], &isnull)
 								 : transition_final(t, &group->values[i], &isnull);
-		if (!isnull)
+		if (!isnull && group->stored != NULL && !group->stored->nulls[state])
 			(void) fold_combine(fold, state, group->stored->states[state], value, &isnull);
 	}
 }
@@ -171,7 +169,7 @@ check_combination(Fold *fold, Folded *group)
 static void
 restore_value(Transition *t, const TransitionValue *copy, TransitionValue *value)
 {
-	if (copy->isnull || t->byval)
+	if (copy->isnull || (t->byval && !t->sealed))
 		*value = *copy;
 	else if (t->sealed)
 	{

@@ -14,7 +14,8 @@ DECLARE
     s text;
 BEGIN
     FOR i IN 1 .. 600 LOOP
-        SELECT state INTO s FROM streambatch.stat_stream WHERE stat_stream.stream = await.stream;
+        -- paused it is when its worker has gone, too
+        SELECT state INTO s FROM streambatch.stat_stream WHERE stat_stream.stream = await.stream AND (state <> 'paused' OR pid IS NULL);
         EXIT WHEN s = wanted;
         PERFORM pg_sleep(0.05);
     END LOOP;

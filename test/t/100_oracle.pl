@@ -38,7 +38,7 @@ my $oracle = StreamBatch::Oracle->new(
     topic => 'events',
     partitions => 3,
     events => StreamBatch::Oracle::Events->new(seed => $seed));
-my $refreshes = StreamBatch::Background->new($node, qr{"doomed"|dropped while it was refreshed});
+my $refreshes = StreamBatch::Background->new($node, qr{"doomed"|dropped during the refresh});
 
 # what was in the topic before the stream, and before the first view
 $oracle->burst(50);

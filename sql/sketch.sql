@@ -208,6 +208,13 @@ SELECT "100%s".hll_cardinality(streambatch._sketch_merge(h)) AS both, "100%s".hl
 SELECT "100%s".hll_cardinality(streambatch._sketch(v, NULL::"100%s".hll)) AS six
   FROM unnest('{1, -1, 1.50, -1.5, 100, -100, -1.50, 1e2}'::numeric[]) v;
 
+-- an event that another aggregate fails on leaves nothing in a sketch
+SELECT streambatch.create_view('kept', $$SELECT count(DISTINCT k) AS d, sum(x) AS x, count(*) AS n FROM events WHERE g = 'kept'$$, history => false);
+INSERT INTO events (g, k, x, ts) VALUES ('kept', 1, 1.7e308, '2025-02-14'), ('kept', 2, 1.7e308, '2025-02-14'), ('kept', 3, 1, '2025-02-14');
+SELECT streambatch.wait_for('events');
+SELECT * FROM kept;
+DROP VIEW kept;
+
 -- ---- DROP EXTENSION takes the views along ----
 SELECT count(*) FROM streambatch._view v JOIN pg_class c ON c.oid = v.view WHERE c.relnamespace = 'sketch'::regnamespace;
 \set VERBOSITY terse

@@ -39,6 +39,9 @@ extern void fold_row(Fold *fold, TupleTableSlot *row, int64 partition_rank, int6
  */
 extern void fold_begin_event(Fold *fold);
 extern void fold_row_carefully(Fold *fold, TupleTableSlot *row, int64 partition_rank, int64 offset);
+
+/* For each row of an event that stays, once all of them have been folded: what could not be taken back. */
+extern void fold_finish_row(Fold *fold, TupleTableSlot *row, int64 partition_rank, int64 offset);
 extern void fold_undo_event(Fold *fold);
 
 /*

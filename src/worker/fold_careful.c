@@ -5,7 +5,8 @@
  * In careful mode the values that a row is about to change are copied before: by-value ones as they are,
  * by-reference ones with datumCopy(), those of type internal in their serialised form. A state of type internal
  * without serialisation functions cannot be copied: the row is first folded into an empty state, which raises the
- * error instead (such states are sketches, whose errors depend on the value alone).
+ * error instead (such states are sketches, whose errors depend on the value alone), and into the group's only once
+ * its whole event is known to stay, by fold_finish_row().
  */
 #include "postgres.h"
 
@@ -16,8 +17,9 @@
 #include "worker/fold_private.h"
 
 static void remember_group(Fold *fold, Folded *group);
-static void try_row(Fold *fold, Folding *folding, TupleTableSlot *row, const NullableDatum *position);
-static void check_states(Fold *fold, Folded *group);
+static void try_row(Fold *fold, const Folded *group, Folding *folding, TupleTableSlot *row,
+					const NullableDatum *position);
+static void check_state(Fold *fold, const Folded *group, Folding *folding, const TransitionValue *value);
 static void restore_value(Transition *t, const TransitionValue *copy, TransitionValue *value);
 
 void
@@ -42,13 +44,38 @@ fold_row_carefully(Fold *fold, TupleTableSlot *row, int64 partition_rank, int64 
 	remember_group(fold, group);
 	for (int i = 0; i < fold->nfoldings; i++)
 	{
-		if (!fold->foldings[i].copyable)
-			try_row(fold, &fold->foldings[i], row, position);
+		Folding *folding = &fold->foldings[i];
+
+		if (!folding->copyable)
+		{
+			try_row(fold, group, folding, row, position);
+			continue;
+		}
+		fold_advance(folding, &group->values[i], row, position);
+		check_state(fold, group, folding, &group->values[i]);
 	}
-	for (int i = 0; i < fold->nfoldings; i++)
-		fold_advance(&fold->foldings[i], &group->values[i], row, position);
 	group->used = true;
-	check_states(fold, group);
+	MemoryContextSwitchTo(old);
+}
+
+void
+fold_finish_row(Fold *fold, TupleTableSlot *row, int64 partition_rank, int64 offset)
+{
+	const NullableDatum position[] = {{Int64GetDatum(partition_rank), false}, {Int64GetDatum(offset), false}};
+	MemoryContext old;
+	Folded *group = NULL;
+
+	slot_getallattrs(row);
+	MemoryContextReset(fold->row);
+	old = MemoryContextSwitchTo(fold->row);
+	for (int i = 0; i < fold->nfoldings; i++)
+	{
+		if (fold->foldings[i].copyable)
+			continue;
+		if (group == NULL)
+			group = fold_find_group(fold, row);
+		fold_advance(&fold->foldings[i], &group->values[i], row, position);
+	}
 	MemoryContextSwitchTo(old);
 }
 
@@ -136,33 +163,29 @@ remember_group(Fold *fold, Folded *group)
 
 /* Fold a row into an empty state, for the errors that it may raise. */
 static void
-try_row(Fold *fold, Folding *folding, TupleTableSlot *row, const NullableDatum *position)
+try_row(Fold *fold, const Folded *group, Folding *folding, TupleTableSlot *row, const NullableDatum *position)
 {
 	TransitionValue state;
 
 	folding->transition.agg->curaggcontext = fold->row_econtext;
 	transition_start(&folding->transition, &state);
 	fold_advance(folding, &state, row, position);
+	check_state(fold, group, folding, &state);
 	folding->transition.agg->curaggcontext = fold->table_econtext;
 }
 
-/* Finalise a group's states, and combine them with the stored ones, for the errors that it may raise. */
+/* Finalise a state, and combine it with the stored one of the group, for the errors that it may raise. */
 static void
-check_states(Fold *fold, Folded *group)
+check_state(Fold *fold, const Folded *group, Folding *folding, const TransitionValue *value)
 {
-	for (int i = 0; i < fold->nfoldings; i++)
-	{
-		Folding *folding = &fold->foldings[i];
-		Transition *t = &folding->transition;
-		int state = folding->state;
-		Datum value;
-		bool isnull;
+	Transition *t = &folding->transition;
+	int state = folding->state;
+	bool isnull;
+	Datum result =
+		folding->partial ? transition_store(t, value, &isnull) : transition_final(t, value, &isnull);
 
-		value = folding->partial ? transition_store(t, &group->values[i], &isnull)
-								 : transition_final(t, &group->values[i], &isnull);
-		if (!isnull && group->stored != NULL && !group->stored->nulls[state])
-			(void) fold_combine(fold, state, group->stored->states[state], value, &isnull);
-	}
+	if (!isnull && group->stored != NULL && !group->stored->nulls[state])
+		(void) fold_combine(fold, state, group->stored->states[state], result, &isnull);
 }
 
 /* Put a copy in the place of a value. */

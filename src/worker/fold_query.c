@@ -236,6 +236,7 @@ fold_received_row(TupleTableSlot *slot, DestReceiver *self)
 	{
 		fold_begin_event(fold);
 		fold_row_carefully(fold, slot, partition_rank, batch->offsets[row]);
+		fold_finish_row(fold, slot, partition_rank, batch->offsets[row]);
 	}
 	else
 		fold_row(fold, slot, partition_rank, batch->offsets[row]);
@@ -486,6 +487,11 @@ fold_rest(void *arg)
 		{
 			ExecStoreMinimalTuple(job->collected->rows[i].tuple, job->slot, false);
 			fold_row_carefully(view->fold, job->slot, partition_rank, batch->offsets[row]);
+		}
+		for (i = job->next; i < job->collected->nrows && job->collected->rows[i].row == row; i++)
+		{
+			ExecStoreMinimalTuple(job->collected->rows[i].tuple, job->slot, false);
+			fold_finish_row(view->fold, job->slot, partition_rank, batch->offsets[row]);
 		}
 		job->run->taken[row] = ROW_FOLDED;
 		job->next = i;

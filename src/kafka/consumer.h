@@ -74,13 +74,6 @@ extern bool consumer_query_range(Consumer *consumer, int32 partition, int64 *low
 								 int timeout_ms);
 
 /*
- * Request the offset of the first message at or after a time, or the log end if there is none. False on failure:
- * see the state.
- */
-extern bool consumer_offset_for_time(Consumer *consumer, int32 partition, TimestampTz time, int64 *offset,
-									 int timeout_ms);
-
-/*
  * The same for many partitions with one request per broker. On input each offset is CONSUMER_BEGINNING,
  * CONSUMER_END (the last stable offset) or a time from consumer_time_query(); on output the offset, -1 if
  * there is no message at or after the time.

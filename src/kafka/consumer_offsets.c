@@ -43,18 +43,6 @@ consumer_query_range(Consumer *consumer, int32 partition, int64 *low, int64 *hig
 }
 
 bool
-consumer_offset_for_time(Consumer *consumer, int32 partition, TimestampTz time, int64 *offset, int timeout_ms)
-{
-	*offset = consumer_time_query(time);
-	if (!consumer_query_offsets(consumer, &partition, offset, 1, timeout_ms))
-		return false;
-	if (*offset >= 0)
-		return true;
-	*offset = CONSUMER_END;
-	return consumer_query_offsets(consumer, &partition, offset, 1, timeout_ms);
-}
-
-bool
 consumer_query_offsets(Consumer *consumer, const int32 *partitions, int64 *offsets, int n, int timeout_ms)
 {
 	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;

@@ -120,16 +120,6 @@ user_code_raised(const ErrorData *error)
 			strcmp(error->funcname, "ProcessInterrupts") != 0);
 }
 
-bool
-user_code_raised_it(void)
-{
-	ErrorData *error = CopyErrorData();
-	bool raised = user_code_raised(error);
-
-	FreeErrorData(error);
-	return raised;
-}
-
 /* In a signal handler. */
 static void
 on_tick(void)

@@ -38,6 +38,5 @@ extern void user_code_rest(void);
  * that it is the code's alone.
  */
 extern bool user_code_raised(const ErrorData *error);
-extern bool user_code_raised_it(void); /* the same of the error that is being handled */
 
 #endif /* STREAMBATCH_USER_CODE_H */

@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_class.h"
+#include "common/catalog_restore.h"
 #include "common/catalog_topic.h"
 #include "common/clock.h"
 #include "common/compat.h"
@@ -160,7 +161,16 @@ static void
 start(Oid relid, const StreamRow *row)
 {
 	bool archive_only = row->nviews == 0;
+	char *missing = catalog_find_archive(relid);
 
+	if (missing != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("archive %s of stream \"%s\" does not exist", missing, get_rel_name(relid)),
+				 errdetail("The stream was restored from a dump without its archive."),
+				 errhint("Restore the table from the dump, or create it with the stream's columns, and call "
+						 "streambatch.resume() again.")));
+	catalog_link_views();
 	if (archive_only && !OidIsValid(row->archive))
 		ereport(
 			ERROR,

@@ -24,6 +24,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/compat.h"
 #include "common/export.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"

@@ -29,6 +29,7 @@
 
 #include "aggregate/sketch.h"
 #include "aggregate/sketch_check.h"
+#include "common/compat.h"
 #include "common/int.h"
 #include "fmgr.h"
 #include "port/pg_bswap.h"

@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/compat.h"
 #include "mb/pg_wchar.h"
 #include "message/convert.h"
 #include "message/decode.h"

@@ -13,6 +13,15 @@
 #endif
 
 /*
+ * Declarations
+ */
+
+/* 18 (28f04984f0): pg_noreturn, before a declaration, replaced pg_attribute_noreturn() after it. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
+/*
  * Privileges
  *
  * utils/acl.h and the header of the catalog: pg_class.h, pg_database.h, pg_namespace.h, pg_proc.h.

@@ -2,14 +2,23 @@
  * compat.h
  *		What differs between PostgreSQL 15 and 18, by subject, each with the upstream change it follows.
  *
- * The only file with PG_VERSION_NUM. It includes nothing: a file that uses a macro includes the headers of what
- * the macro expands to, in every version.
+ * The only file with PG_VERSION_NUM. It includes nothing but a header that only some versions have: a file that
+ * uses a macro includes the headers of what the macro expands to, in every version.
  */
 #ifndef STREAMBATCH_COMPAT_H
 #define STREAMBATCH_COMPAT_H
 
-#if PG_VERSION_NUM < 150000
-#error "pg_streambatch requires PostgreSQL 15 or later"
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "pg_streambatch can be built for PostgreSQL 15 to 18"
+#endif
+
+/*
+ * Values of variable length
+ */
+
+/* 16 (d952373a98): VARSIZE() and its kin moved out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
 #endif
 
 /*
@@ -56,7 +65,7 @@
 /*
  * Foreign tables
  *
- * executor/executor.h, miscadmin.h.
+ * executor/executor.h, miscadmin.h; optimizer/pathnode.h for the path.
  */
 
 /* 16 (a61b1f7482): the role that a foreign scan or modification runs as moved out of the range table entry. */
@@ -76,6 +85,15 @@
 		 ? ((ForeignScan *) (node)->ss.ps.plan)->checkAsUser                                                 \
 		 : GetUserId())
 #define compat_result_role(result, estate) ExecGetResultRelCheckAsUser(result, estate)
+#endif
+
+/* 17 (9e9931d2bf): create_foreignscan_path() also takes the conditions of a join that it replaces. */
+#if PG_VERSION_NUM < 170000
+#define compat_create_foreignscan_path(root, rel, rows, startup, total)                                      \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, (rel)->lateral_relids, NULL, NIL)
+#else
+#define compat_create_foreignscan_path(root, rel, rows, startup, total)                                      \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, (rel)->lateral_relids, NULL, NIL, NIL)
 #endif
 
 /*

@@ -49,14 +49,14 @@ static void warn_stopped(Oid relid, const StreamRow *row);
 static void check_owner(Oid relid);
 static int64 deadline_after(const Interval *timeout);
 static void check_running(Oid relid);
-static void raise_stop(Oid relid, const WorkerError *stop) pg_attribute_noreturn();
+pg_noreturn static void raise_stop(Oid relid, const WorkerError *stop);
 static LogEnds get_log_ends(const Stream *stream, int64 deadline);
 static bool ends_reached(Oid relid, const LogEnds *ends);
 static bool is_reading(const Stream *stream);
 static void report_timeout(Oid relid);
 static bool has_worker(Oid relid);
 static bool lacks_worker(Oid relid, int64 *last_seen);
-static void raise_no_worker(Oid relid) pg_attribute_noreturn();
+pg_noreturn static void raise_no_worker(Oid relid);
 
 STREAMBATCH_FUNCTION(streambatch_pause);
 STREAMBATCH_FUNCTION(streambatch_resume);

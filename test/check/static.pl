@@ -141,7 +141,7 @@ sub bad_order
     my @functions = functions($text);
     my %defined = map { $_->[0] => 1 } @functions;
     my @static = map { $_->[0] } grep { $_->[1] } @functions;
-    my @declared = grep { $defined{$_} } $text =~ /^static [^;{}()=]*?\b(\w+)\([^;{}]*?\)[^;{}]*;/mg;
+    my @declared = grep { $defined{$_} } $text =~ /^(?:pg_noreturn )?static [^;{}()=]*?\b(\w+)\([^;{}]*?\)[^;{}]*;/mg;
     my ($first) = grep { $functions[$_][1] } 0 .. $#functions;
     my @late = map { $_->[0] } grep { defined $first && !$_->[1] } @functions[ ($first // 0) .. $#functions ];
 

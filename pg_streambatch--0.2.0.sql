@@ -100,6 +100,7 @@ CREATE TABLE streambatch._view (
     suspended_at     bigint[],                  -- next offset of partition i at index i + 1 that its states lack; NULL unless suspended
     suspended_epoch  int NOT NULL DEFAULT 0,    -- topic epoch of these offsets
     settings         text[] NOT NULL,
+    query            text,                      -- as given to create_view(); NULL: made by a library older than this script
     names            text[]                     -- of view and stream, in a dump
 ) WITH (fillfactor = 50);
 CREATE INDEX ON streambatch._view (stream);
@@ -541,6 +542,11 @@ CREATE FUNCTION streambatch.explain(view regclass)
     RETURNS SETOF text AS 'MODULE_PATHNAME', 'streambatch_explain' LANGUAGE C STABLE STRICT;
 COMMENT ON FUNCTION streambatch.explain(regclass) IS 'the SQL that each layer of a hybrid view runs, one row per line; no rows for NULL';
 
+CREATE FUNCTION streambatch.query(view regclass)
+    RETURNS text AS 'MODULE_PATHNAME', 'streambatch_query' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION streambatch.query(regclass) IS
+    'the query of a hybrid view, with the current names of what it reads, qualified, so that it can be run again under any search_path; NULL for NULL; raises wrong_object_type for anything but a hybrid view';
+
 CREATE FUNCTION streambatch.pause(stream regclass)
     RETURNS void AS 'MODULE_PATHNAME', 'streambatch_pause' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION streambatch.pause(regclass) IS 'stops the worker of a stream until resume() is called; only the owner may do this; NULL for NULL';
@@ -700,6 +706,13 @@ SELECT p.stream, p.partition, p.next_offset, greatest(p.log_end, p.next_offset) 
  WHERE pg_catalog.has_table_privilege(p.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.stat_partition IS
     'one row per partition of a stream: next offset to read, end of the log (last stable offset) last reported by the broker, lag in messages, latest event time read, when the end of the log was reported (NULL: not since the server started)';
+COMMENT ON COLUMN streambatch.stat_partition.stream IS 'the stream';
+COMMENT ON COLUMN streambatch.stat_partition.partition IS 'number of the partition in the topic';
+COMMENT ON COLUMN streambatch.stat_partition.next_offset IS 'offset that is read next; of a partition that was never read, the beginning of its log';
+COMMENT ON COLUMN streambatch.stat_partition.log_end IS 'end of the log (last stable offset), as last reported by the broker';
+COMMENT ON COLUMN streambatch.stat_partition.lag IS 'offsets from next_offset to log_end';
+COMMENT ON COLUMN streambatch.stat_partition.max_event_time IS 'latest event time read; NULL: none, or the stream has no option event_time';
+COMMENT ON COLUMN streambatch.stat_partition.log_end_at IS 'when the worker last learned the end of the log; NULL: not since the server started';
 
 CREATE VIEW streambatch.stat_stream WITH (security_barrier) AS
 SELECT c.oid::regclass AS stream,
@@ -738,6 +751,24 @@ SELECT c.oid::regclass AS stream,
  WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.stat_stream IS
     'one row per stream that the user may SELECT from: state of the worker (stopped, starting, catching up, streaming, paused, reconnecting, error) and its error, lag in messages, watermark; numbers of messages: received = folded + filtered + dead + skipped (tombstones)';
+COMMENT ON COLUMN streambatch.stat_stream.stream IS 'the stream';
+COMMENT ON COLUMN streambatch.stat_stream.state IS 'state of the worker: stopped, starting, catching up, streaming, paused, reconnecting or error';
+COMMENT ON COLUMN streambatch.stat_stream.pid IS 'process id of the worker; NULL: none runs';
+COMMENT ON COLUMN streambatch.stat_stream.lag IS 'sum of the lags of the partitions, in offsets; NULL: no partition is known yet';
+COMMENT ON COLUMN streambatch.stat_stream.watermark IS 'event time before which all events are assumed to have been seen, never later than now; NULL: none yet, or the stream has no option event_time';
+COMMENT ON COLUMN streambatch.stat_stream.received IS 'messages read since the stream was first used: folded + filtered + dead + skipped';
+COMMENT ON COLUMN streambatch.stat_stream.folded IS 'messages that at least one hybrid view has counted';
+COMMENT ON COLUMN streambatch.stat_stream.filtered IS 'messages that passed the WHERE of no hybrid view';
+COMMENT ON COLUMN streambatch.stat_stream.dead IS 'messages that are dead letters of the stream, or of a hybrid view and counted by none';
+COMMENT ON COLUMN streambatch.stat_stream.skipped IS 'messages without payload (tombstones)';
+COMMENT ON COLUMN streambatch.stat_stream.flushes IS 'transactions in which the worker made events visible';
+COMMENT ON COLUMN streambatch.stat_stream.dead_letters IS 'dead letters that are kept, of the stream and of its hybrid views';
+COMMENT ON COLUMN streambatch.stat_stream.flushed_at IS 'when the last flush ended; NULL: none yet';
+COMMENT ON COLUMN streambatch.stat_stream.archive IS 'table that keeps the events; NULL: none, or the stream was never used';
+COMMENT ON COLUMN streambatch.stat_stream.error_sqlstate IS 'SQLSTATE of what has stopped the worker or keeps it from going on; NULL: nothing';
+COMMENT ON COLUMN streambatch.stat_stream.error_message IS 'message of that error; NULL: no error, or it may contain data that the user may not read';
+COMMENT ON COLUMN streambatch.stat_stream.error_hint IS 'what to do about that error; NULL: no error or no hint';
+COMMENT ON COLUMN streambatch.stat_stream.topic_epoch IS 'how often reading has started over with new positions; NULL: the stream was never used';
 
 CREATE FUNCTION streambatch._groups(view regclass)
     RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_groups' LANGUAGE C STABLE STRICT;
@@ -759,22 +790,50 @@ SELECT v.view, v.stream, w.relowner::pg_catalog.regrole AS owner, v.state, v.err
        v.epoch,
        v.max_staleness, v.allowed_lateness,
        v.suspended_at,
-       d.dead_letters
+       d.dead_letters,
+       v.query,
+       (SELECT oid::pg_catalog.regclass FROM pg_catalog.pg_class
+         WHERE relname = 'stream_' || v.id AND relnamespace = 'streambatch_state'::pg_catalog.regnamespace) AS stream_table,
+       (SELECT oid::pg_catalog.regclass FROM pg_catalog.pg_class
+         WHERE relname = 'batch_' || v.id AND relnamespace = 'streambatch_state'::pg_catalog.regnamespace) AS batch_table
   FROM streambatch._view v
   JOIN pg_catalog.pg_class w ON w.oid = v.view
   JOIN pg_catalog.pg_class t ON t.oid = v.stream
-  LEFT JOIN LATERAL (SELECT pg_catalog.range_agg(pg_catalog.tstzrange(from_time, to_time)) AS coverage FROM streambatch._coverage
-                      WHERE view_id = v.id) c ON true
+  LEFT JOIN LATERAL (SELECT pg_catalog.range_agg(pg_catalog.tstzrange(nullif(from_time, '-infinity'), nullif(to_time, 'infinity'))) AS coverage
+                       FROM streambatch._coverage WHERE view_id = v.id) c ON true
   LEFT JOIN LATERAL (SELECT ended_at, cut, cut_at FROM streambatch._run WHERE view_id = v.id AND state = 'done'
                       ORDER BY id DESC LIMIT 1) r ON true
   LEFT JOIN LATERAL (SELECT count(*) AS dead_letters FROM streambatch._dead_letter WHERE view = v.view AND NOT discarded) d ON true
  WHERE pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role(t.relowner, 'USAGE')
     OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.stat_view IS
-    'one row per hybrid view that the user may SELECT from, or that is on a stream of the user: owner, state (building, active, suspended) and error, number of groups in both layers (an estimate above 100,000 rows of states), ranges of time that the batch layer covers, end and cut of the last refresh (next offset of partition i at index i + 1), epoch';
+    'one row per hybrid view that the user may SELECT from, or that is on a stream of the user: owner, state (building, active, suspended) and error, number of groups in both layers (an estimate above 100,000 rows of states), ranges of time that the batch layer covers, end and cut of the last refresh (next offset of partition i at index i + 1), epoch, query as written, state tables';
+COMMENT ON COLUMN streambatch.stat_view.view IS 'the hybrid view';
+COMMENT ON COLUMN streambatch.stat_view.stream IS 'the stream that its query reads';
+COMMENT ON COLUMN streambatch.stat_view.owner IS 'owner of the hybrid view: worker and refreshes run its query as this role';
+COMMENT ON COLUMN streambatch.stat_view.state IS 'active, or suspended: its query has failed as a whole';
+COMMENT ON COLUMN streambatch.stat_view.error_sqlstate IS 'SQLSTATE of the error for which the view is suspended; NULL unless suspended';
+COMMENT ON COLUMN streambatch.stat_view.error_message IS 'message of that error; NULL: not suspended, or it may contain data that the user may not read';
+COMMENT ON COLUMN streambatch.stat_view.groups IS 'groups in both layers, estimated above 100,000 rows of states; NULL: the user may not SELECT from the view, or its states are locked';
+COMMENT ON COLUMN streambatch.stat_view.coverage IS 'ranges of event time, in whole panes, that the batch layer holds; empty: none; a range without a bound has no limit there';
+COMMENT ON COLUMN streambatch.stat_view.last_refresh IS 'when the last run of the batch layer ended that was done; NULL: none was';
+COMMENT ON COLUMN streambatch.stat_view.last_cut IS 'its cut: next offset of partition i at index i + 1; NULL: no run was done, or, as an element, the partition had not been read';
+COMMENT ON COLUMN streambatch.stat_view.last_cut_at IS 'when the cut was taken; NULL: no run was done';
+COMMENT ON COLUMN streambatch.stat_view.epoch IS 'epoch of the rows that flushes write into the stream layer now; each refresh raises it';
+COMMENT ON COLUMN streambatch.stat_view.max_staleness IS 'longest delay under load before events become visible';
+COMMENT ON COLUMN streambatch.stat_view.allowed_lateness IS 'how long after its end a window stays open';
+COMMENT ON COLUMN streambatch.stat_view.suspended_at IS 'next offset of partition i, at index i + 1, from which on a suspended view lacks events; NULL unless suspended';
+COMMENT ON COLUMN streambatch.stat_view.dead_letters IS 'dead letters of the view that are kept';
+COMMENT ON COLUMN streambatch.stat_view.query IS 'the query as given to create_view(), with the names of then, in the search_path of then; streambatch.query() returns it with current, qualified names; NULL: not recorded';
+COMMENT ON COLUMN streambatch.stat_view.stream_table IS 'table of the states of the stream layer';
+COMMENT ON COLUMN streambatch.stat_view.batch_table IS 'table of the states of the batch layer';
 
 CREATE VIEW streambatch.refresh_history WITH (security_barrier) AS
-SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at, r.from_time, r.to_time, r.chunks, r.chunks_done, r.rows, r.started_at,
+SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at,
+       -- drivers cannot read infinity; of history of which no window had ended, the range ends where it begins
+       CASE WHEN r.from_time = r.to_time THEN r.cut_at ELSE nullif(r.from_time, '-infinity') END AS from_time,
+       CASE WHEN r.from_time = r.to_time THEN r.cut_at ELSE nullif(r.to_time, 'infinity') END AS to_time,
+       r.chunks, r.chunks_done, r.rows, r.started_at,
        r.ended_at, r.error_sqlstate,
        CASE WHEN pg_catalog.pg_has_role(w.relowner, 'USAGE') AND pg_catalog.has_table_privilege(v.stream::oid, 'SELECT')
               OR pg_catalog.pg_has_role('pg_read_all_data', 'USAGE') THEN r.error END AS error
@@ -784,6 +843,22 @@ SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at, r.from_time,
  WHERE pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.refresh_history IS
     'runs of the batch layer: kind (history: by create_view(); refresh), state (running, done, failed), cut, range of time, chunks, rows of states written';
+COMMENT ON COLUMN streambatch.refresh_history.id IS 'number of the run';
+COMMENT ON COLUMN streambatch.refresh_history.view IS 'the hybrid view';
+COMMENT ON COLUMN streambatch.refresh_history.kind IS 'refresh, or history: what create_view() computed';
+COMMENT ON COLUMN streambatch.refresh_history.state IS 'running, done or failed; a run that was killed remains running until the next refresh';
+COMMENT ON COLUMN streambatch.refresh_history.cut IS 'next offset of partition i at index i + 1: the events below are in what the run computed; NULL as an element: the partition had not been read';
+COMMENT ON COLUMN streambatch.refresh_history.cut_epoch IS 'epoch of the stream layer that the cut closed';
+COMMENT ON COLUMN streambatch.refresh_history.cut_at IS 'when the cut was recorded';
+COMMENT ON COLUMN streambatch.refresh_history.from_time IS 'beginning of the range of event time that is computed; NULL: without limit; the same as to_time: nothing was computed for the batch layer';
+COMMENT ON COLUMN streambatch.refresh_history.to_time IS 'end, exclusive, of the range; NULL: without limit';
+COMMENT ON COLUMN streambatch.refresh_history.chunks IS 'transactions planned; 0: not planned yet';
+COMMENT ON COLUMN streambatch.refresh_history.chunks_done IS 'transactions done';
+COMMENT ON COLUMN streambatch.refresh_history.rows IS 'rows of states written';
+COMMENT ON COLUMN streambatch.refresh_history.started_at IS 'when the run began';
+COMMENT ON COLUMN streambatch.refresh_history.ended_at IS 'when it ended; NULL: it has not';
+COMMENT ON COLUMN streambatch.refresh_history.error_sqlstate IS 'SQLSTATE of the error of a failed run; NULL: none';
+COMMENT ON COLUMN streambatch.refresh_history.error IS 'message of that error; NULL: none, or it may contain data that the user may not read';
 
 -- The state of a run that was killed stays "running". A run is alive while its session holds the refresh lock of the view.
 CREATE VIEW streambatch.stat_progress_refresh WITH (security_barrier) AS
@@ -799,6 +874,15 @@ SELECT l.pid, r.id, r.view,
    AND (pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'));
 COMMENT ON VIEW streambatch.stat_progress_refresh IS
     'refreshes in progress: pid of the session, phase (planning, computing), chunks done and total, rows of states written, expected end';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.pid IS 'process id of the session that runs the refresh';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.id IS 'number of the run, as in refresh_history';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.view IS 'the hybrid view';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.phase IS 'planning or computing';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.chunks_done IS 'transactions done';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.chunks_total IS 'transactions planned; 0 while planning';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.rows IS 'rows of states written';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.started_at IS 'when the refresh began';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.expected_end IS 'when it will end, estimated from the chunks done so far; NULL: none is done';
 
 CREATE VIEW streambatch.dead_letter WITH (security_barrier) AS
 SELECT d.stream, d.view, d.topic, d.kafka_partition, d.kafka_offset, d.kafka_timestamp, d.key, d.headers, d.payload, d.sqlstate, d.message, d.detail, d.at,
@@ -808,12 +892,33 @@ SELECT d.stream, d.view, d.topic, d.kafka_partition, d.kafka_offset, d.kafka_tim
  WHERE NOT d.discarded AND pg_catalog.pg_has_role(c.relowner, 'USAGE');
 COMMENT ON VIEW streambatch.dead_letter IS
     'messages that no view (view is NULL) or a single view could not process, with position, payload and error; visible to the owner of the stream';
+COMMENT ON COLUMN streambatch.dead_letter.stream IS 'the stream';
+COMMENT ON COLUMN streambatch.dead_letter.view IS 'the only hybrid view that lacks the message; NULL: no view and no archive contains it';
+COMMENT ON COLUMN streambatch.dead_letter.topic IS 'topic of the message';
+COMMENT ON COLUMN streambatch.dead_letter.kafka_partition IS 'partition of the message';
+COMMENT ON COLUMN streambatch.dead_letter.kafka_offset IS 'offset of the message';
+COMMENT ON COLUMN streambatch.dead_letter.kafka_timestamp IS 'timestamp of the message; NULL: it has none';
+COMMENT ON COLUMN streambatch.dead_letter.key IS 'key of the message, up to its first megabyte; NULL: it has none, or could not be unpacked';
+COMMENT ON COLUMN streambatch.dead_letter.headers IS 'headers of the message, an array of {"key": …, "value": …}; NULL: it has none';
+COMMENT ON COLUMN streambatch.dead_letter.payload IS 'payload of the message, up to its first megabyte; NULL: it could not be unpacked';
+COMMENT ON COLUMN streambatch.dead_letter.sqlstate IS 'SQLSTATE of the error';
+COMMENT ON COLUMN streambatch.dead_letter.message IS 'message of the error';
+COMMENT ON COLUMN streambatch.dead_letter.detail IS 'detail of the error; NULL: none';
+COMMENT ON COLUMN streambatch.dead_letter.at IS 'when the dead letter was recorded';
+COMMENT ON COLUMN streambatch.dead_letter.topic_epoch IS 'topic epoch that the position is of';
 
 CREATE VIEW streambatch.gap WITH (security_barrier) AS
 SELECT g.stream, g.kafka_partition, g.from_offset, g.to_offset, g.noticed_at, g.action, g.topic_epoch
   FROM streambatch._gap g
  WHERE pg_catalog.has_table_privilege(g.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.gap IS 'ranges of offsets [from_offset, to_offset) that the broker deleted before they were read, skipped because of the option on_gap ''skip''';
+COMMENT ON COLUMN streambatch.gap.stream IS 'the stream';
+COMMENT ON COLUMN streambatch.gap.kafka_partition IS 'partition of the offsets';
+COMMENT ON COLUMN streambatch.gap.from_offset IS 'first offset that was missed';
+COMMENT ON COLUMN streambatch.gap.to_offset IS 'first offset after the gap';
+COMMENT ON COLUMN streambatch.gap.noticed_at IS 'when the worker noticed the gap';
+COMMENT ON COLUMN streambatch.gap.action IS 'what was done: skip';
+COMMENT ON COLUMN streambatch.gap.topic_epoch IS 'topic epoch that the offsets are of';
 
 -- Read through the views cuts_<id> and clock_<id> in streambatch_state, which show to the owner of one view what is of that view.
 CREATE VIEW streambatch._batch_as_of AS SELECT view_id, from_time, to_time, cut_at FROM streambatch._coverage;

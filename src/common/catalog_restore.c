@@ -29,6 +29,7 @@
 #include "common/catalog_ddl.h"
 #include "common/catalog_restore.h"
 #include "common/catalog_statement.h"
+#include "common/catalog_version.h"
 #include "common/export.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
@@ -164,7 +165,7 @@ catalog_find_archive(Oid stream)
 	StatementCall call;
 	char *result;
 
-	if (catalog_is_0_1_0())
+	if (catalog_is_first_version())
 		return NULL;
 	statement_run_only(&find, values, NULL);
 	statement_run(&call, &missing, values, NULL);
@@ -182,7 +183,7 @@ catalog_this_database(void)
 		uint64 database;
 	} key = {GetSystemIdentifier(), MyDatabaseId};
 
-	if (catalog_is_0_1_0())
+	if (catalog_is_first_version())
 		return MyDatabaseId;
 	return hash_bytes((const unsigned char *) &key, sizeof(key));
 }

@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "common/catalog_statement.h"
+#include "common/catalog_version.h"
 #include "common/catalog_view.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -54,6 +55,17 @@ catalog_insert_view(const ViewRow *row)
 					   PointerGetDatum(row->settings)};
 
 	statement_run_only(&s, values, NULL);
+}
+
+void
+catalog_set_view_query(Oid view, const char *query)
+{
+	static Statement s = {
+		"UPDATE streambatch._view SET query = $2 WHERE view = $1", 2, {REGCLASSOID, TEXTOID}};
+	Datum values[2] = {ObjectIdGetDatum(view), CStringGetTextDatum(query)};
+
+	if (!catalog_is_first_version())
+		statement_run_only(&s, values, NULL);
 }
 
 void

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "commands/extension.h"
 #include "common/catalog_statement.h"
 #include "common/catalog_version.h"
 
@@ -11,9 +12,12 @@ bool
 catalog_is_first_version(void)
 {
 	static Statement s = {
-		"SELECT extversion = '0.1.0' FROM pg_catalog.pg_extension WHERE extname = 'pg_streambatch'", 0, {0}};
-	Datum first = BoolGetDatum(false);
+		"SELECT extversion = '0.1.0' FROM pg_catalog.pg_extension WHERE extname = 'pg_streambatch'"};
+	static Oid updated = InvalidOid; /* there is no way back */
+	Oid extension = get_extension_oid("pg_streambatch", true);
+	Datum first;
 
-	(void) statement_run_value(&s, NULL, &first);
-	return DatumGetBool(first);
+	if (extension != updated && statement_run_value(&s, NULL, &first) && !DatumGetBool(first))
+		updated = extension;
+	return extension != updated;
 }

@@ -7,7 +7,7 @@
 #ifndef STREAMBATCH_CATALOG_VERSION_H
 #define STREAMBATCH_CATALOG_VERSION_H
 
-/* Whether the objects are those of version 0.1.0, without what later versions have added. Not cached. */
+/* Whether the objects are those of version 0.1.0, without what later versions have added. */
 extern bool catalog_is_first_version(void);
 
 #endif /* STREAMBATCH_CATALOG_VERSION_H */

@@ -1,6 +1,6 @@
 # A PGXS makefile: make, install, installcheck, check, fuzz, demo, bench, clean; PG_CONFIG=… chooses the server.
 EXTENSION = pg_streambatch
-DATA = pg_streambatch--0.1.0.sql
+DATA = $(wildcard pg_streambatch--*.sql)
 MODULE_big = pg_streambatch
 SOURCES = $(sort $(wildcard src/*.c src/*/*.c))
 OBJS = $(SOURCES:.c=.o) src/message/json.o

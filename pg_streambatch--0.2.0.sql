@@ -49,7 +49,7 @@ CREATE TABLE streambatch._stream (
     archive     regclass UNIQUE,                -- NULL: archive 'none'
     resumed     boolean NOT NULL DEFAULT false, -- by resume() without hybrid views: runs for its archive
     paused      boolean NOT NULL DEFAULT false, -- by pause()
-    database    oid NOT NULL,                   -- where it was made or last resumed: in a copy of that database it is paused
+    database    oid NOT NULL,                   -- _database() where it was made or last resumed: in a copy of that database it is paused
     started     boolean NOT NULL DEFAULT false, -- its first positions are stored: partitions added later are read from their beginning
     topic       text NOT NULL,                  -- that the positions are of
     topic_epoch int NOT NULL DEFAULT 0,         -- raised when reading starts over: for another topic, or by reset()
@@ -66,7 +66,8 @@ CREATE TABLE streambatch._stream (
     skipped     bigint NOT NULL DEFAULT 0,      -- tombstones
     flushes     bigint NOT NULL DEFAULT 0,
     flushed_at  timestamptz,
-    settings    text[] NOT NULL                 -- name, value, …: settings that text conversion depends on, as of the stream's first use
+    settings    text[] NOT NULL,                -- name, value, …: settings that text conversion depends on, as of the stream's first use
+    names       text[]                          -- of stream and archive, in a dump (below); otherwise only that of an archive not restored yet
 ) WITH (fillfactor = 50);
 
 -- The next offset to read of each partition, updated in the transaction that writes what was read.
@@ -79,6 +80,7 @@ CREATE TABLE streambatch._progress (
     last_offset     bigint,                     -- the fingerprint of the last message that was taken
     last_timestamp  timestamptz,
     last_hash       bigint,                     -- of its key and payload
+    names           text[],                     -- of stream, in a dump
     PRIMARY KEY (stream, kafka_partition)
 ) WITH (fillfactor = 50);
 
@@ -97,7 +99,8 @@ CREATE TABLE streambatch._view (
     error_message    text,
     suspended_at     bigint[],                  -- next offset of partition i at index i + 1 that its states lack; NULL unless suspended
     suspended_epoch  int NOT NULL DEFAULT 0,    -- topic epoch of these offsets
-    settings         text[] NOT NULL
+    settings         text[] NOT NULL,
+    names            text[]                     -- of view and stream, in a dump
 ) WITH (fillfactor = 50);
 CREATE INDEX ON streambatch._view (stream);
 
@@ -130,7 +133,8 @@ CREATE TABLE streambatch._run (
     started_at  timestamptz NOT NULL,
     ended_at    timestamptz,
     error_sqlstate text,
-    error       text
+    error       text,
+    names       text[]                          -- of view, in a dump
 );
 CREATE INDEX ON streambatch._run (view_id, id);
 
@@ -149,7 +153,8 @@ CREATE TABLE streambatch._dead_letter (
     at              timestamptz NOT NULL DEFAULT clock_timestamp(),
     topic_epoch     int NOT NULL,               -- that the position is of
     headers         jsonb,
-    discarded       boolean NOT NULL DEFAULT false -- by discard_dead_letters(): still left out, but no longer shown
+    discarded       boolean NOT NULL DEFAULT false, -- by discard_dead_letters(): still left out, but no longer shown
+    names           text[]                      -- of stream and view, in a dump
 );
 ALTER TABLE streambatch._dead_letter REPLICA IDENTITY FULL;
 CREATE INDEX ON streambatch._dead_letter (stream, kafka_partition, kafka_offset);
@@ -162,7 +167,8 @@ CREATE TABLE streambatch._gap (
     to_offset       bigint NOT NULL,
     noticed_at      timestamptz NOT NULL,
     action          text NOT NULL,
-    topic_epoch     int NOT NULL
+    topic_epoch     int NOT NULL,
+    names           text[]                      -- of stream, in a dump
 );
 ALTER TABLE streambatch._gap REPLICA IDENTITY FULL;
 
@@ -175,6 +181,65 @@ COMMENT ON TABLE streambatch._dead_letter IS 'internal: dead letters';
 COMMENT ON TABLE streambatch._gap IS 'internal: offsets that the broker deleted before they were read';
 COMMENT ON SEQUENCE streambatch._view_id IS 'internal: ids of hybrid views';
 COMMENT ON SEQUENCE streambatch._run_id IS 'internal: ids of runs';
+
+-- Rows in a dump have the names of their relations, whose OIDs differ in another database (src/common/catalog_restore.c).
+CREATE FUNCTION streambatch._restore()
+    RETURNS trigger AS 'MODULE_PATHNAME', 'streambatch_restore' LANGUAGE C;
+COMMENT ON FUNCTION streambatch._restore() IS
+    'internal: finds the relations of a row from a dump by their names; arguments of the trigger: the columns of these relations; pauses streams; leaves out rows of relations that do not exist';
+REVOKE ALL ON FUNCTION streambatch._restore() FROM PUBLIC;
+
+CREATE FUNCTION streambatch._database()
+    RETURNS oid AS 'MODULE_PATHNAME', 'streambatch_database' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._database() IS 'internal: identifies this database among the databases of all servers; a hash of both';
+
+CREATE TRIGGER _restore BEFORE INSERT ON streambatch._stream FOR EACH ROW WHEN (NEW.names IS NOT NULL)
+    EXECUTE FUNCTION streambatch._restore('stream', 'archive');
+CREATE TRIGGER _restore BEFORE INSERT ON streambatch._progress FOR EACH ROW WHEN (NEW.names IS NOT NULL)
+    EXECUTE FUNCTION streambatch._restore('stream');
+CREATE TRIGGER _restore BEFORE INSERT ON streambatch._view FOR EACH ROW WHEN (NEW.names IS NOT NULL)
+    EXECUTE FUNCTION streambatch._restore('view', 'stream');
+CREATE TRIGGER _restore BEFORE INSERT ON streambatch._run FOR EACH ROW WHEN (NEW.names IS NOT NULL)
+    EXECUTE FUNCTION streambatch._restore('view');
+CREATE TRIGGER _restore BEFORE INSERT ON streambatch._dead_letter FOR EACH ROW WHEN (NEW.names IS NOT NULL)
+    EXECUTE FUNCTION streambatch._restore('stream', 'view');
+CREATE TRIGGER _restore BEFORE INSERT ON streambatch._gap FOR EACH ROW WHEN (NEW.names IS NOT NULL)
+    EXECUTE FUNCTION streambatch._restore('stream');
+ALTER TABLE streambatch._stream ENABLE ALWAYS TRIGGER _restore;
+ALTER TABLE streambatch._progress ENABLE ALWAYS TRIGGER _restore;
+ALTER TABLE streambatch._view ENABLE ALWAYS TRIGGER _restore;
+ALTER TABLE streambatch._run ENABLE ALWAYS TRIGGER _restore;
+ALTER TABLE streambatch._dead_letter ENABLE ALWAYS TRIGGER _restore;
+ALTER TABLE streambatch._gap ENABLE ALWAYS TRIGGER _restore;
+COMMENT ON TRIGGER _restore ON streambatch._stream IS 'internal: restores a row from a dump';
+COMMENT ON TRIGGER _restore ON streambatch._progress IS 'internal: restores a row from a dump';
+COMMENT ON TRIGGER _restore ON streambatch._view IS 'internal: restores a row from a dump';
+COMMENT ON TRIGGER _restore ON streambatch._run IS 'internal: restores a row from a dump';
+COMMENT ON TRIGGER _restore ON streambatch._dead_letter IS 'internal: restores a row from a dump';
+COMMENT ON TRIGGER _restore ON streambatch._gap IS 'internal: restores a row from a dump';
+
+CREATE FUNCTION streambatch._dump(relation regclass, VARIADIC columns text[]) RETURNS void LANGUAGE sql AS $$
+-- pg_dump appends the condition to SELECT <all columns> FROM <table>: here an alias that hides some columns, and others in their place
+SELECT pg_catalog.pg_extension_config_dump(relation, pg_catalog.format('AS r (%s), LATERAL (SELECT %s, ARRAY[%s] AS names) n', a.aliases, c.oids, c.names))
+  FROM (SELECT pg_catalog.string_agg(CASE WHEN attname = ANY (columns || 'names'::text) THEN 'old_' ELSE '' END || attname, ', ' ORDER BY attnum) AS aliases
+          FROM pg_catalog.pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped) a,
+       (SELECT pg_catalog.string_agg(pg_catalog.format('old_%1$s::oid AS %1$s', name), ', ' ORDER BY i) AS oids,
+               pg_catalog.string_agg(pg_catalog.format('coalesce(old_%s::text, old_names[%s])', name, i), ', ' ORDER BY i) AS names
+          FROM pg_catalog.unnest(columns) WITH ORDINALITY AS u (name, i)) c
+$$;
+COMMENT ON FUNCTION streambatch._dump(regclass, text[]) IS
+    'internal, for scripts of the extension: makes pg_dump dump a table, with the names of relations; columns: those of type regclass, as in the arguments of its trigger _restore';
+REVOKE ALL ON FUNCTION streambatch._dump(regclass, text[]) FROM PUBLIC;
+
+SELECT streambatch._dump('streambatch._stream', 'stream', 'archive');
+SELECT streambatch._dump('streambatch._progress', 'stream');
+SELECT streambatch._dump('streambatch._view', 'view', 'stream');
+SELECT streambatch._dump('streambatch._run', 'view');
+SELECT streambatch._dump('streambatch._dead_letter', 'stream', 'view');
+SELECT streambatch._dump('streambatch._gap', 'stream');
+SELECT pg_catalog.pg_extension_config_dump('streambatch._coverage', '');
+SELECT pg_catalog.pg_extension_config_dump('streambatch._view_id', '');
+SELECT pg_catalog.pg_extension_config_dump('streambatch._run_id', '');
 
 -- ------------------------------------------------------------------------------------------------------------------
 -- Windows (src/window/window_functions.c)
@@ -518,11 +583,11 @@ COMMENT ON AGGREGATE streambatch._sum(bigint) IS 'internal: sum of bigint as big
 -- type do not validate it, so its input function raises; only a superuser can create a cast to it.
 CREATE TYPE streambatch._state;
 CREATE FUNCTION streambatch._state_in(cstring)
-    RETURNS streambatch._state AS 'MODULE_PATHNAME', 'streambatch_state_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION streambatch._state_in(cstring) IS 'internal: raises feature_not_supported';
+    RETURNS streambatch._state AS 'MODULE_PATHNAME', 'streambatch_state_in' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._state_in(cstring) IS 'internal: restores a state from a dump; raises feature_not_supported for anybody but superusers';
 CREATE FUNCTION streambatch._state_out(streambatch._state)
-    RETURNS cstring AS 'MODULE_PATHNAME', 'streambatch_state_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION streambatch._state_out(streambatch._state) IS 'internal: the bytes of the state in hexadecimal';
+    RETURNS cstring AS 'MODULE_PATHNAME', 'streambatch_state_out' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._state_out(streambatch._state) IS 'internal: a hash of the functions of the aggregate, its argument types, and the bytes of the state in hexadecimal';
 CREATE TYPE streambatch._state (INPUT = streambatch._state_in, OUTPUT = streambatch._state_out, STORAGE = extended);
 COMMENT ON TYPE streambatch._state IS
     'internal: serialised transition state of an aggregate, with the aggregate and its argument types; created only by _partial and the worker';
@@ -588,12 +653,17 @@ COMMENT ON EVENT TRIGGER streambatch_on_alter IS 'gives the internal objects of 
 
 CREATE FUNCTION streambatch._on_start()
     RETURNS event_trigger AS 'MODULE_PATHNAME', 'streambatch_on_start' LANGUAGE C;
-COMMENT ON FUNCTION streambatch._on_start() IS 'internal: refuses changes of the internal objects of hybrid views that would be committed, or hidden, at the end of the command';
+COMMENT ON FUNCTION streambatch._on_start() IS
+    'internal: refuses changes of the internal objects of hybrid views that would be committed, or hidden, at the end of the command; in a restored or upgraded database, adds the dependencies of hybrid views';
 REVOKE ALL ON FUNCTION streambatch._on_start() FROM PUBLIC;
-CREATE EVENT TRIGGER streambatch_on_start ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'CREATE INDEX', 'DROP INDEX')
+CREATE EVENT TRIGGER streambatch_on_start ON ddl_command_start
+    WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'CREATE INDEX', 'DROP INDEX', 'ALTER FOREIGN TABLE', 'DROP VIEW', 'DROP FOREIGN TABLE', 'DROP TABLE',
+                 'DROP SCHEMA', 'DROP OWNED', 'DROP SERVER', 'DROP FOREIGN DATA WRAPPER', 'DROP TYPE', 'DROP DOMAIN', 'DROP FUNCTION',
+                 'DROP PROCEDURE', 'DROP ROUTINE', 'DROP AGGREGATE', 'DROP OPERATOR', 'DROP COLLATION', 'DROP MATERIALIZED VIEW', 'DROP SEQUENCE',
+                 'DROP EXTENSION')
     EXECUTE FUNCTION streambatch._on_start();
 ALTER EVENT TRIGGER streambatch_on_start ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER streambatch_on_start IS 'refuses changes of the internal objects of hybrid views that would be committed, or hidden, at the end of the command';
+COMMENT ON EVENT TRIGGER streambatch_on_start IS 'refuses changes of the internal objects of hybrid views that would be committed, or hidden, at the end of the command; in a restored or upgraded database, adds the dependencies of hybrid views';
 
 CREATE FUNCTION streambatch._on_define()
     RETURNS event_trigger AS 'MODULE_PATHNAME', 'streambatch_on_define' LANGUAGE C;
@@ -634,7 +704,7 @@ COMMENT ON VIEW streambatch.stat_partition IS
 CREATE VIEW streambatch.stat_stream WITH (security_barrier) AS
 SELECT c.oid::regclass AS stream,
        CASE WHEN s.stream IS NULL THEN 'stopped'
-            WHEN s.paused OR s.database <> b.oid THEN 'paused'
+            WHEN s.paused OR s.database <> streambatch._database() THEN 'paused'
             WHEN s.stop_lasts OR s.stop_sqlstate IS NOT NULL AND w.state IS NULL THEN 'error'
             ELSE coalesce(w.state, 'stopped') END AS state,
        w.pid,
@@ -655,7 +725,6 @@ SELECT c.oid::regclass AS stream,
   JOIN pg_catalog.pg_foreign_server v ON v.oid = f.ftserver
   JOIN pg_catalog.pg_foreign_data_wrapper d ON d.oid = v.srvfdw AND d.fdwname = 'streambatch_kafka'
   JOIN pg_catalog.pg_class c ON c.oid = f.ftrelid
-  JOIN pg_catalog.pg_database b ON b.datname = pg_catalog.current_database()
   LEFT JOIN streambatch._stream s ON s.stream = c.oid
   LEFT JOIN streambatch._workers() w ON w.stream = c.oid
   LEFT JOIN LATERAL (SELECT count(*) AS dead_letters FROM streambatch._dead_letter WHERE stream = c.oid AND NOT discarded) l ON true

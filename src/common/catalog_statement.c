@@ -6,9 +6,24 @@
 
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "common/catalog_statement.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
+
+bool
+catalog_is_0_1_0(void)
+{
+	static Statement s = {
+		"SELECT extversion = '0.1.0' FROM pg_catalog.pg_extension WHERE extname = 'pg_streambatch'"};
+	static Oid updated = InvalidOid; /* there is no way back */
+	Oid extension = get_extension_oid("pg_streambatch", true);
+	Datum old;
+
+	if (extension != updated && statement_run_value(&s, NULL, &old) && !DatumGetBool(old))
+		updated = extension;
+	return extension != updated;
+}
 
 void
 statement_run(StatementCall *call, Statement *statement, Datum *values, const char *nulls)

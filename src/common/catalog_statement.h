@@ -31,6 +31,9 @@ typedef struct StatementCall
 	bool snapshot; /* one was pushed, since SPI requires an active snapshot */
 } StatementCall;
 
+/* Whether the extension's objects are still those of version 0.1.0: ALTER EXTENSION pg_streambatch UPDATE is due. */
+extern bool catalog_is_0_1_0(void);
+
 /*
  * Run a statement. Its rows can be read with the functions below until statement_finish(). nulls is as for
  * SPI_execute_plan(), or NULL.

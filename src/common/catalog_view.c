@@ -21,10 +21,19 @@ static List *read_views(Statement *statement, Datum *values);
 int32
 catalog_next_view_id(void)
 {
-	static Statement s = {"SELECT pg_catalog.nextval('streambatch._view_id')::int", 0, {0}};
+	static Statement next = {"SELECT pg_catalog.nextval('streambatch._view_id')::int"};
+	static Statement taken = {
+		"SELECT true FROM pg_catalog.pg_class WHERE relnamespace = 'streambatch_state'::regnamespace AND relname = 'query_' || $1",
+		1,
+		{INT4OID}};
 	Datum id = 0;
+	Datum found;
 
-	(void) statement_run_value(&s, NULL, &id);
+	/* a dump that was restored here may have set the sequence back */
+	do
+	{
+		(void) statement_run_value(&next, NULL, &id);
+	} while (statement_run_value(&taken, &id, &found));
 	return DatumGetInt32(id);
 }
 

@@ -26,7 +26,7 @@ PG_CONFIG ?= pg_config
 # these install what they need first, pg_config included
 ifneq (,$(filter check fuzz demo bench,$(MAKECMDGOALS)))
 export PG_CONFIG
-check: ; test/run
+check: ; $(if $(VERSIONS),test/versions $(VERSIONS),test/run)
 fuzz: ; QUERIES=$(or $(QUERIES),5000) test/run test/t/120_equivalence.pl
 demo: ; demo/run
 bench: ; bench/run

@@ -425,7 +425,8 @@ collect_row(TupleTableSlot *slot, DestReceiver *self)
 		receiver->rows = repalloc_huge(receiver->rows, receiver->allocated * sizeof(JoinedRow));
 	}
 	receiver->rows[receiver->nrows].row = row;
-	receiver->rows[receiver->nrows].tuple = compat_form_minimal_tuple(receiver->desc, values, slot->tts_isnull);
+	receiver->rows[receiver->nrows].tuple =
+		compat_form_minimal_tuple(receiver->desc, values, slot->tts_isnull);
 	receiver->nrows++;
 	MemoryContextSwitchTo(old);
 	pfree(values);

@@ -348,12 +348,15 @@ _cardinality 1 all
 _groups 1 all
 _log_ends 1 all
 _workers 1 all
+_database 1 all
 _fdw_handler 1 super
 _fdw_validator 1 super
 _on_alter 1 super
 _on_start 1 super
 _on_define 1 super
 _on_drop 1 super
+_restore 1 super
+_dump 1 super
 _state_in 1 super
 _state_out 1 super
 _hop_rows 1 super

@@ -34,6 +34,8 @@ bench: ; bench/run
 else
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+# the first one says so where the server is of a version that is not supported
+$(filter-out src/module.o,$(OBJS)): | src/module.o
 # few and small enough that every object is made again when a header changes
 $(OBJS): $(wildcard src/*/*.h src/*/*.hpp)
 installcheck: test/broker/mock_broker

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "common/compat.h"
 #include "common/settings.h"
 #include "common/slots.h"
 #include "fmgr.h"

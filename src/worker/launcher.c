@@ -88,6 +88,7 @@ streambatch_launcher_main(Datum main_arg)
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
+	settings_end_timeouts();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	before_shmem_exit(unset_launcher, (Datum) 0);
 	slots_set_launcher(MyProcPid);
@@ -133,6 +134,7 @@ streambatch_scanner_main(Datum main_arg)
 	database = slots_scan_attach(scan);
 	if (!OidIsValid(database))
 		proc_exit(0);
+	settings_end_timeouts();
 	/* before connecting, which takes locks too */
 	SetConfigOption("lock_timeout", SCAN_LOCK_TIMEOUT, PGC_SUSET, PGC_S_OVERRIDE);
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);

@@ -78,7 +78,7 @@ static bool map_columns(ArchiveWriter *writer, const char *partition, const char
 static void open_plain(ArchiveWriter *writer);
 static void describe_rows(ArchiveWriter *writer, const char *partition, const char *offset);
 static void fire_deferred_at_once(void);
-static void write_all_plain(WriteJob *job);
+static void write_all_plain(WriteJob *job, int from, int to);
 static ErrorData *try_write(WriteJob *job, int from, int to);
 static void write_rows(void *arg);
 static void write_plain(WriteJob *job);
@@ -143,7 +143,7 @@ archive_writer_write(ArchiveWriter *writer, DecodedBatch *decoded, DeadLetters *
 	WriteJob job = {writer, decoded, dead_letters, counts};
 
 	if (writer->plain)
-		write_all_plain(&job);
+		write_all_plain(&job, 0, decoded->batch.nrows);
 	else
 		write_all_any(&job, 0, decoded->batch.nrows);
 	if (job.rejected != NULL)
@@ -288,21 +288,18 @@ fire_deferred_at_once(void)
 
 /* Each error belongs to the current row. */
 static void
-write_all_plain(WriteJob *job)
+write_all_plain(WriteJob *job, int from, int to)
 {
-	int nrows = job->decoded->batch.nrows;
-	int from = 0;
 	ErrorData *error;
 
-	while ((error = try_write(job, from, nrows)) != NULL)
+	while ((error = try_write(job, from, to)) != NULL)
 	{
 		int row = job->cursor - 1;
 
 		reject(job, row, error);
-		/* the rows before it succeeded once; another error now is not theirs */
-		error = try_write(job, from, row);
-		if (error != NULL)
-			ReThrowError(error);
+		CHECK_FOR_INTERRUPTS();
+		/* of those before it, an index may reject one: constraints are checked for a chunk of rows before */
+		write_all_plain(job, from, row);
 		from = row + 1;
 	}
 }

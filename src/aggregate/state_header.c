@@ -40,7 +40,7 @@ static StateHeader read_header(const struct varlena *value, Size *stored);
 static void correct_oids(const StateHeader *header, bytea *value);
 static bool is_of(const StateHeader *header, Oid aggregate);
 static void put_oid(bytea *value, int position, Oid oid);
-static void invalid_text(const char *text) pg_attribute_noreturn();
+pg_noreturn static void invalid_text(const char *text);
 
 STREAMBATCH_FUNCTION(streambatch_state_in);
 STREAMBATCH_FUNCTION(streambatch_state_out);

@@ -45,6 +45,7 @@
 static void check_caller(FunctionCallInfo fcinfo);
 static Oid find_relation(Datum name);
 static HeapTuple with_value(Relation relation, HeapTuple tuple, const char *column, Datum value, bool isnull);
+static Datum without_first(Datum names);
 static void warn_left_out(Relation relation, Datum name, Datum missing);
 
 STREAMBATCH_FUNCTION(streambatch_restore);
@@ -86,7 +87,7 @@ streambatch_restore(PG_FUNCTION_ARGS)
 		else if (strcmp(column, "archive") == 0)
 		{
 			tuple = with_value(relation, tuple, column, (Datum) 0, true);
-			tuple = with_value(relation, tuple, "names", array, false);
+			tuple = with_value(relation, tuple, "names", without_first(array), false);
 		}
 		else
 		{
@@ -217,6 +218,15 @@ with_value(Relation relation, HeapTuple tuple, const char *column, Datum value, 
 	int number = SPI_fnumber(RelationGetDescr(relation), column);
 
 	return heap_modify_tuple_by_cols(tuple, RelationGetDescr(relation), 1, &number, &value, &isnull);
+}
+
+/* The name of the archive alone is kept: see the constraint restored_by_trigger. */
+static Datum
+without_first(Datum names)
+{
+	int first = 1;
+
+	return array_set_element(names, 1, &first, (Datum) 0, true, -1, -1, false, TYPALIGN_INT);
 }
 
 /* One warning for a stream or view; that its other rows are left out goes without saying. */

@@ -182,11 +182,13 @@ catalog_require_archive(Oid stream)
 	name = call.nrows > 0 ? statement_get_text(&call, 0, 1) : NULL;
 	statement_finish(&call);
 	if (name != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("archive %s of stream \"%s\" does not exist", name, get_rel_name(stream)),
-				 errdetail("The stream was restored from a dump without its archive."),
-				 errhint("Restore the table from the dump, or create it with the stream's columns, and try again.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_UNDEFINED_TABLE),
+			 errmsg("archive %s of stream \"%s\" does not exist", name, get_rel_name(stream)),
+			 errdetail("The stream was restored from a dump without its archive."),
+			 errhint(
+				 "Restore the table from the dump, or create it with the stream's columns, and try again.")));
 	return InvalidOid;
 }
 

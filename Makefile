@@ -1,6 +1,6 @@
 # A PGXS makefile: make, install, installcheck, check, fuzz, demo, bench, clean; PG_CONFIG=… chooses the server.
 EXTENSION = pg_streambatch
-DATA = pg_streambatch--0.1.0.sql
+DATA = $(wildcard pg_streambatch--*.sql)
 MODULE_big = pg_streambatch
 SOURCES = $(sort $(wildcard src/*.c src/*/*.c))
 OBJS = $(SOURCES:.c=.o) src/message/json.o
@@ -26,7 +26,7 @@ PG_CONFIG ?= pg_config
 # these install what they need first, pg_config included
 ifneq (,$(filter check fuzz demo bench,$(MAKECMDGOALS)))
 export PG_CONFIG
-check: ; test/run
+check: ; $(if $(VERSIONS),test/versions $(VERSIONS),test/run)
 fuzz: ; QUERIES=$(or $(QUERIES),5000) test/run test/t/120_equivalence.pl
 demo: ; demo/run
 bench: ; bench/run

@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "common/catalog_statement.h"
+#include "common/catalog_version.h"
 #include "common/catalog_view.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -16,15 +17,25 @@
 	"SELECT view::oid, id, stream::oid, epoch, max_staleness, allowed_lateness, state = 'suspended', "       \
 	"  settings, suspended_at, suspended_epoch FROM streambatch._view "
 
+static bool lacks_row(Oid view);
 static List *read_views(Statement *statement, Datum *values);
 
 int32
 catalog_next_view_id(void)
 {
-	static Statement s = {"SELECT pg_catalog.nextval('streambatch._view_id')::int", 0, {0}};
+	static Statement next = {"SELECT pg_catalog.nextval('streambatch._view_id')::int"};
+	static Statement taken = {
+		"SELECT true FROM pg_catalog.pg_class WHERE relnamespace = 'streambatch_state'::regnamespace AND relname = 'query_' || $1",
+		1,
+		{INT4OID}};
 	Datum id = 0;
+	Datum found;
 
-	(void) statement_run_value(&s, NULL, &id);
+	/* a dump that was restored here may have set the sequence back */
+	do
+	{
+		(void) statement_run_value(&next, NULL, &id);
+	} while (statement_run_value(&taken, &id, &found));
 	return DatumGetInt32(id);
 }
 
@@ -48,14 +59,30 @@ catalog_insert_view(const ViewRow *row)
 }
 
 void
+catalog_set_view_query(Oid view, const char *query)
+{
+	static Statement s = {
+		"UPDATE streambatch._view SET query = $2 WHERE view = $1", 2, {REGCLASSOID, TEXTOID}};
+	Datum values[2] = {ObjectIdGetDatum(view), CStringGetTextDatum(query)};
+
+	if (!catalog_is_first_version())
+		statement_run_only(&s, values, NULL);
+}
+
+void
 catalog_require_view(Oid view, ViewRow *row)
 {
 	const char *name = get_rel_name(view);
 
-	if (name == NULL || !catalog_view(view, row))
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("\"%s\" is not a hybrid view", name != NULL ? name : "?"),
-						errhint("Use SELECT view FROM streambatch.stat_view to list the hybrid views.")));
+	if (name != NULL && catalog_view(view, row))
+		return;
+	if (name != NULL && lacks_row(view))
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a hybrid view", name),
+						errdetail("It was restored from a dump that lacked the data of the extension."),
+						errhint("Drop the view, and create it again with streambatch.create_view().")));
+	ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					errmsg("\"%s\" is not a hybrid view", name != NULL ? name : "?"),
+					errhint("Use SELECT view FROM streambatch.stat_view to list the hybrid views.")));
 }
 
 bool
@@ -178,6 +205,25 @@ catalog_role_setting(Oid role, const char *name)
 	}
 	statement_finish(&call);
 	return result;
+}
+
+/* Whether a relation reads the merged states of a hybrid view that the extension's tables do not know. */
+static bool
+lacks_row(Oid view)
+{
+	static Statement s = {
+		"SELECT true FROM pg_catalog.pg_rewrite r "
+		"JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid "
+		"  AND d.refclassid = 'pg_catalog.pg_class'::regclass "
+		"JOIN pg_catalog.pg_class m ON m.oid = d.refobjid AND m.relnamespace = 'streambatch_state'::regnamespace "
+		"WHERE r.ev_class = $1 AND m.relname ~ '^merged_' "
+		"AND NOT EXISTS (SELECT FROM streambatch._view v WHERE m.relname = 'merged_' || v.id) LIMIT 1",
+		1,
+		{OIDOID}};
+	Datum values[1] = {ObjectIdGetDatum(view)};
+	Datum found;
+
+	return statement_run_value(&s, values, &found);
 }
 
 /* Run a statement that selects VIEW_COLUMNS; returns a list of ViewRow *. */

@@ -101,6 +101,9 @@ analyse_query(const Query *original)
 	foreach (lc, def->query->targetList)
 		(void) ungrouped_walker((Node *) lfirst_node(TargetEntry, lc)->expr, def);
 	(void) ungrouped_walker(def->query->havingQual, def);
+	/* the parser counts them, wherever it puts them; other functions that return sets have been refused */
+	if (def->query->hasTargetSRFs && !def->has_window)
+		elog(ERROR, "the window of the query is not among its grouping keys");
 	(void) aggregate_walker((Node *) def->query->targetList, def);
 	(void) aggregate_walker(def->query->havingQual, def);
 	def->session_first = def->session_last = -1;
@@ -113,28 +116,37 @@ analyse_query(const Query *original)
 	return def;
 }
 
-ViewDef *
-analyse_stored(int32 view_id, Oid owner)
+Query *
+analyse_load(int32 view_id)
 {
 	Oid relid = view_relations_query(view_id);
 	Relation rel;
 	Query *query;
-	ViewDef *def;
-	Oid user;
-	int sec_context;
 
 	if (!OidIsValid(relid))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("could not find the stored query of hybrid view %d", view_id)));
 	rel = relation_open(relid, AccessShareLock);
 	query = copyObject(get_view_query(rel));
+	compat_flatten_groups(query);
 	drop_own_entries(query, relid);
+	relation_close(rel, NoLock);
+	return query;
+}
+
+ViewDef *
+analyse_stored(int32 view_id, Oid owner)
+{
+	Query *query = analyse_load(view_id);
+	ViewDef *def;
+	Oid user;
+	int sec_context;
+
 	/* constant folding executes functions as the owner */
 	GetUserIdAndSecContext(&user, &sec_context);
 	SetUserIdAndSecContext(owner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	def = analyse_query(query);
 	SetUserIdAndSecContext(user, sec_context);
-	relation_close(rel, NoLock);
 	return def;
 }
 
@@ -163,6 +175,7 @@ parse(const char *sql)
 	query = parse_analyze_fixedparams(linitial_node(RawStmt, raw), sql, NULL, 0, NULL);
 	if (query->commandType != CMD_SELECT || query->utilityStmt != NULL)
 		refuse_statement();
+	compat_flatten_groups(query);
 	return query;
 }
 

@@ -7,7 +7,8 @@ use Test::More;
 
 chdir "$FindBin::RealBin/../.." or die "no source tree: $!";
 
-my $script = slurp(glob 'pg_streambatch--*.sql');
+# what earlier versions called stays: their scripts are run again before an update
+my $script = join '', map { slurp($_) } glob 'pg_streambatch--*.sql';
 my %exported = map { $_ => 1 } qw(Pg_magic_func _PG_init streambatch_launcher_main streambatch_scanner_main streambatch_worker_main);
 
 foreach my $function ($script =~ /'MODULE_PATHNAME', '(\w+)'/g)

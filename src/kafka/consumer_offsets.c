@@ -12,8 +12,6 @@
 #include "kafka/client_calls.h"
 #include "kafka/consumer_private.h"
 #include "miscadmin.h"
-#include "storage/latch.h"
-#include "utils/wait_event.h"
 
 int
 consumer_partition_count(Consumer *consumer, int timeout_ms)
@@ -60,16 +58,9 @@ consumer_query_offsets(Consumer *consumer, const int32 *partitions, int64 *offse
 		consumer_error_refresh(consumer);
 		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
 			return true;
-		/* librdkafka 2.14 says so at once of a partition that it has listed, for a moment and with little memory */
-		if (err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
-		{
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, slice,
-							 PG_WAIT_EXTENSION);
-			ResetLatch(MyLatch);
-		}
-		else if (err != RD_KAFKA_RESP_ERR__TIMED_OUT && err != RD_KAFKA_RESP_ERR__TRANSPORT &&
-				 err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE &&
-				 err != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION)
+		if (err != RD_KAFKA_RESP_ERR__TIMED_OUT && err != RD_KAFKA_RESP_ERR__TRANSPORT &&
+			err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE &&
+			err != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION)
 			break;
 	}
 	consumer_error_set_code(consumer, err);

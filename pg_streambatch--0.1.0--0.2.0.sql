@@ -171,12 +171,12 @@ COMMENT ON COLUMN streambatch.gap.topic_epoch IS 'topic epoch that the offsets a
 -- Dumps
 -- ------------------------------------------------------------------------------------------------------------------
 
-ALTER TABLE streambatch._stream ADD names text[];
-ALTER TABLE streambatch._progress ADD names text[];
-ALTER TABLE streambatch._view ADD names text[];
-ALTER TABLE streambatch._run ADD names text[];
-ALTER TABLE streambatch._dead_letter ADD names text[];
-ALTER TABLE streambatch._gap ADD names text[];
+ALTER TABLE streambatch._stream ADD names text[] CONSTRAINT restored_by_trigger CHECK (names[1] IS NULL);
+ALTER TABLE streambatch._progress ADD names text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL);
+ALTER TABLE streambatch._view ADD names text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL);
+ALTER TABLE streambatch._run ADD names text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL);
+ALTER TABLE streambatch._dead_letter ADD names text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL);
+ALTER TABLE streambatch._gap ADD names text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL);
 
 CREATE FUNCTION streambatch._restore()
     RETURNS trigger AS 'MODULE_PATHNAME', 'streambatch_restore' LANGUAGE C;

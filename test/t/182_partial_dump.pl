@@ -75,6 +75,15 @@ $node->safe_psql('no_data', "DROP VIEW sums_layers, sums; DROP TABLE events_arch
 $node->wait_for('events', undef, 'no_data');
 is(contents('no_data'), contents('postgres'), 'created again, it reads the topic from its beginning');
 
+# ---- data for a schema that is there already ----
+restore('data', dump_of('postgres', '--schema-only'));
+like(restore('data', dump_of('postgres', qw(--data-only --disable-triggers))),
+    qr/ERROR:  new row for relation "_view" violates check constraint "restored_by_trigger"/, 'without the triggers, the rows are refused');
+is($node->safe_psql('data', 'SELECT count(*) FROM streambatch._stream, streambatch._progress, streambatch._view, streambatch._run'), '0', 'all of them');
+$node->safe_psql('data', "SELECT format('TRUNCATE %s', oid::regclass) FROM pg_class WHERE relkind = 'r' AND relnamespace IN ('public'::regnamespace, 'streambatch_state'::regnamespace) OR relname = '_coverage' \\gexec");
+is(restore('data', dump_of('postgres', '--data-only')), '', 'with them, data can be restored by itself');
+is(contents('data'), contents('postgres'), 'and is complete');
+
 # ---- without indexes, which are restored while the stream is read ----
 my $dump = dump_of('postgres', '--format=custom');
 is(restore('no_index', $dump, '--section=pre-data'), '', 'pre-data');

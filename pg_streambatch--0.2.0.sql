@@ -130,7 +130,8 @@ CREATE TABLE streambatch._run (
     started_at  timestamptz NOT NULL,
     ended_at    timestamptz,
     error_sqlstate text,
-    error       text
+    error       text,
+    cut_topic_epoch int                         -- that the cut's offsets are of; NULL: a run of version 0.1.0
 );
 CREATE INDEX ON streambatch._run (view_id, id);
 

@@ -3,4 +3,8 @@
 -- complain if the script is run by hand
 \echo Use "ALTER EXTENSION pg_streambatch UPDATE TO '0.2.0'" to load this file. \quit
 
-ALTER TABLE streambatch._run ADD COLUMN cut_topic_epoch int; -- that the cut's offsets are of; NULL: a run of version 0.1.0
+-- where the stream has been in no other topic epoch, the cuts of earlier runs are of that one
+ALTER TABLE streambatch._run ADD COLUMN cut_topic_epoch int;
+UPDATE streambatch._run r SET cut_topic_epoch = 0
+  FROM streambatch._view v JOIN streambatch._stream s ON s.stream = v.stream
+ WHERE v.id = r.view_id AND s.topic_epoch = 0;

@@ -88,8 +88,8 @@ chunk_run(Run *run, const Chunk *chunk)
 void
 chunk_advance(const Run *run, const Chunk *chunk)
 {
-	TimeRanges rest = time_ranges_uncovered(chunk->advance_from, chunk->advance_to, chunk->kept.items,
-											chunk->kept.n);
+	TimeRanges rest =
+		time_ranges_uncovered(chunk->advance_from, chunk->advance_to, chunk->kept.items, chunk->kept.n);
 
 	for (int i = 0; i < rest.n; i++)
 	{
@@ -304,10 +304,9 @@ add_pane(TupleTableSlot *slot, void *arg)
 	if (panes->n == panes->allocated)
 	{
 		panes->allocated = Max(64, 2 * panes->allocated);
-		panes->items =
-			panes->n == 0
-				? MemoryContextAlloc(panes->context, panes->allocated * sizeof(TimestampTz))
-				: repalloc_huge(panes->items, (Size) panes->allocated * sizeof(TimestampTz));
+		panes->items = panes->n == 0
+						   ? MemoryContextAlloc(panes->context, panes->allocated * sizeof(TimestampTz))
+						   : repalloc_huge(panes->items, (Size) panes->allocated * sizeof(TimestampTz));
 	}
 	panes->items[panes->n++] = DatumGetTimestampTz(slot_getattr(slot, 1, &isnull));
 }

@@ -33,10 +33,10 @@ failing_pane_name(const Run *run, const Chunk *chunk, ErrorData *error)
 	char *keys = failing_group_keys(c, cut, panes, &parameters);
 
 	failing_row_find(c, cut, panes, &parameters, error);
-	error->message = psprintf(
-		"could not compute %shybrid view \"%s\"%s%s: %s",
-		c->def->has_window ? psprintf("%s of ", pane_name(&run->c->def->window, chunk)) : "",
-		get_rel_name(run->view), keys ? " for key " : "", keys ? keys : "", error->message);
+	error->message =
+		psprintf("could not compute %shybrid view \"%s\"%s%s: %s",
+				 c->def->has_window ? psprintf("%s of ", pane_name(&run->c->def->window, chunk)) : "",
+				 get_rel_name(run->view), keys ? " for key " : "", keys ? keys : "", error->message);
 	error->context = NULL;
 	MemoryContextSwitchTo(old);
 }

@@ -32,8 +32,7 @@ TimeRanges
 gone_panes(const Computation *c, const Cut *cut, int64 closed_epoch, const Chunk *chunk)
 {
 	Search s = {&c->def->window, CurrentMemoryContext};
-	BatchParameters parameters = {
-		.cut = cut, .from = chunk->from, .to = chunk->to, .epoch = closed_epoch};
+	BatchParameters parameters = {.cut = cut, .from = chunk->from, .to = chunk->to, .epoch = closed_epoch};
 	Guard guard;
 
 	batch_statement_begin(&guard, c);

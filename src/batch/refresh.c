@@ -255,8 +255,8 @@ plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
 	chunk_plan_make(plan, run->c, run->cut, run->requested, run->closed_epoch, stream);
 	if (plan->nchunks > 0)
 	{
-		const RunRow begun = {"refresh",			  run->closed_epoch, cut_array(run->cut),
-							  run->cut->topic_epoch, plan->from,		 plan->to};
+		const RunRow begun = {"refresh",  run->closed_epoch, cut_array(run->cut), run->cut->topic_epoch,
+							  plan->from, plan->to};
 
 		run->id = catalog_begin_run(row->id, run->view, &begun);
 		catalog_run_chunks(run->id, plan->nchunks);
@@ -315,15 +315,18 @@ say_nothing_to_do(const Run *run, const StreamRow *stream)
 static void
 say_kept(const Run *run)
 {
-	if (run->kept == 0)
+	const char *name = get_rel_name(run->view);
+	unsigned long n = (unsigned long) run->kept;
+
+	if (n == 0)
 		return;
-	ereport(
-		NOTICE,
-		(errmsg("%lld %s of hybrid view \"%s\" left as they are", (long long) run->kept,
-				run->c->def->window.assembled ? "panes" : "windows", get_rel_name(run->view)),
-		 errdetail("The archive no longer contains their events."),
-		 errhint(
-			 "To compute them from the events that it contains, name their range, or use full => true.")));
+	ereport(NOTICE, (run->c->def->window.assembled
+						 ? errmsg_plural("%lu pane of hybrid view \"%s\" keeps its value",
+										 "%lu panes of hybrid view \"%s\" keep their values", n, n, name)
+						 : errmsg_plural("%lu window of hybrid view \"%s\" keeps its value",
+										 "%lu windows of hybrid view \"%s\" keep their values", n, n, name),
+					 errdetail("The archive no longer contains the events."),
+					 errhint("To compute from what it contains, name the range, or use full => true.")));
 }
 
 static bool

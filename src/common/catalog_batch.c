@@ -38,22 +38,21 @@ catalog_coverage(int32 view_id, int *n)
  * Intervals that overlap [$2, $3), and those beside it that are of the same cut, are replaced by what they cover
  * outside of it and by a part within it, in as few intervals as possible.
  */
-#define REPLACE_COVERAGE(within)                                                                               \
-	"WITH old AS (DELETE FROM streambatch._coverage WHERE view_id = $1 AND (from_time < $3 AND to_time > $2 "   \
-	"  OR cut_epoch = $4 AND (to_time = $2 OR from_time = $3)) RETURNING *), "                                  \
-	"part AS (SELECT from_time, least(to_time, $2) AS to_time, cut_epoch, cut_at FROM old WHERE from_time < $2 " \
-	"  UNION ALL SELECT greatest(from_time, $3), to_time, cut_epoch, cut_at FROM old WHERE to_time > $3 "       \
-	"  UNION ALL " within ") "                                                                                  \
+#define REPLACE_COVERAGE(within)                                                                                  \
+	"WITH old AS (DELETE FROM streambatch._coverage WHERE view_id = $1 AND (from_time < $3 AND to_time > $2 "     \
+	"  OR cut_epoch = $4 AND (to_time = $2 OR from_time = $3)) RETURNING *), "                                    \
+	"part AS (SELECT from_time, least(to_time, $2) AS to_time, cut_epoch, cut_at FROM old WHERE from_time < $2 "  \
+	"  UNION ALL SELECT greatest(from_time, $3), to_time, cut_epoch, cut_at FROM old WHERE to_time > $3 "         \
+	"  UNION ALL " within ") "                                                                                    \
 	"INSERT INTO streambatch._coverage SELECT $1, lower(r), upper(r), cut_epoch, cut_at FROM (SELECT cut_epoch, " \
 	"  cut_at, unnest(range_agg(tstzrange(from_time, to_time))) AS r FROM part GROUP BY 1, 2) i"
 
 void
 catalog_cover(int32 view_id, const Coverage *range, TimestampTz cut_at)
 {
-	static Statement s = {
-		REPLACE_COVERAGE("SELECT $2, $3, $4, $5"),
-		5,
-		{INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID}};
+	static Statement s = {REPLACE_COVERAGE("SELECT $2, $3, $4, $5"),
+						  5,
+						  {INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID}};
 	Datum values[5] = {Int32GetDatum(view_id), TimestampTzGetDatum(range->from),
 					   TimestampTzGetDatum(range->to), Int64GetDatum(range->cut_epoch),
 					   TimestampTzGetDatum(cut_at)};

@@ -8,3 +8,292 @@ ALTER TABLE streambatch._run ADD COLUMN cut_topic_epoch int;
 UPDATE streambatch._run r SET cut_topic_epoch = 0
   FROM streambatch._view v JOIN streambatch._stream s ON s.stream = v.stream
  WHERE v.id = r.view_id AND s.topic_epoch = 0;
+
+-- ------------------------------------------------------------------------------------------------------------------
+-- What can be read of hybrid views: their queries, comments, and statistics without infinity
+-- ------------------------------------------------------------------------------------------------------------------
+
+ALTER TABLE streambatch._view ADD COLUMN query text;
+
+CREATE FUNCTION streambatch.query(view regclass)
+    RETURNS text AS 'MODULE_PATHNAME', 'streambatch_query' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION streambatch.query(regclass) IS
+    'the query of a hybrid view, with the current names of what it reads, qualified, so that it can be run again under any search_path; NULL for NULL; raises wrong_object_type for anything but a hybrid view';
+
+-- what was written is not known any more
+UPDATE streambatch._view SET query = streambatch.query(view)
+ WHERE EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = view)
+   AND EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = 'query_' || id AND relnamespace = 'streambatch_state'::pg_catalog.regnamespace);
+
+-- the comments that create_view() gives to the objects of a view (src/serve/view_comments.c)
+CREATE FUNCTION streambatch._comment_view(view regclass, layers regclass)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_comment_view' LANGUAGE C VOLATILE;
+SELECT streambatch._comment_view(v.view, (SELECT d.objid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class l ON l.oid = d.objid
+                                           WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass
+                                             AND d.refobjid = v.view AND d.deptype = 'i' AND l.relnamespace <> 'streambatch_state'::pg_catalog.regnamespace))
+  FROM streambatch._view v JOIN pg_catalog.pg_class c ON c.oid = v.view;
+DROP FUNCTION streambatch._comment_view(regclass, regclass);
+
+CREATE OR REPLACE VIEW streambatch.stat_view WITH (security_barrier) AS
+SELECT v.view, v.stream, w.relowner::pg_catalog.regrole AS owner, v.state, v.error_sqlstate,
+       CASE WHEN pg_catalog.pg_has_role(w.relowner, 'USAGE') AND pg_catalog.has_table_privilege(v.stream::oid, 'SELECT')
+              OR pg_catalog.pg_has_role('pg_read_all_data', 'USAGE') THEN v.error_message END AS error_message,
+       CASE WHEN pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+            THEN streambatch._groups(v.view) END AS groups,
+       coalesce(c.coverage, '{}'::tstzmultirange) AS coverage,
+       r.ended_at AS last_refresh,
+       r.cut AS last_cut,
+       r.cut_at AS last_cut_at,
+       v.epoch,
+       v.max_staleness, v.allowed_lateness,
+       v.suspended_at,
+       d.dead_letters,
+       v.query,
+       (SELECT oid::pg_catalog.regclass FROM pg_catalog.pg_class
+         WHERE relname = 'stream_' || v.id AND relnamespace = 'streambatch_state'::pg_catalog.regnamespace) AS stream_table,
+       (SELECT oid::pg_catalog.regclass FROM pg_catalog.pg_class
+         WHERE relname = 'batch_' || v.id AND relnamespace = 'streambatch_state'::pg_catalog.regnamespace) AS batch_table
+  FROM streambatch._view v
+  JOIN pg_catalog.pg_class w ON w.oid = v.view
+  JOIN pg_catalog.pg_class t ON t.oid = v.stream
+  LEFT JOIN LATERAL (SELECT pg_catalog.range_agg(pg_catalog.tstzrange(nullif(from_time, '-infinity'), nullif(to_time, 'infinity'))) AS coverage
+                       FROM streambatch._coverage WHERE view_id = v.id) c ON true
+  LEFT JOIN LATERAL (SELECT ended_at, cut, cut_at FROM streambatch._run WHERE view_id = v.id AND state = 'done'
+                      ORDER BY id DESC LIMIT 1) r ON true
+  LEFT JOIN LATERAL (SELECT count(*) AS dead_letters FROM streambatch._dead_letter WHERE view = v.view AND NOT discarded) d ON true
+ WHERE pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role(t.relowner, 'USAGE')
+    OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
+COMMENT ON VIEW streambatch.stat_view IS
+    'one row per hybrid view that the user may SELECT from, or that is on a stream of the user: owner, state (building, active, suspended) and error, number of groups in both layers (an estimate above 100,000 rows of states), ranges of time that the batch layer covers, end and cut of the last refresh (next offset of partition i at index i + 1), epoch, query as written, state tables';
+COMMENT ON COLUMN streambatch.stat_view.view IS 'the hybrid view';
+COMMENT ON COLUMN streambatch.stat_view.stream IS 'the stream that its query reads';
+COMMENT ON COLUMN streambatch.stat_view.owner IS 'owner of the hybrid view: worker and refreshes run its query as this role';
+COMMENT ON COLUMN streambatch.stat_view.state IS 'active, or suspended: its query has failed as a whole';
+COMMENT ON COLUMN streambatch.stat_view.error_sqlstate IS 'SQLSTATE of the error for which the view is suspended; NULL unless suspended';
+COMMENT ON COLUMN streambatch.stat_view.error_message IS 'message of that error; NULL: not suspended, or it may contain data that the user may not read';
+COMMENT ON COLUMN streambatch.stat_view.groups IS 'groups in both layers, estimated above 100,000 rows of states; NULL: the user may not SELECT from the view, or its states are locked';
+COMMENT ON COLUMN streambatch.stat_view.coverage IS 'ranges of event time, in whole panes, that the batch layer holds; empty: none; a range without a bound has no limit there';
+COMMENT ON COLUMN streambatch.stat_view.last_refresh IS 'when the last run of the batch layer ended that was done; NULL: none was';
+COMMENT ON COLUMN streambatch.stat_view.last_cut IS 'its cut: next offset of partition i at index i + 1; NULL: no run was done, or, as an element, the partition had not been read';
+COMMENT ON COLUMN streambatch.stat_view.last_cut_at IS 'when the cut was taken; NULL: no run was done';
+COMMENT ON COLUMN streambatch.stat_view.epoch IS 'epoch of the rows that flushes write into the stream layer now; each refresh raises it';
+COMMENT ON COLUMN streambatch.stat_view.max_staleness IS 'longest delay under load before events become visible';
+COMMENT ON COLUMN streambatch.stat_view.allowed_lateness IS 'how long after its end a window stays open';
+COMMENT ON COLUMN streambatch.stat_view.suspended_at IS 'next offset of partition i, at index i + 1, from which on a suspended view lacks events; NULL unless suspended';
+COMMENT ON COLUMN streambatch.stat_view.dead_letters IS 'dead letters of the view that are kept';
+COMMENT ON COLUMN streambatch.stat_view.query IS 'the query as given to create_view(), with the names of then, in the search_path of then; streambatch.query() returns it with current, qualified names; NULL: not recorded';
+COMMENT ON COLUMN streambatch.stat_view.stream_table IS 'table of the states of the stream layer';
+COMMENT ON COLUMN streambatch.stat_view.batch_table IS 'table of the states of the batch layer';
+
+CREATE OR REPLACE VIEW streambatch.refresh_history WITH (security_barrier) AS
+SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at,
+       -- drivers cannot read infinity; of history of which no window had ended, the range ends where it begins
+       CASE WHEN r.from_time = r.to_time THEN r.cut_at ELSE nullif(r.from_time, '-infinity') END AS from_time,
+       CASE WHEN r.from_time = r.to_time THEN r.cut_at ELSE nullif(r.to_time, 'infinity') END AS to_time,
+       r.chunks, r.chunks_done, r.rows, r.started_at,
+       r.ended_at, r.error_sqlstate,
+       CASE WHEN pg_catalog.pg_has_role(w.relowner, 'USAGE') AND pg_catalog.has_table_privilege(v.stream::oid, 'SELECT')
+              OR pg_catalog.pg_has_role('pg_read_all_data', 'USAGE') THEN r.error END AS error
+  FROM streambatch._run r
+  JOIN streambatch._view v ON v.view = r.view
+  JOIN pg_catalog.pg_class w ON w.oid = v.view
+ WHERE pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
+COMMENT ON VIEW streambatch.refresh_history IS
+    'runs of the batch layer: kind (history: by create_view(); refresh), state (running, done, failed), cut, range of time, chunks, rows of states written';
+COMMENT ON COLUMN streambatch.refresh_history.id IS 'number of the run';
+COMMENT ON COLUMN streambatch.refresh_history.view IS 'the hybrid view';
+COMMENT ON COLUMN streambatch.refresh_history.kind IS 'refresh, or history: what create_view() computed';
+COMMENT ON COLUMN streambatch.refresh_history.state IS 'running, done or failed; a run that was killed remains running until the next refresh';
+COMMENT ON COLUMN streambatch.refresh_history.cut IS 'next offset of partition i at index i + 1: the events below are in what the run computed; NULL as an element: the partition had not been read';
+COMMENT ON COLUMN streambatch.refresh_history.cut_epoch IS 'epoch of the stream layer that the cut closed';
+COMMENT ON COLUMN streambatch.refresh_history.cut_at IS 'when the cut was recorded';
+COMMENT ON COLUMN streambatch.refresh_history.from_time IS 'beginning of the range of event time that is computed; NULL: without limit; the same as to_time: nothing was computed for the batch layer';
+COMMENT ON COLUMN streambatch.refresh_history.to_time IS 'end, exclusive, of the range; NULL: without limit';
+COMMENT ON COLUMN streambatch.refresh_history.chunks IS 'transactions planned; 0: not planned yet';
+COMMENT ON COLUMN streambatch.refresh_history.chunks_done IS 'transactions done';
+COMMENT ON COLUMN streambatch.refresh_history.rows IS 'rows of states written';
+COMMENT ON COLUMN streambatch.refresh_history.started_at IS 'when the run began';
+COMMENT ON COLUMN streambatch.refresh_history.ended_at IS 'when it ended; NULL: it has not';
+COMMENT ON COLUMN streambatch.refresh_history.error_sqlstate IS 'SQLSTATE of the error of a failed run; NULL: none';
+COMMENT ON COLUMN streambatch.refresh_history.error IS 'message of that error; NULL: none, or it may contain data that the user may not read';
+
+COMMENT ON COLUMN streambatch.stat_partition.stream IS 'the stream';
+COMMENT ON COLUMN streambatch.stat_partition.partition IS 'number of the partition in the topic';
+COMMENT ON COLUMN streambatch.stat_partition.next_offset IS 'offset that is read next; of a partition that was never read, the beginning of its log';
+COMMENT ON COLUMN streambatch.stat_partition.log_end IS 'end of the log (last stable offset), as last reported by the broker';
+COMMENT ON COLUMN streambatch.stat_partition.lag IS 'offsets from next_offset to log_end';
+COMMENT ON COLUMN streambatch.stat_partition.max_event_time IS 'latest event time read; NULL: none, or the stream has no option event_time';
+COMMENT ON COLUMN streambatch.stat_partition.log_end_at IS 'when the worker last learned the end of the log; NULL: not since the server started';
+COMMENT ON COLUMN streambatch.stat_stream.stream IS 'the stream';
+COMMENT ON COLUMN streambatch.stat_stream.state IS 'state of the worker: stopped, starting, catching up, streaming, paused, reconnecting or error';
+COMMENT ON COLUMN streambatch.stat_stream.pid IS 'process id of the worker; NULL: none runs';
+COMMENT ON COLUMN streambatch.stat_stream.lag IS 'sum of the lags of the partitions, in offsets; NULL: no partition is known yet';
+COMMENT ON COLUMN streambatch.stat_stream.watermark IS 'event time before which all events are assumed to have been seen, never later than now; NULL: none yet, or the stream has no option event_time';
+COMMENT ON COLUMN streambatch.stat_stream.received IS 'messages read since the stream was first used: folded + filtered + dead + skipped';
+COMMENT ON COLUMN streambatch.stat_stream.folded IS 'messages that at least one hybrid view has counted';
+COMMENT ON COLUMN streambatch.stat_stream.filtered IS 'messages that passed the WHERE of no hybrid view';
+COMMENT ON COLUMN streambatch.stat_stream.dead IS 'messages that are dead letters of the stream, or of a hybrid view and counted by none';
+COMMENT ON COLUMN streambatch.stat_stream.skipped IS 'messages without payload (tombstones)';
+COMMENT ON COLUMN streambatch.stat_stream.flushes IS 'transactions in which the worker made events visible';
+COMMENT ON COLUMN streambatch.stat_stream.dead_letters IS 'dead letters that are kept, of the stream and of its hybrid views';
+COMMENT ON COLUMN streambatch.stat_stream.flushed_at IS 'when the last flush ended; NULL: none yet';
+COMMENT ON COLUMN streambatch.stat_stream.archive IS 'table that keeps the events; NULL: none, or the stream was never used';
+COMMENT ON COLUMN streambatch.stat_stream.error_sqlstate IS 'SQLSTATE of what has stopped the worker or keeps it from going on; NULL: nothing';
+COMMENT ON COLUMN streambatch.stat_stream.error_message IS 'message of that error; NULL: no error, or it may contain data that the user may not read';
+COMMENT ON COLUMN streambatch.stat_stream.error_hint IS 'what to do about that error; NULL: no error or no hint';
+COMMENT ON COLUMN streambatch.stat_stream.topic_epoch IS 'how often reading has started over with new positions; NULL: the stream was never used';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.pid IS 'process id of the session that runs the refresh';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.id IS 'number of the run, as in refresh_history';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.view IS 'the hybrid view';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.phase IS 'planning or computing';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.chunks_done IS 'transactions done';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.chunks_total IS 'transactions planned; 0 while planning';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.rows IS 'rows of states written';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.started_at IS 'when the refresh began';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.expected_end IS 'when it will end, estimated from the chunks done so far; NULL: none is done';
+COMMENT ON COLUMN streambatch.dead_letter.stream IS 'the stream';
+COMMENT ON COLUMN streambatch.dead_letter.view IS 'the only hybrid view that lacks the message; NULL: no view and no archive contains it';
+COMMENT ON COLUMN streambatch.dead_letter.topic IS 'topic of the message';
+COMMENT ON COLUMN streambatch.dead_letter.kafka_partition IS 'partition of the message';
+COMMENT ON COLUMN streambatch.dead_letter.kafka_offset IS 'offset of the message';
+COMMENT ON COLUMN streambatch.dead_letter.kafka_timestamp IS 'timestamp of the message; NULL: it has none';
+COMMENT ON COLUMN streambatch.dead_letter.key IS 'key of the message, up to its first megabyte; NULL: it has none, or could not be unpacked';
+COMMENT ON COLUMN streambatch.dead_letter.headers IS 'headers of the message, an array of {"key": …, "value": …}; NULL: it has none';
+COMMENT ON COLUMN streambatch.dead_letter.payload IS 'payload of the message, up to its first megabyte; NULL: it could not be unpacked';
+COMMENT ON COLUMN streambatch.dead_letter.sqlstate IS 'SQLSTATE of the error';
+COMMENT ON COLUMN streambatch.dead_letter.message IS 'message of the error';
+COMMENT ON COLUMN streambatch.dead_letter.detail IS 'detail of the error; NULL: none';
+COMMENT ON COLUMN streambatch.dead_letter.at IS 'when the dead letter was recorded';
+COMMENT ON COLUMN streambatch.dead_letter.topic_epoch IS 'topic epoch that the position is of';
+COMMENT ON COLUMN streambatch.gap.stream IS 'the stream';
+COMMENT ON COLUMN streambatch.gap.kafka_partition IS 'partition of the offsets';
+COMMENT ON COLUMN streambatch.gap.from_offset IS 'first offset that was missed';
+COMMENT ON COLUMN streambatch.gap.to_offset IS 'first offset after the gap';
+COMMENT ON COLUMN streambatch.gap.noticed_at IS 'when the worker noticed the gap';
+COMMENT ON COLUMN streambatch.gap.action IS 'what was done: skip';
+COMMENT ON COLUMN streambatch.gap.topic_epoch IS 'topic epoch that the offsets are of';
+
+-- ------------------------------------------------------------------------------------------------------------------
+-- Dumps
+-- ------------------------------------------------------------------------------------------------------------------
+
+ALTER TABLE streambatch._stream ADD names text[];
+ALTER TABLE streambatch._progress ADD names text[];
+ALTER TABLE streambatch._view ADD names text[];
+ALTER TABLE streambatch._run ADD names text[];
+ALTER TABLE streambatch._dead_letter ADD names text[];
+ALTER TABLE streambatch._gap ADD names text[];
+
+CREATE FUNCTION streambatch._restore()
+    RETURNS trigger AS 'MODULE_PATHNAME', 'streambatch_restore' LANGUAGE C;
+COMMENT ON FUNCTION streambatch._restore() IS
+    'internal: finds the relations of a row from a dump by their names; arguments of the trigger: the columns of these relations; pauses streams; leaves out rows of relations that do not exist';
+REVOKE ALL ON FUNCTION streambatch._restore() FROM PUBLIC;
+
+CREATE FUNCTION streambatch._database()
+    RETURNS oid AS 'MODULE_PATHNAME', 'streambatch_database' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._database() IS 'internal: identifies this database among the databases of all servers; a hash of both';
+
+CREATE TRIGGER _restore BEFORE INSERT ON streambatch._stream FOR EACH ROW WHEN (NEW.names IS NOT NULL)
+    EXECUTE FUNCTION streambatch._restore('stream', 'archive');
+CREATE TRIGGER _restore BEFORE INSERT ON streambatch._progress FOR EACH ROW WHEN (NEW.names IS NOT NULL)
+    EXECUTE FUNCTION streambatch._restore('stream');
+CREATE TRIGGER _restore BEFORE INSERT ON streambatch._view FOR EACH ROW WHEN (NEW.names IS NOT NULL)
+    EXECUTE FUNCTION streambatch._restore('view', 'stream');
+CREATE TRIGGER _restore BEFORE INSERT ON streambatch._run FOR EACH ROW WHEN (NEW.names IS NOT NULL)
+    EXECUTE FUNCTION streambatch._restore('view');
+CREATE TRIGGER _restore BEFORE INSERT ON streambatch._dead_letter FOR EACH ROW WHEN (NEW.names IS NOT NULL)
+    EXECUTE FUNCTION streambatch._restore('stream', 'view');
+CREATE TRIGGER _restore BEFORE INSERT ON streambatch._gap FOR EACH ROW WHEN (NEW.names IS NOT NULL)
+    EXECUTE FUNCTION streambatch._restore('stream');
+ALTER TABLE streambatch._stream ENABLE ALWAYS TRIGGER _restore;
+ALTER TABLE streambatch._progress ENABLE ALWAYS TRIGGER _restore;
+ALTER TABLE streambatch._view ENABLE ALWAYS TRIGGER _restore;
+ALTER TABLE streambatch._run ENABLE ALWAYS TRIGGER _restore;
+ALTER TABLE streambatch._dead_letter ENABLE ALWAYS TRIGGER _restore;
+ALTER TABLE streambatch._gap ENABLE ALWAYS TRIGGER _restore;
+COMMENT ON TRIGGER _restore ON streambatch._stream IS 'internal: restores a row from a dump';
+COMMENT ON TRIGGER _restore ON streambatch._progress IS 'internal: restores a row from a dump';
+COMMENT ON TRIGGER _restore ON streambatch._view IS 'internal: restores a row from a dump';
+COMMENT ON TRIGGER _restore ON streambatch._run IS 'internal: restores a row from a dump';
+COMMENT ON TRIGGER _restore ON streambatch._dead_letter IS 'internal: restores a row from a dump';
+COMMENT ON TRIGGER _restore ON streambatch._gap IS 'internal: restores a row from a dump';
+
+CREATE FUNCTION streambatch._dump(relation regclass, VARIADIC columns text[]) RETURNS void LANGUAGE sql AS $$
+-- pg_dump appends the condition to SELECT <all columns> FROM <table>: here an alias that hides some columns, and others in their place
+SELECT pg_catalog.pg_extension_config_dump(relation, pg_catalog.format('AS r (%s), LATERAL (SELECT %s, ARRAY[%s] AS names) n', a.aliases, c.oids, c.names))
+  FROM (SELECT pg_catalog.string_agg(CASE WHEN attname = ANY (columns || 'names'::text) THEN 'old_' ELSE '' END || attname, ', ' ORDER BY attnum) AS aliases
+          FROM pg_catalog.pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped) a,
+       (SELECT pg_catalog.string_agg(pg_catalog.format('old_%1$s::oid AS %1$s', name), ', ' ORDER BY i) AS oids,
+               pg_catalog.string_agg(pg_catalog.format('coalesce(old_%s::text, old_names[%s])', name, i), ', ' ORDER BY i) AS names
+          FROM pg_catalog.unnest(columns) WITH ORDINALITY AS u (name, i)) c
+$$;
+COMMENT ON FUNCTION streambatch._dump(regclass, text[]) IS
+    'internal, for scripts of the extension: makes pg_dump dump a table, with the names of relations; columns: those of type regclass, as in the arguments of its trigger _restore';
+REVOKE ALL ON FUNCTION streambatch._dump(regclass, text[]) FROM PUBLIC;
+
+SELECT streambatch._dump('streambatch._stream', 'stream', 'archive');
+SELECT streambatch._dump('streambatch._progress', 'stream');
+SELECT streambatch._dump('streambatch._view', 'view', 'stream');
+SELECT streambatch._dump('streambatch._run', 'view');
+SELECT streambatch._dump('streambatch._dead_letter', 'stream', 'view');
+SELECT streambatch._dump('streambatch._gap', 'stream');
+SELECT pg_catalog.pg_extension_config_dump('streambatch._coverage', '');
+SELECT pg_catalog.pg_extension_config_dump('streambatch._view_id', '');
+SELECT pg_catalog.pg_extension_config_dump('streambatch._run_id', '');
+
+UPDATE streambatch._stream SET database = streambatch._database()
+ WHERE database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database());
+
+CREATE OR REPLACE VIEW streambatch.stat_stream WITH (security_barrier) AS
+SELECT c.oid::regclass AS stream,
+       CASE WHEN s.stream IS NULL THEN 'stopped'
+            WHEN s.paused OR s.database <> streambatch._database() THEN 'paused'
+            WHEN s.stop_lasts OR s.stop_sqlstate IS NOT NULL AND w.state IS NULL THEN 'error'
+            ELSE coalesce(w.state, 'stopped') END AS state,
+       w.pid,
+       p.lag,
+       greatest(s.watermark, CASE WHEN s.watermark_limit IS NOT NULL THEN least(s.watermark_limit, pg_catalog.now()) END) AS watermark,
+       coalesce(s.received, 0) AS received,
+       coalesce(s.folded, 0) AS folded,
+       coalesce(s.filtered, 0) AS filtered,
+       coalesce(s.dead, 0) AS dead,
+       coalesce(s.skipped, 0) AS skipped,
+       coalesce(s.flushes, 0) AS flushes,
+       l.dead_letters,
+       s.flushed_at,
+       s.archive,
+       e.error_sqlstate, e.error_message, e.error_hint,
+       s.topic_epoch
+  FROM pg_catalog.pg_foreign_table f
+  JOIN pg_catalog.pg_foreign_server v ON v.oid = f.ftserver
+  JOIN pg_catalog.pg_foreign_data_wrapper d ON d.oid = v.srvfdw AND d.fdwname = 'streambatch_kafka'
+  JOIN pg_catalog.pg_class c ON c.oid = f.ftrelid
+  LEFT JOIN streambatch._stream s ON s.stream = c.oid
+  LEFT JOIN streambatch._workers() w ON w.stream = c.oid
+  LEFT JOIN LATERAL (SELECT count(*) AS dead_letters FROM streambatch._dead_letter WHERE stream = c.oid AND NOT discarded) l ON true
+  -- what has stopped the worker is stored, because shared memory is lost with a restart
+  LEFT JOIN LATERAL (SELECT w.error_sqlstate, w.error_message, w.error_hint
+                      WHERE w.error_sqlstate IS NOT NULL AND NOT coalesce(s.stop_lasts, false)
+                     UNION ALL
+                     SELECT s.stop_sqlstate, s.stop_message, s.stop_hint
+                      WHERE s.stop_sqlstate IS NOT NULL AND (w.error_sqlstate IS NULL OR s.stop_lasts)) e ON true
+  LEFT JOIN (SELECT stream, sum(lag)::bigint AS lag FROM streambatch.stat_partition GROUP BY stream) p ON p.stream = c.oid
+ WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
+
+COMMENT ON FUNCTION streambatch._on_start() IS
+    'internal: refuses changes of the internal objects of hybrid views that would be committed, or hidden, at the end of the command; in a restored or upgraded database, adds the dependencies of hybrid views';
+DROP EVENT TRIGGER streambatch_on_start;
+CREATE EVENT TRIGGER streambatch_on_start ON ddl_command_start
+    WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'CREATE INDEX', 'DROP INDEX', 'ALTER FOREIGN TABLE', 'DROP VIEW', 'DROP FOREIGN TABLE', 'DROP TABLE',
+                 'DROP SCHEMA', 'DROP OWNED', 'DROP SERVER', 'DROP FOREIGN DATA WRAPPER', 'DROP TYPE', 'DROP DOMAIN', 'DROP FUNCTION',
+                 'DROP PROCEDURE', 'DROP ROUTINE', 'DROP AGGREGATE', 'DROP OPERATOR', 'DROP COLLATION', 'DROP MATERIALIZED VIEW', 'DROP SEQUENCE',
+                 'DROP EXTENSION')
+    EXECUTE FUNCTION streambatch._on_start();
+ALTER EVENT TRIGGER streambatch_on_start ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER streambatch_on_start IS 'refuses changes of the internal objects of hybrid views that would be committed, or hidden, at the end of the command; in a restored or upgraded database, adds the dependencies of hybrid views';
+
+ALTER FUNCTION streambatch._state_in(cstring) STABLE;
+ALTER FUNCTION streambatch._state_out(streambatch._state) STABLE;
+COMMENT ON FUNCTION streambatch._state_in(cstring) IS 'internal: restores a state from a dump; raises feature_not_supported for anybody but superusers';
+COMMENT ON FUNCTION streambatch._state_out(streambatch._state) IS 'internal: a hash of the functions of the aggregate, its argument types, and the bytes of the state in hexadecimal';

@@ -18,11 +18,11 @@ BEGIN
 	EXECUTE format('SELECT encode(%I(%L::%s), ''hex'')', send, literal, type) INTO r; RETURN r;
 EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE;
 END $$;
-CREATE FUNCTION by_decode(col text, send text, json text) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION by_decode(col text, send text, document text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE r text;
 BEGIN
 	EXECUTE format('SELECT encode(%I((streambatch.decode(NULL::twin, $1)).%I), ''hex'')', send, col) INTO r
-	USING convert_to('{"' || col || '":' || json || '}', 'UTF8'); RETURN r;
+	USING convert_to('{"' || col || '":' || document || '}', 'UTF8'); RETURN r;
 EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE;
 END $$;
 CREATE FUNCTION pick(VARIADIC a text[]) RETURNS text LANGUAGE sql VOLATILE AS $$ SELECT a[1 + floor(random() * cardinality(a))::int] $$;

@@ -24,6 +24,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/compat.h"
 #include "common/export.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
@@ -56,7 +57,7 @@ static int compare(const bytea *a, const bytea *b);
 static Datum combine(Datum a, Datum b, bool last);
 static Datum merge(FunctionCallInfo fcinfo, bool last);
 static Datum receive_value(const ValueIO *io, StringInfo bytes);
-static void raise_receive_error(Oid type, MemoryContext context) pg_attribute_noreturn();
+pg_noreturn static void raise_receive_error(Oid type, MemoryContext context);
 
 STREAMBATCH_FUNCTION(streambatch_first_add);
 STREAMBATCH_FUNCTION(streambatch_last_add);

@@ -8,6 +8,7 @@
 #ifndef STREAMBATCH_RULE_PARTS_H
 #define STREAMBATCH_RULE_PARTS_H
 
+#include "common/compat.h"
 #include "lib/stringinfo.h"
 #include "nodes/primnodes.h"
 
@@ -48,7 +49,7 @@ typedef struct RuleStream
 } RuleStream;
 
 /* Raises feature_not_supported: "<what> cannot be used in a hybrid view". */
-extern void rule_refuse(const char *what, const char *reason, const char *hint) pg_attribute_noreturn();
+pg_noreturn extern void rule_refuse(const char *what, const char *reason, const char *hint);
 
 /* Append an argument to a call. */
 extern void rule_add_argument(Aggref *call, Expr *arg, Oid type);

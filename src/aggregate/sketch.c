@@ -33,6 +33,7 @@
 #include "parser/parse_func.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
 #include "utils/datum.h"
 #include "utils/float.h"
 #include "utils/lsyscache.h"
@@ -174,8 +175,22 @@ Oid
 sketch_type(const char *name)
 {
 	Oid extension = get_extension_oid(name, true);
+	CatCList *types;
+	Oid result = InvalidOid;
 
-	return OidIsValid(extension) ? getExtensionType(extension, name) : InvalidOid;
+	if (!OidIsValid(extension))
+		return InvalidOid;
+	/* getExtensionType() came with a minor release of each version */
+	types = SearchSysCacheList1(TYPENAMENSP, CStringGetDatum(name));
+	for (int i = 0; i < types->n_members; i++)
+	{
+		Oid type = ((Form_pg_type) GETSTRUCT(&types->members[i]->tuple))->oid;
+
+		if (getExtensionOfObject(TypeRelationId, type) == extension)
+			result = type;
+	}
+	ReleaseCatCacheList(types);
+	return result;
 }
 
 Oid

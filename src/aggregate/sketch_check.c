@@ -29,6 +29,7 @@
 
 #include "aggregate/sketch.h"
 #include "aggregate/sketch_check.h"
+#include "common/compat.h"
 #include "common/int.h"
 #include "fmgr.h"
 #include "port/pg_bswap.h"
@@ -75,7 +76,7 @@ static void check_hashes(const uint8 *hashes, Size size);
 static void check_registers(const uint8 *registers, Size size);
 static uint32 sparse_register(const uint8 *registers, Size at);
 static int64 check_centroids(const char *centroids, int n);
-static void refuse(const char *type, const char *reason) pg_attribute_noreturn();
+pg_noreturn static void refuse(const char *type, const char *reason);
 
 Datum
 sketch_check_hll(Datum sketch, int64 *count)

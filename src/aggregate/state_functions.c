@@ -1,6 +1,6 @@
 /*
  * state_functions.c
- *		The SQL aggregates over transition states: streambatch._partial(), streambatch._merge(); the type streambatch._state.
+ *		The SQL aggregates over transition states: streambatch._partial(), streambatch._merge().
  *
  *		_partial('stddev(double precision)', NULL::_state, x)						the state of stddev(x)
  *		_merge('stddev(double precision)', NULL::double precision, s1, NULL::double precision)	its value, of a column of states
@@ -54,8 +54,6 @@ STREAMBATCH_FUNCTION(streambatch_partial_add);
 STREAMBATCH_FUNCTION(streambatch_partial_end);
 STREAMBATCH_FUNCTION(streambatch_merge_add);
 STREAMBATCH_FUNCTION(streambatch_merge_end);
-STREAMBATCH_FUNCTION(streambatch_state_in);
-STREAMBATCH_FUNCTION(streambatch_state_out);
 
 Datum
 streambatch_partial_add(PG_FUNCTION_ARGS)
@@ -108,21 +106,6 @@ streambatch_merge_end(PG_FUNCTION_ARGS)
 	if (isnull)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(result);
-}
-
-Datum
-streambatch_state_in(PG_FUNCTION_ARGS)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot accept a value of type %s", "streambatch._state"),
-			 errdetail("Aggregates do not validate their states, so a state cannot be entered as text.")));
-}
-
-Datum
-streambatch_state_out(PG_FUNCTION_ARGS)
-{
-	return DirectFunctionCall1(byteaout, PG_GETARG_DATUM(0));
 }
 
 /* The state of the current group, in the memory of the current grouping set. */

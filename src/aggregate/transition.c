@@ -398,8 +398,8 @@ init_partial(Transition *t, const Aggref *aggref, Form_pg_aggregate form)
 {
 	Expr *expr;
 	Expr *unused;
-	ListCell *lc;
 
+	t->aggregate = aggref->aggfnoid;
 	t->sealed = t->type == INTERNALOID;
 	if (!OidIsValid(form->aggcombinefn) ||
 		(t->sealed && (!OidIsValid(form->aggserialfn) || !OidIsValid(form->aggdeserialfn))))
@@ -422,11 +422,7 @@ init_partial(Transition *t, const Aggref *aggref, Form_pg_aggregate form)
 	fmgr_info(form->aggdeserialfn, &t->deserialise);
 	build_aggregate_deserialfn_expr(form->aggdeserialfn, &expr);
 	fmgr_info_set_expr((Node *) expr, &t->deserialise);
-	t->tag = palloc((list_length(aggref->aggargtypes) + 2) * sizeof(Oid));
-	t->tag[t->ntag++] = aggref->aggfnoid;
-	t->tag[t->ntag++] = list_length(aggref->aggargtypes);
-	foreach (lc, aggref->aggargtypes)
-		t->tag[t->ntag++] = lfirst_oid(lc);
+	t->header = state_header_make(aggref->aggfnoid, aggref->aggargtypes);
 }
 
 /* A copy that lives as long as the state. */
@@ -450,14 +446,8 @@ static Datum
 seal(const Transition *t, Datum serialised)
 {
 	bytea *value = DatumGetByteaPP(serialised);
-	Size tag = t->ntag * sizeof(Oid);
-	Size size = VARSIZE_ANY_EXHDR(value);
-	bytea *result = palloc(VARHDRSZ + tag + size);
 
-	SET_VARSIZE(result, VARHDRSZ + tag + size);
-	memcpy(VARDATA(result), t->tag, tag);
-	memcpy(VARDATA(result) + tag, VARDATA_ANY(value), size);
-	return PointerGetDatum(result);
+	return PointerGetDatum(state_header_seal(&t->header, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
 }
 
 /* A stored state as input for the combine function, in the current context. */
@@ -480,21 +470,22 @@ unstore(Transition *t, Datum stored, bool *isnull)
 	return result;
 }
 
-/* The bytes after the tag. Raises if it is another aggregate's. */
+/* The bytes after the header. Raises if it is another aggregate's. */
 static bytea *
 unseal(const Transition *t, Datum sealed)
 {
 	struct varlena *value = PG_DETOAST_DATUM_PACKED(sealed);
-	Size tag = t->ntag * sizeof(Oid);
-	Size size = VARSIZE_ANY_EXHDR(value);
+	Size header;
+	Size size;
 	bytea *result;
 
-	if (size < tag || memcmp(VARDATA_ANY(value), t->tag, tag) != 0)
+	if (!state_header_fits(&t->header, value, &header))
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 						errmsg("the state does not belong to %s with these argument types",
-							   format_procedure(t->tag[0]))));
-	result = palloc(VARHDRSZ + size - tag);
-	SET_VARSIZE(result, VARHDRSZ + size - tag);
-	memcpy(VARDATA(result), VARDATA_ANY(value) + tag, size - tag);
+							   format_procedure(t->aggregate))));
+	size = VARSIZE_ANY_EXHDR(value) - header;
+	result = palloc(VARHDRSZ + size);
+	SET_VARSIZE(result, VARHDRSZ + size);
+	memcpy(VARDATA(result), VARDATA_ANY(value) + header, size);
 	return result;
 }

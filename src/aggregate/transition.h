@@ -3,13 +3,14 @@
  *		Running an aggregate outside of the executor: its states are advanced, stored, combined and finalised as in nodeAgg.c.
  *
  * A transition state is stored as its own type; a state of type internal is stored as streambatch._state: the
- * output of the aggregate's serialisation function, tagged with the aggregate and its argument types
- * ("sealed"). Only these functions can create a value of that type, because deserialisation functions do not
- * validate their input.
+ * output of the aggregate's serialisation function, with a header that identifies the functions that read it and the
+ * aggregate's argument types ("sealed", state_header.h). Only these functions, and a superuser who restores a dump, can
+ * create a value of that type, because deserialisation functions do not validate their input.
  */
 #ifndef STREAMBATCH_TRANSITION_H
 #define STREAMBATCH_TRANSITION_H
 
+#include "aggregate/state_header.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "nodes/execnodes.h"
@@ -43,8 +44,8 @@ typedef struct Transition
 	FmgrInfo combine;
 	FmgrInfo serialise;
 	FmgrInfo deserialise;
-	int ntag; /* the aggregate and its argument types */
-	Oid *tag;
+	Oid aggregate;
+	StateHeader header; /* of sealed states */
 } Transition;
 
 /* Properties of an aggregate's transition state. */

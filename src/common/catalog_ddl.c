@@ -15,6 +15,15 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+/*
+ * That hybrid view v is whole. While a dump is being restored, by several sessions perhaps, nothing is done to its parts:
+ * catalog_link_views() makes it whole later.
+ */
+#define LINKED                                                                                               \
+	"EXISTS (SELECT FROM pg_catalog.pg_depend i JOIN pg_catalog.pg_class q ON q.oid = i.objid "              \
+	"WHERE i.classid = 'pg_catalog.pg_class'::regclass AND i.refclassid = 'pg_catalog.pg_class'::regclass "  \
+	"AND i.refobjid = v.view AND i.deptype = 'i' AND q.relnamespace = 'streambatch_state'::regnamespace) "
+
 static bool find_part(Statement *statement, Datum *values, ViewPart *part);
 static void grant_times(void);
 
@@ -42,9 +51,7 @@ catalog_follow_owners(void)
 		" UNION ALL SELECT l.oid, l.relowner FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class l ON l.oid = d.objid "
 		"  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass "
 		"    AND d.refobjid = v.view AND d.deptype = 'i' AND l.relnamespace <> 'streambatch_state'::regnamespace) p "
-		"WHERE p.relowner <> c.relowner ORDER BY v.stream, p.oid",
-		0,
-		{0}};
+		"WHERE p.relowner <> c.relowner AND " LINKED "ORDER BY v.stream, p.oid"};
 	StatementCall call;
 	Oid last = InvalidOid;
 	bool isnull;
@@ -248,7 +255,8 @@ grant_times(void)
 	static Statement s = {
 		"WITH t AS (SELECT c.relowner AS owner, p.relowner AS us, p.oid::pg_catalog.regclass AS times, p.relacl "
 		"  FROM streambatch._view v JOIN pg_catalog.pg_class c ON c.oid = v.view JOIN pg_catalog.pg_class p "
-		"    ON p.relnamespace = 'streambatch_state'::regnamespace AND p.relname = ANY (ARRAY['cuts_' || v.id, 'clock_' || v.id]::name[])) "
+		"    ON p.relnamespace = 'streambatch_state'::regnamespace AND p.relname = ANY (ARRAY['cuts_' || v.id, 'clock_' || v.id]::name[]) "
+		"  WHERE " LINKED ") "
 		"SELECT pg_catalog.format('GRANT SELECT ON %s TO %s', times, owner::pg_catalog.regrole) FROM t "
 		"WHERE owner <> us AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(relacl) a WHERE a.grantee = owner) "
 		"UNION ALL SELECT pg_catalog.format('REVOKE ALL ON %s FROM %s', times, a.grantee::pg_catalog.regrole) "

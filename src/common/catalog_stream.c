@@ -8,9 +8,9 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/catalog_restore.h"
 #include "common/catalog_statement.h"
 #include "common/catalog_stream.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -27,7 +27,7 @@ catalog_stream(Oid stream, StreamRow *row)
 		"FROM streambatch._stream s WHERE s.stream = $1",
 		2,
 		{REGCLASSOID, OIDOID}};
-	Datum values[2] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(MyDatabaseId)};
+	Datum values[2] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(catalog_this_database())};
 	StatementCall call;
 	bool isnull;
 	bool found;
@@ -102,7 +102,7 @@ catalog_insert_stream(Oid stream, Oid archive, const char *topic, ArrayType *set
 		5,
 		{REGCLASSOID, REGCLASSOID, TEXTOID, TEXTARRAYOID, OIDOID}};
 	Datum values[5] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(archive), CStringGetTextDatum(topic),
-					   PointerGetDatum(settings), ObjectIdGetDatum(MyDatabaseId)};
+					   PointerGetDatum(settings), ObjectIdGetDatum(catalog_this_database())};
 
 	statement_run_only(&s, values, OidIsValid(archive) ? NULL : " n   ");
 }
@@ -125,7 +125,7 @@ catalog_set_paused(Oid stream, bool paused, bool resumed)
 		4,
 		{REGCLASSOID, BOOLOID, BOOLOID, OIDOID}};
 	Datum values[4] = {ObjectIdGetDatum(stream), BoolGetDatum(paused), BoolGetDatum(resumed),
-					   ObjectIdGetDatum(MyDatabaseId)};
+					   ObjectIdGetDatum(catalog_this_database())};
 
 	statement_run_only(&s, values, NULL);
 }
@@ -182,7 +182,7 @@ catalog_runnable_streams(void)
 		"AND (s.resumed OR EXISTS (SELECT FROM streambatch._view v WHERE v.stream = s.stream))",
 		1,
 		{OIDOID}};
-	Datum values[1] = {ObjectIdGetDatum(MyDatabaseId)};
+	Datum values[1] = {ObjectIdGetDatum(catalog_this_database())};
 
 	return statement_run_list(&s, values);
 }

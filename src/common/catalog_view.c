@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "common/catalog_statement.h"
+#include "common/catalog_version.h"
 #include "common/catalog_view.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -21,10 +22,19 @@ static List *read_views(Statement *statement, Datum *values);
 int32
 catalog_next_view_id(void)
 {
-	static Statement s = {"SELECT pg_catalog.nextval('streambatch._view_id')::int", 0, {0}};
+	static Statement next = {"SELECT pg_catalog.nextval('streambatch._view_id')::int"};
+	static Statement taken = {
+		"SELECT true FROM pg_catalog.pg_class WHERE relnamespace = 'streambatch_state'::regnamespace AND relname = 'query_' || $1",
+		1,
+		{INT4OID}};
 	Datum id = 0;
+	Datum found;
 
-	(void) statement_run_value(&s, NULL, &id);
+	/* a dump that was restored here may have set the sequence back */
+	do
+	{
+		(void) statement_run_value(&next, NULL, &id);
+	} while (statement_run_value(&taken, &id, &found));
 	return DatumGetInt32(id);
 }
 
@@ -45,6 +55,17 @@ catalog_insert_view(const ViewRow *row)
 					   PointerGetDatum(row->settings)};
 
 	statement_run_only(&s, values, NULL);
+}
+
+void
+catalog_set_view_query(Oid view, const char *query)
+{
+	static Statement s = {
+		"UPDATE streambatch._view SET query = $2 WHERE view = $1", 2, {REGCLASSOID, TEXTOID}};
+	Datum values[2] = {ObjectIdGetDatum(view), CStringGetTextDatum(query)};
+
+	if (!catalog_is_first_version())
+		statement_run_only(&s, values, NULL);
 }
 
 void

@@ -2,14 +2,32 @@
  * compat.h
  *		What differs between PostgreSQL 15 and 18, by subject, each with the upstream change it follows.
  *
- * The only file with PG_VERSION_NUM. It includes nothing: a file that uses a macro includes the headers of what
- * the macro expands to, in every version.
+ * The only file with PG_VERSION_NUM. It includes nothing but a header that only some versions have: a file that
+ * uses a macro includes the headers of what the macro expands to, in every version.
  */
 #ifndef STREAMBATCH_COMPAT_H
 #define STREAMBATCH_COMPAT_H
 
-#if PG_VERSION_NUM < 150000
-#error "pg_streambatch requires PostgreSQL 15 or later"
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "pg_streambatch can be built for PostgreSQL 15 to 18"
+#endif
+
+/*
+ * Values of variable length
+ */
+
+/* 16 (d952373a98): VARSIZE() and its kin moved out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/*
+ * Declarations
+ */
+
+/* 18 (28f04984f0): pg_noreturn, before a declaration, replaced pg_attribute_noreturn() after it. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
 #endif
 
 /*
@@ -45,9 +63,30 @@
 #endif
 
 /*
+ * 18 (247dea89f7): what a query groups by became the expressions of a last entry of the range table, and its
+ * select list and HAVING refer to them. This puts them back in their places, as in older versions.
+ */
+#if PG_VERSION_NUM < 180000
+#define compat_flatten_groups(query) ((void) (query))
+#else
+#define compat_flatten_groups(query)                                                                         \
+	do                                                                                                       \
+	{                                                                                                        \
+		Query *grouped = (query);                                                                            \
+                                                                                                             \
+		if (!grouped->hasGroupRTE)                                                                           \
+			break;                                                                                           \
+		grouped->targetList = (List *) flatten_group_exprs(NULL, grouped, (Node *) grouped->targetList);     \
+		grouped->havingQual = flatten_group_exprs(NULL, grouped, grouped->havingQual);                       \
+		grouped->rtable = list_truncate(grouped->rtable, list_length(grouped->rtable) - 1);                  \
+		grouped->hasGroupRTE = false;                                                                        \
+	} while (0)
+#endif
+
+/*
  * Foreign tables
  *
- * executor/executor.h, miscadmin.h.
+ * executor/executor.h, miscadmin.h; optimizer/pathnode.h for the path.
  */
 
 /* 16 (a61b1f7482): the role that a foreign scan or modification runs as moved out of the range table entry. */
@@ -67,6 +106,28 @@
 		 ? ((ForeignScan *) (node)->ss.ps.plan)->checkAsUser                                                 \
 		 : GetUserId())
 #define compat_result_role(result, estate) ExecGetResultRelCheckAsUser(result, estate)
+#endif
+
+/*
+ * 17 (9e9931d2bf): create_foreignscan_path() also takes the conditions of a join that it replaces; 18 (e222534679):
+ * and counts disabled nodes.
+ */
+#if PG_VERSION_NUM < 170000
+#define compat_create_foreignscan_path(root, rel, rows, startup, total)                                      \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, (rel)->lateral_relids, NULL, NIL)
+#elif PG_VERSION_NUM < 180000
+#define compat_create_foreignscan_path(root, rel, rows, startup, total)                                      \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, (rel)->lateral_relids, NULL, NIL, NIL)
+#else
+#define compat_create_foreignscan_path(root, rel, rows, startup, total)                                      \
+	create_foreignscan_path(root, rel, NULL, rows, 0, startup, total, NIL, (rel)->lateral_relids, NULL, NIL, \
+							NIL)
+#endif
+
+/* 18 (9173e8b604, c65bc2e1d1): what a module needs to add lines to EXPLAIN moved out of commands/explain.h. */
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
 #endif
 
 /*
@@ -97,6 +158,13 @@
 #define compat_epq_init(epq, estate) EvalPlanQualInit(epq, estate, NULL, NIL, -1)
 #else
 #define compat_epq_init(epq, estate) EvalPlanQualInit(epq, estate, NULL, NIL, -1, NIL)
+#endif
+
+/* 18 (e0ece2a981): heap_form_minimal_tuple() can leave room before the tuple. access/htup_details.h */
+#if PG_VERSION_NUM < 180000
+#define compat_form_minimal_tuple(desc, values, nulls) heap_form_minimal_tuple(desc, values, nulls)
+#else
+#define compat_form_minimal_tuple(desc, values, nulls) heap_form_minimal_tuple(desc, values, nulls, 0)
 #endif
 
 /*

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "common/clock.h"
+#include "common/compat.h"
 #include "kafka/client_abort.h"
 #include "kafka/connection.h"
 #include "kafka/message_headers.h"
@@ -43,7 +44,7 @@ static void find_topic(Producer *producer);
 static void close_callback(void *arg);
 static void on_delivery(void *arg, const rd_kafka_message_t *message);
 static void check_progress(Producer *producer);
-static void raise_failure(Producer *producer) pg_attribute_noreturn();
+pg_noreturn static void raise_failure(Producer *producer);
 
 Producer *
 producer_open(Oid server, const char *topic, Oid role, const char *stream)

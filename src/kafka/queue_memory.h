@@ -5,6 +5,8 @@
 #ifndef STREAMBATCH_QUEUE_MEMORY_H
 #define STREAMBATCH_QUEUE_MEMORY_H
 
+#include "common/compat.h"
+
 #define QUEUE_MIN_KB 1024
 
 /*
@@ -14,6 +16,6 @@
 extern int queue_memory_fit(int wanted_kb);
 
 /* Raise out_of_memory: nothing fits. */
-extern void queue_memory_raise(void) pg_attribute_noreturn();
+pg_noreturn extern void queue_memory_raise(void);
 
 #endif /* STREAMBATCH_QUEUE_MEMORY_H */

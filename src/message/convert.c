@@ -19,6 +19,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/compat.h"
 #include "mb/pg_wchar.h"
 #include "message/convert.h"
 #include "message/decimal.h"
@@ -85,10 +86,10 @@ static void refuse_current_time(Converter *converter, const JsonCell *cell);
 static const char *server_text(const char *text, size_t *len);
 static char *excerpt(const char *text, size_t len);
 static const char *type_name(const Converter *converter);
-static void bad_kind(const Converter *converter, const JsonCell *cell) pg_attribute_noreturn();
-static void not_whole(Converter *converter, const JsonCell *cell) pg_attribute_noreturn();
-static void out_of_range(Converter *converter, const JsonCell *cell) pg_attribute_noreturn();
-static void ragged(void) pg_attribute_noreturn();
+pg_noreturn static void bad_kind(const Converter *converter, const JsonCell *cell);
+pg_noreturn static void not_whole(Converter *converter, const JsonCell *cell);
+pg_noreturn static void out_of_range(Converter *converter, const JsonCell *cell);
+pg_noreturn static void ragged(void);
 
 #define STRINGS (1 << JSON_STRING)
 #define NUMBERS (1 << JSON_NUMBER)

@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/compat.h"
 #include "mb/pg_wchar.h"
 #include "message/convert.h"
 #include "message/decode.h"
@@ -99,7 +100,7 @@ static Datum decode_meta(const Field *field, const Message *message, const Messa
 static Datum bytes_datum(const char *bytes, size_t len, Oid type);
 static void check_row_size(Decoder *decoder, const Message *message, const Datum *values, const bool *isnull);
 static void decode_context(void *arg);
-static void raise_fault(const JsonError *error) pg_attribute_noreturn();
+pg_noreturn static void raise_fault(const JsonError *error);
 
 Decoder *
 decoder_create(const MessageLayout *layout, const Bitmapset *attnums)

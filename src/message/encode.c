@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/compat.h"
 #include "mb/pg_wchar.h"
 #include "message/encode.h"
 #include "message/path.h"
@@ -72,8 +73,8 @@ static Writer *writer_create(Oid type);
 static int set_output_modes(void);
 static void append_children(Encoder *encoder, KeyNode *node, TupleTableSlot *slot, StringInfo out);
 static bool append_node(Encoder *encoder, KeyNode *node, TupleTableSlot *slot, StringInfo out);
-static void raise_unwritable(Encoder *encoder, AttrNumber attnum) pg_attribute_noreturn();
-static void raise_conflict(Encoder *encoder, KeyNode *node) pg_attribute_noreturn();
+pg_noreturn static void raise_unwritable(Encoder *encoder, AttrNumber attnum);
+pg_noreturn static void raise_conflict(Encoder *encoder, KeyNode *node);
 static void append_value(Writer *writer, Datum value, StringInfo out);
 static void append_array(Writer *writer, Datum value, StringInfo out);
 static void append_dimension(Writer *writer, ArrayType *array, int dim, Datum *values, bool *nulls, int *next,

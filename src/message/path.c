@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "common/compat.h"
 #include "mb/pg_wchar.h"
 #include "message/path.h"
 
@@ -26,7 +27,7 @@ static void read_pointer(PathReader *reader);
 static void add_key(PathReader *reader, const char *key, size_t len);
 static void add_step(PathReader *reader, JsonStep step);
 static bool parse_index(const char *s, size_t len, uint32 *index);
-static void bad_path(PathReader *reader, const char *detail) pg_attribute_noreturn();
+pg_noreturn static void bad_path(PathReader *reader, const char *detail);
 
 JsonPath
 path_parse(const char *path)

@@ -101,6 +101,9 @@ analyse_query(const Query *original)
 	foreach (lc, def->query->targetList)
 		(void) ungrouped_walker((Node *) lfirst_node(TargetEntry, lc)->expr, def);
 	(void) ungrouped_walker(def->query->havingQual, def);
+	/* the parser counts them, wherever it puts them; other functions that return sets have been refused */
+	if (def->query->hasTargetSRFs && !def->has_window)
+		elog(ERROR, "the window of the query is not among its grouping keys");
 	(void) aggregate_walker((Node *) def->query->targetList, def);
 	(void) aggregate_walker(def->query->havingQual, def);
 	def->session_first = def->session_last = -1;
@@ -128,6 +131,7 @@ analyse_stored(int32 view_id, Oid owner)
 						errmsg("could not find the stored query of hybrid view %d", view_id)));
 	rel = relation_open(relid, AccessShareLock);
 	query = copyObject(get_view_query(rel));
+	compat_flatten_groups(query);
 	drop_own_entries(query, relid);
 	/* constant folding executes functions as the owner */
 	GetUserIdAndSecContext(&user, &sec_context);
@@ -163,6 +167,7 @@ parse(const char *sql)
 	query = parse_analyze_fixedparams(linitial_node(RawStmt, raw), sql, NULL, 0, NULL);
 	if (query->commandType != CMD_SELECT || query->utilityStmt != NULL)
 		refuse_statement();
+	compat_flatten_groups(query);
 	return query;
 }
 

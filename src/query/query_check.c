@@ -26,6 +26,7 @@ typedef struct Found
 	int only;  /* index of any relation, for the error message */
 } Found;
 
+static void check_entries(const Query *query);
 static void check_windows(const Query *query);
 static bool misplaced_walker(Node *node, bool *inside);
 static void refuse(const char *message, const char *hint);
@@ -49,6 +50,7 @@ static void check_relations(const Query *query);
 void
 query_check(const Query *query)
 {
+	check_entries(query);
 	check_windows(query);
 	if (query->setOperations != NULL)
 		refuse("UNION, INTERSECT and EXCEPT are not supported in a hybrid view",
@@ -127,6 +129,34 @@ bool
 query_is_joined(const Query *query)
 {
 	return query->hasSubLinks || list_length(query->rtable) > 1;
+}
+
+/*
+ * The range table must have no other entries than those for what FROM names. In another kind of entry a version of
+ * PostgreSQL could keep expressions of the query, where a window would not be seen.
+ */
+static void
+check_entries(const Query *query)
+{
+	ListCell *lc;
+
+	foreach (lc, query->rtable)
+	{
+		switch (lfirst_node(RangeTblEntry, lc)->rtekind)
+		{
+			case RTE_RELATION:
+			case RTE_SUBQUERY:
+			case RTE_JOIN:
+			case RTE_FUNCTION:
+			case RTE_TABLEFUNC:
+			case RTE_VALUES:
+			case RTE_CTE:
+				break;
+			default:
+				elog(ERROR, "unrecognized range table entry kind: %d",
+					 (int) lfirst_node(RangeTblEntry, lc)->rtekind);
+		}
+	}
 }
 
 static void

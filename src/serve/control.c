@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_class.h"
+#include "common/catalog_restore.h"
 #include "common/catalog_topic.h"
 #include "common/clock.h"
 #include "common/compat.h"
@@ -48,14 +49,14 @@ static void warn_stopped(Oid relid, const StreamRow *row);
 static void check_owner(Oid relid);
 static int64 deadline_after(const Interval *timeout);
 static void check_running(Oid relid);
-static void raise_stop(Oid relid, const WorkerError *stop) pg_attribute_noreturn();
+pg_noreturn static void raise_stop(Oid relid, const WorkerError *stop);
 static LogEnds get_log_ends(const Stream *stream, int64 deadline);
 static bool ends_reached(Oid relid, const LogEnds *ends);
 static bool is_reading(const Stream *stream);
 static void report_timeout(Oid relid);
 static bool has_worker(Oid relid);
 static bool lacks_worker(Oid relid, int64 *last_seen);
-static void raise_no_worker(Oid relid) pg_attribute_noreturn();
+pg_noreturn static void raise_no_worker(Oid relid);
 
 STREAMBATCH_FUNCTION(streambatch_pause);
 STREAMBATCH_FUNCTION(streambatch_resume);
@@ -160,7 +161,16 @@ static void
 start(Oid relid, const StreamRow *row)
 {
 	bool archive_only = row->nviews == 0;
+	char *missing = catalog_find_archive(relid);
 
+	if (missing != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("archive %s of stream \"%s\" does not exist", missing, get_rel_name(relid)),
+				 errdetail("The stream was restored from a dump without its archive."),
+				 errhint("Restore the table from the dump, or create it with the stream's columns, and call "
+						 "streambatch.resume() again.")));
+	catalog_link_views();
 	if (archive_only && !OidIsValid(row->archive))
 		ereport(
 			ERROR,

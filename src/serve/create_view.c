@@ -41,11 +41,13 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "optimizer/clauses.h"
+#include "parser/scansup.h"
 #include "query/query_check.h"
 #include "query/serving_sql.h"
 #include "query/state_tables_sql.h"
 #include "serve/failing_events.h"
 #include "serve/stream_setup.h"
+#include "serve/view_comments.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -93,8 +95,9 @@ static void execute(const char *sql);
 static void create_views(Creation *c);
 static Oid internal_object(const Creation *c, const char *what);
 static char *lateness_literal(const Creation *c);
-static void record_dependencies(const Creation *c);
+static void link_objects(const Creation *c);
 static void add_internal_dependency(Oid object, Oid view);
+static char *trim(text *sql);
 static bool lock_if_unread(const Creation *c);
 static bool archive_has_rows(const Creation *c, const StreamRow *stream);
 static void compute_or_leave_out(HistoryJob *job);
@@ -140,8 +143,9 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	c.row.epoch = 1;
 	create_internal(&c);
 	create_views(&c);
-	record_dependencies(&c);
+	link_objects(&c);
 	catalog_insert_view(&c.row);
+	catalog_set_view_query(c.row.view, trim(PG_GETARG_TEXT_PP(1)));
 	catalog_follow_owners();
 	CommandCounterIncrement();
 	(void) locks_take_past(c.def->stream, false, true);
@@ -377,14 +381,18 @@ lateness_literal(const Creation *c)
 }
 
 /*
- * Not for the state tables and the merged view, on which the view depends: with a circular dependency,
- * DROP TYPE … CASCADE of the type of a key fails. The event trigger drops them.
+ * Comments on all objects of the view; dependencies not for the state tables and the merged view, on which the
+ * view depends: with a circular dependency, DROP TYPE … CASCADE of the type of a key fails. The event trigger
+ * drops them.
  */
 static void
-record_dependencies(const Creation *c)
+link_objects(const Creation *c)
 {
+	Oid layers = get_relname_relid(psprintf("%s_layers", c->relname), c->namespace);
+
 	add_internal_dependency(internal_object(c, "query"), c->row.view);
-	add_internal_dependency(get_relname_relid(psprintf("%s_layers", c->relname), c->namespace), c->row.view);
+	add_internal_dependency(layers, c->row.view);
+	view_comments_add(c->row.id, c->row.view, layers);
 }
 
 static void
@@ -396,6 +404,21 @@ add_internal_dependency(Oid object, Oid view)
 	ObjectAddressSet(depender, RelationRelationId, object);
 	ObjectAddressSet(referenced, RelationRelationId, view);
 	recordDependencyOn(&depender, &referenced, DEPENDENCY_INTERNAL);
+}
+
+/* A query as it was written, without white space around it and semicolons behind it. */
+static char *
+trim(text *sql)
+{
+	char *start = text_to_cstring(sql);
+	char *end = start + strlen(start);
+
+	while (scanner_isspace(*start))
+		start++;
+	while (end > start && (scanner_isspace(end[-1]) || end[-1] == ';'))
+		end--;
+	*end = '\0';
+	return start;
 }
 
 /* Lock the stream's row, and return whether the stream has never been read; the lock prevents that it is. */

@@ -10,6 +10,7 @@
 #include "catalog/pg_class.h"
 #include "commands/event_trigger.h"
 #include "common/catalog_ddl.h"
+#include "common/catalog_restore.h"
 #include "common/export.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
@@ -20,6 +21,7 @@
 
 static void check_caller(FunctionCallInfo fcinfo);
 static void refuse_part(const ViewPart *part);
+static bool relies_on_links(const EventTriggerData *event);
 static DropBehavior behavior_of(const Node *command);
 static void drop_internal(List *views, DropBehavior behavior);
 static RangeVar *early_relation(const Node *command);
@@ -52,17 +54,22 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 }
 
 /*
- * ddl_command_start: refuse changes of a view's parts that cannot be undone, or seen, at the end of the command:
- * CONCURRENTLY commits in between, SET SCHEMA takes the part away.
+ * ddl_command_start: add what commands that drop something rely on, in a restored or upgraded database. Refuse changes of a
+ * view's parts that cannot be undone, or seen, at the end of the command: CONCURRENTLY commits in between, SET SCHEMA
+ * takes the part away.
  */
 Datum
 streambatch_on_start(PG_FUNCTION_ARGS)
 {
+	EventTriggerData *event;
 	RangeVar *relation;
 	ViewPart part;
 
 	check_caller(fcinfo);
-	relation = early_relation(((EventTriggerData *) fcinfo->context)->parsetree);
+	event = (EventTriggerData *) fcinfo->context;
+	if (relies_on_links(event))
+		catalog_link_views();
+	relation = early_relation(event->parsetree);
 	if (relation != NULL && !superuser() && catalog_is_part(RangeVarGetRelid(relation, NoLock, true), &part))
 		refuse_part(&part);
 	PG_RETURN_NULL();
@@ -128,6 +135,16 @@ refuse_part(const ViewPart *part)
 			 part->view != NULL ? errdetail("It is an internal part of hybrid view \"%s\".", part->view) : 0,
 			 part->view != NULL ? errhint("Use DROP VIEW %s to drop the view with all its parts.", part->view)
 								: 0));
+}
+
+/* Whether a command may drop or alter a hybrid view with its parts. pg_restore runs others, in several sessions at a time. */
+static bool
+relies_on_links(const EventTriggerData *event)
+{
+	const Node *command = event->parsetree;
+
+	return IsA(command, DropStmt) || IsA(command, DropOwnedStmt) || event->tag == CMDTAG_ALTER_VIEW ||
+		   behavior_of(command) == DROP_CASCADE;
 }
 
 /* Whether a command drops what depends on what it drops. */

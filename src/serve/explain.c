@@ -1,11 +1,12 @@
 /*
  * explain.c
- *		streambatch.explain(): the SQL that each layer of a hybrid view runs.
+ *		streambatch.query() and explain(): the query of a hybrid view; the SQL that each layer runs.
  */
 #include "postgres.h"
 
 #include "batch/computation.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "common/catalog_stream.h"
 #include "common/catalog_view.h"
 #include "common/export.h"
@@ -16,32 +17,87 @@
 #include "query/fold_sql.h"
 #include "query/refresh_sql.h"
 #include "query/serving_sql.h"
+#include "query/view_relations.h"
 #include "stream/stream.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+static void require_readable(Oid view, ViewRow *row);
+static char *stored_query(const ViewRow *row);
+static ArrayType *portable_settings(void);
 static void explain_layers(ReturnSetInfo *rsinfo, const ViewRow *row);
 static void put_lines(ReturnSetInfo *rsinfo, const char *title, const char *sql);
 
+STREAMBATCH_FUNCTION(streambatch_query);
 STREAMBATCH_FUNCTION(streambatch_explain);
+
+Datum
+streambatch_query(PG_FUNCTION_ARGS)
+{
+	ViewRow row;
+
+	require_readable(PG_GETARG_OID(0), &row);
+	PG_RETURN_TEXT_P(cstring_to_text(stored_query(&row)));
+}
 
 Datum
 streambatch_explain(PG_FUNCTION_ARGS)
 {
-	Oid view = PG_GETARG_OID(0);
 	ViewRow row;
 	Guard guard;
 
-	catalog_require_view(view, &row);
-	if (pg_class_aclcheck(view, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(view));
+	require_readable(PG_GETARG_OID(0), &row);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	(void) stream_open(row.stream); /* lock it before the view's objects */
 	guard_enter(&guard, InvalidOid, row.settings);
 	explain_layers((ReturnSetInfo *) fcinfo->resultinfo, &row);
 	guard_leave(&guard);
 	return (Datum) 0;
+}
+
+static void
+require_readable(Oid view, ViewRow *row)
+{
+	catalog_require_view(view, row);
+	if (pg_class_aclcheck(view, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(view));
+}
+
+/* The stored query, in a form that means the same in every session. */
+static char *
+stored_query(const ViewRow *row)
+{
+	Oid relid = view_relations_query(row->id);
+	Guard guard;
+	char *sql;
+	int length;
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("could not find the stored query of hybrid view \"%s\"", get_rel_name(row->view))));
+	guard_enter(&guard, InvalidOid, portable_settings());
+	sql = TextDatumGetCString(DirectFunctionCall1(pg_get_viewdef, ObjectIdGetDatum(relid)));
+	guard_leave(&guard);
+	sql += strspn(sql, " ");
+	length = strlen(sql);
+	if (length > 0 && sql[length - 1] == ';')
+		sql[length - 1] = '\0';
+	return sql;
+}
+
+/* Constants are printed so that they can be read under any setting of the same name. */
+static ArrayType *
+portable_settings(void)
+{
+	static const char *const settings[] = {"DateStyle", "ISO, YMD", "IntervalStyle", "postgres"};
+	Datum elems[lengthof(settings)];
+
+	for (int i = 0; i < lengthof(settings); i++)
+		elems[i] = CStringGetTextDatum(settings[i]);
+	return construct_array(elems, lengthof(settings), TEXTOID, -1, false, TYPALIGN_INT);
 }
 
 static void

@@ -17,6 +17,7 @@
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "common/catalog_ddl.h"
+#include "common/catalog_restore.h"
 #include "common/compat.h"
 #include "common/slots.h"
 #include "miscadmin.h"
@@ -64,6 +65,7 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, Proc
 		if (reassigns && OidIsValid(get_extension_oid("pg_streambatch", true)))
 		{
 			CommandCounterIncrement();
+			catalog_link_views();
 			catalog_follow_owners();
 		}
 		return;

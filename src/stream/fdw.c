@@ -106,9 +106,8 @@ get_size(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 static void
 get_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 {
-	add_path(rel, (Path *) create_foreignscan_path(root, rel, NULL, rel->rows, STARTUP_COST,
-												   STARTUP_COST + DEFAULT_ROWS * COST_PER_ROW, NIL,
-												   rel->lateral_relids, NULL, NIL));
+	add_path(rel, (Path *) compat_create_foreignscan_path(root, rel, rel->rows, STARTUP_COST,
+														  STARTUP_COST + DEFAULT_ROWS * COST_PER_ROW));
 }
 
 static ForeignScan *

@@ -15,6 +15,7 @@
 
 #include "access/xact.h"
 #include "common/clock.h"
+#include "common/compat.h"
 #include "common/subtransaction.h"
 #include "executor/tuptable.h"
 #include "kafka/consumer.h"
@@ -59,7 +60,7 @@ struct LogScan
 
 static void plan_pass(LogScan *scan, const LogRange *range);
 static void query_offsets(LogScan *scan, const int32 *partitions, int64 *offsets, int n, int64 query);
-static void raise_consumer_error(LogScan *scan) pg_attribute_noreturn();
+pg_noreturn static void raise_consumer_error(LogScan *scan);
 static bool read_block(LogScan *scan);
 static void drop_finished(LogScan *scan);
 static void wait_for_messages(LogScan *scan);

@@ -21,6 +21,7 @@
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
+#include "common/compat.h"
 #include "common/export.h"
 #include "common/int.h"
 #include "kafka/option_rule.h"
@@ -36,7 +37,7 @@
 
 static const OptionRule *rule_at(int i);
 static const OptionRule *find_rule(const char *name, OptionPlace place);
-static void raise_invalid_option(const char *name, OptionPlace place, bool anywhere) pg_attribute_noreturn();
+pg_noreturn static void raise_invalid_option(const char *name, OptionPlace place, bool anywhere);
 static const char *closest_match(const char *name, OptionPlace place, bool anywhere);
 static char *list_of_options(OptionPlace place);
 static void check_required(List *options, OptionPlace place);

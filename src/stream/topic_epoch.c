@@ -28,6 +28,7 @@
 #include "commands/comment.h"
 #include "common/catalog_stream.h"
 #include "common/catalog_topic.h"
+#include "common/compat.h"
 #include "common/guard.h"
 #include "executor/spi.h"
 #include "storage/lmgr.h"
@@ -42,8 +43,7 @@
 static bool is_unread(Oid stream, const StreamRow *row);
 static void prepare_archive(const Stream *stream, Oid archive, int32 topic_epoch);
 static void add_column(const Stream *stream, Oid archive);
-static void refuse(const Stream *stream, Oid archive, const char *problem, const char *hint)
-	pg_attribute_noreturn();
+pg_noreturn static void refuse(const Stream *stream, Oid archive, const char *problem, const char *hint);
 static void refuse_without_column(const Stream *stream, Oid archive);
 static void set_comment(const Stream *stream, Oid archive, int32 topic_epoch);
 static char *table_name(Oid archive);

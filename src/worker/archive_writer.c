@@ -241,11 +241,16 @@ describe_rows(ArchiveWriter *writer, const char *partition, const char *offset)
 {
 	const Stream *stream = writer->stream;
 	const char *epoch = topic_epoch_column(stream, RelationGetRelid(writer->rel));
+	bool own_partition = stream_meta_column(stream, META_PARTITION) == 0;
+	bool own_offset = stream_meta_column(stream, META_OFFSET) == 0;
 	StringInfoData names;
+	int natts = own_partition + own_offset + (epoch != NULL);
 	AttrNumber n = 0;
 
-	writer->desc = CreateTemplateTupleDesc(stream->desc->natts + 3);
-	writer->source = palloc((stream->desc->natts + 3) * sizeof(int));
+	for (int i = 0; i < stream->desc->natts; i++)
+		natts += !stream->layout.columns[i].dropped;
+	writer->desc = CreateTemplateTupleDesc(natts);
+	writer->source = palloc(natts * sizeof(int));
 	for (int i = 0; i < stream->desc->natts; i++)
 	{
 		const MessageColumn *column = &stream->layout.columns[i];
@@ -256,12 +261,12 @@ describe_rows(ArchiveWriter *writer, const char *partition, const char *offset)
 		TupleDescInitEntry(writer->desc, n, column->name, column->type, column->typmod, 0);
 		TupleDescInitEntryCollation(writer->desc, n, column->collation);
 	}
-	if (stream_meta_column(stream, META_PARTITION) == 0)
+	if (own_partition)
 	{
 		writer->source[n++] = FROM_PARTITION;
 		TupleDescInitEntry(writer->desc, n, partition, INT4OID, -1, 0);
 	}
-	if (stream_meta_column(stream, META_OFFSET) == 0)
+	if (own_offset)
 	{
 		writer->source[n++] = FROM_OFFSET;
 		TupleDescInitEntry(writer->desc, n, offset, INT8OID, -1, 0);
@@ -271,9 +276,8 @@ describe_rows(ArchiveWriter *writer, const char *partition, const char *offset)
 		writer->source[n++] = FROM_EPOCH;
 		TupleDescInitEntry(writer->desc, n, epoch, INT4OID, -1, 0);
 	}
-	writer->desc->natts = n;
 	initStringInfo(&names);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < natts; i++)
 		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "",
 						 quote_identifier(NameStr(TupleDescAttr(writer->desc, i)->attname)));
 	writer->insert = psprintf("INSERT INTO %s (%s) SELECT %s FROM " ROWS, qualified_name(writer->rel),

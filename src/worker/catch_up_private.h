@@ -5,6 +5,7 @@
 #ifndef STREAMBATCH_CATCH_UP_PRIVATE_H
 #define STREAMBATCH_CATCH_UP_PRIVATE_H
 
+#include "common/compat.h"
 #include "worker/catch_up.h"
 
 typedef struct LeftOut
@@ -45,7 +46,7 @@ catch_up_is_missing(const Worker *w, const CatchUp *c, int partition)
 }
 
 /* Raise that the log no longer has what the view has missed, and no archive has it either. */
-extern void catch_up_log_gone(void) pg_attribute_noreturn();
+pg_noreturn extern void catch_up_log_gone(void);
 
 /* Read which messages are to be left out; in the current context. */
 extern void catch_up_log_prepare(CatchUp *c);

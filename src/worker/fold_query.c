@@ -23,6 +23,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "common/compat.h"
 #include "common/guard.h"
 #include "common/subtransaction.h"
 #include "executor/spi.h"
@@ -424,7 +425,8 @@ collect_row(TupleTableSlot *slot, DestReceiver *self)
 		receiver->rows = repalloc_huge(receiver->rows, receiver->allocated * sizeof(JoinedRow));
 	}
 	receiver->rows[receiver->nrows].row = row;
-	receiver->rows[receiver->nrows].tuple = heap_form_minimal_tuple(receiver->desc, values, slot->tts_isnull);
+	receiver->rows[receiver->nrows].tuple =
+		compat_form_minimal_tuple(receiver->desc, values, slot->tts_isnull);
 	receiver->nrows++;
 	MemoryContextSwitchTo(old);
 	pfree(values);

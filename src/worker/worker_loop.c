@@ -18,6 +18,7 @@
 #include "postgres.h"
 
 #include "common/clock.h"
+#include "common/compat.h"
 #include "common/settings.h"
 #include "miscadmin.h"
 #include "worker/catch_up.h"
@@ -38,7 +39,7 @@ static void continue_transaction(Worker *w, bool queue_empty);
 static int64 flush_due(const Worker *w, bool queue_empty);
 static Size fold_size(const Worker *w);
 static void report_state(Worker *w);
-static void stop_too_large(Worker *w) pg_attribute_noreturn();
+pg_noreturn static void stop_too_large(Worker *w);
 static void between_transactions(Worker *w);
 
 void

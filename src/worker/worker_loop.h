@@ -8,6 +8,6 @@
 #include "worker/worker_state.h"
 
 /* Run until the process ends. */
-extern void worker_loop(Worker *w) pg_attribute_noreturn();
+pg_noreturn extern void worker_loop(Worker *w);
 
 #endif /* STREAMBATCH_WORKER_LOOP_H */

@@ -6,6 +6,7 @@
 #ifndef STREAMBATCH_WORKER_STATE_H
 #define STREAMBATCH_WORKER_STATE_H
 
+#include "common/compat.h"
 #include "common/slots.h"
 #include "portability/instr_time.h"
 #include "worker/archive_writer.h"
@@ -45,13 +46,13 @@ typedef struct Worker
 extern void worker_begin_transaction(void);
 
 /* Exit in this state, until a worker is requested again. Does not return. */
-extern void worker_leave(Worker *w, WorkerState state) pg_attribute_noreturn();
+pg_noreturn extern void worker_leave(Worker *w, WorkerState state);
 
 /*
  * Stop with an error that only a user can fix; it is logged, stored, and shown in stat_stream. lasts: the stream stays
  * stopped until the next topic epoch. Does not return.
  */
-extern void worker_stop(Worker *w, const WorkerError *error, bool lasts) pg_attribute_noreturn();
+pg_noreturn extern void worker_stop(Worker *w, const WorkerError *error, bool lasts);
 
 /*
  * Exit if options, columns or secrets have changed since the process started: a new worker starts with them,

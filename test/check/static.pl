@@ -30,7 +30,7 @@ clean('headers leave postgres.h to those that include them', [ grep { /\.h$/ } @
 clean('functions for SQL are exported explicitly', \@sources, forbid(qr/\bPG_FUNCTION_INFO_V1\(/, qr{^src/common/export\.h$}));
 my @tables = our_tables();
 my $tables = join '|', map { quotemeta } @tables;
-clean('only common/catalog_*.c name our tables', \@sources, forbid(qr/\b(?:$tables)\b/, qr{^src/common/catalog_(?:stream|topic|view|dead_letter|batch|ddl)\.[ch]$}))
+clean('only common/catalog_*.c name our tables', \@sources, forbid(qr/\b(?:$tables)\b/, qr{^src/common/catalog_\w+\.[ch]$}))
   if @tables;
 clean('include guards are named after the file', [ grep { /\.h(?:pp)?$/ } @sources ], \&bad_guard);
 clean('head comments begin with the name of the file', \@sources, \&bad_head);
@@ -141,7 +141,7 @@ sub bad_order
     my @functions = functions($text);
     my %defined = map { $_->[0] => 1 } @functions;
     my @static = map { $_->[0] } grep { $_->[1] } @functions;
-    my @declared = grep { $defined{$_} } $text =~ /^static [^;{}()=]*?\b(\w+)\([^;{}]*?\)[^;{}]*;/mg;
+    my @declared = grep { $defined{$_} } $text =~ /^(?:pg_noreturn )?static [^;{}()=]*?\b(\w+)\([^;{}]*?\)[^;{}]*;/mg;
     my ($first) = grep { $functions[$_][1] } 0 .. $#functions;
     my @late = map { $_->[0] } grep { defined $first && !$_->[1] } @functions[ ($first // 0) .. $#functions ];
 

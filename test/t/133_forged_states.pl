@@ -30,7 +30,7 @@ foreach my $extension (qw(hll tdigest))
 }
 
 my $query = 'SELECT k, count(DISTINCT n) AS d, percentile_disc(0.5) WITHIN GROUP (ORDER BY n) AS p, streambatch.last(t ORDER BY ts) AS l, '
-  . 'stddev(n::numeric) AS s, variance(n::numeric) AS v, sum(n) AS total FROM f.events GROUP BY k';
+  . 'stddev(n::numeric) AS s, variance(n) AS v, sum(n) AS total FROM f.events GROUP BY k';
 $node->safe_psql('postgres', <<"SQL");
 CREATE ROLE f_owner LOGIN;
 CREATE SCHEMA f;

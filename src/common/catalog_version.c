@@ -1,0 +1,23 @@
+/*
+ * catalog_version.c
+ *		Which version of the extension's objects this database has (see catalog_version.h).
+ */
+#include "postgres.h"
+
+#include "commands/extension.h"
+#include "common/catalog_statement.h"
+#include "common/catalog_version.h"
+
+bool
+catalog_is_first_version(void)
+{
+	static Statement s = {
+		"SELECT extversion = '0.1.0' FROM pg_catalog.pg_extension WHERE extname = 'pg_streambatch'"};
+	static Oid updated = InvalidOid; /* there is no way back */
+	Oid extension = get_extension_oid("pg_streambatch", true);
+	Datum first;
+
+	if (extension != updated && statement_run_value(&s, NULL, &first) && !DatumGetBool(first))
+		updated = extension;
+	return extension != updated;
+}

@@ -88,7 +88,7 @@ SELECT recommended, count(*) FROM minutes_layers GROUP BY 1 ORDER BY 1;
 RESET streambatch.refresh_chunk_rows;
 
 -- ---- changed windows of every kind, far apart and side by side, are those of the plain query ----
-\! test/broker/broker-command create changed_kinds 2
+\! test/broker/broker-command create changed_kinds 1
 CREATE FOREIGN TABLE kinds (n int, ts timestamptz, local timestamp, d date) SERVER changed_kafka OPTIONS (topic 'changed_kinds', event_time 'ts');
 CREATE FUNCTION event(i int, OUT n int, OUT ts timestamptz, OUT local timestamp, OUT d date) LANGUAGE sql AS $$
     SELECT i, t, t AT TIME ZONE 'Europe/Berlin', (t AT TIME ZONE 'UTC')::date FROM (SELECT '2024-09-01 00:07Z'::timestamptz + i * interval '97 min') e (t) $$;

@@ -2,9 +2,12 @@
  * changed_panes.c
  *		The panes that the batch layer covers, and that have events since (see changed_panes.h).
  *
- * There may be very many of them. They go, in ascending order, from the stream layer into a tuplestore, which takes
+ * There may be very many of them, far apart or side by side. They go, in ascending order, from the stream layer into a tuplestore, which takes
  * work_mem and then a temporary file; from there, some thousand at a time, through a statement that counts their events
  * in the archive, into a second one; and from that one into chunks.
+ *
+ * The panes of a list are read by few ranges of time (pane_list.h). So that these contain little else, a list ends after
+ * as many gaps between its panes; if that made too many lists, after more, the narrower of which are read, too.
  */
 #include "postgres.h"
 
@@ -16,6 +19,9 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+
+/* About the number of lists from which on more gaps are in each. */
+#define MANY_LISTS 100
 
 /* The columns of the tuplestores. */
 enum
@@ -35,6 +41,7 @@ typedef struct Counting
 	TupleDesc desc;
 	int64 covered_epoch;
 	int n;
+	int gaps;
 	TimestampTz panes[PANE_LIST_MAX];
 	bool has_rows[PANE_LIST_MAX];
 	int64 events[PANE_LIST_MAX];
@@ -80,7 +87,8 @@ changed_panes_open(const Computation *c, const Cut *cut, int64 closed_epoch, Tim
 	counting->cut = cut;
 	counting->result = p;
 	counting->desc = finding.desc;
-	counting->n = 0;
+	counting->n = counting->gaps = 0;
+	p->max_gaps = Max(PANE_LIST_READS - 1, tuplestore_tuple_count(finding.store) / MANY_LISTS);
 	count_found(counting, finding.store, covered, ncovered);
 	tuplestore_end(finding.store);
 	pfree(counting);
@@ -92,6 +100,7 @@ bool
 changed_panes_next(ChangedPanes *p, Chunk *chunk)
 {
 	int64 events = 0;
+	int64 gaps = 0;
 	int n = 0;
 
 	*chunk = (Chunk){.changed = true, .advance_from = p->advanced};
@@ -102,9 +111,14 @@ changed_panes_next(ChangedPanes *p, Chunk *chunk)
 		int64 more = DatumGetInt64(column(p->slot, PANE_EVENTS));
 		bool kept = DatumGetBool(column(p->slot, PANE_FLAG));
 
-		if (n + chunk->kept.n == PANE_LIST_MAX ||
-			(!kept && n > 0 && events + more > setting_refresh_chunk_rows))
+		if (n + chunk->kept.n == PANE_LIST_MAX)
 			break;
+		if (!kept && n > 0)
+		{
+			gaps += pane != chunk->to;
+			if (events + more > setting_refresh_chunk_rows || gaps > p->max_gaps)
+				break;
+		}
 		chunk->advance_to = window_pane_end(p->window, pane);
 		if (kept)
 			add_kept(chunk, pane, chunk->advance_to);
@@ -186,6 +200,7 @@ static void
 count_found(Counting *counting, Tuplestorestate *found, const Coverage *covered, int ncovered)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(counting->desc, &TTSOpsMinimalTuple);
+	TimestampTz end = DT_NOBEGIN;
 	int i = 0;
 
 	while (tuplestore_gettupleslot(found, true, false, slot))
@@ -196,7 +211,10 @@ count_found(Counting *counting, Tuplestorestate *found, const Coverage *covered,
 			i++;
 		if (i == ncovered || covered[i].from > pane)
 			continue;
-		if (counting->n == PANE_LIST_MAX ||
+		if (counting->n > 0)
+			counting->gaps += pane != end;
+		end = window_pane_end(counting->result->window, pane);
+		if (counting->n == PANE_LIST_MAX || counting->gaps > counting->result->max_gaps ||
 			(counting->n > 0 && counting->covered_epoch != covered[i].cut_epoch))
 			count(counting);
 		counting->covered_epoch = covered[i].cut_epoch;
@@ -239,7 +257,7 @@ count(Counting *counting)
 			p->end = window_pane_end(p->window, counting->panes[i]);
 		}
 	}
-	counting->n = 0;
+	counting->n = counting->gaps = 0;
 }
 
 /* The cut as of which the panes at hand are covered. Where that is not known, all events count as earlier ones. */

@@ -26,6 +26,7 @@ typedef struct ChangedPanes
 	TimestampTz first; /* the start of the first one to compute, and the end of the last one */
 	TimestampTz end;
 	StreamWindow *window;
+	int64 max_gaps;			/* between the panes of a list */
 	Tuplestorestate *store; /* a pane's start, its number of events, whether it is kept; ascending */
 	TupleTableSlot *slot;
 	bool at_end;

@@ -44,8 +44,8 @@ typedef struct Divider
 static void add_chunk(Divider *d, TimestampTz to);
 static bool is_one_chunk(const Computation *c, const Cut *cut, TimeRanges ranges);
 static void take_count(TupleTableSlot *slot, void *count);
-static double sample_percent(Oid archive);
 static void sample(Divider *d, const Computation *c, const Cut *cut);
+static double sample_percent(Oid archive);
 static void take_time(TupleTableSlot *slot, void *divider);
 static void begin_range(Divider *d, int range);
 

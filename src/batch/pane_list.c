@@ -15,8 +15,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
-#define MAX_READS 64
-
 static Datum pane_array(Oid type, const TimestampTz *panes, int n);
 static Datum timestamp_array(Datum *elems, int n, Oid type);
 static int64 least_gap(const TimestampTz *panes, const TimestampTz *ends, int n);
@@ -27,8 +25,8 @@ pane_list_make(StreamWindow *window, const TimestampTz *panes, int n)
 {
 	PaneList *list = palloc0(sizeof(PaneList));
 	TimestampTz *ends = palloc(n * sizeof(TimestampTz));
-	Datum from[MAX_READS];
-	Datum to[MAX_READS];
+	Datum from[PANE_LIST_READS];
+	Datum to[PANE_LIST_READS];
 	int64 gap;
 
 	Assert(n > 0);
@@ -39,7 +37,7 @@ pane_list_make(StreamWindow *window, const TimestampTz *panes, int n)
 	for (int i = 1; i < n; i++)
 	{
 		/* of gaps of the same width, the first ones */
-		if (panes[i] - ends[i - 1] < gap || list->nreads == MAX_READS - 1)
+		if (panes[i] - ends[i - 1] < gap || list->nreads == PANE_LIST_READS - 1)
 			continue;
 		to[list->nreads++] = TimestampTzGetDatum(ends[i - 1]);
 		from[list->nreads] = TimestampTzGetDatum(panes[i]);
@@ -79,12 +77,12 @@ least_gap(const TimestampTz *panes, const TimestampTz *ends, int n)
 {
 	int64 *gaps = palloc(n * sizeof(int64));
 
-	if (n <= MAX_READS)
+	if (n <= PANE_LIST_READS)
 		return 1;
 	for (int i = 1; i < n; i++)
 		gaps[i - 1] = panes[i] - ends[i - 1];
 	qsort(gaps, n - 1, sizeof(int64), compare_descending);
-	return Max(1, gaps[MAX_READS - 2]);
+	return Max(1, gaps[PANE_LIST_READS - 2]);
 }
 
 static int

@@ -7,6 +7,7 @@
 #include "catalog/pg_type.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_statement.h"
+#include "common/catalog_version.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -81,19 +82,22 @@ int64
 catalog_begin_run(int32 view_id, Oid view, const RunRow *run)
 {
 	static Statement s = {
-		"INSERT INTO streambatch._run (view_id, view, kind, state, cut_epoch, cut, cut_at, from_time, to_time, started_at, "
-		"  cut_topic_epoch) "
-		"VALUES ($1, $2, $3, 'running', $4, $5, pg_catalog.clock_timestamp(), $6, $7, pg_catalog.clock_timestamp(), $8) RETURNING id",
-		8,
-		{INT4OID, REGCLASSOID, TEXTOID, INT8OID, INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}};
-	Datum values[8] = {Int32GetDatum(view_id),		   ObjectIdGetDatum(view),
+		"INSERT INTO streambatch._run (view_id, view, kind, state, cut_epoch, cut, cut_at, from_time, to_time, started_at) "
+		"VALUES ($1, $2, $3, 'running', $4, $5, pg_catalog.clock_timestamp(), $6, $7, pg_catalog.clock_timestamp()) RETURNING id",
+		7,
+		{INT4OID, REGCLASSOID, TEXTOID, INT8OID, INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
+	static Statement topic_epoch = {
+		"UPDATE streambatch._run SET cut_topic_epoch = $2 WHERE id = $1", 2, {INT8OID, INT4OID}};
+	Datum values[7] = {Int32GetDatum(view_id),		   ObjectIdGetDatum(view),
 					   CStringGetTextDatum(run->kind), Int64GetDatum(run->cut_epoch),
 					   PointerGetDatum(run->cut),	   TimestampTzGetDatum(run->from),
-					   TimestampTzGetDatum(run->to),   Int32GetDatum(run->topic_epoch)};
-	Datum id = 0;
+					   TimestampTzGetDatum(run->to)};
+	Datum more[2] = {0, Int32GetDatum(run->topic_epoch)};
 
-	(void) statement_run_value(&s, values, &id);
-	return DatumGetInt64(id);
+	(void) statement_run_value(&s, values, &more[0]);
+	if (!catalog_is_first_version())
+		statement_run_only(&topic_epoch, more, NULL);
+	return DatumGetInt64(more[0]);
 }
 
 ArrayType *
@@ -108,6 +112,8 @@ catalog_run_cut(int32 view_id, int64 cut_epoch, int32 *topic_epoch)
 	StatementCall call;
 	ArrayType *cut = NULL;
 
+	if (catalog_is_first_version())
+		return NULL;
 	statement_run(&call, &s, values, NULL);
 	if (call.nrows > 0)
 	{

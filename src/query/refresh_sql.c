@@ -378,7 +378,6 @@ index_condition(const ViewDef *def, const char *time)
 static char *
 listed_condition(const ViewDef *def, const char *time, int nreads)
 {
-	const char *margin = window_margin_sql(&def->window);
 	StringInfoData buf;
 
 	initStringInfo(&buf);
@@ -387,11 +386,12 @@ listed_condition(const ViewDef *def, const char *time, int nreads)
 		char *from = window_from_instant_sql(&def->window, psprintf("($13)[%d]", i));
 		char *to = window_from_instant_sql(&def->window, psprintf("($14)[%d]", i));
 
-		appendStringInfo(&buf, "%s%s >= %s", i > 1 ? " OR " : "(", time, from);
 		if (def->window.by_pane)
-			appendStringInfo(&buf, " - %s AND %s < %s + %s", margin, time, to, margin);
-		else
-			appendStringInfo(&buf, " AND %s < %s", time, to);
+		{
+			from = psprintf("%s - %s", from, window_margin_sql(&def->window));
+			to = psprintf("%s + %s", to, window_margin_sql(&def->window));
+		}
+		appendStringInfo(&buf, "%s%s >= %s AND %s < %s", i > 1 ? " OR " : "(", time, from, time, to);
 	}
 	appendStringInfoChar(&buf, ')');
 	return buf.data;

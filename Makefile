@@ -26,7 +26,7 @@ PG_CONFIG ?= pg_config
 # these install what they need first, pg_config included
 ifneq (,$(filter check fuzz demo bench,$(MAKECMDGOALS)))
 export PG_CONFIG
-check: ; test/run
+check: ; $(if $(VERSIONS),test/versions $(VERSIONS),test/run)
 fuzz: ; QUERIES=$(or $(QUERIES),5000) test/run test/t/120_equivalence.pl
 demo: ; demo/run
 bench: ; bench/run
@@ -34,6 +34,8 @@ bench: ; bench/run
 else
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+# the first one says so where the server is of a version that is not supported
+$(filter-out src/module.o,$(OBJS)): | src/module.o
 # few and small enough that every object is made again when a header changes
 $(OBJS): $(wildcard src/*/*.h src/*/*.hpp)
 installcheck: test/broker/mock_broker

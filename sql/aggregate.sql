@@ -291,7 +291,7 @@ SELECT streambatch._partial(NULL::regprocedure, NULL::streambatch._state, 1.5);
 SELECT streambatch._partial(0::regprocedure, NULL::streambatch._state, 1.5);
 SELECT streambatch._partial(p.oid, NULL::streambatch._state, 1.5) FROM pg_proc p WHERE p.oid = 'stddev(numeric)'::regprocedure;
 SELECT streambatch._partial('rank("any")', NULL::bigint, 1);
-SELECT streambatch._partial('array_agg(anynonarray)', NULL::streambatch._state, 1);
+SELECT streambatch._partial('jsonb_agg(anyelement)', NULL::streambatch._state, 1);
 SELECT streambatch._partial('stddev(numeric)', NULL::streambatch._state, 1.5) OVER ();
 RESET ROLE;
 -- the right to an aggregate is none to the functions that it is made of

@@ -127,6 +127,43 @@ SELECT * FROM rules_log ORDER BY k;
 SELECT view, kafka_offset, sqlstate, message FROM streambatch.dead_letter WHERE stream = 'rules'::regclass AND kafka_offset > 5;
 SELECT * FROM rules_count;
 DROP FOREIGN TABLE rules CASCADE;
+-- indexes of every kind, while rows are rejected: by a constraint before they are in any index, or by one of the indexes
+\! test/broker/broker-command create indexed 1
+CREATE TABLE indexed (k text, n int CHECK (n % 100 > 0), tags text[], kafka_partition int, kafka_offset bigint);
+CREATE INDEX ON indexed USING brin (n) WITH (pages_per_range = 1);
+CREATE INDEX ON indexed USING brin (k text_bloom_ops) WITH (pages_per_range = 1);
+CREATE INDEX ON indexed USING hash (n);
+CREATE INDEX ON indexed USING gin (tags);
+CREATE INDEX ON indexed USING gist (point(n, n));
+CREATE INDEX ON indexed USING spgist (k);
+CREATE INDEX ON indexed (lower(k)) WHERE n > 10;
+CREATE UNIQUE INDEX ON indexed (k);
+CREATE FOREIGN TABLE of_indexed (k text, n int, tags text[]) SERVER archive_kafka OPTIONS (topic 'indexed', archive 'indexed');
+SELECT streambatch.create_view('indexed_count', 'SELECT count(*) AS c, sum(n) AS s FROM of_indexed');
+INSERT INTO of_indexed SELECT 'k' || i % 970, i, ARRAY['t' || i % 7] FROM generate_series(1, 1000) i;
+SELECT streambatch.wait_for('of_indexed');
+SELECT count(brin_summarize_new_values(indexrelid)) FROM pg_index WHERE indrelid = 'indexed'::regclass AND pg_get_indexdef(indexrelid) LIKE '%USING brin%';
+INSERT INTO of_indexed SELECT 'l' || i % 970, i, ARRAY['t' || i % 7] FROM generate_series(1, 1000) i;
+INSERT INTO of_indexed SELECT 'm' || i, i + 1, ARRAY['t' || i % 7] FROM generate_series(1, 97) i;
+SELECT streambatch.wait_for('of_indexed');
+SELECT c, s, (SELECT count(*) FROM indexed) AS rows, (SELECT sum(n) FROM indexed) AS sum FROM indexed_count;
+SELECT sqlstate, count(*) FROM streambatch.dead_letter WHERE stream = 'of_indexed'::regclass GROUP BY 1 ORDER BY 1;
+-- each condition by its index, and by the table alone
+CREATE FUNCTION found(condition text, by_index boolean) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    n bigint;
+BEGIN
+    PERFORM set_config('enable_seqscan', CASE WHEN by_index THEN 'off' ELSE 'on' END, true),
+            set_config('enable_bitmapscan', CASE WHEN by_index THEN 'on' ELSE 'off' END, true), set_config('enable_indexscan', 'off', true),
+            set_config('enable_indexonlyscan', 'off', true);
+    EXECUTE 'SELECT count(*) FROM archive.indexed WHERE ' || condition INTO n;
+    RETURN n;
+END $$;
+SELECT condition, found(condition, true) AS by_index, found(condition, false) AS by_table
+  FROM unnest(ARRAY['n BETWEEN 200 AND 400', 'n = 77', 'tags @> ''{t3}''', 'point(n, n) <@ box ''(100,100),(300,300)''', 'k ^@ ''l1''', 'k = ''m50''',
+                    'lower(k) = ''k501'' AND n > 10']) condition;
+DROP FOREIGN TABLE of_indexed CASCADE;
+DROP TABLE indexed;
 -- partitioned, with a partition missing
 CREATE TABLE parts (k text, n int, kafka_partition int, kafka_offset bigint, note text DEFAULT 'own') PARTITION BY LIST (k);
 CREATE TABLE parts_a PARTITION OF parts FOR VALUES IN ('a');

@@ -6,6 +6,7 @@ SET search_path = explain;
 SET timezone = 'UTC';
 SET datestyle = 'ISO, DMY';
 \getenv broker STREAMBATCH_BROKER
+\! test/broker/broker-command create explain 4
 CREATE SERVER explain_kafka FOREIGN DATA WRAPPER streambatch_kafka OPTIONS ("bootstrap.servers" :'broker');
 CREATE FOREIGN TABLE events (k text, n numeric, ts timestamptz, "Odd name" int) SERVER explain_kafka
     OPTIONS (topic 'explain', event_time 'ts', archive 'History');

@@ -98,7 +98,7 @@ SELECT view, count(*), min(message) FROM streambatch.dead_letter WHERE stream = 
 SELECT count(*) FILTER (WHERE x = 7) AS sevens, count(*) FILTER (WHERE x * 400000000::int8 > 2147483647) AS large FROM third JOIN country USING (c);
 SELECT * FROM fails EXCEPT ALL SELECT c, sum(x / (x - 7)) FROM third JOIN country USING (c) WHERE x <> 7 GROUP BY 1;
 SELECT count(*) FROM fails;
-SELECT view, state FROM streambatch.stat_view WHERE view IN ('fails'::regclass, 'overflows'::regclass);
+SELECT view, state FROM streambatch.stat_view WHERE view IN ('fails'::regclass, 'overflows'::regclass) ORDER BY view::text;
 
 -- ---- who may, and what happens to the table ----
 CREATE ROLE regress_streambatch_joiner;

@@ -177,7 +177,6 @@ SELECT k, kafka_offset FROM foreign_archive ORDER BY kafka_offset;
 REVOKE INSERT ON foreign_archive FROM privilege_owner;
 SET ROLE privilege_owner;
 INSERT INTO events VALUES ('c', 1, '2025-02-14 02:50');
-SELECT streambatch.wait_for('into_foreign', '100 ms');
 DO $$
 BEGIN
     FOR i IN 1 .. 100 LOOP

@@ -133,8 +133,9 @@ CREATE PUBLICATION empty_publication;
 CREATE TABLE orphan (epoch int8 NOT NULL, k1 span, s1 int8);
 CREATE TABLE partitioned (epoch int8, k1 span, s1 int8) PARTITION BY LIST (epoch);
 SELECT command, regexp_replace(attempt(format(command, relation)), '_\d+', '_N') FROM commands, unnest(ARRAY[:'stream', :'batch']) relation WHERE relation LIKE '%.stream%' OR n IN (1, 15, 20) ORDER BY n, 2;
--- the batch layer is empty, and could be made a view
-SELECT regexp_replace(attempt(format('CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO %s DO INSTEAD SELECT NULL::state_owner.span AS %s, 1::bigint AS %s', relation, key, state)), '_\d+', '_N')
+-- the batch layer is empty, and could be made a view; PostgreSQL 16 does that with no table
+SELECT regexp_replace(regexp_replace(attempt(format('CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO %s DO INSTEAD SELECT NULL::state_owner.span AS %s, 1::bigint AS %s', relation, key, state)), '_\d+', '_N'),
+                      'could not convert table ("\w+") to a view because it has indexes', 'relation \1 cannot have ON SELECT rules')
   FROM (VALUES (:'batch', 'k1', 's1'), (:'query', 'k', 'n'), (:'merged', 'k1', 'a1')) r (relation, key, state);
 SELECT regexp_replace(attempt(format(command, relation)), '_\d+', '_N')
   FROM unnest(ARRAY['ALTER VIEW %s SET (security_barrier)', 'DROP VIEW %s CASCADE']) command, unnest(ARRAY[:'query', :'merged']) relation;

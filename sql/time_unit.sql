@@ -67,7 +67,8 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
 	RETURN format('%s: %s', SQLSTATE, SQLERRM);
 END $$;
-SELECT payload, marked(payload) FROM (VALUES ('{"text": "a"}'), (' {"text": "a"}'), ('{"text": "' || U&'\FEFF' || 'a"}'), (''), ('[1]'), ('{"text": x}'), (U&'\FEFF{"text": "a"}'), (' ' || U&'\FEFF{"text": "a"}')) v (payload);
+-- psql pads the mark to a width that depends on its version
+SELECT replace(payload, U&'\FEFF', '<mark>') AS payload, replace(marked(payload), U&'\FEFF', '<mark>') AS marked FROM (VALUES ('{"text": "a"}'), (' {"text": "a"}'), ('{"text": "' || U&'\FEFF' || 'a"}'), (''), ('[1]'), ('{"text": x}'), (U&'\FEFF{"text": "a"}'), (' ' || U&'\FEFF{"text": "a"}')) v (payload);
 -- the position in an error counts from the beginning of the payload, with or without a mark
 SELECT marked('{"text": x}') AS with_mark, try('no_unit', 'text', 'x') AS without;
 -- format raw hands out the payload as it is

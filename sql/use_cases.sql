@@ -138,7 +138,7 @@ WHERE hour = '2025-02-08 12:00:00+00' ORDER BY clicks DESC, product LIMIT 3;
 SET enable_bitmapscan = off;
 EXPLAIN (COSTS off)
 SELECT product, clicks FROM product_hours
-WHERE hour = '2025-02-08 12:00:00+00' ORDER BY clicks DESC, product LIMIT 3;
+WHERE hour >= '2025-02-08 12:00:00+00' AND hour < '2025-02-08 13:00:00+00' ORDER BY clicks DESC, product LIMIT 3;
 RESET enable_bitmapscan;
 
 SELECT h.hour, best.product, best.clicks

@@ -6,6 +6,7 @@ SET search_path = view;
 SET timezone = 'UTC';
 SET datestyle = 'ISO, DMY';
 \getenv broker STREAMBATCH_BROKER
+\! test/broker/broker-command create view 4
 CREATE SERVER view_kafka FOREIGN DATA WRAPPER streambatch_kafka OPTIONS ("bootstrap.servers" :'broker');
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
 CREATE DOMAIN positive AS int CHECK (VALUE > 0);

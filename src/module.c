@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "common/compat.h"
 #include "common/settings.h"
 #include "common/slots.h"
 #include "fmgr.h"
@@ -24,6 +25,9 @@ _PG_init(void)
 	pane_pruning_install();
 	/* otherwise there are no workers, but streams can be read, and views created and refreshed */
 	if (!process_shared_preload_libraries_in_progress)
+		return;
+	/* pg_upgrade starts both servers to change nothing in the old one, and no more than it has to in the new one */
+	if (IsBinaryUpgrade)
 		return;
 	slots_request_shmem();
 	launcher_register();

@@ -17,6 +17,7 @@
 	"SELECT view::oid, id, stream::oid, epoch, max_staleness, allowed_lateness, state = 'suspended', "       \
 	"  settings, suspended_at, suspended_epoch FROM streambatch._view "
 
+static bool lacks_row(Oid view);
 static List *read_views(Statement *statement, Datum *values);
 
 int32
@@ -73,10 +74,15 @@ catalog_require_view(Oid view, ViewRow *row)
 {
 	const char *name = get_rel_name(view);
 
-	if (name == NULL || !catalog_view(view, row))
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("\"%s\" is not a hybrid view", name != NULL ? name : "?"),
-						errhint("Use SELECT view FROM streambatch.stat_view to list the hybrid views.")));
+	if (name != NULL && catalog_view(view, row))
+		return;
+	if (name != NULL && lacks_row(view))
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a hybrid view", name),
+						errdetail("It was restored from a dump that lacked the data of the extension."),
+						errhint("Drop the view, and create it again with streambatch.create_view().")));
+	ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					errmsg("\"%s\" is not a hybrid view", name != NULL ? name : "?"),
+					errhint("Use SELECT view FROM streambatch.stat_view to list the hybrid views.")));
 }
 
 bool
@@ -199,6 +205,25 @@ catalog_role_setting(Oid role, const char *name)
 	}
 	statement_finish(&call);
 	return result;
+}
+
+/* Whether a relation reads the merged states of a hybrid view that the extension's tables do not know. */
+static bool
+lacks_row(Oid view)
+{
+	static Statement s = {
+		"SELECT true FROM pg_catalog.pg_rewrite r "
+		"JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid "
+		"  AND d.refclassid = 'pg_catalog.pg_class'::regclass "
+		"JOIN pg_catalog.pg_class m ON m.oid = d.refobjid AND m.relnamespace = 'streambatch_state'::regnamespace "
+		"WHERE r.ev_class = $1 AND m.relname ~ '^merged_' "
+		"AND NOT EXISTS (SELECT FROM streambatch._view v WHERE m.relname = 'merged_' || v.id) LIMIT 1",
+		1,
+		{OIDOID}};
+	Datum values[1] = {ObjectIdGetDatum(view)};
+	Datum found;
+
+	return statement_run_value(&s, values, &found);
 }
 
 /* Run a statement that selects VIEW_COLUMNS; returns a list of ViewRow *. */

@@ -31,6 +31,19 @@
 #endif
 
 /*
+ * Intervals
+ *
+ * utils/timestamp.h.
+ */
+
+/* 17 (519fc1bd9e): an interval can be infinite. */
+#if PG_VERSION_NUM < 170000
+#define compat_interval_is_infinite(interval) false
+#else
+#define compat_interval_is_infinite(interval) INTERVAL_NOT_FINITE(interval)
+#endif
+
+/*
  * Privileges
  *
  * utils/acl.h and the header of the catalog: pg_class.h, pg_database.h, pg_namespace.h, pg_proc.h.

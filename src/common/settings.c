@@ -65,3 +65,17 @@ settings_define(void)
 							 &setting_autostart, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("streambatch");
 }
+
+void
+settings_end_timeouts(void)
+{
+	static const char *const timeouts[] = {"statement_timeout", "transaction_timeout", "lock_timeout",
+										   "idle_in_transaction_session_timeout"};
+
+	for (int i = 0; i < lengthof(timeouts); i++)
+	{
+		/* transaction_timeout came with PostgreSQL 17 */
+		if (GetConfigOption(timeouts[i], true, false) != NULL)
+			SetConfigOption(timeouts[i], "0", PGC_SUSET, PGC_S_OVERRIDE);
+	}
+}

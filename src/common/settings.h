@@ -25,4 +25,10 @@ extern int setting_max_streams_per_role; /* -1: half of max_worker_processes; 0:
 
 extern void settings_define(void);
 
+/*
+ * In a background process: switch off the time limits of sessions, whatever the configuration, database or role
+ * says. Before connecting, which is a transaction, too.
+ */
+extern void settings_end_timeouts(void);
+
 #endif /* STREAMBATCH_SETTINGS_H */

@@ -116,15 +116,12 @@ analyse_query(const Query *original)
 	return def;
 }
 
-ViewDef *
-analyse_stored(int32 view_id, Oid owner)
+Query *
+analyse_load(int32 view_id)
 {
 	Oid relid = view_relations_query(view_id);
 	Relation rel;
 	Query *query;
-	ViewDef *def;
-	Oid user;
-	int sec_context;
 
 	if (!OidIsValid(relid))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
@@ -133,12 +130,23 @@ analyse_stored(int32 view_id, Oid owner)
 	query = copyObject(get_view_query(rel));
 	compat_flatten_groups(query);
 	drop_own_entries(query, relid);
+	relation_close(rel, NoLock);
+	return query;
+}
+
+ViewDef *
+analyse_stored(int32 view_id, Oid owner)
+{
+	Query *query = analyse_load(view_id);
+	ViewDef *def;
+	Oid user;
+	int sec_context;
+
 	/* constant folding executes functions as the owner */
 	GetUserIdAndSecContext(&user, &sec_context);
 	SetUserIdAndSecContext(owner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	def = analyse_query(query);
 	SetUserIdAndSecContext(user, sec_context);
-	relation_close(rel, NoLock);
 	return def;
 }
 

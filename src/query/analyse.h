@@ -60,9 +60,14 @@ typedef struct ViewDef
 extern ViewDef *analyse_query(const Query *query);
 
 /*
- * The same for the query stored as the view streambatch_state.query_<id>. Functions in it are executed as the
- * owner of the hybrid view. Raises undefined_table if it does not exist. Locks the relations that
- * view_relations_read() lists; a caller that holds other locks must have taken these together with them.
+ * The query stored as the view streambatch_state.query_<id>, which is locked. Raises undefined_table if it does
+ * not exist.
+ */
+extern Query *analyse_load(int32 view_id);
+
+/*
+ * analyse_query() of that query. Functions in it are executed as the owner of the hybrid view. Locks the relations
+ * that view_relations_read() lists; a caller that holds other locks must have taken these together with them.
  */
 extern ViewDef *analyse_stored(int32 view_id, Oid owner);
 

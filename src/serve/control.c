@@ -209,6 +209,9 @@ deadline_after(const Interval *timeout)
 {
 	int64 days = timeout->time / USECS_PER_DAY + timeout->day + timeout->month * INT64CONST(30);
 
+	if (compat_interval_is_infinite(timeout))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the timeout must be finite"),
+						errhint("Use a long one, such as '1 year'.")));
 	if (days > 36525)
 		return clock_now() + 36525 * USECS_PER_DAY;
 	if (days < 0)

@@ -33,6 +33,7 @@
 #include "catalog/pg_class.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
+#include "common/compat.h"
 #include "common/export.h"
 #include "common/guard.h"
 #include "common/locks.h"
@@ -162,6 +163,8 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 static void
 check_interval(const Interval *interval, const char *name)
 {
+	if (compat_interval_is_infinite(interval))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must be finite", name)));
 	if (interval->time < 0 || interval->day < 0 || interval->month < 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must not be negative", name)));
 	if (interval->time / USECS_PER_DAY + interval->day + interval->month * INT64CONST(30) > MAX_DELAY_DAYS)

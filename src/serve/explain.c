@@ -15,9 +15,9 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "query/fold_sql.h"
+#include "query/print_sql.h"
 #include "query/refresh_sql.h"
 #include "query/serving_sql.h"
-#include "query/view_relations.h"
 #include "stream/stream.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -25,7 +25,6 @@
 #include "utils/lsyscache.h"
 
 static void require_readable(Oid view, ViewRow *row);
-static char *stored_query(const ViewRow *row);
 static ArrayType *portable_settings(void);
 static void explain_layers(ReturnSetInfo *rsinfo, const ViewRow *row);
 static void put_lines(ReturnSetInfo *rsinfo, const char *title, const char *sql);
@@ -37,9 +36,14 @@ Datum
 streambatch_query(PG_FUNCTION_ARGS)
 {
 	ViewRow row;
+	Guard guard;
+	char *sql;
 
 	require_readable(PG_GETARG_OID(0), &row);
-	PG_RETURN_TEXT_P(cstring_to_text(stored_query(&row)));
+	guard_enter(&guard, InvalidOid, portable_settings());
+	sql = sql_print(analyse_load(row.id));
+	guard_leave(&guard);
+	PG_RETURN_TEXT_P(cstring_to_text(sql));
 }
 
 Datum
@@ -63,29 +67,6 @@ require_readable(Oid view, ViewRow *row)
 	catalog_require_view(view, row);
 	if (pg_class_aclcheck(view, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(view));
-}
-
-/* The stored query, in a form that means the same in every session. */
-static char *
-stored_query(const ViewRow *row)
-{
-	Oid relid = view_relations_query(row->id);
-	Guard guard;
-	char *sql;
-	int length;
-
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("could not find the stored query of hybrid view \"%s\"", get_rel_name(row->view))));
-	guard_enter(&guard, InvalidOid, portable_settings());
-	sql = TextDatumGetCString(DirectFunctionCall1(pg_get_viewdef, ObjectIdGetDatum(relid)));
-	guard_leave(&guard);
-	sql += strspn(sql, " ");
-	length = strlen(sql);
-	if (length > 0 && sql[length - 1] == ';')
-		sql[length - 1] = '\0';
-	return sql;
 }
 
 /* Constants are printed so that they can be read under any setting of the same name. */

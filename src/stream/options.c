@@ -129,6 +129,10 @@ option_interval(const char *name, const char *value)
 
 	span = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(value),
 												 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	if (compat_interval_is_infinite(span))
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+						errhint("Use an interval that is finite, as in %s '1 day'.", name)));
 	if (span->month != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),

@@ -44,6 +44,7 @@ static const MetaRule meta_rules[] = {
 	{"topic", META_TOPIC, {TEXTOID}, "text"},
 };
 
+static void refuse_virtual_columns(const Stream *stream, TupleDesc desc);
 static void read_columns(Stream *stream);
 static TimeUnit read_column_unit(const Stream *stream, const MessageColumn *column, const char *value);
 static MessageMeta read_meta(const Stream *stream, const MessageColumn *column, const char *name);
@@ -85,6 +86,8 @@ stream_open(Oid relid)
 	stream->owner = rel->rd_rel->relowner;
 	stream->schema = get_namespace_name(RelationGetNamespace(rel));
 	stream->name = pstrdup(RelationGetRelationName(rel));
+	refuse_virtual_columns(stream, RelationGetDescr(rel));
+	/* without defaults, constraints and what is generated */
 	stream->desc = CreateTupleDescCopy(RelationGetDescr(rel));
 	/* the lock is kept: objects that depend on a stream are locked after it, also by DROP */
 	relation_close(rel, NoLock);
@@ -230,6 +233,30 @@ stream_check_local(const Stream *stream, Oid archive)
 													get_rel_name(archive)),
 						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 													get_rel_name(relid)))));
+	}
+}
+
+/*
+ * PostgreSQL computes a virtual column in a query, but the archive would store what the messages have under its name:
+ * the layers would differ. (18 makes generated columns virtual unless they are declared STORED.)
+ */
+static void
+refuse_virtual_columns(const Stream *stream, TupleDesc desc)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (att->attisdropped || att->attgenerated == '\0' || att->attgenerated == ATTRIBUTE_GENERATED_STORED)
+			continue;
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("column \"%s\" of stream \"%s\" is a virtual generated column", NameStr(att->attname),
+					stream->name),
+			 errhint("Drop it with ALTER FOREIGN TABLE %s DROP COLUMN %s, and use its expression in queries.",
+					 quote_qualified_identifier(stream->schema, stream->name),
+					 quote_identifier(NameStr(att->attname)))));
 	}
 }
 

@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/compat.h"
 #include "common/int.h"
 #include "utils/date.h"
 #include "utils/timestamp.h"
@@ -132,6 +133,8 @@ length_of(const Interval *interval, Oid type, const char *what)
 {
 	WindowLength result;
 
+	if (compat_interval_is_infinite(interval))
+		refuse("%s must be finite", what, "To aggregate over all time, do not group by a window.");
 	if ((interval->month != 0) + (interval->day != 0) + (interval->time != 0) > 1)
 		refuse("%s must not mix months, days and hours", what,
 			   "Use a single unit, for example '36 hours' or '2 days'.");

@@ -5,7 +5,8 @@
  * A plain table whose columns are the stream's and the position, without triggers, takes multi-inserts, as
  * COPY does. Any other table (partitioned, a partition, foreign, with triggers, generated or additional
  * columns) takes INSERT … SELECT from the rows, which are an ephemeral named relation of the query. In both
- * cases one subtransaction covers the micro-batch.
+ * cases one subtransaction covers the micro-batch. An index is opened and closed within it: access methods keep
+ * buffer pins from one insertion to the next (BRIN does since PostgreSQL 17), which end with the subtransaction.
  *
  * If a plain table rejects a row, the rows before it are written again without it, and writing continues
  * after it; so each rejected row costs one more insert of the rows between it and the previous one. In any
@@ -21,7 +22,6 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "common/compat.h"
-#include "common/guard.h"
 #include "common/subtransaction.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -44,8 +44,6 @@ struct ArchiveWriter
 	/* plain tables */
 	bool plain;
 	int *source; /* of each column: index of the stream's column, or FROM_… */
-	EState *estate;
-	ResultRelInfo *result;
 	TupleTableSlot **slots;
 	/* other tables */
 	TupleDesc
@@ -80,7 +78,7 @@ static bool map_columns(ArchiveWriter *writer, const char *partition, const char
 static void open_plain(ArchiveWriter *writer);
 static void describe_rows(ArchiveWriter *writer, const char *partition, const char *offset);
 static void fire_deferred_at_once(void);
-static void write_all_plain(WriteJob *job);
+static void write_all_plain(WriteJob *job, int from, int to);
 static ErrorData *try_write(WriteJob *job, int from, int to);
 static void write_rows(void *arg);
 static void write_plain(WriteJob *job);
@@ -130,8 +128,6 @@ archive_writer_close(ArchiveWriter *writer)
 	{
 		for (int i = 0; i < CHUNK; i++)
 			ExecDropSingleTupleTableSlot(writer->slots[i]);
-		ExecCloseIndices(writer->result);
-		FreeExecutorState(writer->estate);
 	}
 	else
 		/* a partition that was attached meanwhile, and may have got rows */
@@ -147,7 +143,7 @@ archive_writer_write(ArchiveWriter *writer, DecodedBatch *decoded, DeadLetters *
 	WriteJob job = {writer, decoded, dead_letters, counts};
 
 	if (writer->plain)
-		write_all_plain(&job);
+		write_all_plain(&job, 0, decoded->batch.nrows);
 	else
 		write_all_any(&job, 0, decoded->batch.nrows);
 	if (job.rejected != NULL)
@@ -221,15 +217,6 @@ map_columns(ArchiveWriter *writer, const char *partition, const char *offset)
 static void
 open_plain(ArchiveWriter *writer)
 {
-	Guard guard;
-
-	writer->estate = CreateExecutorState();
-	writer->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(writer->result, writer->rel, 0, NULL, 0);
-	/* constant folding may call what an index's expression or condition calls */
-	guard_enter(&guard, writer->stream->owner, NULL);
-	ExecOpenIndices(writer->result, false);
-	guard_leave(&guard);
 	writer->slots = palloc(CHUNK * sizeof(TupleTableSlot *));
 	for (int i = 0; i < CHUNK; i++)
 		writer->slots[i] = table_slot_create(writer->rel, NULL);
@@ -301,21 +288,18 @@ fire_deferred_at_once(void)
 
 /* Each error belongs to the current row. */
 static void
-write_all_plain(WriteJob *job)
+write_all_plain(WriteJob *job, int from, int to)
 {
-	int nrows = job->decoded->batch.nrows;
-	int from = 0;
 	ErrorData *error;
 
-	while ((error = try_write(job, from, nrows)) != NULL)
+	while ((error = try_write(job, from, to)) != NULL)
 	{
 		int row = job->cursor - 1;
 
 		reject(job, row, error);
-		/* the rows before it succeeded once; another error now is not theirs */
-		error = try_write(job, from, row);
-		if (error != NULL)
-			ReThrowError(error);
+		CHECK_FOR_INTERRUPTS();
+		/* of those before it, an index may reject one: constraints are checked for a chunk of rows before */
+		write_all_plain(job, from, row);
 		from = row + 1;
 	}
 }
@@ -354,11 +338,15 @@ write_rows(void *arg)
 static void
 write_plain(WriteJob *job)
 {
-	ArchiveWriter *writer = job->writer;
-	bool constrained = RelationGetDescr(writer->rel)->constr != NULL;
-	CommandId cid = GetCurrentCommandId(true);
+	Relation rel = job->writer->rel;
+	TupleTableSlot **slots = job->writer->slots;
+	bool constrained = RelationGetDescr(rel)->constr != NULL;
+	EState *estate = CreateExecutorState();
+	ResultRelInfo *result = makeNode(ResultRelInfo);
 
-	writer->estate->es_output_cid = cid;
+	InitResultRelInfo(result, rel, 0, NULL, 0);
+	ExecOpenIndices(result, false);
+	estate->es_output_cid = GetCurrentCommandId(true);
 	for (int start = job->from; start < job->to; start += CHUNK)
 	{
 		int n = Min(CHUNK, job->to - start);
@@ -366,21 +354,23 @@ write_plain(WriteJob *job)
 		for (int i = 0; i < n; i++)
 		{
 			job->cursor = start + i + 1;
-			ExecClearTuple(writer->slots[i]);
-			fill_row(writer, &job->decoded->batch, start + i, writer->slots[i]->tts_tupleDescriptor->natts,
-					 writer->slots[i]->tts_values, writer->slots[i]->tts_isnull);
-			ExecStoreVirtualTuple(writer->slots[i]);
+			ExecClearTuple(slots[i]);
+			fill_row(job->writer, &job->decoded->batch, start + i, slots[i]->tts_tupleDescriptor->natts,
+					 slots[i]->tts_values, slots[i]->tts_isnull);
+			ExecStoreVirtualTuple(slots[i]);
 			if (constrained)
-				ExecConstraints(writer->result, writer->slots[i], writer->estate);
+				ExecConstraints(result, slots[i], estate);
 		}
-		table_multi_insert(writer->rel, writer->slots, n, cid, 0, NULL);
-		for (int i = 0; i < n && writer->result->ri_NumIndices > 0; i++)
+		table_multi_insert(rel, slots, n, estate->es_output_cid, 0, NULL);
+		for (int i = 0; i < n && result->ri_NumIndices > 0; i++)
 		{
 			job->cursor = start + i + 1;
-			list_free(compat_insert_index_tuples(writer->result, writer->slots[i], writer->estate));
+			list_free(compat_insert_index_tuples(result, slots[i], estate));
 		}
-		ResetPerTupleExprContext(writer->estate);
+		ResetPerTupleExprContext(estate);
 	}
+	ExecCloseIndices(result);
+	FreeExecutorState(estate);
 }
 
 /* Fill in the values of a row of the archive. */

@@ -74,6 +74,9 @@ launcher_register(void)
 {
 	BackgroundWorker worker;
 
+	/* a server that pg_upgrade runs must change nothing by itself */
+	if (IsBinaryUpgrade)
+		return;
 	init_worker(&worker, "pg_streambatch launcher", "streambatch_launcher_main", (Datum) 0);
 	worker.bgw_restart_time = 1;
 	RegisterBackgroundWorker(&worker);
@@ -85,6 +88,7 @@ streambatch_launcher_main(Datum main_arg)
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
+	settings_end_timeouts();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	before_shmem_exit(unset_launcher, (Datum) 0);
 	slots_set_launcher(MyProcPid);
@@ -130,6 +134,7 @@ streambatch_scanner_main(Datum main_arg)
 	database = slots_scan_attach(scan);
 	if (!OidIsValid(database))
 		proc_exit(0);
+	settings_end_timeouts();
 	/* before connecting, which takes locks too */
 	SetConfigOption("lock_timeout", SCAN_LOCK_TIMEOUT, PGC_SUSET, PGC_S_OVERRIDE);
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);

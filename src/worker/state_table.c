@@ -203,10 +203,12 @@ attribute(Relation rel, const char *column, Oid type)
 	AttrNumber att = get_attnum(RelationGetRelid(rel), column);
 
 	if (att == InvalidAttrNumber || TupleDescAttr(RelationGetDescr(rel), att - 1)->atttypid != type)
-		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("state table \"%s\" has no column \"%s\" of type %s",
-							   RelationGetRelationName(rel), column, format_type_be(type)),
-						errhint("Drop the hybrid view and create it again.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("state table \"%s\" has no column \"%s\" of type %s", RelationGetRelationName(rel),
+						column, format_type_be(type)),
+				 errhint("If the hybrid view was restored from a dump, restore the section post-data, too; "
+						 "otherwise drop it and create it again.")));
 	return att;
 }
 
@@ -257,9 +259,11 @@ open_lookup_index(Writer *w)
 			IndexRelationGetNumberOfKeyAttributes(index) == w->nscan && is_on_keys(w, index))
 			return index;
 	}
-	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-					errmsg("state table \"%s\" has no index on its keys", RelationGetRelationName(w->rel)),
-					errhint("Drop the hybrid view and create it again.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("state table \"%s\" has no index on its keys", RelationGetRelationName(w->rel)),
+			 errhint("If the hybrid view was restored from a dump, restore the section post-data, too; "
+					 "otherwise drop it and create it again.")));
 }
 
 /* Whether an index is on indexed keys and the epoch alone, and on all rows: no other is looked up in. */

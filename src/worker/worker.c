@@ -17,6 +17,7 @@
 
 #include "access/xact.h"
 #include "common/guard.h"
+#include "common/settings.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -53,6 +54,7 @@ streambatch_worker_main(Datum main_arg)
 	BackgroundWorkerUnblockSignals();
 	if (!slots_attach(slot, &database, &relid))
 		proc_exit(0);
+	settings_end_timeouts();
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
 	w = create_worker(slot, relid);
 	set_options();
@@ -97,10 +99,7 @@ set_options(void)
 		{"synchronous_commit", "off"},
 		{"search_path", "pg_catalog, pg_temp"},
 		{"default_transaction_isolation", "read committed"},
-		{"default_transaction_read_only", "off"},
-		{"lock_timeout", "0"},
-		{"statement_timeout", "0"},
-		{"idle_in_transaction_session_timeout", "0"}};
+		{"default_transaction_read_only", "off"}};
 
 	for (int i = 0; i < lengthof(options); i++)
 		SetConfigOption(options[i][0], options[i][1], PGC_SUSET, PGC_S_OVERRIDE);

@@ -41,6 +41,13 @@ clean('no source file is longer than 700 lines', [ @sources, @programs ], \&too_
 clean('nothing is left to do', \@text, forbid(qr/\b(?:TODO|FIXME|XXX)\b/));
 clean('lines end where their text ends', \@text, forbid(qr/[ \t]+$/, qr{^expected/|\.md$}));
 clean('shell scripts parse', [ grep { first_line($_) =~ /^#!.*\bbash/ } @text ], \&bash_error);
+foreach my $version (140000, 149999, 150000, 189999, 190000)
+{
+    my $range = '#error "pg_streambatch can be built for PostgreSQL 15 to 18"';
+    my $said = `\${CC:-gcc} -fsyntax-only -x c -DPG_VERSION_NUM=$version src/common/compat.h 2>&1`;
+
+    is($said =~ /\Q$range\E/ ? 'refused' : 'taken', $version >= 150000 && $version < 190000 ? 'taken' : 'refused', "PG_VERSION_NUM $version");
+}
 clean('clang-format 14 agrees', [ @sources, @programs ], \&badly_formatted);
 
 done_testing();

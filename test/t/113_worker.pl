@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use PostgreSQL::Test::Utils;
+use StreamBatch::Background;
 use StreamBatch::Broker;
 use StreamBatch::Node;
 use StreamBatch::Traffic;
@@ -81,6 +82,24 @@ $node->adjust_conf('postgresql.conf', 'max_worker_processes', '16');
 $node->restart;
 $node->wait_for_state('events', 'streaming', $_) foreach @databases;
 pass('with enough slots all run');
+
+# those that this version has, in a database; sessions of the test are without
+my @limits = split /\n/,
+  $node->safe_psql('postgres', "SELECT name FROM pg_settings WHERE name ~ '^(statement|transaction|lock|idle_in_transaction_session)_timeout\$'");
+$ENV{PGOPTIONS} = join ' ', map { "-c $_=0" } @limits;
+$node->safe_psql('postgres', "ALTER DATABASE postgres SET $_ = '1 ms'") foreach @limits;
+$node->restart;
+$node->wait_for_state('events', 'streaming', 'postgres');
+my $unlimited = pid();
+my $holder = StreamBatch::Background->new($node);
+$holder->start('BEGIN; LOCK TABLE events_archive; SELECT pg_sleep(1); COMMIT');
+$node->poll_query_until('postgres', "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'events_archive'::regclass AND mode = 'AccessExclusiveLock' AND granted")
+  or die 'nobody holds the lock';
+$broker->produce('events', 0, [ undef, '{"user_id": 1, "amount": 1, "ts": "2025-02-14T12:00:00Z"}' ]);
+$holder->finish;
+$node->wait_for('events');
+is($node->safe_psql('postgres', 'SELECT n FROM c'), $sent + 1, 'a worker waits for a lock for longer than sessions may');
+is(pid(), $unlimited, 'it is the same worker');
 $node->stop;
 
 done_testing();

@@ -109,6 +109,7 @@ view      INHERIT                   42809 42809 42809 42809 42809 42809 42809 42
 view      COMMENT                   +     -     +     -     -     -     -     -
 view      refresh                   +     -     +     -     -     -     -     -
 view      explain                   +     -     +     +     -     -     -     +
+view      query                     +     -     +     +     -     -     -     +
 view      pause                     42809 *     42809 *     *     *     *     *
 view      wait_for                  42809 *     42809 42809 *     *     *     42809
 
@@ -253,6 +254,7 @@ my %verbs = (
     'reset' => q(SELECT streambatch.reset('%s')),
     'wait_for' => q(SELECT streambatch.wait_for('%s')),
     'explain' => q(SELECT streambatch.explain('%s') LIMIT 1),
+    'query' => q(SELECT streambatch.query('%s')),
     'refresh' => q(CALL streambatch.refresh('%s')),
     'create_view' => q(SELECT streambatch.create_view('open.permitted', 'SELECT count(*) FROM %s')),
     'create_view in p' => q(SELECT streambatch.create_view('p.permitted', 'SELECT count(*) FROM %s')),
@@ -289,7 +291,8 @@ my %verbs = (
     (map { $_ => "SELECT EXISTS (SELECT FROM streambatch.$_ x WHERE stream = 'p.events'::regclass)?" } qw(stat_partition gap dead_letter)),
     (map { $_ => "SELECT EXISTS (SELECT FROM streambatch.$_ x WHERE stream = '%f'::regclass AND x::text LIKE '%e')?" } qw(stat_stream)),
     '_workers' => q(SELECT EXISTS (SELECT FROM streambatch._workers() x WHERE stream = '%f'::regclass AND x::text LIKE '%e')?),
-    'stat_view' => q(SELECT EXISTS (SELECT FROM streambatch.stat_view x WHERE view = '%f'::regclass AND x::text LIKE '%e')?),
+    # the query names what its error says of a row; like the definition of any view, it is no secret
+    'stat_view' => q(SELECT EXISTS (SELECT FROM streambatch.stat_view x WHERE view = '%f'::regclass AND (to_jsonb(x) - 'query')::text LIKE '%e')?),
     'refresh_history' => q(SELECT EXISTS (SELECT FROM streambatch.refresh_history x WHERE view = '%f'::regclass AND x::text LIKE '%e')?),
     'stat_progress_refresh' => q(SELECT EXISTS (SELECT FROM streambatch.stat_progress_refresh WHERE view = 'p.slow'::regclass)?),
     '_groups' => q(SELECT streambatch._groups('p.own') IS NOT NULL?),
@@ -303,6 +306,7 @@ create_view 1 all
 drop_view 1 all
 decode 1 all
 explain 1 all
+query 1 all
 discard_dead_letters 1 all
 pause 1 all
 retry_dead_letters 1 all
@@ -344,12 +348,15 @@ _cardinality 1 all
 _groups 1 all
 _log_ends 1 all
 _workers 1 all
+_database 1 all
 _fdw_handler 1 super
 _fdw_validator 1 super
 _on_alter 1 super
 _on_start 1 super
 _on_define 1 super
 _on_drop 1 super
+_restore 1 super
+_dump 1 super
 _state_in 1 super
 _state_out 1 super
 _hop_rows 1 super

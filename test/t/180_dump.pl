@@ -59,10 +59,23 @@ GRANT SELECT ON "by Hour", above TO d_reader;
 COMMENT ON VIEW hops IS 'mine';
 
 RESET SESSION AUTHORIZATION;
+CREATE TYPE "my App".color AS ENUM ('red', 'green', 'blue');
+GRANT USAGE ON TYPE "my App".color TO "d View";
 CREATE FOREIGN TABLE elsewhere.s (k int, ts timestamptz) SERVER kafka OPTIONS (topic 'other', event_time 'ts', archive 'none');
 SELECT streambatch.create_view('elsewhere.v', 'SELECT k, count(*) AS n FROM elsewhere.s GROUP BY k');
 SQL
+# states that have OIDs of types in them
+if (query('postgres', "SELECT current_setting('server_version_num')::int >= 160000") eq 't')
+{
+    query('postgres', <<'SQL');
+SET SESSION AUTHORIZATION "d View";
+SET search_path = "my App";
+SELECT streambatch.create_view('lists', $$ SELECT k % 2 AS odd, cardinality(array_agg((ARRAY['red', 'green', 'blue']::color[])[k % 3 + 1])) AS n,
+    array_length(array_agg(ARRAY[(ARRAY['red', 'green', 'blue']::color[])[k % 3 + 1]]), 1) AS m FROM "the Events" GROUP BY 1 $$);
+SQL
+}
 my @views = map { qq{"my App".$_} } '"by Hour"', qw(hops hops2 visits distincts countries failing above), '"above that"';
+push @views, '"my App".lists' if query('postgres', q{SELECT to_regclass('"my App".lists') IS NOT NULL}) eq 't';
 my $sent = 0;
 send_events('postgres', 300);
 $node->safe_psql('postgres', q{CALL streambatch.refresh('"my App"."by Hour"', '2025-01-01Z', '2025-01-01 12:00Z')});
@@ -117,7 +130,7 @@ my $error = restore('schema', [ qw(--format=plain --extension=pg_streambatch --e
 is(contents('copy_schema', @views), $after, 'one schema: every view has what it had');
 like($error, qr/WARNING:  stream elsewhere\.s is not restored/, 'one schema: the stream of another one is named');
 like($error, qr/WARNING:  hybrid view elsewhere\.v is not restored/, 'one schema: its view is named');
-is(query('copy_schema', 'SELECT count(*) FROM streambatch.stat_view'), '7', 'one schema: its views');
+is(query('copy_schema', 'SELECT count(*) FROM streambatch.stat_view'), scalar(grep { !/above/ } @views), 'one schema: its views');
 send_events('postgres', 50);
 query('copy_schema', q{SELECT streambatch.resume('"my App"."the Events"')});
 $node->wait_for('"my App"."the Events"', undef, 'copy_schema');

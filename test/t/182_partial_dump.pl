@@ -1,0 +1,153 @@
+# Dumps and restores of parts: without the archive, without data, without indexes, over what is there already, of a copy that was never
+# resumed, without the extension
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use PostgreSQL::Test::Utils;
+use StreamBatch::Broker;
+use StreamBatch::Node;
+use Test::More;
+
+my $broker = StreamBatch::Broker->embedded;
+$broker->create_topic('events', 1);
+my $node = StreamBatch::Node->new('main');
+$node->init;
+$node->start;
+$node->create_server($broker);
+my $directory = PostgreSQL::Test::Utils::tempdir;
+my $number = 0;
+
+my $create = q{SELECT streambatch.create_view('sums', $$SELECT k, streambatch.tumble(ts, '1 h') AS h, count(*) AS n, sum(v) FROM events GROUP BY 1, 2$$)};
+$node->safe_psql('postgres', <<"SQL");
+CREATE FOREIGN TABLE events (k int, v numeric, ts timestamptz) SERVER kafka OPTIONS (topic 'events', event_time 'ts');
+$create
+SQL
+send_events(1, 200);
+$node->safe_psql('postgres', "CALL streambatch.refresh('sums', '2025-01-01Z', '2025-01-01 02:00Z')");
+my $before = contents('postgres');
+
+# ---- without the archive: nothing is lost, and the stream cannot be resumed without it ----
+is(restore('no_archive', dump_of('postgres', '--exclude-table=events_archive')), '', 'a dump without the archive is restored');
+is(contents('no_archive'), $before, 'the view has what it had');
+my ($status, $out, $error) = $node->psql('no_archive', "SELECT streambatch.resume('events')");
+like($error, qr/ERROR:  archive public\.events_archive of stream "events" does not exist.*HINT:  Restore the table from the dump/s, 'resume() names what is missing');
+is($node->stream_state('events', 'no_archive'), 'paused', 'the stream is still paused');
+is(restore('no_archive', dump_of('postgres', '--table=events_archive')), '', 'the archive is restored later');
+send_events(201, 300);
+resume('no_archive');
+is(contents('no_archive'), contents('postgres'), 'and the stream goes on');
+$node->safe_psql('no_archive', "CALL streambatch.refresh('sums', full => true)");
+is(contents('no_archive'), contents('postgres'), 'as does a refresh');
+
+# ---- a copy that was never resumed is dumped again ----
+is(restore('first', dump_of('postgres', '--exclude-table=events_archive')), '', 'a copy, still without its archive');
+is(restore('second', dump_of('first')), '', 'a copy of the copy');
+is(contents('second'), contents('postgres'), 'it has what the first one has');
+($status, $out, $error) = $node->psql('second', "SELECT streambatch.resume('events')");
+like($error, qr/archive public\.events_archive of stream "events" does not exist/, 'and knows which archive is missing');
+
+# ---- without data: empty views that are no hybrid views ----
+is(restore('no_data', dump_of('postgres', '--schema-only')), '', 'a dump without data is restored');
+is(contents('no_data'), '', 'the view is empty');
+($status, $out, $error) = $node->psql('no_data', "CALL streambatch.refresh('sums')");
+like($error, qr/ERROR:  "sums" is not a hybrid view.*DETAIL:  .*HINT:  /s, 'a refresh says what it is not');
+$node->safe_psql('no_data', "DROP VIEW sums_layers, sums; DROP TABLE events_archive; $create");
+$node->wait_for('events', undef, 'no_data');
+is(contents('no_data'), contents('postgres'), 'created again, it reads the topic from its beginning');
+
+# ---- without indexes, which are restored while the stream is read ----
+my $dump = dump_of('postgres', '--format=custom');
+is(restore('no_index', $dump, '--section=pre-data'), '', 'pre-data');
+is(restore('no_index', $dump, '--section=data'), '', 'data');
+send_events(301, 400);
+$node->safe_psql('no_index', "SELECT streambatch.resume('events')");
+$node->wait_for_state('events', 'error', 'no_index');
+like($node->safe_psql('no_index', 'SELECT error_message, error_hint FROM streambatch.stat_stream'),
+    qr/^state table "stream_1" has no index on its keys\|.*section post-data/, 'what is missing is named');
+is(contents('no_index'), $before = contents('first'), 'and nothing was written');
+is(restore('no_index', $dump, '--section=post-data'), '', 'post-data');
+resume('no_index');
+is(contents('no_index'), contents('postgres'), 'the stream goes on');
+
+# ---- over what is there already ----
+$dump = dump_of('postgres', '--format=custom');
+my $expected = contents('postgres');
+send_events(401, 600);
+isnt(contents('postgres'), $expected, 'the original has more');
+$node->safe_psql('postgres', 'CREATE DATABASE over TEMPLATE no_index');
+is($node->stream_state('events', 'over'), 'paused', 'a copy from a template is paused');
+resume('over');
+restore('over', $dump, qw(--clean --if-exists));
+is(contents('over'), $expected, 'pg_restore --clean puts back what was dumped');
+is($node->stream_state('events', 'over'), 'paused', 'and pauses the stream');
+resume('over');
+is(contents('over'), contents('postgres'), 'which then goes on');
+$node->safe_psql('over', 'DROP FOREIGN TABLE events CASCADE');
+is($node->safe_psql('over', "SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = 'streambatch_state'::regnamespace"),
+    '', 'DROP leaves nothing');
+
+# ---- where the extension is not installed: an error, and nothing that is half made ----
+my $file = dump_of('postgres');
+my $text = slurp_file($file);
+$text =~ s/(CREATE EXTENSION IF NOT EXISTS) pg_streambatch/$1 pg_streambatch_not_installed/ or die 'no CREATE EXTENSION';
+append_to_file("$directory/missing", $text);
+like(restore('missing', "$directory/missing"), qr/ERROR:  .*extension "pg_streambatch_not_installed"/, 'an error of the server');
+is($node->safe_psql('missing', "SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('v', 'f')"),
+    '', 'there are neither streams nor views');
+is($node->safe_psql('missing', 'SELECT count(*) FROM events_archive'), '600', 'the archive is a table as any other');
+
+$node->stop;
+done_testing();
+
+sub send_events
+{
+    my ($from, $to) = @_;
+
+    $node->safe_psql('postgres', <<"SQL");
+INSERT INTO events SELECT i % 5, i * 0.5, '2025-01-01Z'::timestamptz + i * interval '3 min' FROM generate_series($from, $to) i;
+SQL
+    $node->wait_for('events');
+    return;
+}
+
+sub contents
+{
+    my ($database) = @_;
+
+    return $node->safe_psql($database, 'SELECT * FROM sums ORDER BY 1, 2');
+}
+
+sub resume
+{
+    my ($database) = @_;
+
+    $node->safe_psql($database, "SELECT streambatch.resume('events')");
+    $node->wait_for('events', undef, $database);
+    return;
+}
+
+# Returns the file
+sub dump_of
+{
+    my ($database, @options) = @_;
+
+    my $file = $directory . '/' . ++$number;
+    IPC::Run::run([ 'pg_dump', '--host', $node->host, '--port', $node->port, @options, '--file', $file, $database ]) or die "pg_dump @options failed";
+    return $file;
+}
+
+# Into a database, which is made unless it is there; returns the errors. Options: of pg_restore
+sub restore
+{
+    my ($database, $file, @options) = @_;
+
+    my @connection = ('--host', $node->host, '--port', $node->port, '--dbname', $database);
+    my $error = '';
+    $node->safe_psql('postgres', "CREATE DATABASE $database")
+      if $node->safe_psql('postgres', "SELECT count(*) FROM pg_database WHERE datname = '$database'") eq '0';
+    my $command = @options ? [ 'pg_restore', @connection, @options, $file ] : [ 'psql', @connection, '--no-psqlrc', '--quiet', '--file', $file ];
+    IPC::Run::run($command, '>', \my $out, '2>', \$error);
+    return $error;
+}

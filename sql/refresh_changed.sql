@@ -56,8 +56,9 @@ SELECT * FROM covered WHERE view = 'hours'::regclass;
 -- of what was never refreshed, the stream layer is all that there is
 SELECT streambatch.create_view('days', $$SELECT streambatch.tumble(ts, '1 day') AS w, k, count(*) AS n FROM kept GROUP BY 1, 2$$, history => false);
 INSERT INTO kept SELECT i % 2, 1, '2025-02-01Z'::timestamptz + i * interval '6 h' FROM generate_series(0, 39) i;
+INSERT INTO kept VALUES (1, 1, '2025-01-20Z'), (1, 1, '2025-01-25Z');
 SELECT streambatch.wait_for('kept');
-DELETE FROM kept_archive WHERE ts >= '2025-02-03Z' AND ts < '2025-02-05Z' OR ts = '2025-02-07 06:00Z';
+DELETE FROM kept_archive WHERE ts >= '2025-02-03Z' AND ts < '2025-02-05Z' OR ts IN ('2025-01-20Z', '2025-01-25Z', '2025-02-07 06:00Z');
 CALL streambatch.refresh('days');
 SELECT w::date, k, n, recommended FROM days_layers WHERE w >= '2025-02-01Z' ORDER BY w, k;
 SELECT coverage FROM streambatch.stat_view WHERE view = 'days'::regclass;

@@ -50,7 +50,6 @@ typedef struct ListJob
 
 static ErrorData *try_chunk(Run *run, const Chunk *chunk, int done);
 static void compute_and_cover(void *arg);
-static int64 count_kept(const Run *run, const TimeRanges *kept);
 static void run_part(Run *run, const Chunk *chunk, const TimestampTz *panes, int n);
 static void isolate(Run *run, const Chunk *chunk, const TimestampTz *panes, int n, ErrorData *error);
 static Chunk part(const Chunk *chunk, const TimestampTz *panes, int n, int from, int to);
@@ -126,7 +125,7 @@ compute_and_cover(void *arg)
 	CHECK_FOR_INTERRUPTS();
 	refresh_lock_relations(run, &run->c->view);
 	if (!chunk->changed || chunk->npanes > 0)
-		rows = compute_chunk(run->c, run->cut, run->closed_epoch, chunk, &kept);
+		rows = compute_chunk(run->c, run->cut, run->closed_epoch, chunk, &kept, &job->kept);
 	if (chunk->changed)
 		chunk_advance(run, chunk);
 	else
@@ -138,23 +137,8 @@ compute_and_cover(void *arg)
 			rest.items[i].cut_epoch = run->closed_epoch;
 			catalog_cover(run->c->view.id, &rest.items[i], run->cut_at);
 		}
-		job->kept = count_kept(run, &kept);
 	}
 	catalog_run_progress(run->id, job->done, rows);
-}
-
-/* The number of panes in the ranges. */
-static int64
-count_kept(const Run *run, const TimeRanges *kept)
-{
-	int64 n = 0;
-
-	for (int i = 0; i < kept->n; i++)
-	{
-		for (TimestampTz pane = kept->items[i].from; pane < kept->items[i].to; n++)
-			pane = window_pane_end(&run->c->def->window, pane);
-	}
-	return n;
 }
 
 /* Run a part of a chunk, which has n panes. */

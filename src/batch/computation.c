@@ -126,7 +126,8 @@ compute_leave_out(Computation *c)
 }
 
 int64
-compute_chunk(const Computation *c, const Cut *cut, int64 closed_epoch, const Chunk *chunk, TimeRanges *kept)
+compute_chunk(const Computation *c, const Cut *cut, int64 closed_epoch, const Chunk *chunk, TimeRanges *kept,
+			  int64 *nkept)
 {
 	BatchParameters parameters = {.cut = cut, .from = chunk->from, .to = chunk->to, .epoch = closed_epoch};
 	PaneSet panes = compute_chunk_panes(c, chunk, &parameters.panes);
@@ -135,7 +136,10 @@ compute_chunk(const Computation *c, const Cut *cut, int64 closed_epoch, const Ch
 
 	clear(c, false, panes, &parameters);
 	rows = compute(c, false, sql_below_cut(&c->source), panes, &parameters);
-	*kept = chunk->keep_gone ? gone_panes(c, cut, closed_epoch, chunk) : (TimeRanges){0};
+	*kept = (TimeRanges){0};
+	*nkept = 0;
+	if (chunk->keep_gone)
+		*kept = gone_panes(c, cut, closed_epoch, chunk, nkept);
 	rest = time_ranges_uncovered(chunk->from, chunk->to, kept->items, kept->n);
 	for (int i = 0; i < rest.n; i++)
 	{

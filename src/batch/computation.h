@@ -50,11 +50,11 @@ extern void compute_leave_out(Computation *c);
 /*
  * Compute one chunk, in the caller's transaction: replace the batch rows of its panes by states computed from the
  * archive below the cut, and delete their stream rows of epochs up to the one that the cut closed. Without a
- * window: all rows. Returns the number of rows written, and the ranges that were left as they are
- * (chunk->keep_gone). Current context.
+ * window: all rows. Returns the number of rows written, and the ranges of the panes that were left as they are
+ * (chunk->keep_gone), with their number. Current context.
  */
 extern int64 compute_chunk(const Computation *c, const Cut *cut, int64 closed_epoch, const Chunk *chunk,
-						   TimeRanges *kept);
+						   TimeRanges *kept, int64 *nkept);
 
 /* The panes of a chunk as arguments of its statements. Current context. */
 extern PaneSet compute_chunk_panes(const Computation *c, const Chunk *chunk, const PaneList **list);

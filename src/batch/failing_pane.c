@@ -37,7 +37,6 @@ failing_pane_name(const Run *run, const Chunk *chunk, ErrorData *error)
 		psprintf("could not compute %shybrid view \"%s\"%s%s: %s",
 				 c->def->has_window ? psprintf("%s of ", pane_name(&run->c->def->window, chunk)) : "",
 				 get_rel_name(run->view), keys ? " for key " : "", keys ? keys : "", error->message);
-	error->context = NULL;
 	MemoryContextSwitchTo(old);
 }
 

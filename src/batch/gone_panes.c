@@ -22,6 +22,7 @@ typedef struct Search
 	int next;				 /* the first one that is not decided */
 	bool apart;				 /* from the last range, by a pane with events */
 	TimeRanges gone;
+	int64 npanes;
 } Search;
 
 static void add_candidate(TupleTableSlot *slot, void *search);
@@ -29,7 +30,7 @@ static void pass_events(TupleTableSlot *slot, void *search);
 static void add_gone(Search *s);
 
 TimeRanges
-gone_panes(const Computation *c, const Cut *cut, int64 closed_epoch, const Chunk *chunk)
+gone_panes(const Computation *c, const Cut *cut, int64 closed_epoch, const Chunk *chunk, int64 *npanes)
 {
 	Search s = {&c->def->window, CurrentMemoryContext};
 	BatchParameters parameters = {.cut = cut, .from = chunk->from, .to = chunk->to, .epoch = closed_epoch};
@@ -49,6 +50,7 @@ gone_panes(const Computation *c, const Cut *cut, int64 closed_epoch, const Chunk
 	batch_statement_end(&guard);
 	while (s.next < s.n)
 		add_gone(&s);
+	*npanes = s.npanes;
 	return s.gone;
 }
 
@@ -99,4 +101,5 @@ add_gone(Search *s)
 	else
 		s->gone.items[s->gone.n++] = (Coverage){pane, end, 0};
 	s->apart = false;
+	s->npanes++;
 }

@@ -14,6 +14,8 @@
 #include "executor/spi.h"
 #include "query/view_relations.h"
 #include "tcop/pquery.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/syscache.h"
 
 void
@@ -46,6 +48,11 @@ refresh_check_view_exists(const Run *run)
 void
 refresh_fail(const Run *run, ErrorData *error)
 {
+	MemoryContext old = MemoryContextSwitchTo(PortalContext);
+
+	/* instead of the generated statement */
+	error->context = psprintf("computing hybrid view \"%s\" from its archive", get_rel_name(run->view));
+	MemoryContextSwitchTo(old);
 	catalog_end_run(run->id, error);
 	refresh_next_transaction();
 	ReThrowError(error);

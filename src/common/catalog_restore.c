@@ -11,7 +11,7 @@
  * without some tables, can be restored. Only the archive may come later: its name stays in the row.
  *
  * Internal dependencies, on which DROP relies. pg_upgrade loses them too. catalog_link_views() adds them: before commands that
- * drop something or alter a view, which an event trigger sees, and when a stream is resumed. Nothing else needs them.
+ * drop something, alter a view or change an owner, which an event trigger sees, and when a stream is resumed. Nothing else needs them.
  *
  * The pause: a copy must not read the topic by itself. The trigger pauses a stream that is restored. In a database made from a
  * template and in an upgraded cluster the rows are the same, but another database than the one noted in _stream.database.
@@ -108,17 +108,21 @@ streambatch_database(PG_FUNCTION_ARGS)
 void
 catalog_link_views(void)
 {
-	/* the stored query, and the view <view>_layers, by what only it reads */
+	/*
+	 * The stored query, and the view <view>_layers, by what it reads. Anybody can make another view that reads it: only one
+	 * of the same owner is a part.
+	 */
 	static Statement s = {
 		"SELECT p.part, v.view::oid FROM streambatch._view v JOIN pg_catalog.pg_class c ON c.oid = v.view, LATERAL "
 		"(SELECT q.oid AS part FROM pg_catalog.pg_class q "
 		"  WHERE q.relnamespace = 'streambatch_state'::regnamespace AND q.relname = 'query_' || v.id "
-		" UNION ALL SELECT pg_catalog.min(l.oid) FROM pg_catalog.pg_class t "
+		" UNION ALL (SELECT l.oid FROM pg_catalog.pg_class t "
 		"  JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass "
 		"    AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = t.oid "
 		"  JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid "
-		"  JOIN pg_catalog.pg_class l ON l.oid = r.ev_class AND l.relnamespace <> t.relnamespace "
-		"  WHERE t.relnamespace = 'streambatch_state'::regnamespace AND t.relname = 'cuts_' || v.id) p "
+		"  JOIN pg_catalog.pg_class l ON l.oid = r.ev_class AND l.relowner = c.relowner AND l.relnamespace <> t.relnamespace "
+		"  WHERE t.relnamespace = 'streambatch_state'::regnamespace AND t.relname = 'cuts_' || v.id "
+		"  ORDER BY l.relname <> c.relname || '_layers', l.oid LIMIT 1)) p "
 		"WHERE p.part IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass "
 		"  AND d.objid = p.part AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = v.view AND d.deptype = 'i')"};
 	StatementCall call;

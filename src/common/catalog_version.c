@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "commands/extension.h"
 #include "common/catalog_statement.h"
 #include "common/catalog_version.h"
@@ -15,9 +16,14 @@ catalog_is_first_version(void)
 		"SELECT extversion = '0.1.0' FROM pg_catalog.pg_extension WHERE extname = 'pg_streambatch'"};
 	static Oid updated = InvalidOid; /* there is no way back */
 	Oid extension = get_extension_oid("pg_streambatch", true);
-	Datum first;
+	Datum value;
+	bool first;
 
-	if (extension != updated && statement_run_value(&s, NULL, &first) && !DatumGetBool(first))
+	if (extension == updated)
+		return false;
+	first = !statement_run_value(&s, NULL, &value) || DatumGetBool(value);
+	/* an update by this transaction may be rolled back */
+	if (!first && !TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		updated = extension;
-	return extension != updated;
+	return first;
 }

@@ -22,6 +22,7 @@
 static void check_caller(FunctionCallInfo fcinfo);
 static void refuse_part(const ViewPart *part);
 static bool relies_on_links(const EventTriggerData *event);
+static bool changes_owner(const Node *command);
 static DropBehavior behavior_of(const Node *command);
 static void drop_internal(List *views, DropBehavior behavior);
 static RangeVar *early_relation(const Node *command);
@@ -144,7 +145,23 @@ relies_on_links(const EventTriggerData *event)
 	const Node *command = event->parsetree;
 
 	return IsA(command, DropStmt) || IsA(command, DropOwnedStmt) || event->tag == CMDTAG_ALTER_VIEW ||
-		   behavior_of(command) == DROP_CASCADE;
+		   changes_owner(command) || behavior_of(command) == DROP_CASCADE;
+}
+
+/* ALTER TABLE … OWNER takes views, too. pg_restore runs it in one session, before there are rows of views. */
+static bool
+changes_owner(const Node *command)
+{
+	ListCell *lc;
+
+	if (!IsA(command, AlterTableStmt))
+		return false;
+	foreach (lc, ((const AlterTableStmt *) command)->cmds)
+	{
+		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_ChangeOwner)
+			return true;
+	}
+	return false;
 }
 
 /* Whether a command drops what depends on what it drops. */

@@ -48,6 +48,24 @@ is(contents('second'), contents('postgres'), 'it has what the first one has');
 ($status, $out, $error) = $node->psql('second', "SELECT streambatch.resume('events')");
 like($error, qr/archive public\.events_archive of stream "events" does not exist/, 'and knows which archive is missing');
 
+# ---- somebody else's view that reads a part of the view, and is restored before the view ----
+$node->safe_psql('postgres', <<'SQL');
+CREATE ROLE victim;
+CREATE ROLE thief;
+CREATE SCHEMA "0thief" AUTHORIZATION thief;
+CREATE TABLE secret AS SELECT 'secret' AS s;
+GRANT SELECT ON secret TO victim;
+SET ROLE thief;
+CREATE VIEW "0thief".v AS SELECT s.s FROM secret s LEFT JOIN streambatch_state.cuts_1 ON true;
+SQL
+is(restore('theft', dump_of('postgres')), '', "somebody's view of a part");
+$node->safe_psql('theft', 'ALTER TABLE sums OWNER TO victim');
+is($node->safe_psql('theft', q{SELECT string_agg(oid::regclass || ' ' || relowner::regrole, ', ' ORDER BY oid) FROM pg_class WHERE relname IN ('v', 'sums', 'sums_layers', 'batch_1')}),
+    '"0thief".v thief, streambatch_state.batch_1 victim, sums victim, sums_layers victim',
+    'is not given to the owner of the hybrid view, whose parts are');
+$node->safe_psql('theft', 'DROP VIEW "0thief".v; DROP VIEW sums');
+$node->safe_psql('postgres', 'DROP SCHEMA "0thief" CASCADE; DROP TABLE secret');
+
 # ---- without data: empty views that are no hybrid views ----
 is(restore('no_data', dump_of('postgres', '--schema-only')), '', 'a dump without data is restored');
 is(contents('no_data'), '', 'the view is empty');

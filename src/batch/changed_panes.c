@@ -21,7 +21,7 @@
 #include "utils/timestamp.h"
 
 /* About the number of lists from which on more gaps are in each. */
-#define MANY_LISTS 100
+#define MANY_LISTS 30
 
 /* The columns of the tuplestores. */
 enum
@@ -233,15 +233,20 @@ count(Counting *counting)
 	const Computation *c = counting->c;
 	ChangedPanes *p = counting->result;
 	BatchParameters parameters = {.cut = counting->cut};
-	PaneSet set = {PANES_LISTED};
+	PaneSet set = {PANES_WITHIN};
 	Guard guard;
 
 	memset(counting->events, 0, sizeof(counting->events));
 	memset(counting->earlier, 0, sizeof(counting->earlier));
 	batch_statement_begin(&guard, c);
 	parameters.other = earlier_cut(counting);
-	parameters.panes = pane_list_make(p->window, counting->panes, counting->n);
-	set.nreads = parameters.panes->nreads;
+	parameters.from = counting->panes[0];
+	parameters.to = window_pane_end(p->window, counting->panes[counting->n - 1]);
+	if (counting->gaps > 0)
+	{
+		parameters.panes = pane_list_make(p->window, counting->panes, counting->n);
+		set = (PaneSet){PANES_LISTED, parameters.panes->nreads};
+	}
 	batch_statement_read(c, sql_event_panes(c->def, &c->source, set), &parameters, put_count, counting);
 	batch_statement_end(&guard);
 	for (int i = 0; i < counting->n; i++)
@@ -274,7 +279,8 @@ static void
 put_count(TupleTableSlot *slot, void *arg)
 {
 	Counting *counting = arg;
-	TimestampTz pane = DatumGetTimestampTz(column(slot, 1));
+	/* the null pane is none of the changed ones */
+	TimestampTz pane = slot_attisnull(slot, 1) ? DT_NOBEGIN : DatumGetTimestampTz(column(slot, 1));
 	int low = 0;
 	int high = counting->n;
 

@@ -284,7 +284,10 @@ add_pane(TupleTableSlot *slot, void *arg)
 {
 	Panes *panes = arg;
 	bool isnull;
+	Datum pane = slot_getattr(slot, 1, &isnull);
 
+	if (isnull)
+		return;
 	if (panes->n == panes->allocated)
 	{
 		panes->allocated = Max(64, 2 * panes->allocated);
@@ -292,5 +295,5 @@ add_pane(TupleTableSlot *slot, void *arg)
 						   ? MemoryContextAlloc(panes->context, panes->allocated * sizeof(TimestampTz))
 						   : repalloc_huge(panes->items, (Size) panes->allocated * sizeof(TimestampTz));
 	}
-	panes->items[panes->n++] = DatumGetTimestampTz(slot_getattr(slot, 1, &isnull));
+	panes->items[panes->n++] = DatumGetTimestampTz(pane);
 }

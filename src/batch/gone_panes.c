@@ -80,7 +80,8 @@ pass_events(TupleTableSlot *slot, void *search)
 {
 	Search *s = search;
 	bool isnull;
-	TimestampTz pane = DatumGetTimestampTz(slot_getattr(slot, 1, &isnull));
+	Datum value = slot_getattr(slot, 1, &isnull);
+	TimestampTz pane = isnull ? DT_NOEND : DatumGetTimestampTz(value);
 
 	while (s->next < s->n && s->candidates[s->next] < pane)
 		add_gone(s);

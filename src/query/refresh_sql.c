@@ -182,8 +182,8 @@ sql_event_panes(const ViewDef *def, const BatchSource *source, PaneSet panes)
 	append_source(&buf, def, source, sql_below_cut(source), panes, options);
 	appendStringInfo(&buf,
 					 "SELECT %s, pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE event." SOURCE_EARLIER
-					 ") FROM " SOURCE " event WHERE %s IS NOT NULL GROUP BY 1 ORDER BY 1",
-					 window_to_instant_sql(&def->window, pane), pane);
+					 ") FROM " SOURCE " event GROUP BY 1 ORDER BY 1 NULLS LAST",
+					 window_to_instant_sql(&def->window, pane));
 	return buf.data;
 }
 

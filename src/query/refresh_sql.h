@@ -83,8 +83,8 @@ extern char *sql_clear(const ViewDef *def, int32 id, bool stream, PaneRange pane
 extern char *sql_changed_panes(const ViewDef *def, int32 id);
 
 /*
- * The panes that have events below the cut $1, ascending, except the null pane: the start as timestamptz; the number
- * of events; how many of them are below the cut $7.
+ * The panes that have events below the cut $1, ascending, and the null pane: the start as timestamptz; the number of
+ * events; how many of them are below the cut $7.
  */
 extern char *sql_event_panes(const ViewDef *def, const BatchSource *source, PaneSet panes);
 

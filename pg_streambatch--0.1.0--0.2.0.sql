@@ -3,6 +3,12 @@
 -- complain if the script is run by hand
 \echo Use "ALTER EXTENSION pg_streambatch UPDATE TO '0.2.0'" to load this file. \quit
 
+-- where the stream has been in no other topic epoch, the cuts of earlier runs are of that one
+ALTER TABLE streambatch._run ADD COLUMN cut_topic_epoch int;
+UPDATE streambatch._run r SET cut_topic_epoch = 0
+  FROM streambatch._view v JOIN streambatch._stream s ON s.stream = v.stream
+ WHERE v.id = r.view_id AND s.topic_epoch = 0;
+
 -- ------------------------------------------------------------------------------------------------------------------
 -- What can be read of hybrid views: their queries, comments, and statistics without infinity
 -- ------------------------------------------------------------------------------------------------------------------

@@ -136,6 +136,7 @@ CREATE TABLE streambatch._run (
     ended_at    timestamptz,
     error_sqlstate text,
     error       text,
+    cut_topic_epoch int,                        -- that the cut's offsets are of; NULL: not known, of a run of version 0.1.0
     names       text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL) -- of view, in a dump
 );
 CREATE INDEX ON streambatch._run (view_id, id);

@@ -3,7 +3,7 @@
  *		Creating and destroying librdkafka clients (see client.h).
  *
  * librdkafka's threads must neither call PostgreSQL nor run its signal handlers. They are created with all
- * signals blocked, because threads inherit the signal mask.
+ * signals blocked, because threads inherit the signal mask; SIGABRT alone is unblocked (client_abort.c).
  *
  * rd_kafka_destroy() waits for these threads, and one of them may be in getaddrinfo(), which nothing can interrupt,
  * for as long as a name server does not answer. So a thread of its own destroys a client; we wait for it
@@ -65,7 +65,7 @@ client_create(Client *client, rd_kafka_type_t type, rd_kafka_conf_t *conf, Clien
 	sigset_t all;
 	sigset_t before;
 
-	client_abort_catch();
+	client_abort_catch(conf);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	client->rk = rd_kafka_new(type, conf, errstr, sizeof(errstr));
@@ -139,6 +139,7 @@ client_start_thread(pthread_t *thread, void *(*run)(void *), void *arg)
 	int rc;
 
 	sigfillset(&all);
+	sigdelset(&all, SIGABRT);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	rc = pthread_create(thread, NULL, run, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -51,7 +51,7 @@ extern void client_close(rd_kafka_t *rk, ClientArgument *argument);
 extern void client_closing(void);
 extern void client_destroy(rd_kafka_t *rk, ClientArgument *argument);
 
-/* Start a thread that has all signals blocked. Returns false if there is none to be had. */
+/* Start a thread that has all signals but SIGABRT blocked. Returns false if there is none to be had. */
 extern bool client_start_thread(pthread_t *thread, void *(*run)(void *), void *arg);
 
 /*

@@ -5,8 +5,10 @@
 #ifndef STREAMBATCH_CLIENT_ABORT_H
 #define STREAMBATCH_CLIENT_ABORT_H
 
-/* From now on, survive an abort() in a thread other than this one. */
-extern void client_abort_catch(void);
+#include <librdkafka/rdkafka.h>
+
+/* From now on, survive an abort() in another thread than this one, such as those of the client to be created. */
+extern void client_abort_catch(rd_kafka_conf_t *conf);
 
 /* Whether a thread has aborted: librdkafka must not be called any more, and the process should end. */
 extern bool client_aborted(void);

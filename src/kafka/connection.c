@@ -79,6 +79,7 @@ static void close_all(int code, Datum arg);
 static void set_property(rd_kafka_conf_t *conf, const char *name, const char *value);
 static void set_properties(rd_kafka_conf_t *conf, const Property *properties, int n);
 static void set_options(rd_kafka_conf_t *conf, List *options, int client);
+static void set_worker_properties(rd_kafka_conf_t *conf);
 static bool set_queue(rd_kafka_conf_t *conf, ConnectionKind kind);
 static bool set_receive_limit(rd_kafka_conf_t *conf, List *options);
 static bool property_exists(const char *name);
@@ -124,9 +125,8 @@ connection_open(Connection *connection, Oid server_id, Oid role, ConnectionKind 
 		}
 		else
 			set_properties(conf, producer_fixed, lengthof(producer_fixed));
-		/* otherwise a topic that is recreated within that time would not be noticed */
 		if (kind == CONNECT_WORKER)
-			set_property(conf, "topic.metadata.propagation.max.ms", "0");
+			set_worker_properties(conf);
 		if (connection->on_stats != NULL)
 			set_property(conf, "statistics.interval.ms", "1000");
 	}
@@ -253,6 +253,20 @@ set_options(rd_kafka_conf_t *conf, List *options, int client)
 		if (property_clients(def->defname, &secret) & client)
 			set_property(conf, def->defname, defGetString(def));
 	}
+}
+
+static void
+set_worker_properties(rd_kafka_conf_t *conf)
+{
+	/* otherwise a topic that is recreated within that time would not be noticed */
+	set_property(conf, "topic.metadata.propagation.max.ms", "0");
+	/*
+	 * Since librdkafka 2.3, a request for offsets has failed when its caller no longer waits: log_end_watch.c gives
+	 * up after less than a second, many times while a thread unpacks a large batch. By default the first failure
+	 * closes the connection, and then the last batch is read, and unpacked, again to check the topic, without end.
+	 */
+	if (rd_kafka_version() >= 0x020300ff)
+		set_property(conf, "socket.max.fails", "100");
 }
 
 /*

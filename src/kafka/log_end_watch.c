@@ -7,14 +7,14 @@
  * people ask for the lag. So the thread asks once a second at these times. It asks every five seconds at all others,
  * because a partition whose fetches fail looks like one to which nothing is written.
  *
- * Like the threads of client_calls.c, this one has all signals blocked, calls nothing of PostgreSQL, and uses malloc.
+ * Like the threads of client_calls.c, this one calls nothing of PostgreSQL, and uses malloc.
  */
 #include "postgres.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
+#include "kafka/client.h"
 #include "kafka/log_end_watch.h"
 
 #define INTERVAL_MS 1000
@@ -52,9 +52,6 @@ log_end_watch_start(rd_kafka_t *rk, const char *topic, LogEndPublish publish, in
 {
 	LogEndWatch *watch = calloc(1, sizeof(LogEndWatch));
 	pthread_condattr_t attributes;
-	sigset_t all;
-	sigset_t before;
-	int rc;
 
 	if (watch == NULL || (watch->topic = strdup(topic)) == NULL)
 	{
@@ -69,11 +66,7 @@ log_end_watch_start(rd_kafka_t *rk, const char *topic, LogEndPublish publish, in
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&watch->stopped, &attributes);
 	pthread_condattr_destroy(&attributes);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&watch->thread, NULL, run, watch);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc == 0)
+	if (client_start_thread(&watch->thread, run, watch))
 		return watch;
 	free_watch(watch);
 	return NULL;

@@ -8,10 +8,13 @@
  * decompressed, a third of it. The other two thirds are for responses, which stay in memory as long as one of
  * their messages, and for fragmentation. A response that does not fit all the same is caught by client_abort.c.
  *
+ * malloc() would reserve 64 MB of addresses for each thread, and keep freed responses there; so it may not, either.
+ *
  * A limit of 700 MB, of which a backend uses 250 MB before: (700 - 250 - 64 - 64) / 3 = 107 MB.
  */
 #include "postgres.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -20,6 +23,7 @@
 #include "kafka/queue_memory.h"
 
 #define OTHER_KB (64 * 1024)
+#define LARGE_BYTES (1024 * 1024) /* what is larger goes back to the system when it is freed */
 
 static int halvings = 0;
 
@@ -41,6 +45,8 @@ queue_memory_fit(int wanted_kb)
 	wanted_kb = Max(wanted_kb >> halvings, QUEUE_MIN_KB);
 	if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
 		return wanted_kb;
+	(void) mallopt(M_ARENA_MAX, 1);
+	(void) mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 	free_kb = (int64) (limit.rlim_cur / 1024) - address_space_kb();
 	fit_kb = (free_kb - OTHER_KB - setting_work_mem_kb) / 3;
 	if (fit_kb < QUEUE_MIN_KB)

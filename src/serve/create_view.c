@@ -512,6 +512,7 @@ compute_history_of_view(const Creation *c, const StreamRow *stream, const Cut *b
 	TimestampTz closed = DT_NOEND;
 	TimestampTz started = GetCurrentTimestamp();
 	HistoryJob job = {0};
+	RunRow row = {"history", 0, cut_array(before), before->topic_epoch, DT_NOBEGIN};
 	int64 run;
 	StreamRow locked;
 
@@ -536,10 +537,10 @@ compute_history_of_view(const Creation *c, const StreamRow *stream, const Cut *b
 	job.from = before;
 	job.to = cut_read(c->def->stream);
 	compute_or_leave_out(&job);
-	run = catalog_begin_run(c->row.id, c->row.view, "history", 0, cut_array(before), DT_NOBEGIN, closed);
-	if (closed != DT_NOBEGIN)
-		catalog_cover(c->row.id, DT_NOBEGIN, closed, 0, started);
+	row.to = closed;
+	run = catalog_begin_run(c->row.id, c->row.view, &row);
+	catalog_cover(c->row.id, &(Coverage){DT_NOBEGIN, closed, 0}, started);
 	catalog_run_chunks(run, 1);
-	catalog_run_progress(run, job.rows);
+	catalog_run_progress(run, 1, job.rows);
 	catalog_end_run(run, NULL);
 }

@@ -9,6 +9,7 @@
 #include "batch/failing_row.h"
 #include "batch/gone_panes.h"
 #include "common/catalog_dead_letter.h"
+#include "common/catalog_restore.h"
 #include "common/catalog_stream.h"
 #include "common/subtransaction.h"
 #include "miscadmin.h"
@@ -64,6 +65,8 @@ compute_open(const ViewRow *view)
 				 errhint("The owner of a hybrid view needs SELECT on the stream: GRANT SELECT ON %s TO %s.",
 						 quote_qualified_identifier(stream->schema, stream->name),
 						 quote_identifier(GetUserNameFromId(c->owner, false)))));
+	if (!OidIsValid(stream_row.archive))
+		stream_row.archive = catalog_require_archive(view->stream);
 	if (!OidIsValid(stream_row.archive))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("cannot compute hybrid view \"%s\" because stream \"%s\" has no archive",

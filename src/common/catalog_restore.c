@@ -157,12 +157,12 @@ catalog_link_views(void)
 	catalog_follow_owners();
 }
 
-char *
-catalog_find_archive(Oid stream)
+Oid
+catalog_require_archive(Oid stream)
 {
 	static Statement find = {
 		"UPDATE streambatch._stream s SET archive = pg_catalog.to_regclass(s.names[2]), names = NULL "
-		"WHERE s.stream = $1 AND pg_catalog.to_regclass(s.names[2]) IS NOT NULL",
+		"WHERE s.stream = $1 AND pg_catalog.to_regclass(s.names[2]) IS NOT NULL RETURNING s.archive::oid",
 		1,
 		{REGCLASSOID}};
 	static Statement missing = {
@@ -171,15 +171,25 @@ catalog_find_archive(Oid stream)
 		{REGCLASSOID}};
 	Datum values[1] = {ObjectIdGetDatum(stream)};
 	StatementCall call;
-	char *result;
+	Datum found;
+	char *name;
 
 	if (catalog_is_first_version())
-		return NULL;
-	statement_run_only(&find, values, NULL);
+		return InvalidOid;
+	if (statement_run_value(&find, values, &found))
+		return DatumGetObjectId(found);
 	statement_run(&call, &missing, values, NULL);
-	result = call.nrows > 0 ? statement_get_text(&call, 0, 1) : NULL;
+	name = call.nrows > 0 ? statement_get_text(&call, 0, 1) : NULL;
 	statement_finish(&call);
-	return result;
+	if (name != NULL)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_UNDEFINED_TABLE),
+			 errmsg("archive %s of stream \"%s\" does not exist", name, get_rel_name(stream)),
+			 errdetail("The stream was restored from a dump without its archive."),
+			 errhint(
+				 "Restore the table from the dump, or create it with the stream's columns, and try again.")));
+	return InvalidOid;
 }
 
 Oid

@@ -33,6 +33,7 @@
 #include "catalog/pg_class.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
+#include "common/catalog_restore.h"
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/guard.h"
@@ -134,6 +135,8 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	check_privileges(&c, NULL, false);
 	fresh = !catalog_stream(c.def->stream, &stream);
 	stream_setup(c.def->stream, &stream);
+	if (history && !OidIsValid(stream.archive))
+		stream.archive = catalog_require_archive(c.def->stream);
 	check_privileges(&c, &stream, fresh);
 	if (!stream.paused)
 		stream_check_limit(c.def->stream);

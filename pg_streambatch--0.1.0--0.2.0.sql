@@ -3,6 +3,10 @@
 -- complain if the script is run by hand
 \echo Use "ALTER EXTENSION pg_streambatch UPDATE TO '0.2.0'" to load this file. \quit
 
+-- in the order in which statements of workers lock them, which would otherwise wait for one table while they hold another
+LOCK TABLE streambatch._stream, streambatch._view, streambatch._coverage, streambatch._run, streambatch._dead_letter, streambatch._gap,
+    streambatch._progress IN ACCESS EXCLUSIVE MODE;
+
 -- where the stream has been in no other topic epoch, the cuts of earlier runs are of that one
 ALTER TABLE streambatch._run ADD COLUMN cut_topic_epoch int;
 UPDATE streambatch._run r SET cut_topic_epoch = 0
@@ -297,3 +301,10 @@ ALTER FUNCTION streambatch._state_in(cstring) STABLE;
 ALTER FUNCTION streambatch._state_out(streambatch._state) STABLE;
 COMMENT ON FUNCTION streambatch._state_in(cstring) IS 'internal: restores a state from a dump; raises feature_not_supported for anybody but superusers';
 COMMENT ON FUNCTION streambatch._state_out(streambatch._state) IS 'internal: a hash of the functions of the aggregate, its argument types, and the bytes of the state in hexadecimal';
+
+CREATE FUNCTION streambatch._digest(bytes bytea, type anyelement)
+    RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_digest' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._digest(bytea, anyelement) IS
+    'internal: the t-digest of bytes from a state table; type: a NULL of type tdigest; NULL for NULL; raises invalid_binary_representation if the bytes are not a sketch made by _sketch';
+COMMENT ON AGGREGATE streambatch._sketch(anyelement, anycompatible) IS
+    'internal: a sketch of the values that are not NULL; type: a NULL of type hll (HyperLogLog, of hashes), tdigest (t-digest, of double precision) or bytea (the same, as bytes); NULL if there are no values';

@@ -484,6 +484,8 @@ CREATE FUNCTION streambatch._cardinality(sketch anyelement)
     RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_cardinality' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION streambatch._digest_value(double precision)
     RETURNS double precision AS 'MODULE_PATHNAME', 'streambatch_digest_value' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION streambatch._digest(bytes bytea, type anyelement)
+    RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_digest' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION streambatch._percentile(digest anyelement, fraction double precision, type anycompatible)
     RETURNS anycompatible AS 'MODULE_PATHNAME', 'streambatch_percentile' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION streambatch._percentiles(digest anyelement, fractions double precision[], type anycompatible)
@@ -501,6 +503,8 @@ COMMENT ON FUNCTION streambatch._cardinality(anyelement) IS
     'internal: estimated number of different values in a HyperLogLog; NULL for NULL; raises invalid_binary_representation if the bytes are not a sketch made by _sketch';
 COMMENT ON FUNCTION streambatch._digest_value(double precision) IS
     'internal: returns its argument; raises numeric_value_out_of_range for NaN, infinity and absolute values above 1e285, which a t-digest cannot store';
+COMMENT ON FUNCTION streambatch._digest(bytea, anyelement) IS
+    'internal: the t-digest of bytes from a state table; type: a NULL of type tdigest; NULL for NULL; raises invalid_binary_representation if the bytes are not a sketch made by _sketch';
 COMMENT ON FUNCTION streambatch._percentile(anyelement, double precision, anycompatible) IS
     'internal: a percentile of a t-digest, rounded to the result type; type: a NULL of the result type; NULL for a NULL digest';
 COMMENT ON FUNCTION streambatch._percentiles(anyelement, double precision[], anycompatible) IS
@@ -515,7 +519,7 @@ CREATE AGGREGATE streambatch._sketch_merge(sketch anyelement)
 CREATE AGGREGATE streambatch._exact(exact anyelement, sketch anycompatible)
     (SFUNC = streambatch._exact_add, STYPE = int, INITCOND = '0', FINALFUNC = streambatch._exact_end, FINALFUNC_EXTRA);
 COMMENT ON AGGREGATE streambatch._sketch(anyelement, anycompatible) IS
-    'internal: a sketch of the values that are not NULL; type: a NULL of type hll (HyperLogLog, of hashes) or tdigest (t-digest, of double precision); NULL if there are no values';
+    'internal: a sketch of the values that are not NULL; type: a NULL of type hll (HyperLogLog, of hashes), tdigest (t-digest, of double precision) or bytea (the same, as bytes); NULL if there are no values';
 COMMENT ON AGGREGATE streambatch._sketch_merge(anyelement) IS 'internal: the union of sketches of type hll or tdigest';
 COMMENT ON AGGREGATE streambatch._exact(anyelement, anycompatible) IS
     'internal: whether the value of a group is exact: the group has a single row with an exact value, or all sketches are empty';

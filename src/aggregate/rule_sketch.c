@@ -8,7 +8,7 @@
  * over merged states,
  *
  *		coalesce(_only(s1), _cardinality(_sketch_merge(s2)), 0)
- *		coalesce(_only(s3), _percentile(_sketch_merge(s4), '0.9'::float8, NULL::float8))
+ *		coalesce(_only(s3), _percentile(_sketch_merge(_digest(s4, NULL::tdigest)), '0.9'::float8, NULL::float8))
  *
  * Percentiles of one expression share their sketch.
  */
@@ -19,6 +19,7 @@
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "common/catalog_version.h"
 #include "common/compat.h"
 #include "common/shortest_dec.h"
 #include "miscadmin.h"
@@ -43,6 +44,7 @@ static Oid require_sketch(const char *extension, const char *what);
 static void fill_exact(StateDef *state, const Aggref *aggref);
 static void fill_sketch(StateDef *state, const Aggref *aggref, Expr *value, Oid sketch);
 static void apply_percentile(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts);
+static void fill_digest(StateDef *state, const Aggref *aggref, Expr *value, Oid sketch);
 static bool is_number(Oid type);
 static Expr *digest_value(const Aggref *aggref, const Expr *value);
 static char *print_fractions(const Aggref *aggref, bool descending);
@@ -167,7 +169,7 @@ apply_percentile(const Aggref *aggref, ResultDef *result, StateDef *parts, int *
 					"Use a numeric expression, for example extract(epoch FROM …).");
 	sketch = require_sketch("tdigest", PERCENTILE);
 	fill_exact(&parts[(*nparts)++], aggref);
-	fill_sketch(&parts[(*nparts)++], aggref, digest_value(aggref, arg->expr), sketch);
+	fill_digest(&parts[(*nparts)++], aggref, digest_value(aggref, arg->expr), sketch);
 	initStringInfo(&format);
 	appendStringInfo(&format, "coalesce(%%s, streambatch.%s(%%s, '%s'::pg_catalog.float8%s, ",
 					 OidIsValid(element) ? "_percentiles" : "_percentile",
@@ -176,6 +178,25 @@ apply_percentile(const Aggref *aggref, ResultDef *result, StateDef *parts, int *
 	appendStringInfoString(&format, "))");
 	result->value = format.data;
 	result->exact = "streambatch._exact(%s, %s)";
+}
+
+/* A t-digest, as bytea: its own text form, which a dump has, may lack digits. */
+static void
+fill_digest(StateDef *state, const Aggref *aggref, Expr *value, Oid sketch)
+{
+	StringInfoData merge;
+
+	if (catalog_is_first_version())
+	{
+		fill_sketch(state, aggref, value, sketch);
+		return;
+	}
+	fill_sketch(state, aggref, value, BYTEAOID);
+	initStringInfo(&merge);
+	appendStringInfoString(&merge, "streambatch._sketch_merge(streambatch._digest(%s, ");
+	rule_append_null(&merge, sketch, InvalidOid);
+	appendStringInfoString(&merge, "))");
+	state->merge = merge.data;
 }
 
 static bool

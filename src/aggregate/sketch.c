@@ -3,8 +3,9 @@
  *		SQL functions over sketches of the extensions hll and tdigest: streambatch._sketch(), _sketch_merge(), _percentile().
  *
  *		_sketch(user_id, NULL::hll)			a HyperLogLog of the values
- *		_sketch(price, NULL::tdigest)		a t-digest of them
+ *		_sketch(price, NULL::tdigest)		a t-digest of them; NULL::bytea: its bytes, which state tables store
  *		_sketch_merge(s2)					the union of a column of sketches
+ *		_digest(s4, NULL::tdigest)			the t-digest of stored bytes
  *
  * The extensions' own transition functions do the work, called as by an aggregate. Values are collected in a
  * buffer first, because an unpacked state of hll takes 128 kB in memory, one of tdigest 32 kB, whatever its
@@ -166,6 +167,7 @@ STREAMBATCH_FUNCTION(streambatch_sketch_merge_add);
 STREAMBATCH_FUNCTION(streambatch_sketch_merge_end);
 STREAMBATCH_FUNCTION(streambatch_cardinality);
 STREAMBATCH_FUNCTION(streambatch_digest_value);
+STREAMBATCH_FUNCTION(streambatch_digest);
 STREAMBATCH_FUNCTION(streambatch_percentile);
 STREAMBATCH_FUNCTION(streambatch_percentiles);
 STREAMBATCH_FUNCTION(streambatch_exact_add);
@@ -358,6 +360,22 @@ streambatch_digest_value(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8(check_digest_value(PG_GETARG_FLOAT8(0)));
 }
 
+/* (bytes, NULL of type tdigest) */
+Datum
+streambatch_digest(PG_FUNCTION_ARGS)
+{
+	Oid type = get_fn_expr_argtype(fcinfo->flinfo, 1);
+	const SketchKind *kind = kind_of(type);
+	int64 unused = 0;
+
+	if (kind->hashed || type == BYTEAOID)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("type %s is not the type of t-digests", format_type_be(type))));
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(kind->check(PG_GETARG_DATUM(0), &unused));
+}
+
 /* (digest, fraction, NULL of the result's type) */
 Datum
 streambatch_percentile(PG_FUNCTION_ARGS)
@@ -432,8 +450,8 @@ sketches(FmgrInfo *caller, int argument, int value)
 		return s;
 	old = MemoryContextSwitchTo(caller->fn_mcxt);
 	s = palloc0(sizeof(Sketches));
-	s->type = get_fn_expr_argtype(caller, argument);
-	s->kind = kind_of(s->type);
+	s->kind = kind_of(get_fn_expr_argtype(caller, argument));
+	s->type = sketch_type(s->kind->name);
 	open_functions(s, caller->fn_mcxt);
 	s->agg = make_caller();
 	if (value >= 0)
@@ -456,7 +474,9 @@ kind_of(Oid type)
 {
 	for (int i = 0; i < lengthof(kinds); i++)
 	{
-		if (OidIsValid(type) && sketch_type(kinds[i].name) == type)
+		Oid known = sketch_type(kinds[i].name);
+
+		if (OidIsValid(known) && (type == known || (type == BYTEAOID && !kinds[i].hashed)))
 			return &kinds[i];
 	}
 	ereport(ERROR,

@@ -329,6 +329,7 @@ _cumulate_pane 3 all
 _session_pane 3 all
 _pane_known 1 all
 _serves 1 all
+_digest 1 all
 _digest_value 1 all
 _percentile 1 all
 _percentiles 1 all

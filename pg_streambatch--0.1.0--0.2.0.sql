@@ -3,6 +3,12 @@
 -- complain if the script is run by hand
 \echo Use "ALTER EXTENSION pg_streambatch UPDATE TO '0.2.0'" to load this file. \quit
 
+-- where the stream has been in no other topic epoch, the cuts of earlier runs are of that one
+ALTER TABLE streambatch._run ADD COLUMN cut_topic_epoch int;
+UPDATE streambatch._run r SET cut_topic_epoch = 0
+  FROM streambatch._view v JOIN streambatch._stream s ON s.stream = v.stream
+ WHERE v.id = r.view_id AND s.topic_epoch = 0;
+
 -- ------------------------------------------------------------------------------------------------------------------
 -- What can be read of hybrid views: their queries, comments, and statistics without infinity
 -- ------------------------------------------------------------------------------------------------------------------
@@ -171,12 +177,12 @@ COMMENT ON COLUMN streambatch.gap.topic_epoch IS 'topic epoch that the offsets a
 -- Dumps
 -- ------------------------------------------------------------------------------------------------------------------
 
-ALTER TABLE streambatch._stream ADD names text[];
-ALTER TABLE streambatch._progress ADD names text[];
-ALTER TABLE streambatch._view ADD names text[];
-ALTER TABLE streambatch._run ADD names text[];
-ALTER TABLE streambatch._dead_letter ADD names text[];
-ALTER TABLE streambatch._gap ADD names text[];
+ALTER TABLE streambatch._stream ADD names text[] CONSTRAINT restored_by_trigger CHECK (names[1] IS NULL);
+ALTER TABLE streambatch._progress ADD names text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL);
+ALTER TABLE streambatch._view ADD names text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL);
+ALTER TABLE streambatch._run ADD names text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL);
+ALTER TABLE streambatch._dead_letter ADD names text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL);
+ALTER TABLE streambatch._gap ADD names text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL);
 
 CREATE FUNCTION streambatch._restore()
     RETURNS trigger AS 'MODULE_PATHNAME', 'streambatch_restore' LANGUAGE C;

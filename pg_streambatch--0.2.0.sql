@@ -68,6 +68,7 @@ CREATE TABLE streambatch._stream (
     flushed_at  timestamptz,
     settings    text[] NOT NULL,                -- name, value, …: settings that text conversion depends on, as of the stream's first use
     names       text[]                          -- of stream and archive, in a dump (below); otherwise only that of an archive not restored yet
+                CONSTRAINT restored_by_trigger CHECK (names[1] IS NULL)
 ) WITH (fillfactor = 50);
 
 -- The next offset to read of each partition, updated in the transaction that writes what was read.
@@ -80,7 +81,7 @@ CREATE TABLE streambatch._progress (
     last_offset     bigint,                     -- the fingerprint of the last message that was taken
     last_timestamp  timestamptz,
     last_hash       bigint,                     -- of its key and payload
-    names           text[],                     -- of stream, in a dump
+    names           text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL), -- of stream, in a dump
     PRIMARY KEY (stream, kafka_partition)
 ) WITH (fillfactor = 50);
 
@@ -101,7 +102,7 @@ CREATE TABLE streambatch._view (
     suspended_epoch  int NOT NULL DEFAULT 0,    -- topic epoch of these offsets
     settings         text[] NOT NULL,
     query            text,                      -- as given to create_view(); NULL: made by a library older than this script
-    names            text[]                     -- of view and stream, in a dump
+    names            text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL) -- of view and stream, in a dump
 ) WITH (fillfactor = 50);
 CREATE INDEX ON streambatch._view (stream);
 
@@ -135,7 +136,8 @@ CREATE TABLE streambatch._run (
     ended_at    timestamptz,
     error_sqlstate text,
     error       text,
-    names       text[]                          -- of view, in a dump
+    cut_topic_epoch int,                        -- that the cut's offsets are of; NULL: not known, of a run of version 0.1.0
+    names       text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL) -- of view, in a dump
 );
 CREATE INDEX ON streambatch._run (view_id, id);
 
@@ -155,7 +157,7 @@ CREATE TABLE streambatch._dead_letter (
     topic_epoch     int NOT NULL,               -- that the position is of
     headers         jsonb,
     discarded       boolean NOT NULL DEFAULT false, -- by discard_dead_letters(): still left out, but no longer shown
-    names           text[]                      -- of stream and view, in a dump
+    names           text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL) -- of stream and view, in a dump
 );
 ALTER TABLE streambatch._dead_letter REPLICA IDENTITY FULL;
 CREATE INDEX ON streambatch._dead_letter (stream, kafka_partition, kafka_offset);
@@ -169,7 +171,7 @@ CREATE TABLE streambatch._gap (
     noticed_at      timestamptz NOT NULL,
     action          text NOT NULL,
     topic_epoch     int NOT NULL,
-    names           text[]                      -- of stream, in a dump
+    names           text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL) -- of stream, in a dump
 );
 ALTER TABLE streambatch._gap REPLICA IDENTITY FULL;
 
@@ -183,7 +185,8 @@ COMMENT ON TABLE streambatch._gap IS 'internal: offsets that the broker deleted 
 COMMENT ON SEQUENCE streambatch._view_id IS 'internal: ids of hybrid views';
 COMMENT ON SEQUENCE streambatch._run_id IS 'internal: ids of runs';
 
--- Rows in a dump have the names of their relations, whose OIDs differ in another database (src/common/catalog_restore.c).
+-- Rows in a dump have the names of their relations, whose OIDs differ in another database (src/common/catalog_restore.c). The
+-- constraints refuse rows that come without the trigger, as with pg_dump --disable-triggers: their OIDs mean something else here.
 CREATE FUNCTION streambatch._restore()
     RETURNS trigger AS 'MODULE_PATHNAME', 'streambatch_restore' LANGUAGE C;
 COMMENT ON FUNCTION streambatch._restore() IS

@@ -187,7 +187,7 @@ SELECT * FROM ratio ORDER BY w;
 SELECT view, kafka_partition, kafka_offset, sqlstate, message FROM streambatch.dead_letter WHERE stream = 'failing'::regclass;
 CALL streambatch.refresh('ratio');
 SELECT * FROM ratio ORDER BY w;
--- one that the stream layer never saw: the refresh stops, names it, and changes nothing
+-- one that the stream layer never saw: the refresh names it, and its window does not change
 UPDATE failing_archive SET d = 0 WHERE n = 8;
 CALL streambatch.refresh('ratio', full => true);
 \echo :SQLSTATE

@@ -6,7 +6,23 @@
 
 #include "batch/batch_statement.h"
 #include "catalog/pg_type.h"
+#include "tcop/dest.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
+
+typedef struct RowReceiver
+{
+	DestReceiver pub;
+	BatchRowReceiver receive;
+	void *arg;
+} RowReceiver;
+
+static uint64 execute(const Computation *c, const char *sql, const BatchParameters *parameters,
+					  bool read_only, DestReceiver *dest);
+static bool receive_row(TupleTableSlot *slot, DestReceiver *self);
+static void start_rows(DestReceiver *self, int operation, TupleDesc desc);
+static void end_rows(DestReceiver *self);
+static ParamExternData array_parameter(Datum value, Oid type);
 
 void
 batch_statement_begin(Guard *guard, const Computation *c)
@@ -25,22 +41,29 @@ batch_statement_end(const Guard *guard)
 ParamListInfo
 batch_statement_parameters(const Computation *c, const BatchParameters *p)
 {
+	const PaneList *panes = p->panes;
 	/* as constants, so that the planner can use the values */
 	const ParamExternData all[] = {
-		{p->cut ? PointerGetDatum(cut_array(p->cut)) : 0, p->cut == NULL, PARAM_FLAG_CONST, INT8ARRAYOID},
+		array_parameter(p->cut ? PointerGetDatum(cut_array(p->cut)) : 0, INT8ARRAYOID),
 		{TimestampTzGetDatum(p->from), false, PARAM_FLAG_CONST, TIMESTAMPTZOID},
 		{TimestampTzGetDatum(p->to), false, PARAM_FLAG_CONST, TIMESTAMPTZOID},
 		{c->dead_partitions, false, PARAM_FLAG_CONST, INT4ARRAYOID},
 		{c->dead_offsets, false, PARAM_FLAG_CONST, INT8ARRAYOID},
 		{Int64GetDatum(p->epoch), false, PARAM_FLAG_CONST, INT8OID},
-		{p->later ? PointerGetDatum(cut_array(p->later)) : 0, p->later == NULL, PARAM_FLAG_CONST,
-		 INT8ARRAYOID},
+		array_parameter(p->other ? PointerGetDatum(cut_array(p->other)) : 0, INT8ARRAYOID),
 		{c->dead_epochs, false, PARAM_FLAG_CONST, INT4ARRAYOID},
 		{p->cut ? Int32GetDatum(p->cut->topic_epoch) : 0, p->cut == NULL, PARAM_FLAG_CONST, INT4OID},
-		{p->later ? Int32GetDatum(p->later->topic_epoch) : 0, p->later == NULL, PARAM_FLAG_CONST, INT4OID}};
-	ParamListInfo list = makeParamList(lengthof(all));
+		{p->other ? Int32GetDatum(p->other->topic_epoch) : 0, p->other == NULL, PARAM_FLAG_CONST, INT4OID},
+		{0, true, PARAM_FLAG_CONST, BOOLOID}, /* $11: failing_row.c replaces it */
+		array_parameter(panes ? panes->array : 0,
+						c->def->has_window ? get_array_type(c->def->window.type) : TIMESTAMPTZARRAYOID),
+		array_parameter(panes ? panes->read_from : 0, TIMESTAMPTZARRAYOID),
+		array_parameter(panes ? panes->read_to : 0, TIMESTAMPTZARRAYOID)};
+	ParamListInfo list = makeParamList(lengthof(all) + p->nkeys);
 
 	memcpy(list->params, all, sizeof(all));
+	for (int i = 0; i < p->nkeys; i++)
+		list->params[lengthof(all) + i] = p->keys[i];
 	return list;
 }
 
@@ -48,10 +71,53 @@ uint64
 batch_statement_execute(const Computation *c, const char *sql, const BatchParameters *parameters,
 						bool read_only)
 {
-	SPIExecuteOptions options = {.params = batch_statement_parameters(c, parameters), .read_only = read_only};
+	return execute(c, sql, parameters, read_only, NULL);
+}
+
+void
+batch_statement_read(const Computation *c, const char *sql, const BatchParameters *parameters,
+					 BatchRowReceiver receive, void *arg)
+{
+	RowReceiver receiver = {{receive_row, start_rows, end_rows, end_rows, DestNone}, receive, arg};
+
+	/* not read-only: some see what the transaction has written */
+	(void) execute(c, sql, parameters, false, &receiver.pub);
+}
+
+static uint64
+execute(const Computation *c, const char *sql, const BatchParameters *parameters, bool read_only,
+		DestReceiver *dest)
+{
+	SPIExecuteOptions options = {
+		.params = batch_statement_parameters(c, parameters), .read_only = read_only, .dest = dest};
 	int rc = SPI_execute_extended(sql, &options);
 
 	if (rc < 0)
 		elog(ERROR, "could not run \"%s\": %s", sql, SPI_result_code_string(rc));
 	return SPI_processed;
+}
+
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	RowReceiver *receiver = (RowReceiver *) self;
+
+	receiver->receive(slot, receiver->arg);
+	return true;
+}
+
+static void
+start_rows(DestReceiver *self, int operation, TupleDesc desc)
+{
+}
+
+static void
+end_rows(DestReceiver *self)
+{
+}
+
+static ParamExternData
+array_parameter(Datum value, Oid type)
+{
+	return (ParamExternData){value, DatumGetPointer(value) == NULL, PARAM_FLAG_CONST, type};
 }

@@ -4,90 +4,47 @@
  */
 #include "postgres.h"
 
-#include "batch/batch_statement.h"
 #include "batch/chunk_plan.h"
-#include "common/settings.h"
+#include "batch/divide_ranges.h"
 #include "utils/timestamp.h"
 
-/*
- * More ranges than this are refreshed as one: a transaction for each would cost more than refreshing the gaps
- * between them.
- */
-#define MAX_RANGES 64
-
 static void extend_to_panes(const Computation *c, RefreshRange *requested);
-static TimestampTz *changed_panes(const Computation *c, int64 closed_epoch, TimestampTz before, int *n);
-static Datum result_column(uint64 row, int column);
-static int64 extent(const Computation *c, const Cut *cut, const Coverage *range, TimestampTz *first,
-					TimestampTz *last);
+static void plan_default(ChunkPlan *plan, const Computation *c, const Cut *cut, int64 closed_epoch);
+static void plan_ranges(ChunkPlan *plan, const Computation *c, const Cut *cut, TimeRanges ranges);
 
-TimeRanges
-chunk_plan_ranges(const Computation *c, RefreshRange requested, int64 closed_epoch, const StreamRow *stream)
+void
+chunk_plan_make(ChunkPlan *plan, const Computation *c, const Cut *cut, RefreshRange requested,
+				int64 closed_epoch, const StreamRow *stream)
 {
 	StreamWindow *window = &c->def->window;
-	TimeRanges ranges = {0, palloc(sizeof(Coverage))};
-	TimestampTz to;
-	Coverage *covered;
-	TimestampTz *changed;
-	int n;
+	TimestampTz from = DT_NOBEGIN;
+	TimestampTz to = DT_NOEND;
 
-	if (!c->def->has_window)
-		return time_ranges_add(ranges, DT_NOBEGIN, DT_NOEND);
-	extend_to_panes(c, &requested);
-	/* a pane has ended when the watermark has passed its end */
-	if (requested.has_to)
+	plan->from = DT_NOEND;
+	plan->to = DT_NOBEGIN;
+	if (c->def->has_window)
+	{
+		extend_to_panes(c, &requested);
+		from = requested.from;
 		to = requested.to;
-	else if (stream->has_watermark)
-		to = window_pane_start(window, stream->watermark);
+		/* a pane has ended when the watermark has passed its end */
+		if (!requested.has_to)
+			to = stream->has_watermark ? window_pane_start(window, stream->watermark) : DT_NOBEGIN;
+	}
+	plan->before = to;
+	if (c->def->has_window && !requested.full && !requested.has_from && !requested.has_to)
+		plan_default(plan, c, cut, closed_epoch);
 	else
-		return ranges;
-	if (requested.full || requested.has_from || requested.has_to)
-		return time_ranges_add(ranges, requested.from, to);
-	covered = catalog_coverage(c->view.id, &n);
-	ranges = time_ranges_uncovered(DT_NOBEGIN, to, covered, n);
-	changed = changed_panes(c, closed_epoch, to, &n);
-	for (int i = 0; i < n; i++)
-		ranges = time_ranges_add(ranges, changed[i], window_pane_end(window, changed[i]));
-	if (ranges.n > MAX_RANGES)
-		ranges = time_ranges_add((TimeRanges){0, ranges.items}, ranges.items[0].from,
-								 ranges.items[ranges.n - 1].to);
-	return ranges;
+		plan_ranges(plan, c, cut, time_ranges_uncovered(from, to, NULL, 0));
+	plan->nchunks = plan->nranges + (plan->changed ? plan->changed->nchunks : 0);
 }
 
-TimeRanges
-chunk_plan_chunks(const Computation *c, const Cut *cut, TimeRanges ranges)
+void
+chunk_plan_free(ChunkPlan *plan)
 {
-	StreamWindow *window = &c->def->window;
-	List *bounds = NIL;
-	TimeRanges chunks = {0, NULL};
-	ListCell *lc;
-
-	for (int i = 0; i < ranges.n; i++)
-	{
-		Coverage *range = &ranges.items[i];
-		TimestampTz first = 0;
-		TimestampTz last = 0;
-		int64 count = c->def->has_window ? extent(c, cut, range, &first, &last) : 0;
-		int64 pieces = Max(1, (count + setting_refresh_chunk_rows - 1) / setting_refresh_chunk_rows);
-		TimestampTz from = range->from;
-
-		for (int64 p = 1; p <= pieces; p++)
-		{
-			Coverage *chunk = palloc(sizeof(Coverage));
-
-			chunk->from = from;
-			chunk->to =
-				p == pieces ? range->to : window_pane_start(window, first + (last - first) / pieces * p);
-			if (chunk->to <= from)
-				continue;
-			from = chunk->to;
-			bounds = lappend(bounds, chunk);
-		}
-	}
-	chunks.items = palloc((list_length(bounds) + 1) * sizeof(Coverage));
-	foreach (lc, bounds)
-		chunks.items[chunks.n++] = *(Coverage *) lfirst(lc);
-	return chunks;
+	if (plan->changed != NULL)
+		changed_panes_close(plan->changed);
+	plan->changed = NULL;
 }
 
 /* Extend the range to whole panes. */
@@ -109,46 +66,31 @@ extend_to_panes(const Computation *c, RefreshRange *requested)
 	requested->to = to;
 }
 
-/* Starts, in ascending order, of the panes before a time that have stream rows of closed epochs. */
-static TimestampTz *
-changed_panes(const Computation *c, int64 closed_epoch, TimestampTz before, int *n)
+/* What is not covered, and, of what is covered, what has changed. */
+static void
+plan_default(ChunkPlan *plan, const Computation *c, const Cut *cut, int64 closed_epoch)
 {
-	const BatchParameters parameters = {.from = DT_NOBEGIN, .to = before, .epoch = closed_epoch};
-	MemoryContext caller = CurrentMemoryContext;
-	TimestampTz *panes;
-	Guard guard;
+	int n;
+	Coverage *covered = catalog_coverage(c->view.id, &n);
+	TimeRanges uncovered = time_ranges_uncovered(DT_NOBEGIN, plan->before, covered, n);
 
-	batch_statement_begin(&guard, c);
-	*n = (int) batch_statement_execute(c, sql_changed_panes(c->def, c->view.id), &parameters, true);
-	panes = MemoryContextAllocHuge(caller, (*n + 1) * sizeof(TimestampTz));
-	for (int i = 0; i < *n; i++)
-		panes[i] = DatumGetTimestampTz(result_column(i, 1));
-	batch_statement_end(&guard);
-	return panes;
+	plan_ranges(plan, c, cut, uncovered);
+	for (int i = 0; i < plan->nranges; i++)
+		plan->ranges[i].keep_gone = true;
+	plan->changed = changed_panes_open(c, cut, closed_epoch, plan->before, covered, n);
+	if (plan->changed->npanes > 0)
+	{
+		plan->from = Min(plan->from, plan->changed->first);
+		plan->to = Max(plan->to, plan->changed->end);
+	}
 }
 
-/* A column of a row that the last statement returned. */
-static Datum
-result_column(uint64 row, int column)
+static void
+plan_ranges(ChunkPlan *plan, const Computation *c, const Cut *cut, TimeRanges ranges)
 {
-	bool isnull;
-
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
-}
-
-/* Number of events in the range below the cut and, if there are any, the times of the first and the last one. */
-static int64
-extent(const Computation *c, const Cut *cut, const Coverage *range, TimestampTz *first, TimestampTz *last)
-{
-	const BatchParameters parameters = {.cut = cut, .from = range->from, .to = range->to};
-	Guard guard;
-	int64 count;
-
-	batch_statement_begin(&guard, c);
-	(void) batch_statement_execute(c, sql_extent(c->def, &c->source), &parameters, true);
-	*first = DatumGetTimestampTz(result_column(0, 1));
-	*last = DatumGetTimestampTz(result_column(0, 2));
-	count = DatumGetInt64(result_column(0, 3));
-	batch_statement_end(&guard);
-	return count;
+	if (ranges.n == 0)
+		return;
+	plan->ranges = divide_ranges(c, cut, ranges, &plan->nranges);
+	plan->from = ranges.items[0].from;
+	plan->to = ranges.items[ranges.n - 1].to;
 }

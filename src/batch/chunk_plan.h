@@ -1,14 +1,21 @@
 /*
  * chunk_plan.h
- *		What a refresh computes: the ranges of time, and the chunks that they are divided into.
+ *		What a refresh computes: panes, divided into chunks.
  *
- * A chunk is computed in one transaction and consists of whole panes. Results are allocated in the current context.
+ * A chunk is computed in one transaction and consists of whole panes, with about refresh_chunk_rows events. There are
+ * two kinds:
+ *
+ *		ranges			all panes in [from, to): of the range that the call names, with `full` all of them; and of those
+ *						that the batch layer does not cover
+ *		lists			of the panes that it covers, those that have changed, see changed_panes.h
+ *
+ * The ranges are few and in memory. The changed panes are in a tuplestore, from which one chunk after the other is read.
  */
 #ifndef STREAMBATCH_CHUNK_PLAN_H
 #define STREAMBATCH_CHUNK_PLAN_H
 
+#include "batch/changed_panes.h"
 #include "batch/computation.h"
-#include "batch/time_ranges.h"
 #include "common/catalog_stream.h"
 
 /* The arguments of refresh(). */
@@ -21,14 +28,24 @@ typedef struct RefreshRange
 	bool full; /* including what is already covered */
 } RefreshRange;
 
-/*
- * The ranges to compute, for a cut that closed an epoch and the stream's row as of the cut. Raises a NOTICE if
- * the requested range was extended to whole panes.
- */
-extern TimeRanges chunk_plan_ranges(const Computation *c, RefreshRange requested, int64 closed_epoch,
-									const StreamRow *stream);
+typedef struct ChunkPlan
+{
+	TimestampTz from; /* of all chunks */
+	TimestampTz to;
+	int nranges;
+	Chunk *ranges;
+	ChangedPanes *changed; /* NULL: the call names what to compute */
+	TimestampTz before;	   /* panes from there on were not looked for */
+	int nchunks;
+} ChunkPlan;
 
-/* Divide ranges into chunks of about refresh_chunk_rows events each. */
-extern TimeRanges chunk_plan_chunks(const Computation *c, const Cut *cut, TimeRanges ranges);
+/*
+ * What to compute for a cut that closed an epoch, and the stream's row as of the cut. Raises a NOTICE if the
+ * requested range was extended to whole panes. Current context, which must outlive the transaction;
+ * chunk_plan_free() also where an error has been raised.
+ */
+extern void chunk_plan_make(ChunkPlan *plan, const Computation *c, const Cut *cut, RefreshRange requested,
+							int64 closed_epoch, const StreamRow *stream);
+extern void chunk_plan_free(ChunkPlan *plan);
 
 #endif /* STREAMBATCH_CHUNK_PLAN_H */

@@ -7,7 +7,9 @@
 #include "batch/batch_statement.h"
 #include "batch/computation.h"
 #include "batch/failing_row.h"
+#include "batch/gone_panes.h"
 #include "common/catalog_dead_letter.h"
+#include "common/catalog_restore.h"
 #include "common/catalog_stream.h"
 #include "common/subtransaction.h"
 #include "miscadmin.h"
@@ -25,15 +27,17 @@ typedef struct ComputeJob
 	const Computation *c;
 	bool into_stream;
 	const char *cut;
-	PaneRange panes;
+	PaneSet panes;
 	const BatchParameters *parameters;
 	int64 rows;
 } ComputeJob;
 
-static int64 compute(const Computation *c, bool into_stream, const char *cut, PaneRange panes,
+static int64 compute_or_name_row(const Computation *c, bool into_stream, const char *cut, PaneSet panes,
+								 const BatchParameters *parameters);
+static void compute_job(void *arg);
+static int64 compute(const Computation *c, bool into_stream, const char *cut, PaneSet panes,
 					 const BatchParameters *parameters);
-static void write_states(void *arg);
-static void clear(const Computation *c, bool stream, const BatchParameters *parameters);
+static void clear(const Computation *c, bool stream, PaneSet panes, const BatchParameters *parameters);
 
 Computation *
 compute_open(const ViewRow *view)
@@ -61,6 +65,8 @@ compute_open(const ViewRow *view)
 				 errhint("The owner of a hybrid view needs SELECT on the stream: GRANT SELECT ON %s TO %s.",
 						 quote_qualified_identifier(stream->schema, stream->name),
 						 quote_identifier(GetUserNameFromId(c->owner, false)))));
+	if (!OidIsValid(stream_row.archive))
+		stream_row.archive = catalog_require_archive(view->stream);
 	if (!OidIsValid(stream_row.archive))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("cannot compute hybrid view \"%s\" because stream \"%s\" has no archive",
@@ -123,15 +129,54 @@ compute_leave_out(Computation *c)
 }
 
 int64
-compute_chunk(const Computation *c, const Cut *cut, int64 closed_epoch, TimestampTz from, TimestampTz to)
+compute_chunk(const Computation *c, const Cut *cut, int64 closed_epoch, const Chunk *chunk, TimeRanges *kept,
+			  int64 *nkept)
 {
-	const BatchParameters parameters = {.cut = cut, .from = from, .to = to, .epoch = closed_epoch};
+	BatchParameters parameters = {.cut = cut, .from = chunk->from, .to = chunk->to, .epoch = closed_epoch};
+	PaneSet panes = compute_chunk_panes(c, chunk, &parameters.panes);
+	TimeRanges rest;
 	int64 rows;
 
-	clear(c, false, &parameters);
-	rows = compute(c, false, sql_below_cut(&c->source), PANES_WITHIN, &parameters);
-	clear(c, true, &parameters);
+	clear(c, false, panes, &parameters);
+	rows = compute(c, false, sql_below_cut(&c->source), panes, &parameters);
+	*kept = (TimeRanges){0};
+	*nkept = 0;
+	if (chunk->keep_gone)
+		*kept = gone_panes(c, cut, closed_epoch, chunk, nkept);
+	rest = time_ranges_uncovered(chunk->from, chunk->to, kept->items, kept->n);
+	for (int i = 0; i < rest.n; i++)
+	{
+		parameters.from = rest.items[i].from;
+		parameters.to = rest.items[i].to;
+		clear(c, true, panes, &parameters);
+	}
 	return rows;
+}
+
+PaneSet
+compute_chunk_panes(const Computation *c, const Chunk *chunk, const PaneList **list)
+{
+	PaneSet panes = {PANES_WITHIN};
+
+	if (chunk->panes == NULL)
+		return panes;
+	*list = pane_list_make(&c->def->window, chunk->panes, chunk->npanes);
+	panes.range = PANES_LISTED;
+	panes.nreads = (*list)->nreads;
+	return panes;
+}
+
+bool
+compute_is_data_error(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
+			return true;
+		default:
+			return sqlerrcode == ERRCODE_RAISE_EXCEPTION || sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+	}
 }
 
 int64
@@ -141,9 +186,9 @@ compute_history(const Computation *c, const Cut *cut, TimestampTz closed, int64 
 	char *below = sql_below_cut(&c->source);
 	int64 rows;
 
-	rows = compute(c, false, below, PANES_WITHIN, &parameters);
+	rows = compute_or_name_row(c, false, below, (PaneSet){PANES_WITHIN}, &parameters);
 	if (c->def->has_window)
-		rows += compute(c, true, below, PANES_OUTSIDE, &parameters);
+		rows += compute_or_name_row(c, true, below, (PaneSet){PANES_OUTSIDE}, &parameters);
 	return rows;
 }
 
@@ -151,22 +196,19 @@ int64
 compute_between(const Computation *c, const Cut *from, const Cut *to, int64 epoch)
 {
 	const BatchParameters parameters = {
-		.cut = from, .from = DT_NOBEGIN, .to = DT_NOEND, .epoch = epoch, .later = to};
+		.cut = from, .from = DT_NOBEGIN, .to = DT_NOEND, .epoch = epoch, .other = to};
 
-	return compute(c, true, sql_between_cuts(&c->source), PANES_ALL, &parameters);
+	return compute_or_name_row(c, true, sql_between_cuts(&c->source), (PaneSet){PANES_ALL}, &parameters);
 }
 
-/* Run a statement that computes states; the DETAIL of a data exception names the row that raises it. */
+/* Compute; the DETAIL of a data exception names the row that raises it. */
 static int64
-compute(const Computation *c, bool into_stream, const char *cut, PaneRange panes,
-		const BatchParameters *parameters)
+compute_or_name_row(const Computation *c, bool into_stream, const char *cut, PaneSet panes,
+					const BatchParameters *parameters)
 {
 	ComputeJob job = {c, into_stream, cut, panes, parameters, 0};
-	ErrorData *error;
+	ErrorData *error = subtransaction_run(compute_job, &job, CurrentMemoryContext);
 
-	/* each time, for it may be enabled between two chunks */
-	compute_check_row_security(c->archive, c->owner);
-	error = subtransaction_run(write_states, &job, CurrentMemoryContext);
 	if (error == NULL)
 		return job.rows;
 	/* instead of the generated statement */
@@ -177,25 +219,37 @@ compute(const Computation *c, bool into_stream, const char *cut, PaneRange panes
 }
 
 static void
-write_states(void *arg)
+compute_job(void *arg)
 {
 	ComputeJob *job = arg;
-	const Computation *c = job->c;
+
+	job->rows = compute(job->c, job->into_stream, job->cut, job->panes, job->parameters);
+}
+
+/* Run a statement that computes states. Returns the number of rows written. */
+static int64
+compute(const Computation *c, bool into_stream, const char *cut, PaneSet panes,
+		const BatchParameters *parameters)
+{
 	Guard guard;
 	char *sql;
+	int64 rows;
 
+	/* each time, for it may be enabled between two chunks */
+	compute_check_row_security(c->archive, c->owner);
 	batch_statement_begin(&guard, c);
-	sql = sql_compute(c->def, c->view.id, &c->source, job->into_stream, job->cut, job->panes);
-	job->rows = (int64) batch_statement_execute(c, sql, job->parameters, false);
+	sql = sql_compute(c->def, c->view.id, &c->source, into_stream, cut, panes);
+	rows = (int64) batch_statement_execute(c, sql, parameters, false);
 	batch_statement_end(&guard);
+	return rows;
 }
 
 static void
-clear(const Computation *c, bool stream, const BatchParameters *parameters)
+clear(const Computation *c, bool stream, PaneSet panes, const BatchParameters *parameters)
 {
 	Guard guard;
 
 	batch_statement_begin(&guard, c);
-	(void) batch_statement_execute(c, sql_clear(c->def, c->view.id, stream), parameters, false);
+	(void) batch_statement_execute(c, sql_clear(c->def, c->view.id, stream, panes.range), parameters, false);
 	batch_statement_end(&guard);
 }

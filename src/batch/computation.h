@@ -5,7 +5,9 @@
 #ifndef STREAMBATCH_COMPUTATION_H
 #define STREAMBATCH_COMPUTATION_H
 
+#include "batch/chunk.h"
 #include "batch/cut.h"
+#include "batch/pane_list.h"
 #include "common/catalog_view.h"
 #include "query/refresh_sql.h"
 
@@ -46,17 +48,24 @@ extern void compute_read_archive(Computation *c);
 extern void compute_leave_out(Computation *c);
 
 /*
- * Compute one chunk, in the caller's transaction: replace the batch rows of panes [from, to) by states computed
- * from the archive below the cut, and delete their stream rows of epochs up to the one that the cut closed.
- * Without a window: all rows. Returns the number of rows written. The DETAIL of an error that an event raises
- * contains its position.
+ * Compute one chunk, in the caller's transaction: replace the batch rows of its panes by states computed from the
+ * archive below the cut, and delete their stream rows of epochs up to the one that the cut closed. Without a
+ * window: all rows. Returns the number of rows written, and the ranges of the panes that were left as they are
+ * (chunk->keep_gone), with their number. Current context.
  */
-extern int64 compute_chunk(const Computation *c, const Cut *cut, int64 closed_epoch, TimestampTz from,
-						   TimestampTz to);
+extern int64 compute_chunk(const Computation *c, const Cut *cut, int64 closed_epoch, const Chunk *chunk,
+						   TimeRanges *kept, int64 *nkept);
+
+/* The panes of a chunk as arguments of its statements. Current context. */
+extern PaneSet compute_chunk_panes(const Computation *c, const Chunk *chunk, const PaneList **list);
+
+/* Whether an error may be the fault of an event or a group, so that other panes can be computed without it. */
+extern bool compute_is_data_error(int sqlerrcode);
 
 /*
  * Compute, from the archive below the cut, batch rows of the panes before "closed" and stream rows, of the
- * given epoch, of all other panes. Returns the number of rows written.
+ * given epoch, of all other panes. Returns the number of rows written. The DETAIL of an error that an event raises
+ * contains its position.
  */
 extern int64 compute_history(const Computation *c, const Cut *cut, TimestampTz closed, int64 epoch);
 

@@ -39,7 +39,7 @@ typedef struct Reading
 {
 	const Computation *c;
 	const char *cut;
-	PaneRange panes;
+	PaneSet panes;
 	const BatchParameters *parameters;
 	ParamListInfo list;
 	Mark mark;
@@ -73,13 +73,15 @@ streambatch_mark_row(PG_FUNCTION_ARGS)
 }
 
 void
-failing_row_find(const Computation *c, const char *cut, PaneRange panes, const BatchParameters *parameters,
+failing_row_find(const Computation *c, const char *cut, PaneSet panes, const BatchParameters *parameters,
 				 ErrorData *error)
 {
 	Reading reading = {c, cut, panes, parameters};
 	const Mark *mark = &reading.mark;
 	ErrorData *found = subtransaction_run(read_rows, &reading, CurrentMemoryContext);
 
+	if (found != NULL && ERRCODE_TO_CATEGORY(found->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		ReThrowError(found);
 	/* if no row raises an error by itself, the aggregate does; and reading may fail for other reasons */
 	if (found == NULL || ERRCODE_TO_CATEGORY(found->sqlerrcode) != ERRCODE_DATA_EXCEPTION || !mark->at_row)
 		return;

@@ -12,7 +12,7 @@
  * raises an error by itself, name it in the error's detail. The (sub)transaction of the statement must have
  * ended.
  */
-extern void failing_row_find(const Computation *c, const char *cut, PaneRange panes,
+extern void failing_row_find(const Computation *c, const char *cut, PaneSet panes,
 							 const BatchParameters *parameters, ErrorData *error);
 
 #endif /* STREAMBATCH_FAILING_ROW_H */

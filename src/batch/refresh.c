@@ -4,26 +4,27 @@
  *
  * The protocol of cuts, epochs and generations is described in worker/flush.c.
  *
- * The cut is one transaction. The panes are divided into chunks of about streambatch.refresh_chunk_rows events,
- * and each chunk is one transaction, which also records the coverage. If the session ends between two chunks,
- * the finished ones remain; the next refresh computes what is not covered. A second refresh of the same view
- * raises a NOTICE and returns: a session-level advisory lock is held from the beginning to the end.
+ * The cut is one transaction. The panes to compute (chunk_plan.h) are divided into chunks, and each chunk is one
+ * transaction, which also records the coverage (chunk_run.c). If the session ends between two chunks, the finished
+ * ones remain; the next refresh computes what is not covered or has changed. A second refresh of the same view raises
+ * a NOTICE and returns: a session-level advisory lock is held from the beginning to the end.
+ *
+ * Without a range, when all is done, everything that is covered is covered as of this cut: what has changed has been
+ * computed, and of the rest the stream layer has no rows of closed epochs, so the batch layer holds all events below
+ * the cut. Each chunk of changed panes records that of the panes before it, the last transaction of those that follow.
+ * So the coverage is one interval again, but for panes that failed or were kept (changed_panes.h).
  *
  * A view that is suspended because its query fails lacks the events since (suspended_at). Its refresh adds
  * them first, as stream rows of the current epoch, and the view is active again; this is one more transaction,
  * which has locked the stream's row at its end, as create_view() has. Where that fails, the view remains suspended
  * with that error. A cut is taken of an active view only: the panes that a chunk computes would contain some of
  * the missed events, and nobody would know which.
- *
- * Each transaction is READ COMMITTED whatever the session's default: after the stream's row has been locked,
- * statements must see what the previous holder of the lock committed.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "batch/archive_index.h"
-#include "batch/chunk_plan.h"
-#include "batch/computation.h"
+#include "batch/chunk_run.h"
+#include "batch/failing_pane.h"
 #include "catalog/pg_class.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
@@ -35,7 +36,6 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "query/view_relations.h"
 #include "storage/lock.h"
 #include "stream/stream.h"
 #include "tcop/pquery.h"
@@ -43,32 +43,10 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /* The fourth field of an advisory lock's tag: user-level functions use 1 and 2. */
 #define REFRESH_LOCK 3
-
-typedef struct Run
-{
-	Oid view;
-	Oid archive;
-	bool holds_past;
-	MemoryContext context; /* survives the transactions */
-	Computation *c;
-	Cut *cut;
-	TimestampTz cut_at;
-	int64 closed_epoch;
-	int64 id;
-	TimeRanges chunks;
-	RefreshRange requested;
-} Run;
-
-typedef struct ChunkJob
-{
-	const Run *run;
-	const Coverage *chunk;
-} ChunkJob;
 
 typedef struct ResumeJob
 {
@@ -80,14 +58,13 @@ typedef struct ResumeJob
 static void refresh(Run *run, ViewRow *row);
 static void resume_view(const Run *run, const ViewRow *row);
 static void add_missed(void *arg);
-static void next_transaction(void);
-static void lock_relations(const Run *run, const ViewRow *row);
-static void check_view_exists(const Run *run);
 static void check_arguments(const ViewRow *row, const Run *run, const ViewDef *def);
 static void take_cut(Run *run, const ViewRow *row, StreamRow *stream);
 static bool plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream);
-static void refresh_chunk(const Run *run, const Coverage *chunk);
-static void compute_and_cover(void *arg);
+static void run_chunks(Run *run);
+static void finish(Run *run, Chunk *rest);
+static void say_nothing_to_do(const Run *run, const StreamRow *stream);
+static void say_kept(const Run *run);
 static bool lock_refresh(const ViewRow *row, bool lock);
 
 STREAMBATCH_FUNCTION(streambatch_refresh);
@@ -134,6 +111,7 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 		if (run.holds_past)
 			locks_release_past(row.stream);
 		lock_refresh(&row, false);
+		chunk_plan_free(&run.plan);
 		MemoryContextDelete(run.context);
 	}
 	PG_END_TRY();
@@ -152,37 +130,23 @@ refresh(Run *run, ViewRow *row)
 	run->holds_past = true;
 	if (catalog_stream(row->stream, &stream))
 		run->archive = stream.archive;
-	next_transaction();
+	refresh_next_transaction();
 	if (row->suspended)
 		resume_view(run, row);
-	lock_relations(run, row);
+	refresh_lock_relations(run, row);
 	old = MemoryContextSwitchTo(run->context);
 	run->c = compute_open(row);
 	MemoryContextSwitchTo(old);
 	check_arguments(row, run, run->c->def);
 	compute_check_row_security(run->c->archive, run->c->owner);
-	next_transaction();
+	refresh_next_transaction();
 	take_cut(run, row, &stream);
 	archive_index_summarise(run->c->archive);
-	next_transaction();
-	if (!plan_chunks(run, row, &stream))
-	{
-		ereport(NOTICE,
-				(errmsg("hybrid view \"%s\" has no windows to refresh", get_rel_name(run->view)),
-				 run->c->def->has_window && !run->requested.has_to && !stream.has_watermark
-					 ? errdetail("The stream has no watermark yet, so no window has ended.")
-				 : run->requested.full || run->requested.has_from || run->requested.has_to
-					 ? errdetail("No window in the range has ended before the watermark.")
-					 : errdetail("All windows that have ended are already covered, and none has changed.")));
-		return;
-	}
-	for (int i = 0; i < run->chunks.n; i++)
-	{
-		refresh_chunk(run, &run->chunks.items[i]);
-		next_transaction();
-	}
-	catalog_end_run(run->id, NULL);
-	next_transaction();
+	refresh_next_transaction();
+	if (plan_chunks(run, row, &stream))
+		run_chunks(run);
+	else
+		say_nothing_to_do(run, &stream);
 }
 
 /* Bring a suspended view back, with the events that it lacks. An error is recorded in its row. */
@@ -198,7 +162,7 @@ resume_view(const Run *run, const ViewRow *row)
 		error = subtransaction_run(add_missed, &job, PortalContext);
 		if (error != NULL && !job.overtaken && OidIsValid(run->archive))
 			catalog_set_view_error(run->view, error->sqlerrcode, error->message);
-		next_transaction();
+		refresh_next_transaction();
 	} while (job.overtaken);
 	if (error != NULL)
 		ReThrowError(error);
@@ -217,7 +181,7 @@ add_missed(void *arg)
 	Cut *from;
 	Cut *to;
 
-	lock_relations(run, job->row);
+	refresh_lock_relations(run, job->row);
 	if (!catalog_view(run->view, &before) || !before.suspended)
 		return;
 	c = compute_open(&before);
@@ -235,38 +199,6 @@ add_missed(void *arg)
 	(void) compute_between(c, to, cut_read(before.stream), before.epoch);
 	catalog_resume_view(run->view);
 	catalog_raise_generation(before.stream);
-}
-
-/* Commit, and start a READ COMMITTED transaction. */
-static void
-next_transaction(void)
-{
-	SPI_commit();
-	XactIsoLevel = XACT_READ_COMMITTED;
-	EnsurePortalSnapshotExists();
-}
-
-/*
- * Lock the view and all relations that its query reads until the end of the transaction, so that they cannot be
- * dropped meanwhile.
- */
-static void
-lock_relations(const Run *run, const ViewRow *row)
-{
-	locks_take(
-		list_concat(list_make3_oid(row->stream, run->view, run->archive), view_relations_read(row->id)),
-		catalog_written_tables());
-	check_view_exists(run);
-	if (run->c != NULL)
-		compute_read_archive(run->c);
-}
-
-static void
-check_view_exists(const Run *run)
-{
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(run->view)))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the hybrid view was dropped during the refresh")));
 }
 
 static void
@@ -298,7 +230,7 @@ take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 	if (!catalog_lock_stream(row->stream, stream))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the stream of the hybrid view was dropped")));
-	check_view_exists(run);
+	refresh_check_view_exists(run);
 	if (catalog_view(run->view, &now) && now.suspended)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("hybrid view \"%s\" has been suspended again", get_rel_name(run->view)),
@@ -308,7 +240,7 @@ take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 	run->closed_epoch = catalog_raise_epoch(run->view);
 	catalog_fail_abandoned_runs(row->id);
 	MemoryContextSwitchTo(old);
-	next_transaction();
+	refresh_next_transaction();
 }
 
 /* Plan the chunks to compute as of the cut. Returns false if there are none. */
@@ -316,50 +248,85 @@ static bool
 plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->context);
-	TimeRanges ranges;
+	ChunkPlan *plan = &run->plan;
 
-	lock_relations(run, row);
+	refresh_lock_relations(run, row);
 	compute_leave_out(run->c);
-	ranges = chunk_plan_ranges(run->c, run->requested, run->closed_epoch, stream);
-	if (ranges.n > 0)
+	chunk_plan_make(plan, run->c, run->cut, run->requested, run->closed_epoch, stream);
+	if (plan->nchunks > 0)
 	{
-		run->id = catalog_begin_run(row->id, run->view, "refresh", run->closed_epoch, cut_array(run->cut),
-									ranges.items[0].from, ranges.items[ranges.n - 1].to);
-		run->chunks = chunk_plan_chunks(run->c, run->cut, ranges);
-		catalog_run_chunks(run->id, run->chunks.n);
+		const RunRow begun = {"refresh",  run->closed_epoch, cut_array(run->cut), run->cut->topic_epoch,
+							  plan->from, plan->to};
+
+		run->id = catalog_begin_run(row->id, run->view, &begun);
+		catalog_run_chunks(run->id, plan->nchunks);
 	}
 	MemoryContextSwitchTo(old);
-	next_transaction();
-	return ranges.n > 0;
+	refresh_next_transaction();
+	return plan->nchunks > 0;
 }
 
-/* Compute one chunk; an error is recorded in the run before it is raised again. */
 static void
-refresh_chunk(const Run *run, const Coverage *chunk)
+run_chunks(Run *run)
 {
-	ChunkJob job = {run, chunk};
-	/* must outlive the run's context: ReThrowError() does not copy all of the error */
-	ErrorData *error = subtransaction_run(compute_and_cover, &job, PortalContext);
+	ChunkPlan *plan = &run->plan;
+	Chunk chunk = {0};
 
-	if (error == NULL)
+	for (int i = 0; i < plan->nranges; i++)
+		chunk_run(run, &plan->ranges[i]);
+	while (plan->changed != NULL && changed_panes_next(plan->changed, &chunk))
+		chunk_run(run, &chunk);
+	finish(run, &chunk);
+}
+
+/* End the run. What follows the last chunk, and the panes at its end that are kept, are in "rest". */
+static void
+finish(Run *run, Chunk *rest)
+{
+	if (run->plan.changed != NULL)
+	{
+		refresh_lock_relations(run, &run->c->view);
+		rest->advance_to = run->plan.before;
+		chunk_advance(run, rest);
+		run->kept += run->plan.changed->nkept;
+	}
+	say_kept(run);
+	if (run->failed > 0)
+		failing_panes_raise(run, false);
+	catalog_end_run(run->id, NULL);
+	refresh_next_transaction();
+}
+
+static void
+say_nothing_to_do(const Run *run, const StreamRow *stream)
+{
+	const char *detail = "All windows that have ended are already covered, and none has changed.";
+
+	if (run->c->def->has_window && !run->requested.has_to && !stream->has_watermark)
+		detail = "The stream has no watermark yet, so no window has ended.";
+	else if (run->requested.full || run->requested.has_from || run->requested.has_to)
+		detail = "No window in the range has ended before the watermark.";
+	else if (run->plan.changed != NULL && run->plan.changed->nkept > 0)
+		detail = "The archive no longer contains the events of those that have changed.";
+	ereport(NOTICE, (errmsg("hybrid view \"%s\" has no windows to refresh", get_rel_name(run->view)),
+					 errdetail_internal("%s", detail)));
+}
+
+static void
+say_kept(const Run *run)
+{
+	const char *name = get_rel_name(run->view);
+	unsigned long n = (unsigned long) run->kept;
+
+	if (n == 0)
 		return;
-	catalog_end_run(run->id, error);
-	next_transaction();
-	ReThrowError(error);
-}
-
-static void
-compute_and_cover(void *arg)
-{
-	const ChunkJob *job = arg;
-	const Run *run = job->run;
-	int64 rows;
-
-	CHECK_FOR_INTERRUPTS();
-	lock_relations(run, &run->c->view);
-	rows = compute_chunk(run->c, run->cut, run->closed_epoch, job->chunk->from, job->chunk->to);
-	catalog_cover(run->c->view.id, job->chunk->from, job->chunk->to, run->closed_epoch, run->cut_at);
-	catalog_run_progress(run->id, rows);
+	ereport(NOTICE, (run->c->def->window.assembled
+						 ? errmsg_plural("%lu pane of hybrid view \"%s\" keeps its value",
+										 "%lu panes of hybrid view \"%s\" keep their values", n, n, name)
+						 : errmsg_plural("%lu window of hybrid view \"%s\" keeps its value",
+										 "%lu windows of hybrid view \"%s\" keep their values", n, n, name),
+					 errdetail("The archive no longer contains the events."),
+					 errhint("To compute from what it contains, name the range, or use full => true.")));
 }
 
 static bool

@@ -17,7 +17,4 @@ typedef struct TimeRanges
 extern TimeRanges time_ranges_uncovered(TimestampTz from, TimestampTz to, const Coverage *covered,
 										int ncovered);
 
-/* The union of a set and [from, to). Current context. */
-extern TimeRanges time_ranges_add(TimeRanges ranges, TimestampTz from, TimestampTz to);
-
 #endif /* STREAMBATCH_TIME_RANGES_H */

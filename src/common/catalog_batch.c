@@ -7,6 +7,7 @@
 #include "catalog/pg_type.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_statement.h"
+#include "common/catalog_version.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -14,7 +15,7 @@ Coverage *
 catalog_coverage(int32 view_id, int *n)
 {
 	static Statement s = {
-		"SELECT from_time, to_time FROM streambatch._coverage WHERE view_id = $1 ORDER BY from_time",
+		"SELECT from_time, to_time, cut_epoch FROM streambatch._coverage WHERE view_id = $1 ORDER BY from_time",
 		1,
 		{INT4OID}};
 	Datum values[1] = {Int32GetDatum(view_id)};
@@ -28,59 +29,101 @@ catalog_coverage(int32 view_id, int *n)
 	{
 		rows[i].from = statement_get_int64(i, 1, 0);
 		rows[i].to = statement_get_int64(i, 2, 0);
+		rows[i].cut_epoch = statement_get_int64(i, 3, 0);
 	}
 	statement_finish(&call);
 	return rows;
 }
 
+/*
+ * Intervals that overlap [$2, $3), and those beside it that are of the same cut, are replaced by what they cover
+ * outside of it and by a part within it, in as few intervals as possible.
+ */
+#define REPLACE_COVERAGE(within)                                                                                  \
+	"WITH old AS (DELETE FROM streambatch._coverage WHERE view_id = $1 AND (from_time < $3 AND to_time > $2 "     \
+	"  OR cut_epoch = $4 AND (to_time = $2 OR from_time = $3)) RETURNING *), "                                    \
+	"part AS (SELECT from_time, least(to_time, $2) AS to_time, cut_epoch, cut_at FROM old WHERE from_time < $2 "  \
+	"  UNION ALL SELECT greatest(from_time, $3), to_time, cut_epoch, cut_at FROM old WHERE to_time > $3 "         \
+	"  UNION ALL " within ") "                                                                                    \
+	"INSERT INTO streambatch._coverage SELECT $1, lower(r), upper(r), cut_epoch, cut_at FROM (SELECT cut_epoch, " \
+	"  cut_at, unnest(range_agg(tstzrange(from_time, to_time))) AS r FROM part GROUP BY 1, 2) i"
+
 void
-catalog_cover(int32 view_id, TimestampTz from, TimestampTz to, int64 cut_epoch, TimestampTz cut_at)
+catalog_cover(int32 view_id, const Coverage *range, TimestampTz cut_at)
 {
-	static Statement split = {
-		"INSERT INTO streambatch._coverage SELECT view_id, $3, to_time, cut_epoch, cut_at FROM streambatch._coverage "
-		"WHERE view_id = $1 AND from_time < $2 AND to_time > $3",
-		3,
-		{INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
-	static Statement trim_end = {
-		"UPDATE streambatch._coverage SET to_time = $2 WHERE view_id = $1 AND from_time < $2 AND to_time > $2",
-		2,
-		{INT4OID, TIMESTAMPTZOID}};
-	static Statement trim_start = {
-		"WITH gone AS (DELETE FROM streambatch._coverage WHERE view_id = $1 AND from_time >= $2 AND from_time < $3 RETURNING *) "
-		"INSERT INTO streambatch._coverage SELECT view_id, $3, to_time, cut_epoch, cut_at FROM gone WHERE to_time > $3",
-		3,
-		{INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
-	static Statement put = {
-		"WITH before AS (DELETE FROM streambatch._coverage WHERE view_id = $1 AND to_time = $2 AND cut_epoch = $4 RETURNING from_time) "
-		"INSERT INTO streambatch._coverage VALUES ($1, coalesce((SELECT from_time FROM before), $2), $3, $4, $5)",
+	static Statement s = {REPLACE_COVERAGE("SELECT $2, $3, $4, $5"),
+						  5,
+						  {INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID}};
+	Datum values[5] = {Int32GetDatum(view_id), TimestampTzGetDatum(range->from),
+					   TimestampTzGetDatum(range->to), Int64GetDatum(range->cut_epoch),
+					   TimestampTzGetDatum(cut_at)};
+
+	if (range->from < range->to)
+		statement_run_only(&s, values, NULL);
+}
+
+void
+catalog_advance_coverage(int32 view_id, const Coverage *range, TimestampTz cut_at)
+{
+	static Statement s = {
+		REPLACE_COVERAGE("SELECT greatest(from_time, $2), least(to_time, $3), $4, $5 FROM old "
+						 "WHERE from_time < $3 AND to_time > $2"),
 		5,
 		{INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID}};
-	Datum range[3] = {Int32GetDatum(view_id), TimestampTzGetDatum(from), TimestampTzGetDatum(to)};
-	Datum row[5] = {Int32GetDatum(view_id), TimestampTzGetDatum(from), TimestampTzGetDatum(to),
-					Int64GetDatum(cut_epoch), TimestampTzGetDatum(cut_at)};
+	Datum values[5] = {Int32GetDatum(view_id), TimestampTzGetDatum(range->from),
+					   TimestampTzGetDatum(range->to), Int64GetDatum(range->cut_epoch),
+					   TimestampTzGetDatum(cut_at)};
 
-	statement_run_only(&split, range, NULL);
-	statement_run_only(&trim_end, range, NULL);
-	statement_run_only(&trim_start, range, NULL);
-	statement_run_only(&put, row, NULL);
+	if (range->from < range->to)
+		statement_run_only(&s, values, NULL);
 }
 
 int64
-catalog_begin_run(int32 view_id, Oid view, const char *kind, int64 cut_epoch, ArrayType *cut,
-				  TimestampTz from, TimestampTz to)
+catalog_begin_run(int32 view_id, Oid view, const RunRow *run)
 {
 	static Statement s = {
 		"INSERT INTO streambatch._run (view_id, view, kind, state, cut_epoch, cut, cut_at, from_time, to_time, started_at) "
 		"VALUES ($1, $2, $3, 'running', $4, $5, pg_catalog.clock_timestamp(), $6, $7, pg_catalog.clock_timestamp()) RETURNING id",
 		7,
 		{INT4OID, REGCLASSOID, TEXTOID, INT8OID, INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
-	Datum values[7] = {Int32GetDatum(view_id),	 ObjectIdGetDatum(view), CStringGetTextDatum(kind),
-					   Int64GetDatum(cut_epoch), PointerGetDatum(cut),	 TimestampTzGetDatum(from),
-					   TimestampTzGetDatum(to)};
-	Datum id = 0;
+	static Statement topic_epoch = {
+		"UPDATE streambatch._run SET cut_topic_epoch = $2 WHERE id = $1", 2, {INT8OID, INT4OID}};
+	Datum values[7] = {Int32GetDatum(view_id),		   ObjectIdGetDatum(view),
+					   CStringGetTextDatum(run->kind), Int64GetDatum(run->cut_epoch),
+					   PointerGetDatum(run->cut),	   TimestampTzGetDatum(run->from),
+					   TimestampTzGetDatum(run->to)};
+	Datum more[2] = {0, Int32GetDatum(run->topic_epoch)};
 
-	(void) statement_run_value(&s, values, &id);
-	return DatumGetInt64(id);
+	(void) statement_run_value(&s, values, &more[0]);
+	if (!catalog_is_first_version())
+		statement_run_only(&topic_epoch, more, NULL);
+	return DatumGetInt64(more[0]);
+}
+
+ArrayType *
+catalog_run_cut(int32 view_id, int64 cut_epoch, int32 *topic_epoch)
+{
+	static Statement s = {
+		"SELECT cut, cut_topic_epoch FROM streambatch._run WHERE view_id = $1 AND cut_epoch = $2 "
+		"AND cut_topic_epoch IS NOT NULL ORDER BY id DESC LIMIT 1",
+		2,
+		{INT4OID, INT8OID}};
+	Datum values[2] = {Int32GetDatum(view_id), Int64GetDatum(cut_epoch)};
+	StatementCall call;
+	ArrayType *cut = NULL;
+
+	if (catalog_is_first_version())
+		return NULL;
+	statement_run(&call, &s, values, NULL);
+	if (call.nrows > 0)
+	{
+		bool isnull;
+
+		cut = statement_get_array(&call, 0, 1);
+		*topic_epoch = DatumGetInt32(statement_get(0, 2, &isnull));
+	}
+	statement_finish(&call);
+	return cut;
 }
 
 void
@@ -93,13 +136,13 @@ catalog_run_chunks(int64 run, int chunks)
 }
 
 void
-catalog_run_progress(int64 run, int64 rows)
+catalog_run_progress(int64 run, int chunks, int64 rows)
 {
 	static Statement s = {
-		"UPDATE streambatch._run SET chunks_done = chunks_done + 1, rows = rows + $2 WHERE id = $1",
-		2,
-		{INT8OID, INT8OID}};
-	Datum values[2] = {Int64GetDatum(run), Int64GetDatum(rows)};
+		"UPDATE streambatch._run SET chunks_done = chunks_done + $2, rows = rows + $3 WHERE id = $1",
+		3,
+		{INT8OID, INT4OID, INT8OID}};
+	Datum values[3] = {Int64GetDatum(run), Int32GetDatum(chunks), Int64GetDatum(rows)};
 
 	statement_run_only(&s, values, NULL);
 }

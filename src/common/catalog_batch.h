@@ -9,24 +9,42 @@
 #include "datatype/timestamp.h"
 #include "utils/array.h"
 
+/* An interval [from, to) of panes; and the epoch that the cut closed, as of which the batch layer contains them. */
 typedef struct Coverage
 {
 	TimestampTz from;
 	TimestampTz to;
+	int64 cut_epoch;
 } Coverage;
+
+typedef struct RunRow
+{
+	const char *kind;
+	int64 cut_epoch;
+	ArrayType *cut;
+	int32 topic_epoch; /* of the cut */
+	TimestampTz from;
+	TimestampTz to;
+} RunRow;
 
 /* The ranges that are covered, ordered by time. Current context. */
 extern Coverage *catalog_coverage(int32 view_id, int *n);
 
-/* Record that [from, to) is covered as of a cut. Ranges that overlap it are shortened or split. */
-extern void catalog_cover(int32 view_id, TimestampTz from, TimestampTz to, int64 cut_epoch,
-						  TimestampTz cut_at);
+/*
+ * Record that a range is covered as of a cut; and that those parts of it that are covered are covered as of that cut.
+ * Ranges that overlap it are shortened or split, and adjacent ones of the same cut are merged. An empty range: nothing.
+ */
+extern void catalog_cover(int32 view_id, const Coverage *range, TimestampTz cut_at);
+extern void catalog_advance_coverage(int32 view_id, const Coverage *range, TimestampTz cut_at);
 
-extern int64 catalog_begin_run(int32 view_id, Oid view, const char *kind, int64 cut_epoch, ArrayType *cut,
-							   TimestampTz from, TimestampTz to);
+extern int64 catalog_begin_run(int32 view_id, Oid view, const RunRow *run);
+
+/* The cut that closed an epoch, and its topic epoch. NULL if it is not known. Current context. */
+extern ArrayType *catalog_run_cut(int32 view_id, int64 cut_epoch, int32 *topic_epoch);
+
 extern void catalog_run_chunks(int64 run, int chunks);
-/* Add one chunk, and the rows that it wrote. */
-extern void catalog_run_progress(int64 run, int64 rows);
+/* Add chunks that are done, and rows that were written. */
+extern void catalog_run_progress(int64 run, int chunks, int64 rows);
 extern void catalog_end_run(int64 run, const ErrorData *error); /* NULL: successful */
 
 /* Mark running runs as failed. The caller holds the view's refresh lock, so their sessions have ended. */

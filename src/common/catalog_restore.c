@@ -45,6 +45,7 @@
 static void check_caller(FunctionCallInfo fcinfo);
 static Oid find_relation(Datum name);
 static HeapTuple with_value(Relation relation, HeapTuple tuple, const char *column, Datum value, bool isnull);
+static Datum without_first(Datum names);
 static void warn_left_out(Relation relation, Datum name, Datum missing);
 
 STREAMBATCH_FUNCTION(streambatch_restore);
@@ -86,7 +87,7 @@ streambatch_restore(PG_FUNCTION_ARGS)
 		else if (strcmp(column, "archive") == 0)
 		{
 			tuple = with_value(relation, tuple, column, (Datum) 0, true);
-			tuple = with_value(relation, tuple, "names", array, false);
+			tuple = with_value(relation, tuple, "names", without_first(array), false);
 		}
 		else
 		{
@@ -123,7 +124,10 @@ catalog_link_views(void)
 		"  JOIN pg_catalog.pg_class l ON l.oid = r.ev_class AND l.relowner = c.relowner AND l.relnamespace <> t.relnamespace "
 		"  WHERE t.relnamespace = 'streambatch_state'::regnamespace AND t.relname = 'cuts_' || v.id "
 		"  ORDER BY l.relname <> c.relname || '_layers', l.oid LIMIT 1)) p "
-		"WHERE p.part IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass "
+		/* looked up first, because it is all there is to do for a view that has both */
+		"WHERE 2 > (SELECT pg_catalog.count(DISTINCT i.objid) FROM pg_catalog.pg_depend i WHERE i.refclassid = 'pg_catalog.pg_class'::regclass "
+		"  AND i.refobjid = v.view AND i.classid = 'pg_catalog.pg_class'::regclass AND i.deptype = 'i') "
+		"AND p.part IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass "
 		"  AND d.objid = p.part AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = v.view AND d.deptype = 'i')"};
 	StatementCall call;
 	bool added;
@@ -153,12 +157,12 @@ catalog_link_views(void)
 	catalog_follow_owners();
 }
 
-char *
-catalog_find_archive(Oid stream)
+Oid
+catalog_require_archive(Oid stream)
 {
 	static Statement find = {
 		"UPDATE streambatch._stream s SET archive = pg_catalog.to_regclass(s.names[2]), names = NULL "
-		"WHERE s.stream = $1 AND pg_catalog.to_regclass(s.names[2]) IS NOT NULL",
+		"WHERE s.stream = $1 AND pg_catalog.to_regclass(s.names[2]) IS NOT NULL RETURNING s.archive::oid",
 		1,
 		{REGCLASSOID}};
 	static Statement missing = {
@@ -167,15 +171,25 @@ catalog_find_archive(Oid stream)
 		{REGCLASSOID}};
 	Datum values[1] = {ObjectIdGetDatum(stream)};
 	StatementCall call;
-	char *result;
+	Datum found;
+	char *name;
 
 	if (catalog_is_first_version())
-		return NULL;
-	statement_run_only(&find, values, NULL);
+		return InvalidOid;
+	if (statement_run_value(&find, values, &found))
+		return DatumGetObjectId(found);
 	statement_run(&call, &missing, values, NULL);
-	result = call.nrows > 0 ? statement_get_text(&call, 0, 1) : NULL;
+	name = call.nrows > 0 ? statement_get_text(&call, 0, 1) : NULL;
 	statement_finish(&call);
-	return result;
+	if (name != NULL)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_UNDEFINED_TABLE),
+			 errmsg("archive %s of stream \"%s\" does not exist", name, get_rel_name(stream)),
+			 errdetail("The stream was restored from a dump without its archive."),
+			 errhint(
+				 "Restore the table from the dump, or create it with the stream's columns, and try again.")));
+	return InvalidOid;
 }
 
 Oid
@@ -217,6 +231,15 @@ with_value(Relation relation, HeapTuple tuple, const char *column, Datum value, 
 	int number = SPI_fnumber(RelationGetDescr(relation), column);
 
 	return heap_modify_tuple_by_cols(tuple, RelationGetDescr(relation), 1, &number, &value, &isnull);
+}
+
+/* The name of the archive alone is kept: see the constraint restored_by_trigger. */
+static Datum
+without_first(Datum names)
+{
+	int first = 1;
+
+	return array_set_element(names, 1, &first, (Datum) 0, true, -1, -1, false, TYPALIGN_INT);
 }
 
 /* One warning for a stream or view; that its other rows are left out goes without saying. */

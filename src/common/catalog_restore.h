@@ -13,10 +13,10 @@
 extern void catalog_link_views(void);
 
 /*
- * Find the archive of a stream that was restored without it, by its name. Returns the name if it is still missing, in the
- * current context, otherwise NULL.
+ * Find the archive of a stream that was restored without it, by its name. Raises if it is still missing. Returns InvalidOid
+ * if there is none to find.
  */
-extern char *catalog_find_archive(Oid stream);
+extern Oid catalog_require_archive(Oid stream);
 
 /*
  * Identifies this database among the databases of all servers, in _stream.database: a stream whose row says otherwise

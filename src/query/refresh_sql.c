@@ -26,6 +26,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
+#include "utils/typcache.h"
 #include "window/window_sql.h"
 
 /* Names of the common table expression and of its columns for partition and offset. */
@@ -33,65 +34,99 @@
 #define SOURCE_PARTITION "_partition"
 #define SOURCE_OFFSET "_offset"
 
+/* Of a column that sql_event_panes() adds. */
+#define SOURCE_EARLIER "_earlier"
+
+/* What append_source() does beside selecting panes below a cut. */
+typedef struct SourceOptions
+{
+	bool mark;			 /* evaluate $11 for each row */
+	const char *earlier; /* a condition to add as a column */
+	double percent;		 /* of the archive's pages; 0: all */
+} SourceOptions;
+
 static char *position_below(const BatchSource *source, const char *cut, const char *topic_epoch);
 static char *epoch_of(const BatchSource *source);
 static char *partition_rank(const BatchSource *source);
 static void append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut,
-						  PaneRange panes, bool mark);
+						  PaneSet panes, SourceOptions options);
+static void pane_conditions(const ViewDef *def, PaneSet panes, const char **first, const char **then);
 static List *column_names(const ViewDef *def);
 static int ncolumns(const ViewDef *def);
 static char *print(const ViewDef *def, Node *expr);
 static char *range_condition(const ViewDef *def, const char *time);
 static char *index_condition(const ViewDef *def, const char *time);
+static char *listed_condition(const ViewDef *def, const char *time, int nreads);
 static Node *parameter(int number, Oid type);
-static char *select_from_source(const ViewDef *def, List *exprs);
+static List *group_columns(const ViewDef *def, bool into_stream, StringInfo names);
+static void append_group_by(StringInfo buf, const ViewDef *def, const char *clause);
+static char *select_from_source(const ViewDef *def, List *exprs, bool with_keys);
+static Node *key_condition(const ViewDef *def);
 static Node *position_mutator(Node *node, const ViewDef *def);
 
 char *
 sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream, const char *cut,
-			PaneRange panes)
+			PaneSet panes)
 {
-	List *columns = NIL;
 	StringInfoData buf;
+	StringInfoData names;
+	List *columns;
 
 	initStringInfo(&buf);
-	append_source(&buf, def, source, cut, panes, false);
-	appendStringInfo(&buf, "INSERT INTO streambatch_state.%s_%d (", into_stream ? "stream" : "batch", id);
-	for (int i = 0; i < def->nkeys; i++)
-	{
-		appendStringInfo(&buf, "%s%s", columns ? ", " : "", def->keys[i].column);
-		columns = lappend(columns, def->keys[i].expr);
-	}
-	for (int i = 0; i < def->nstates; i++)
-	{
-		if (into_stream && def->states[i].batch_only)
-			continue;
-		appendStringInfo(&buf, "%ss%d", columns ? ", " : "", i + 1);
-		columns = lappend(columns, def->states[i].aggref);
-	}
+	initStringInfo(&names);
+	append_source(&buf, def, source, cut, panes, (SourceOptions){0});
+	columns = group_columns(def, into_stream, &names);
 	if (into_stream)
 	{
-		appendStringInfo(&buf, "%sepoch", columns ? ", " : "");
+		appendStringInfo(&names, "%sepoch", columns ? ", " : "");
 		columns = lappend(columns, parameter(6, INT8OID));
 	}
-	appendStringInfo(&buf, ") %s", select_from_source(def, columns));
-	for (int i = 0; i < def->nkeys; i++)
-		appendStringInfo(&buf, "%s%d", i > 0 ? ", " : " GROUP BY ", i + 1);
-	/* without keys there would be a row of no events */
-	if (def->nkeys == 0)
-		appendStringInfoString(&buf, " HAVING pg_catalog.count(*) > 0");
+	appendStringInfo(&buf, "INSERT INTO streambatch_state.%s_%d (%s) %s", into_stream ? "stream" : "batch",
+					 id, names.data, select_from_source(def, columns, false));
+	append_group_by(&buf, def, "GROUP BY");
 	return buf.data;
 }
 
 char *
-sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut, PaneRange panes)
+sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut, PaneSet panes)
 {
 	StringInfoData buf;
 	FoldState *states;
 
 	initStringInfo(&buf);
-	append_source(&buf, def, source, cut, panes, true);
-	appendStringInfoString(&buf, select_from_source(def, sql_fold_columns(def, &states)));
+	append_source(&buf, def, source, cut, panes, (SourceOptions){.mark = true});
+	appendStringInfoString(&buf, select_from_source(def, sql_fold_columns(def, &states), false));
+	return buf.data;
+}
+
+char *
+sql_compute_groups(const ViewDef *def, const BatchSource *source, const char *cut, PaneSet panes,
+				   bool with_keys)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	append_source(&buf, def, source, cut, panes, (SourceOptions){0});
+	appendStringInfoString(&buf, select_from_source(def, group_columns(def, false, NULL), with_keys));
+	append_group_by(&buf, def, "GROUP BY");
+	append_group_by(&buf, def, "ORDER BY");
+	return buf.data;
+}
+
+char *
+sql_group_keys(const ViewDef *def, const BatchSource *source, const char *cut, PaneSet panes, uint64 number)
+{
+	StringInfoData buf;
+	List *columns = NIL;
+
+	initStringInfo(&buf);
+	append_source(&buf, def, source, cut, panes, (SourceOptions){0});
+	for (int i = 0; i < def->nkeys; i++)
+		columns = lappend(columns, def->keys[i].expr);
+	appendStringInfoString(&buf, select_from_source(def, columns, false));
+	append_group_by(&buf, def, "GROUP BY");
+	append_group_by(&buf, def, "ORDER BY");
+	appendStringInfo(&buf, " LIMIT 1 OFFSET " UINT64_FORMAT, number);
 	return buf.data;
 }
 
@@ -112,7 +147,7 @@ sql_between_cuts(const BatchSource *source)
 }
 
 char *
-sql_clear(const ViewDef *def, int32 id, bool stream)
+sql_clear(const ViewDef *def, int32 id, bool stream, PaneRange panes)
 {
 	StringInfoData buf;
 
@@ -120,31 +155,62 @@ sql_clear(const ViewDef *def, int32 id, bool stream)
 	appendStringInfo(&buf, "DELETE FROM streambatch_state.%s_%d WHERE %s", stream ? "stream" : "batch", id,
 					 stream ? "epoch <= $6" : "true");
 	if (def->pane >= 0)
-		appendStringInfo(&buf, " AND %s", range_condition(def, "pane"));
-	return buf.data;
-}
-
-char *
-sql_extent(const ViewDef *def, const BatchSource *source)
-{
-	char *argument = psprintf("(%s)", print(def, def->window.argument));
-	char *instant = window_to_instant_sql(&def->window, argument);
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	append_source(&buf, def, source, sql_below_cut(source), PANES_WITHIN, false);
-	appendStringInfo(
-		&buf, "SELECT pg_catalog.min(%s), pg_catalog.max(%s), pg_catalog.count(*) FROM " SOURCE " event",
-		instant, instant);
+		appendStringInfo(&buf, " AND %s",
+						 panes == PANES_LISTED ? "pane = ANY ($12)" : range_condition(def, "pane"));
 	return buf.data;
 }
 
 char *
 sql_changed_panes(const ViewDef *def, int32 id)
 {
-	return psprintf(
-		"SELECT DISTINCT %s FROM streambatch_state.stream_%d WHERE epoch <= $6 AND pane < %s ORDER BY 1",
-		window_to_instant_sql(&def->window, "pane"), id, window_from_instant_sql(&def->window, "$3"));
+	return psprintf("SELECT %s, EXISTS (SELECT FROM streambatch_state.batch_%d b WHERE b.pane = s.pane) "
+					"FROM (SELECT DISTINCT pane FROM streambatch_state.stream_%d "
+					"WHERE epoch <= $6 AND pane >= %s AND pane < %s) s ORDER BY 1",
+					window_to_instant_sql(&def->window, "s.pane"), id, id,
+					window_from_instant_sql(&def->window, "$2"), window_from_instant_sql(&def->window, "$3"));
+}
+
+char *
+sql_event_panes(const ViewDef *def, const BatchSource *source, PaneSet panes)
+{
+	char *pane = psprintf("(%s)", print(def, def->window.pane));
+	SourceOptions options = {.earlier = psprintf("(event.%s IS NULL OR %s)", source->partition,
+												 position_below(source, "$7", "$10"))};
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	append_source(&buf, def, source, sql_below_cut(source), panes, options);
+	appendStringInfo(&buf,
+					 "SELECT %s, pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE event." SOURCE_EARLIER
+					 ") FROM " SOURCE " event GROUP BY 1 ORDER BY 1 NULLS LAST",
+					 window_to_instant_sql(&def->window, pane));
+	return buf.data;
+}
+
+char *
+sql_event_times(const ViewDef *def, const BatchSource *source, double percent)
+{
+	char *time = psprintf("(%s)", print(def, def->window.argument));
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	append_source(&buf, def, source, sql_below_cut(source), (PaneSet){PANES_WITHIN},
+				  (SourceOptions){.percent = percent});
+	appendStringInfo(&buf, "SELECT %s FROM " SOURCE " event WHERE %s IS NOT NULL ORDER BY 1",
+					 window_to_instant_sql(&def->window, time), time);
+	return buf.data;
+}
+
+char *
+sql_count_events(const ViewDef *def, const BatchSource *source, int64 limit)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	append_source(&buf, def, source, sql_below_cut(source), (PaneSet){PANES_WITHIN}, (SourceOptions){0});
+	appendStringInfo(
+		&buf, "SELECT pg_catalog.count(*) FROM (SELECT FROM " SOURCE " LIMIT " INT64_FORMAT ") event", limit);
+	return buf.data;
 }
 
 /* Condition: the position of an event, which is not null, is below a cut. The cut is NULL for unread partitions. */
@@ -180,42 +246,31 @@ partition_rank(const BatchSource *source)
  * evaluated for rows that are left out or beyond the cut. OFFSET 0 keeps the planner from doing so.
  */
 static void
-append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut, PaneRange panes,
-			  bool mark)
+append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut, PaneSet panes,
+			  SourceOptions options)
 {
-	const char *first = NULL; /* condition on panes that cannot raise an error */
-	const char *then = NULL;  /* and one that can */
+	const char *first = NULL;
+	const char *then = NULL;
 	List *names = column_names(def);
 	ListCell *lc;
 	bool inner;
 
-	if (def->has_window && panes != PANES_ALL)
-	{
-		char *time = psprintf("(%s)", print(def, def->window.argument));
-		bool column = IsA(def->window.argument, Var);
-		bool by_pane = def->window.by_pane; /* the time does not determine the pane */
-		char *exact = range_condition(def, by_pane ? psprintf("(%s)", print(def, def->window.pane)) : time);
-
-		if (panes == PANES_OUTSIDE)
-			exact = psprintf("%s IS NOT TRUE", exact);
-		if (column && !by_pane)
-			first = exact;
-		else
-			then = exact;
-		if (column && by_pane && panes == PANES_WITHIN)
-			first = index_condition(def, time);
-	}
-	inner = source->leave_out || mark || then != NULL;
+	pane_conditions(def, panes, &first, &then);
+	inner = source->leave_out || options.mark || then != NULL;
 	appendStringInfoString(buf, "WITH " SOURCE " AS NOT MATERIALIZED (SELECT ");
 	foreach (lc, names)
 	{
 		if (strVal(lfirst(lc))[0] != '\0')
 			appendStringInfo(buf, "event.%s, ", quote_identifier(strVal(lfirst(lc))));
 	}
+	if (options.earlier != NULL)
+		appendStringInfo(buf, "%s AS " SOURCE_EARLIER ", ", options.earlier);
 	appendStringInfo(buf, "%s AS " SOURCE_PARTITION ", event.%s AS " SOURCE_OFFSET, partition_rank(source),
 					 source->offset);
-	appendStringInfo(buf, " FROM %s%s event WHERE (%s)", inner ? "(SELECT * FROM " : "", source->relation,
-					 cut);
+	appendStringInfo(buf, " FROM %s%s event", inner ? "(SELECT * FROM " : "", source->relation);
+	if (options.percent > 0)
+		appendStringInfo(buf, " TABLESAMPLE pg_catalog.system (%f)", options.percent);
+	appendStringInfo(buf, " WHERE (%s)", cut);
 	if (first != NULL)
 		appendStringInfo(buf, " AND %s", first);
 	if (source->leave_out)
@@ -224,11 +279,46 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 			" AND NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($8)) "
 			"AS d (p, o, e) WHERE d.p = event.%s AND d.o = event.%s AND d.e = %s)",
 			source->partition, source->offset, epoch_of(source));
-	if (mark)
+	if (options.mark)
 		appendStringInfoString(buf, " AND $11");
 	if (inner)
 		appendStringInfo(buf, " OFFSET 0) event WHERE %s", then != NULL ? then : "true");
 	appendStringInfoString(buf, ") ");
+}
+
+/*
+ * Conditions on panes: one that cannot raise an error, and can use an index; and one that may raise an error.
+ * NULL: none.
+ */
+static void
+pane_conditions(const ViewDef *def, PaneSet panes, const char **first, const char **then)
+{
+	char *time;
+	char *pane;
+	char *exact;
+	bool column;
+	bool by_pane = def->window.by_pane; /* the time does not determine the pane */
+
+	if (!def->has_window || panes.range == PANES_ALL)
+		return;
+	time = psprintf("(%s)", print(def, def->window.argument));
+	pane = psprintf("(%s)", print(def, def->window.pane));
+	column = IsA(def->window.argument, Var);
+	if (panes.range == PANES_LISTED)
+	{
+		*first = column ? listed_condition(def, time, panes.nreads) : NULL;
+		*then = psprintf("%s = ANY ($12)", pane);
+		return;
+	}
+	exact = range_condition(def, by_pane ? pane : time);
+	if (panes.range == PANES_OUTSIDE)
+		exact = psprintf("%s IS NOT TRUE", exact);
+	if (column && !by_pane)
+		*first = exact;
+	else
+		*then = exact;
+	if (column && by_pane && panes.range == PANES_WITHIN)
+		*first = index_condition(def, time);
 }
 
 /* The current names of these columns; empty for dropped ones. */
@@ -284,6 +374,29 @@ index_condition(const ViewDef *def, const char *time)
 					window_from_instant_sql(&def->window, "$3"), window_margin_sql(&def->window));
 }
 
+/* A condition on the event's time that contains the listed panes, which can use an index. */
+static char *
+listed_condition(const ViewDef *def, const char *time, int nreads)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 1; i <= nreads; i++)
+	{
+		char *from = window_from_instant_sql(&def->window, psprintf("($13)[%d]", i));
+		char *to = window_from_instant_sql(&def->window, psprintf("($14)[%d]", i));
+
+		if (def->window.by_pane)
+		{
+			from = psprintf("%s - %s", from, window_margin_sql(&def->window));
+			to = psprintf("%s + %s", to, window_margin_sql(&def->window));
+		}
+		appendStringInfo(&buf, "%s%s >= %s AND %s < %s", i > 1 ? " OR " : "(", time, from, time, to);
+	}
+	appendStringInfoChar(&buf, ')');
+	return buf.data;
+}
+
 /* A parameter of a statement. */
 static Node *
 parameter(int number, Oid type)
@@ -298,16 +411,52 @@ parameter(int number, Oid type)
 	return (Node *) param;
 }
 
+/* The columns of a group: keys and states; their names are appended to a list, if there is one. */
+static List *
+group_columns(const ViewDef *def, bool into_stream, StringInfo names)
+{
+	List *columns = NIL;
+
+	for (int i = 0; i < def->nkeys; i++)
+	{
+		if (names != NULL)
+			appendStringInfo(names, "%s%s", columns ? ", " : "", def->keys[i].column);
+		columns = lappend(columns, def->keys[i].expr);
+	}
+	for (int i = 0; i < def->nstates; i++)
+	{
+		if (into_stream && def->states[i].batch_only)
+			continue;
+		if (names != NULL)
+			appendStringInfo(names, "%ss%d", columns ? ", " : "", i + 1);
+		columns = lappend(columns, def->states[i].aggref);
+	}
+	return columns;
+}
+
+/* GROUP BY or ORDER BY the keys, which are the first columns. */
+static void
+append_group_by(StringInfo buf, const ViewDef *def, const char *clause)
+{
+	for (int i = 0; i < def->nkeys; i++)
+		appendStringInfo(buf, "%s%s %d", i > 0 ? "," : " ", i > 0 ? "" : clause, i + 1);
+	/* without keys there would be a row of no events */
+	if (def->nkeys == 0 && strcmp(clause, "GROUP BY") == 0)
+		appendStringInfoString(buf, " HAVING pg_catalog.count(*) > 0");
+}
+
 /*
  * A SELECT of expressions with FROM and WHERE of the view's query, reading the common table expression in place
  * of the stream.
  */
 static char *
-select_from_source(const ViewDef *def, List *exprs)
+select_from_source(const ViewDef *def, List *exprs, bool with_keys)
 {
 	Query *query = sql_select(def, exprs);
 	RangeTblEntry *rte = rt_fetch(def->varno, query->rtable);
 
+	if (with_keys)
+		query->jointree->quals = make_and_qual(query->jointree->quals, key_condition(def));
 	query->targetList = (List *) position_mutator((Node *) query->targetList, def);
 	rte->rtekind = RTE_CTE;
 	rte->relid = InvalidOid;
@@ -315,6 +464,25 @@ select_from_source(const ViewDef *def, List *exprs)
 	rte->eref->colnames = lappend(column_names(def), makeString(SOURCE_PARTITION));
 	rte->eref->colnames = lappend(rte->eref->colnames, makeString(SOURCE_OFFSET));
 	return sql_print(query);
+}
+
+/* Condition: the keys are those in $15 and the following parameters. */
+static Node *
+key_condition(const ViewDef *def)
+{
+	List *conditions = NIL;
+
+	for (int i = 0; i < def->nkeys; i++)
+	{
+		const KeyDef *key = &def->keys[i];
+		Oid equal = lookup_type_cache(key->type, TYPECACHE_EQ_OPR)->eq_opr;
+		Expr *distinct = make_opclause(equal, BOOLOID, false, copyObject((Expr *) key->expr),
+									   (Expr *) parameter(15 + i, key->type), InvalidOid, key->collation);
+
+		NodeSetTag(distinct, T_DistinctExpr);
+		conditions = lappend(conditions, makeBoolExpr(NOT_EXPR, list_make1(distinct), -1));
+	}
+	return (Node *) make_ands_explicit(conditions);
 }
 
 /* Replace the stream's hidden columns by those of the common table expression, which follow the others. */

@@ -4,8 +4,9 @@
  *
  * All statements have the same parameters, and use some of them: $1 bigint[] the cut, $2 and $3 timestamptz the
  * range, $4 int[] and $5 bigint[] partitions and offsets of the view's dead letters, $6 bigint an epoch, $7
- * bigint[] a later cut; and topic epochs (stream/topic_epoch.c): $8 int[] of the dead letters, $9 int of the cut
- * $1, $10 int of the cut $7.
+ * bigint[] another cut; topic epochs (stream/topic_epoch.c): $8 int[] of the dead letters, $9 int of the cut $1, $10
+ * int of the cut $7; $11 the mark of a row (batch/failing_row.c); $12 an array of panes, of the window's type; $13
+ * and $14 timestamptz[] the ranges of time that contain them; from $15 on, the keys of a group.
  */
 #ifndef STREAMBATCH_REFRESH_SQL_H
 #define STREAMBATCH_REFRESH_SQL_H
@@ -23,15 +24,22 @@ typedef struct BatchSource
 } BatchSource;
 
 /*
- * The panes to compute: all; those in [$2, $3) timestamptz, including the null pane if $3 is infinity; or the
- * others. Without a window, always all.
+ * The panes to compute: all; those in [$2, $3) timestamptz, including the null pane if $3 is infinity; the others;
+ * or those in the array $12. Without a window, always all.
  */
 typedef enum PaneRange
 {
 	PANES_ALL,
 	PANES_WITHIN,
-	PANES_OUTSIDE
+	PANES_OUTSIDE,
+	PANES_LISTED
 } PaneRange;
+
+typedef struct PaneSet
+{
+	PaneRange range;
+	int nreads; /* listed: the number of ranges in $13 and $14 */
+} PaneSet;
 
 /*
  * INSERT of states computed from the rows in the panes that satisfy the cut, a condition on partition and
@@ -40,14 +48,22 @@ typedef enum PaneRange
  * layer.
  */
 extern char *sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream,
-						 const char *cut, PaneRange panes);
+						 const char *cut, PaneSet panes);
 
 /*
  * The input rows of the same computation. For each row, the condition $11 is evaluated before the row's
  * expressions, at a place where the columns of the source can be referenced.
  */
-extern char *sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut,
-							  PaneRange panes);
+extern char *sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut, PaneSet panes);
+
+/*
+ * The same computation as a SELECT, ordered by the keys; with_keys: only of the group with the keys from $15 on. And
+ * the keys alone, of the group with this number in that order.
+ */
+extern char *sql_compute_groups(const ViewDef *def, const BatchSource *source, const char *cut, PaneSet panes,
+								bool with_keys);
+extern char *sql_group_keys(const ViewDef *def, const BatchSource *source, const char *cut, PaneSet panes,
+							uint64 number);
 
 /*
  * Conditions for cuts: offset below the cut $1 bigint[]; at or above the cut $1 and below the cut $7 bigint[].
@@ -56,15 +72,27 @@ extern char *sql_below_cut(const BatchSource *source);
 extern char *sql_between_cuts(const BatchSource *source);
 
 /*
- * DELETE of a layer's rows in panes [$2, $3), in the stream layer those up to the epoch $6.
+ * DELETE of a layer's rows in panes [$2, $3) or in the list $12, in the stream layer those up to the epoch $6.
  */
-extern char *sql_clear(const ViewDef *def, int32 id, bool stream);
+extern char *sql_clear(const ViewDef *def, int32 id, bool stream, PaneRange panes);
 
 /*
- * First time, last time and number of the events below the cut $1 in [$2, $3); distinct panes before $3 of
- * stream rows up to epoch $6.
+ * The panes in [$2, $3) of stream rows up to epoch $6, ascending: the start as timestamptz; whether the batch layer has
+ * rows of the pane.
  */
-extern char *sql_extent(const ViewDef *def, const BatchSource *source);
 extern char *sql_changed_panes(const ViewDef *def, int32 id);
+
+/*
+ * The panes that have events below the cut $1, ascending, and the null pane: the start as timestamptz; the number of
+ * events; how many of them are below the cut $7.
+ */
+extern char *sql_event_panes(const ViewDef *def, const BatchSource *source, PaneSet panes);
+
+/*
+ * The times of the events below the cut $1 in [$2, $3), ascending, as timestamptz; percent: of so many percent of the
+ * archive's pages. And the number of these events, up to a limit.
+ */
+extern char *sql_event_times(const ViewDef *def, const BatchSource *source, double percent);
+extern char *sql_count_events(const ViewDef *def, const BatchSource *source, int64 limit);
 
 #endif /* STREAMBATCH_REFRESH_SQL_H */

@@ -161,17 +161,10 @@ static void
 start(Oid relid, const StreamRow *row)
 {
 	bool archive_only = row->nviews == 0;
-	char *missing = catalog_find_archive(relid);
+	Oid archive = OidIsValid(row->archive) ? row->archive : catalog_require_archive(relid);
 
-	if (missing != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("archive %s of stream \"%s\" does not exist", missing, get_rel_name(relid)),
-				 errdetail("The stream was restored from a dump without its archive."),
-				 errhint("Restore the table from the dump, or create it with the stream's columns, and call "
-						 "streambatch.resume() again.")));
 	catalog_link_views();
-	if (archive_only && !OidIsValid(row->archive))
+	if (archive_only && !OidIsValid(archive))
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

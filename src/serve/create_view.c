@@ -33,6 +33,7 @@
 #include "catalog/pg_class.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
+#include "common/catalog_restore.h"
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/guard.h"
@@ -134,6 +135,8 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	check_privileges(&c, NULL, false);
 	fresh = !catalog_stream(c.def->stream, &stream);
 	stream_setup(c.def->stream, &stream);
+	if (history && !OidIsValid(stream.archive))
+		stream.archive = catalog_require_archive(c.def->stream);
 	check_privileges(&c, &stream, fresh);
 	if (!stream.paused)
 		stream_check_limit(c.def->stream);
@@ -509,6 +512,7 @@ compute_history_of_view(const Creation *c, const StreamRow *stream, const Cut *b
 	TimestampTz closed = DT_NOEND;
 	TimestampTz started = GetCurrentTimestamp();
 	HistoryJob job = {0};
+	RunRow row = {"history", 0, cut_array(before), before->topic_epoch, DT_NOBEGIN};
 	int64 run;
 	StreamRow locked;
 
@@ -533,10 +537,10 @@ compute_history_of_view(const Creation *c, const StreamRow *stream, const Cut *b
 	job.from = before;
 	job.to = cut_read(c->def->stream);
 	compute_or_leave_out(&job);
-	run = catalog_begin_run(c->row.id, c->row.view, "history", 0, cut_array(before), DT_NOBEGIN, closed);
-	if (closed != DT_NOBEGIN)
-		catalog_cover(c->row.id, DT_NOBEGIN, closed, 0, started);
+	row.to = closed;
+	run = catalog_begin_run(c->row.id, c->row.view, &row);
+	catalog_cover(c->row.id, &(Coverage){DT_NOBEGIN, closed, 0}, started);
 	catalog_run_chunks(run, 1);
-	catalog_run_progress(run, job.rows);
+	catalog_run_progress(run, 1, job.rows);
 	catalog_end_run(run, NULL);
 }

@@ -93,10 +93,12 @@ explain_layers(ReturnSetInfo *rsinfo, const ViewRow *row)
 	{
 		Computation *c = compute_open(row);
 
-		put_lines(rsinfo, "batch layer, for each chunk of a refresh:", sql_clear(def, row->id, false));
-		put_lines(rsinfo, "",
-				  sql_compute(def, row->id, &c->source, false, sql_below_cut(&c->source), PANES_WITHIN));
-		put_lines(rsinfo, "", sql_clear(def, row->id, true));
+		put_lines(rsinfo,
+				  "batch layer, for each chunk of a refresh:", sql_clear(def, row->id, false, PANES_WITHIN));
+		put_lines(
+			rsinfo, "",
+			sql_compute(def, row->id, &c->source, false, sql_below_cut(&c->source), (PaneSet){PANES_WITHIN}));
+		put_lines(rsinfo, "", sql_clear(def, row->id, true, PANES_WITHIN));
 	}
 	else
 		put_lines(rsinfo, "batch layer:", "none: the stream has no archive");

@@ -25,7 +25,7 @@
  *		flush (here)			the row: archive, stream rows of the current epoch, dead letters, positions,
  *								watermark, counts
  *		cut (refresh.c)			the row: the epoch, of a view that is not suspended
- *		chunk (refresh.c)		the view's advisory lock, held during the whole refresh:
+ *		chunk (chunk_run.c)		the view's advisory lock, held during the whole refresh:
  *								batch rows, stream rows of closed epochs (deleted), coverage
  *		create_view.c			no lock: its rows of both layers, for events below positions that it has read;
  *								then the row: its stream rows from there to the current positions, generation

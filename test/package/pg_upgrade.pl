@@ -51,6 +51,7 @@ send_events(100);
 $old->wait_for('events');
 my %before = map { $_ => contents($old, $_) } @views, 'failing';
 my $catalog = catalog($old);
+forget_unknown_marks();
 $old->stop;
 
 # neither server may read these while pg_upgrade runs it
@@ -112,6 +113,17 @@ SQL
         $node->safe_psql('postgres', "SET client_min_messages = warning; SELECT streambatch.create_view('$name', \$\$ $query \$\$)");
     }
     $node->safe_psql('postgres', "SELECT streambatch.create_view('failing', 'SELECT sum(1 / (k - 3)) AS s FROM events')");
+    return;
+}
+
+# The security releases of November 2026 (17.12 and others) mark the columns of views and of some tables. A newer major version that is
+# older than that release refuses the mark in whatever is upgraded: without it, the cluster is as the release before has it.
+sub forget_unknown_marks
+{
+    my $mark = 'pg_attver';
+
+    return if PostgreSQL::Test::Utils::slurp_file("$new_bin/pg_dump") =~ /$mark/;
+    $old->safe_psql($_, "UPDATE pg_attribute SET attoptions = NULL WHERE attoptions::text LIKE '{$mark=%}'") foreach qw(postgres template1);
     return;
 }
 
@@ -192,7 +204,7 @@ sub upgrades
         '>', 'pg_upgrade.log', '2>&1');
     chdir $here or die "$here: $!";
     ok($done, 'pg_upgrade from ' . major($old_bin) . ' to ' . major($new_bin)) and return 1;
-    diag(map { ("==> $_\n", PostgreSQL::Test::Utils::slurp_file($_)) } "$log/pg_upgrade.log", glob $new->data_dir . '/pg_upgrade_output.d/*/log/*.log');
+    diag(map { ("==> $_\n", qx(tail -n 30 '$_')) } "$log/pg_upgrade.log", glob $new->data_dir . '/pg_upgrade_output.d/*/log/pg_upgrade_*[0-9].log');
     return 0;
 }
 

@@ -22,6 +22,8 @@ my $number = 0;
 my $create = q{SELECT streambatch.create_view('sums', $$SELECT k, streambatch.tumble(ts, '1 h') AS h, count(*) AS n, sum(v) FROM events GROUP BY 1, 2$$)};
 $node->safe_psql('postgres', <<"SQL");
 CREATE FOREIGN TABLE events (k int, v numeric, ts timestamptz) SERVER kafka OPTIONS (topic 'events', event_time 'ts');
+CREATE FOREIGN TABLE alone (k int, v numeric, ts timestamptz) SERVER kafka OPTIONS (topic 'events', event_time 'ts');
+SELECT streambatch.resume('alone');
 $create
 SQL
 send_events(1, 200);
@@ -29,15 +31,24 @@ $node->safe_psql('postgres', "CALL streambatch.refresh('sums', '2025-01-01Z', '2
 my $before = contents('postgres');
 
 # ---- without the archive: nothing is lost, and the stream cannot be resumed without it ----
-is(restore('no_archive', dump_of('postgres', '--exclude-table=events_archive')), '', 'a dump without the archive is restored');
+is(restore('no_archive', dump_of('postgres', qw(--exclude-table=events_archive --exclude-table=alone_archive))), '', 'a dump without the archive is restored');
 is(contents('no_archive'), $before, 'the view has what it had');
 my ($status, $out, $error) = $node->psql('no_archive', "SELECT streambatch.resume('events')");
 like($error, qr/ERROR:  archive public\.events_archive of stream "events" does not exist.*HINT:  Restore the table from the dump/s, 'resume() names what is missing');
+($status, $out, $error) = $node->psql('no_archive', "CALL streambatch.refresh('sums')");
+like($error, qr/ERROR:  archive public\.events_archive of stream "events" does not exist/, 'a refresh, too');
+($status, $out, $error) = $node->psql('no_archive', $create =~ s/sums/more/r);
+like($error, qr/ERROR:  archive public\.events_archive of stream "events" does not exist/, 'and create_view()');
 is($node->stream_state('events', 'no_archive'), 'paused', 'the stream is still paused');
-is(restore('no_archive', dump_of('postgres', '--table=events_archive')), '', 'the archive is restored later');
+is(restore('no_archive', dump_of('postgres', qw(--table=events_archive --table=alone_archive))), '', 'the archive is restored later');
+$node->safe_psql('no_archive', "CALL streambatch.refresh('sums', full => true)");
+is(contents('no_archive'), contents('postgres'), 'a refresh finds it');
 send_events(201, 300);
 resume('no_archive');
 is(contents('no_archive'), contents('postgres'), 'and the stream goes on');
+$node->safe_psql('no_archive', "SELECT streambatch.resume('alone')");
+$node->wait_for('alone', undef, 'no_archive');
+is($node->safe_psql('no_archive', 'SELECT count(*) FROM alone_archive'), '300', 'as does one without views');
 $node->safe_psql('no_archive', "CALL streambatch.refresh('sums', full => true)");
 is(contents('no_archive'), contents('postgres'), 'as does a refresh');
 
@@ -74,6 +85,15 @@ like($error, qr/ERROR:  "sums" is not a hybrid view.*DETAIL:  .*HINT:  /s, 'a re
 $node->safe_psql('no_data', "DROP VIEW sums_layers, sums; DROP TABLE events_archive; $create");
 $node->wait_for('events', undef, 'no_data');
 is(contents('no_data'), contents('postgres'), 'created again, it reads the topic from its beginning');
+
+# ---- data for a schema that is there already ----
+restore('data', dump_of('postgres', '--schema-only'));
+like(restore('data', dump_of('postgres', qw(--data-only --disable-triggers))),
+    qr/ERROR:  new row for relation "_view" violates check constraint "restored_by_trigger"/, 'without the triggers, the rows are refused');
+is($node->safe_psql('data', 'SELECT count(*) FROM streambatch._stream, streambatch._progress, streambatch._view, streambatch._run'), '0', 'all of them');
+$node->safe_psql('data', "SELECT format('TRUNCATE %s', oid::regclass) FROM pg_class WHERE relkind = 'r' AND relnamespace IN ('public'::regnamespace, 'streambatch_state'::regnamespace) OR relname = '_coverage' \\gexec");
+is(restore('data', dump_of('postgres', '--data-only')), '', 'with them, data can be restored by itself');
+is(contents('data'), contents('postgres'), 'and is complete');
 
 # ---- without indexes, which are restored while the stream is read ----
 my $dump = dump_of('postgres', '--format=custom');

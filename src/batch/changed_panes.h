@@ -1,0 +1,54 @@
+/*
+ * changed_panes.h
+ *		The panes that the batch layer covers, and that have events since.
+ *
+ * A late event leaves a stream row in its pane, whose epoch the next cut closes. So the changed panes are those with
+ * stream rows of closed epochs; all other panes that are covered hold every event below the new cut already.
+ *
+ * A pane whose events have left the archive keeps its value: it is not computed from the late events alone. They have
+ * left it if the batch layer has rows of the pane, and the archive has no event of it below the cut as of which it is
+ * covered; or if the batch layer has no rows, and the archive has no event at all. Its stream rows remain, and the
+ * next refresh finds it again.
+ */
+#ifndef STREAMBATCH_CHANGED_PANES_H
+#define STREAMBATCH_CHANGED_PANES_H
+
+#include "batch/chunk.h"
+#include "batch/computation.h"
+#include "executor/tuptable.h"
+#include "utils/tuplestore.h"
+
+typedef struct ChangedPanes
+{
+	int64 npanes; /* to compute */
+	int64 nkept;
+	int nchunks;
+	TimestampTz first; /* the start of the first one to compute, and the end of the last one */
+	TimestampTz end;
+	StreamWindow *window;
+	int64 max_gaps;			/* between the panes of a list */
+	Tuplestorestate *store; /* a pane's start, its number of events, whether it is kept; ascending */
+	TupleTableSlot *slot;
+	bool at_end;
+	/* the chunk at hand */
+	TimestampTz *panes;
+	Coverage *kept;
+	TimestampTz advanced; /* the end of the chunk before */
+} ChangedPanes;
+
+/*
+ * Find the changed panes before a time, for a cut that closed an epoch, with the ranges that are covered. Current
+ * context, which must outlive the transaction.
+ */
+extern ChangedPanes *changed_panes_open(const Computation *c, const Cut *cut, int64 closed_epoch,
+										TimestampTz before, const Coverage *covered, int ncovered);
+
+/* The next chunk, valid until the next call. Returns false after the last one. */
+extern bool changed_panes_next(ChangedPanes *p, Chunk *chunk);
+
+/* Begin with the first chunk again. */
+extern void changed_panes_rewind(ChangedPanes *p);
+
+extern void changed_panes_close(ChangedPanes *p);
+
+#endif /* STREAMBATCH_CHANGED_PANES_H */

@@ -1,0 +1,25 @@
+/*
+ * chunk.h
+ *		Panes that are computed in one transaction.
+ */
+#ifndef STREAMBATCH_CHUNK_H
+#define STREAMBATCH_CHUNK_H
+
+#include "batch/time_ranges.h"
+
+typedef struct Chunk
+{
+	/* the panes: all in [from, to); or, if there is a list, those, the first and last of which begin and end there */
+	TimestampTz from;
+	TimestampTz to;
+	int npanes;
+	const TimestampTz *panes; /* starts, ascending; NULL: all */
+	/* after a chunk of changed panes, those around them, which have not changed, are as of the same cut, too */
+	bool changed;
+	TimestampTz advance_from;
+	TimestampTz advance_to;
+	TimeRanges kept; /* except those that are not computed, because their events have left the archive */
+	bool keep_gone;	 /* of the panes in the range, find those */
+} Chunk;
+
+#endif /* STREAMBATCH_CHUNK_H */

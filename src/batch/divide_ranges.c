@@ -1,0 +1,189 @@
+/*
+ * divide_ranges.c
+ *		Dividing ranges of time into chunks (see divide_ranges.h).
+ *
+ * The number of events by time is not known, and events may be anywhere: most in one year, and one in 1970. To count
+ * them all would take another pass over the archive. So a sample of the archive's pages is read, and the times of its
+ * events, in order, are divided; in a small archive the sample is all of it. Ranges that may contain few events of a
+ * large archive are counted first, no further than to the size of a chunk: with an index that reads little else.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "batch/batch_statement.h"
+#include "batch/divide_ranges.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "common/settings.h"
+#include "storage/bufmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+/* So many pages, and one of a hundred more, are a sample. */
+#define SAMPLE_PAGES 1000
+
+/* The chunk that is being filled, while the times of events come in ascending order. */
+typedef struct Divider
+{
+	StreamWindow *window;
+	MemoryContext context;
+	TimeRanges ranges;
+	int range; /* the current one */
+	TimestampTz from;
+	TimestampTz pane; /* the current one */
+	TimestampTz pane_end;
+	double rows; /* before it */
+	double pane_rows;
+	double weight; /* events that one of the sample stands for */
+	Chunk *chunks;
+	int n;
+	int allocated;
+} Divider;
+
+static void add_chunk(Divider *d, TimestampTz to);
+static bool is_one_chunk(const Computation *c, const Cut *cut, TimeRanges ranges);
+static void take_count(TupleTableSlot *slot, void *count);
+static void sample(Divider *d, const Computation *c, const Cut *cut);
+static double sample_percent(Oid archive);
+static void take_time(TupleTableSlot *slot, void *divider);
+static void begin_range(Divider *d, int range);
+
+Chunk *
+divide_ranges(const Computation *c, const Cut *cut, TimeRanges ranges, int *nchunks)
+{
+	Divider d = {.window = &c->def->window, .context = CurrentMemoryContext, .ranges = ranges};
+
+	d.allocated = ranges.n;
+	d.chunks = palloc(d.allocated * sizeof(Chunk));
+	begin_range(&d, 0);
+	if (c->def->has_window && !is_one_chunk(c, cut, ranges))
+		sample(&d, c, cut);
+	for (;;)
+	{
+		add_chunk(&d, ranges.items[d.range].to);
+		if (d.range + 1 == ranges.n)
+			break;
+		begin_range(&d, d.range + 1);
+	}
+	*nchunks = d.n;
+	return d.chunks;
+}
+
+/* Add what was collected, which ends at a time. */
+static void
+add_chunk(Divider *d, TimestampTz to)
+{
+	if (d->n == d->allocated)
+	{
+		d->allocated *= 2;
+		d->chunks = repalloc(d->chunks, d->allocated * sizeof(Chunk));
+	}
+	d->chunks[d->n++] = (Chunk){.from = d->from, .to = to};
+	d->from = to;
+	d->rows = 0;
+}
+
+/* Whether all ranges together contain no more events than a chunk; of those without a beginning, not known. */
+static bool
+is_one_chunk(const Computation *c, const Cut *cut, TimeRanges ranges)
+{
+	const BatchParameters parameters = {
+		.cut = cut, .from = ranges.items[0].from, .to = ranges.items[ranges.n - 1].to};
+	int64 limit = (int64) setting_refresh_chunk_rows + 1;
+	int64 count = 0;
+	Guard guard;
+
+	if (TIMESTAMP_IS_NOBEGIN(parameters.from))
+		return false;
+	batch_statement_begin(&guard, c);
+	batch_statement_read(c, sql_count_events(c->def, &c->source, limit), &parameters, take_count, &count);
+	batch_statement_end(&guard);
+	return count < limit;
+}
+
+static void
+take_count(TupleTableSlot *slot, void *count)
+{
+	bool isnull;
+
+	*(int64 *) count = DatumGetInt64(slot_getattr(slot, 1, &isnull));
+}
+
+static void
+sample(Divider *d, const Computation *c, const Cut *cut)
+{
+	const BatchParameters parameters = {
+		.cut = cut, .from = d->ranges.items[0].from, .to = d->ranges.items[d->ranges.n - 1].to};
+	double percent = sample_percent(c->archive);
+	Guard guard;
+
+	d->weight = percent > 0 ? 100 / percent : 1;
+	batch_statement_begin(&guard, c);
+	batch_statement_read(c, sql_event_times(c->def, &c->source, percent), &parameters, take_time, d);
+	batch_statement_end(&guard);
+}
+
+/* How much of the archive's pages to read; 0: all. */
+static double
+sample_percent(Oid archive)
+{
+	double pages = 0;
+	ListCell *lc;
+
+	foreach (lc, find_all_inheritors(archive, AccessShareLock, NULL))
+	{
+		char kind = get_rel_relkind(lfirst_oid(lc));
+
+		if (RELKIND_HAS_STORAGE(kind))
+		{
+			Relation relation = table_open(lfirst_oid(lc), NoLock);
+
+			pages += RelationGetNumberOfBlocks(relation);
+			table_close(relation, NoLock);
+		}
+		else if (kind != RELKIND_PARTITIONED_TABLE)
+			return 0;
+	}
+	return pages > SAMPLE_PAGES ? Min(100.0, 100 * SAMPLE_PAGES / pages + 1) : 0;
+}
+
+/* Take the time of an event; a pane that would make the chunk too large begins the next one. */
+static void
+take_time(TupleTableSlot *slot, void *divider)
+{
+	Divider *d = divider;
+	bool isnull;
+	TimestampTz time = DatumGetTimestampTz(slot_getattr(slot, 1, &isnull));
+	MemoryContext old = MemoryContextSwitchTo(d->context);
+
+	while (time >= d->ranges.items[d->range].to && d->range + 1 < d->ranges.n)
+	{
+		add_chunk(d, d->ranges.items[d->range].to);
+		begin_range(d, d->range + 1);
+	}
+	if (time >= d->from)
+	{
+		if (time >= d->pane_end)
+		{
+			d->rows += d->pane_rows;
+			d->pane_rows = 0;
+			d->pane = window_pane_start(d->window, time);
+			d->pane_end = window_pane_end(d->window, d->pane);
+		}
+		d->pane_rows += d->weight;
+		if (d->rows > 0 && d->rows + d->pane_rows > setting_refresh_chunk_rows && d->pane > d->from &&
+			d->pane < d->ranges.items[d->range].to)
+			add_chunk(d, d->pane);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+static void
+begin_range(Divider *d, int range)
+{
+	d->range = range;
+	d->from = d->ranges.items[range].from;
+	d->pane_end = DT_NOBEGIN;
+	d->rows = d->pane_rows = 0;
+}

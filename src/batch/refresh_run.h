@@ -1,0 +1,41 @@
+/*
+ * refresh_run.h
+ *		One run of refresh(), over its transactions.
+ */
+#ifndef STREAMBATCH_REFRESH_RUN_H
+#define STREAMBATCH_REFRESH_RUN_H
+
+#include "batch/chunk_plan.h"
+
+typedef struct Run
+{
+	Oid view;
+	Oid archive;
+	bool holds_past;
+	MemoryContext context; /* survives the transactions */
+	Computation *c;
+	Cut *cut;
+	TimestampTz cut_at;
+	int64 closed_epoch;
+	int64 id;
+	ChunkPlan plan;
+	RefreshRange requested;
+	int64 kept;		/* panes that were left as they are, because their events have left the archive */
+	int failed;		/* panes that could not be computed */
+	ErrorData *why; /* the first one */
+} Run;
+
+/* Commit, and start a READ COMMITTED transaction. */
+extern void refresh_next_transaction(void);
+
+/*
+ * Lock the view and all relations that its query reads until the end of the transaction, so that they cannot be
+ * dropped meanwhile. Raises undefined_table if the view was dropped.
+ */
+extern void refresh_lock_relations(const Run *run, const ViewRow *row);
+extern void refresh_check_view_exists(const Run *run);
+
+/* Record an error in the run, commit, and raise it. */
+extern void refresh_fail(const Run *run, ErrorData *error) pg_attribute_noreturn();
+
+#endif /* STREAMBATCH_REFRESH_RUN_H */

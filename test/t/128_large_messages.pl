@@ -72,7 +72,8 @@ my $beginning = md5_hex($head . 'a' x (MB - length $head));
 foreach ([ 'bomb', '2|4', 'payload is longer than 64 MB' ], [ 'bomb_raw', '2|16', 'payload or key is longer than 256 MB' ])
 {
     my ($stream, $sums, $message) = @$_;
-    $node->wait_for($stream);
+    # unpacking takes seconds, more on a machine that does other things
+    $node->wait_for($stream, '180 s');
     is(sql("TABLE ${stream}_sums"), $sums, "$stream: its neighbours are counted");
     is(dead_letters($stream), "1|54000|$message|" . MB . "|$beginning", "$stream: it is a dead letter with the beginning of its payload");
 }

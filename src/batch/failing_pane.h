@@ -6,6 +6,7 @@
 #define STREAMBATCH_FAILING_PANE_H
 
 #include "batch/refresh_run.h"
+#include "common/compat.h"
 
 /*
  * Complete the error of a pane, which is all of the chunk: the message names window, view and keys, and the DETAIL the
@@ -14,6 +15,6 @@
 extern void failing_pane_name(const Run *run, const Chunk *chunk, ErrorData *error);
 
 /* End a run in which panes have failed with the error of the first one. early: without having tried all of them. */
-extern void failing_panes_raise(Run *run, bool early) pg_attribute_noreturn();
+pg_noreturn extern void failing_panes_raise(Run *run, bool early);
 
 #endif /* STREAMBATCH_FAILING_PANE_H */

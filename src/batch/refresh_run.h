@@ -6,6 +6,7 @@
 #define STREAMBATCH_REFRESH_RUN_H
 
 #include "batch/chunk_plan.h"
+#include "common/compat.h"
 
 typedef struct Run
 {
@@ -36,6 +37,6 @@ extern void refresh_lock_relations(const Run *run, const ViewRow *row);
 extern void refresh_check_view_exists(const Run *run);
 
 /* Record an error in the run, commit, and raise it. */
-extern void refresh_fail(const Run *run, ErrorData *error) pg_attribute_noreturn();
+pg_noreturn extern void refresh_fail(const Run *run, ErrorData *error);
 
 #endif /* STREAMBATCH_REFRESH_RUN_H */

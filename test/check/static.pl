@@ -26,6 +26,7 @@ my @text = (
 clean('includes point from each room to those below it', \@sources, \&upwards);
 clean('only kafka/ includes rdkafka', \@sources, forbid(qr/#include.*rdkafka/, qr{^src/kafka/}));
 clean('only common/compat.h asks for the version', \@sources, forbid(qr/PG_VERSION_NUM/, qr{^src/common/compat\.h$}));
+clean('functions that do not return say so as in PostgreSQL 18', \@sources, forbid(qr/pg_attribute_noreturn/, qr{^src/common/compat\.h$}));
 clean('headers leave postgres.h to those that include them', [ grep { /\.h$/ } @sources ], forbid(qr/#include "postgres\.h"/));
 clean('functions for SQL are exported explicitly', \@sources, forbid(qr/\bPG_FUNCTION_INFO_V1\(/, qr{^src/common/export\.h$}));
 my @tables = our_tables();

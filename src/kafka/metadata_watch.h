@@ -11,7 +11,8 @@
 
 typedef struct MetadataWatch
 {
-	pg_atomic_uint64 last;		/* time of the last request: milliseconds of a monotonic clock */
+	pg_atomic_uint64 last;	  /* time of the last request: milliseconds of a monotonic clock */
+	pg_atomic_uint64 overdue; /* periodic requests that may have been held up before it, and follow at once */
 	pg_atomic_uint64 irregular; /* number of requests that were not periodic */
 } MetadataWatch;
 

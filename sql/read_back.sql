@@ -169,8 +169,8 @@ END $$;
 SET timezone = 'UTC';
 SELECT view, coverage FROM streambatch.stat_view WHERE view::text IN ('"the totals"', 'hops', 'sessions', 'days', 'joined') ORDER BY view::text;
 SELECT view, kind, CASE WHEN from_time IS DISTINCT FROM cut_at THEN from_time END AS from_time, CASE WHEN to_time IS DISTINCT FROM cut_at THEN to_time END AS to_time,
-       from_time = to_time AS nothing FROM streambatch.refresh_history WHERE view::text = 'of_unread'
-    OR kind = 'refresh' AND view::text IN ('"the totals"', 'hops', 'sessions', 'days') ORDER BY view::text, id;
+       from_time = to_time AS nothing FROM streambatch.refresh_history WHERE view::text IN ('"the totals"', 'hops', 'sessions', 'days', 'of_unread')
+   AND (kind = 'refresh' OR view::text = 'of_unread') ORDER BY view::text, id;
 
 \set VERBOSITY terse
 SET client_min_messages = error;

@@ -184,9 +184,11 @@ $holder->quit;
 $refresher->quit;
 
 # ---- the limit ----
-sql("CREATE FOREIGN TABLE flood (n int) SERVER kafka OPTIONS (topic 'flood'); SELECT streambatch.create_view('flood_count', 'SELECT count(*) AS c FROM flood')");
 $node->append_conf('postgresql.conf', 'streambatch.max_dead_letters = 100');
 $node->reload;
+# the worker has the settings that the postmaster has when it starts
+$node->poll_query_until('postgres', "SELECT current_setting('streambatch.max_dead_letters') = '100'") or die;
+sql("CREATE FOREIGN TABLE flood (n int) SERVER kafka OPTIONS (topic 'flood'); SELECT streambatch.create_view('flood_count', 'SELECT count(*) AS c FROM flood')");
 produce('flood', 0, (map { 'no json' } 1 .. 90), '{"n": 1}');
 $node->wait_for('flood');
 produce('flood', 0, (map { 'no json' } 1 .. 20), '{"n": 2}');

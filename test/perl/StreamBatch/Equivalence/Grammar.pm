@@ -119,7 +119,8 @@ our @expressions = (
     { type => 'timestamptz', sql => "({timestamp} AT TIME ZONE 'UTC')" },
     { type => 'interval', sql => '({timestamp} - {timestamp})' },
     { type => 'interval', sql => '({interval} + {interval=})' },
-    { type => 'interval', sql => "date_trunc('hour', {interval})" },
+    # a day and 24 hours are equal, but not to date_trunc(), and either of them may stand for the group
+    { type => 'interval', sql => "date_trunc('hour', justify_interval({interval}))" },
     { type => 'jsonb', sql => "({jsonb} -> 'n')" },
     { type => 'jsonb', sql => 'jsonb_build_array({int4}, {text})' },
     { type => 'int4[]', sql => 'ARRAY[{int4}, {int4}]' },

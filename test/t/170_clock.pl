@@ -70,8 +70,8 @@ append_to_file($slow, '');
 cmp_ok(hour_ago(), '<', $hour_ago - 3000, 'the clock of the server is set back');
 
 $broker->produce('events', 0, map { [ undef, qq({"n": $_, "ts": "2025-01-01T00:00:10Z"}) ] } 11 .. 20);
-$node->wait_for('events', '20 s');
-is($node->safe_psql('postgres', 'TABLE counts'), '20', 'messages after it are visible');
+# not with wait_for(): librdkafka has been seen not to get an answer in a new session whose clock is slow, which is no worker's
+ok($node->poll_query_until('postgres', 'TABLE counts', '20'), 'messages after it are visible');
 
 # partition 1 never had a message: it holds the watermark back until it counts as idle
 ok($node->poll_query_until('postgres', "SELECT watermark = '2025-01-01 00:00:10Z' FROM streambatch.stat_stream"), 'an idle partition is noticed');

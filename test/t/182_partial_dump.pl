@@ -27,6 +27,8 @@ SELECT streambatch.resume('alone');
 $create
 SQL
 send_events(1, 200);
+# what the first dump says that the stream has read is in the archive, which is dumped later
+$node->wait_for('alone');
 $node->safe_psql('postgres', "CALL streambatch.refresh('sums', '2025-01-01Z', '2025-01-01 02:00Z')");
 my $before = contents('postgres');
 

@@ -26,7 +26,7 @@ _PG_init(void)
 	/* otherwise there are no workers, but streams can be read, and views created and refreshed */
 	if (!process_shared_preload_libraries_in_progress)
 		return;
-	/* pg_upgrade starts both servers to change nothing in the old one, and no more than it has to in the new one */
+	/* a server that pg_upgrade runs must change nothing by itself */
 	if (IsBinaryUpgrade)
 		return;
 	slots_request_shmem();

@@ -74,9 +74,6 @@ launcher_register(void)
 {
 	BackgroundWorker worker;
 
-	/* a server that pg_upgrade runs must change nothing by itself */
-	if (IsBinaryUpgrade)
-		return;
 	init_worker(&worker, "pg_streambatch launcher", "streambatch_launcher_main", (Datum) 0);
 	worker.bgw_restart_time = 1;
 	RegisterBackgroundWorker(&worker);

@@ -40,12 +40,12 @@ SQL
     $node->safe_psql($database, 'CREATE VIEW mine AS SELECT stream, state FROM streambatch.stat_stream');
     my $before = $node->safe_psql($database, 'SELECT * FROM sums ORDER BY 1, 2');
 
-    is($node->safe_psql($database, "BEGIN; ALTER EXTENSION pg_streambatch UPDATE; SELECT streambatch.query('sums') IS NULL, state FROM streambatch.stat_stream; ROLLBACK; SELECT streambatch.resume('events'), streambatch.wait_for('events')"),
-        "f|streaming\n|t", "$version: an update is rolled back, and the session goes on");
+    is($node->safe_psql($database, "BEGIN; ALTER EXTENSION pg_streambatch UPDATE; SELECT streambatch.query('sums') IS NULL, state IN ('streaming', 'catching up') FROM streambatch.stat_stream; ROLLBACK; SELECT streambatch.resume('events'), streambatch.wait_for('events')"),
+        "f|t\n|t", "$version: an update is rolled back, and the session goes on");
     $node->safe_psql($database, 'ALTER EXTENSION pg_streambatch UPDATE');
     is(objects($database), $fresh, "$version: the same objects as in a fresh installation");
     is($node->safe_psql($database, 'SELECT * FROM sums ORDER BY 1, 2'), $before, "$version: the view is as it was");
-    is($node->stream_state('events', $database), 'streaming', "$version: the stream is still read");
+    like($node->stream_state('events', $database), qr/^(streaming|catching up)$/, "$version: the stream is still read");
     $node->safe_psql($database, <<'SQL');
 INSERT INTO events SELECT i % 3, i, '2025-01-01Z'::timestamptz + i * interval '1 min' FROM generate_series(200, 400) i;
 SQL

@@ -308,3 +308,14 @@ COMMENT ON FUNCTION streambatch._digest(bytea, anyelement) IS
     'internal: the t-digest of bytes from a state table; type: a NULL of type tdigest; NULL for NULL; raises invalid_binary_representation if the bytes are not a sketch made by _sketch';
 COMMENT ON AGGREGATE streambatch._sketch(anyelement, anycompatible) IS
     'internal: a sketch of the values that are not NULL; type: a NULL of type hll (HyperLogLog, of hashes), tdigest (t-digest, of double precision) or bytea (the same, as bytes); NULL if there are no values';
+
+-- ------------------------------------------------------------------------------------------------------------------
+-- The batch layer
+-- ------------------------------------------------------------------------------------------------------------------
+
+DROP PROCEDURE streambatch.refresh(regclass, timestamptz, timestamptz, boolean);
+CREATE PROCEDURE streambatch.refresh(view regclass, "from" timestamptz DEFAULT NULL, "to" timestamptz DEFAULT NULL,
+                                     "full" boolean DEFAULT false, force boolean DEFAULT false, newest_first boolean DEFAULT false)
+    AS 'MODULE_PATHNAME', 'streambatch_refresh' LANGUAGE C;
+COMMENT ON PROCEDURE streambatch.refresh(regclass, timestamptz, timestamptz, boolean, boolean, boolean) IS
+    'recomputes the windows in [from, to) exactly from the archive, committing after each chunk; NULL from: since the beginning; NULL to: up to the watermark; both NULL: the windows that have ended and are not covered yet or have changed; full: all windows in the range; force: also windows whose events have left the archive, computed from what it holds; newest_first: the latest windows first; raises null_value_not_allowed for a NULL view or flag, active_sql_transaction inside a transaction block';

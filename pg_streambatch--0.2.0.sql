@@ -540,10 +540,10 @@ COMMENT ON FUNCTION streambatch.drop_view(regclass, boolean) IS
     'drops a hybrid view, as DROP VIEW does, for its owner and for the owner of its stream; cascade: with what depends on it; NULL: nothing is done; raises dependent_objects_still_exist, wrong_object_type for anything but a hybrid view';
 
 CREATE PROCEDURE streambatch.refresh(view regclass, "from" timestamptz DEFAULT NULL, "to" timestamptz DEFAULT NULL,
-                                     "full" boolean DEFAULT false)
+                                     "full" boolean DEFAULT false, force boolean DEFAULT false, newest_first boolean DEFAULT false)
     AS 'MODULE_PATHNAME', 'streambatch_refresh' LANGUAGE C;
-COMMENT ON PROCEDURE streambatch.refresh(regclass, timestamptz, timestamptz, boolean) IS
-    'recomputes the windows in [from, to) exactly from the archive, committing after each chunk; NULL from: since the beginning; NULL to: up to the watermark; both NULL: the windows that have ended and are not covered yet or have changed; full: all windows in the range; raises active_sql_transaction inside a transaction block';
+COMMENT ON PROCEDURE streambatch.refresh(regclass, timestamptz, timestamptz, boolean, boolean, boolean) IS
+    'recomputes the windows in [from, to) exactly from the archive, committing after each chunk; NULL from: since the beginning; NULL to: up to the watermark; both NULL: the windows that have ended and are not covered yet or have changed; full: all windows in the range; force: also windows whose events have left the archive, computed from what it holds; newest_first: the latest windows first; raises null_value_not_allowed for a NULL view or flag, active_sql_transaction inside a transaction block';
 
 CREATE FUNCTION streambatch.explain(view regclass)
     RETURNS SETOF text AS 'MODULE_PATHNAME', 'streambatch_explain' LANGUAGE C STABLE STRICT;

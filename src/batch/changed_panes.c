@@ -71,13 +71,14 @@ static void simplify(ChangedPanes *p, Chunk *chunk);
 
 ChangedPanes *
 changed_panes_open(const Computation *c, const Cut *cut, int64 closed_epoch, TimestampTz before,
-				   const Coverage *covered, int ncovered)
+				   const Coverage *covered, int ncovered, bool force)
 {
 	ChangedPanes *p = palloc0(sizeof(ChangedPanes));
 	Counting *counting = palloc(sizeof(Counting));
 	Finding finding = {tuplestore_begin_heap(false, false, work_mem), store_columns()};
 
 	p->window = &c->def->window;
+	p->force = force;
 	p->panes = palloc(PANE_LIST_MAX * sizeof(TimestampTz));
 	p->kept = palloc(PANE_LIST_MAX * sizeof(Coverage));
 	p->slot = MakeSingleTupleTableSlot(finding.desc, &TTSOpsMinimalTuple);
@@ -251,7 +252,8 @@ count(Counting *counting)
 	batch_statement_end(&guard);
 	for (int i = 0; i < counting->n; i++)
 	{
-		bool kept = (counting->has_rows[i] ? counting->earlier[i] : counting->events[i]) == 0;
+		bool gone = (counting->has_rows[i] ? counting->earlier[i] : counting->events[i]) == 0;
+		bool kept = gone && !p->force;
 
 		put(p->store, counting->desc, counting->panes[i], counting->events[i], kept);
 		if (kept)

@@ -76,8 +76,12 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 	ViewRow row;
 	Run run = {0};
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(3))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("view and full must not be null")));
+	for (int i = 0; i < PG_NARGS(); i++)
+	{
+		if (PG_ARGISNULL(i) && i != 1 && i != 2)
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("only \"from\" and \"to\" of refresh can be null")));
+	}
 	if (call == NULL || !IsA(call, CallContext) || call->atomic)
 		ereport(
 			ERROR,
@@ -91,6 +95,9 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 	run.requested.from = run.requested.has_from ? PG_GETARG_TIMESTAMPTZ(1) : 0;
 	run.requested.to = run.requested.has_to ? PG_GETARG_TIMESTAMPTZ(2) : 0;
 	run.requested.full = PG_GETARG_BOOL(3);
+	/* version 0.1.0 has four arguments */
+	run.requested.force = PG_NARGS() > 4 && PG_GETARG_BOOL(4);
+	run.requested.newest_first = PG_NARGS() > 5 && PG_GETARG_BOOL(5);
 	catalog_require_view(run.view, &row);
 	if (!compat_class_ownercheck(run.view, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(run.view));
@@ -273,7 +280,7 @@ run_chunks(Run *run)
 	Chunk chunk = {0};
 
 	for (int i = 0; i < plan->nranges; i++)
-		chunk_run(run, &plan->ranges[i]);
+		chunk_run(run, &plan->ranges[run->requested.newest_first ? plan->nranges - 1 - i : i]);
 	while (plan->changed != NULL && changed_panes_next(plan->changed, &chunk))
 		chunk_run(run, &chunk);
 	finish(run, &chunk);

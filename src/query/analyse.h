@@ -49,6 +49,7 @@ typedef struct ViewDef
 	StateDef *states; /* stored as s1, s2, … */
 	int nresults;
 	ResultDef *results; /* one for each different aggregate */
+	List *groupings;	/* the different calls of GROUPING() */
 	int session_first;	/* states that hold a session's first and last event time; -1: no session */
 	int session_last;
 } ViewDef;

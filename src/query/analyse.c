@@ -259,6 +259,8 @@ add_group(ViewDef *def, Node *expr)
 	}
 	group->expr = expr;
 	group->key = -1;
+	group->constant =
+		def->query->groupingSets != NIL && IsA(eval_const_expressions(NULL, copyObject(expr)), Const);
 	if (assembled && column_walker(expr, def))
 		refuse(
 			"a grouping key that combines a hop, cumulate or session window with columns is not supported in a hybrid view",

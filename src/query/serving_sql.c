@@ -35,6 +35,7 @@ static char *select_assembled(const ViewDef *def);
 static void add_target(Query *query, Node *expr, char *name);
 static void add_column(Query *query, List **names, char *name, Oid type, int32 typmod, Oid collation);
 static Node *edge_mutator(Node *node, const ViewDef *def);
+static char *print_output(const ViewDef *def, const TargetEntry *tle, const char *alias, Oid merged);
 static char *print_merged(const ViewDef *def, Node *expr, const char *alias, Oid merged);
 static Node *merged_mutator(Node *node, const ViewDef *def);
 static char *group_end(const ViewDef *def);
@@ -85,8 +86,8 @@ sql_serving_view(const ViewDef *def, int32 id, const char *name, Oid merged)
 
 		if (tle->resjunk)
 			continue;
-		appendStringInfo(&buf, "%s%s AS %s", first ? "" : ", ",
-						 print_merged(def, (Node *) tle->expr, "m", merged), quote_identifier(tle->resname));
+		appendStringInfo(&buf, "%s%s AS %s", first ? "" : ", ", print_output(def, tle, "m", merged),
+						 quote_identifier(tle->resname));
 		first = false;
 	}
 	appendStringInfo(&buf, " FROM streambatch_state.merged_%d m", id);
@@ -330,6 +331,21 @@ edge_mutator(Node *node, const ViewDef *def)
 	return expression_tree_mutator(node, edge_mutator, (void *) def);
 }
 
+/*
+ * An output column. A constant that is a key of grouping sets is NULL where it is rolled up, but only in its own column, as
+ * in PostgreSQL.
+ */
+static char *
+print_output(const ViewDef *def, const TargetEntry *tle, const char *alias, Oid merged)
+{
+	for (int i = 0; i < def->ngroups; i++)
+	{
+		if (def->groups[i].constant && tle->ressortgroupref != 0 && equal(def->groups[i].expr, tle->expr))
+			return psprintf("%s.%s", alias, def->groups[i].column);
+	}
+	return print_merged(def, (Node *) tle->expr, alias, merged);
+}
+
 static char *
 print_merged(const ViewDef *def, Node *expr, const char *alias, Oid merged)
 {
@@ -344,7 +360,7 @@ merged_mutator(Node *node, const ViewDef *def)
 		return NULL;
 	for (int i = 0; i < def->ngroups; i++)
 	{
-		if (equal(def->groups[i].expr, node))
+		if (!def->groups[i].constant && equal(def->groups[i].expr, node))
 			return column(i + 1, node);
 	}
 	for (int i = 0; i < def->nresults; i++)
@@ -392,20 +408,19 @@ append_outputs(StringInfo buf, const ViewDef *def, Oid merged)
 		foreach (lc, def->query->targetList)
 		{
 			TargetEntry *tle = lfirst_node(TargetEntry, lc);
-			Node *expr = (Node *) tle->expr;
 
-			if (tle->resjunk || keys == (int) sql_is_value(expr))
+			if (tle->resjunk || keys == (int) sql_is_value((Node *) tle->expr))
 				continue;
 			if (!keys)
 				appendStringInfo(
 					buf,
 					"%sCASE WHEN m.of_stream > 0 THEN %s END AS %s, CASE WHEN m.of_batch > 0 THEN %s END AS %s",
-					sep, print_merged(def, expr, "s", merged),
+					sep, print_output(def, tle, "s", merged),
 					quote_identifier(psprintf("stream_%s", tle->resname)),
-					print_merged(def, expr, "b", merged),
+					print_output(def, tle, "b", merged),
 					quote_identifier(psprintf("batch_%s", tle->resname)));
 			sep = keys ? sep : ", ";
-			appendStringInfo(buf, "%s%s AS %s", sep, print_merged(def, expr, "m", merged),
+			appendStringInfo(buf, "%s%s AS %s", sep, print_output(def, tle, "m", merged),
 							 quote_identifier(tle->resname));
 			sep = ", ";
 		}

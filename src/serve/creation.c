@@ -14,7 +14,6 @@
 #include "common/guard.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "optimizer/clauses.h"
 #include "parser/scansup.h"
 #include "query/query_check.h"
 #include "query/serving_sql.h"
@@ -178,7 +177,7 @@ check_layers_columns(const Creation *c)
 	{
 		const TargetEntry *tle = lfirst(lc);
 
-		if (tle->resjunk || !contain_agg_clause((Node *) tle->expr))
+		if (tle->resjunk || !sql_is_value((Node *) tle->expr))
 			continue;
 		taken = lappend(taken, makeString(psprintf("stream_%s", tle->resname)));
 		taken = lappend(taken, makeString(psprintf("batch_%s", tle->resname)));

@@ -49,7 +49,6 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/clauses.h"
 #include "query/print_sql.h"
 #include "query/serving_sql.h"
 #include "serve/creation.h"
@@ -367,7 +366,7 @@ layers_columns(const Creation *c)
 
 		if (tle->resjunk)
 			continue;
-		if (contain_agg_clause((Node *) tle->expr))
+		if (sql_is_value((Node *) tle->expr))
 		{
 			columns = lappend(columns, makeString(psprintf("stream_%s", tle->resname)));
 			columns = lappend(columns, makeString(psprintf("batch_%s", tle->resname)));

@@ -29,6 +29,8 @@ batch_statement_begin(Guard *guard, const Computation *c)
 {
 	guard_enter(guard, c->owner, c->view.settings);
 	SPI_connect();
+	if (c->slice != NULL)
+		log_slice_register(c->slice);
 }
 
 void

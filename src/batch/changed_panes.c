@@ -61,6 +61,7 @@ static void put_found(TupleTableSlot *slot, void *finding);
 static void put(Tuplestorestate *store, TupleDesc desc, TimestampTz pane, int64 events, bool flag);
 static void count_found(Counting *counting, Tuplestorestate *found, const Coverage *covered, int ncovered);
 static void count(Counting *counting);
+static void put_counted(Counting *counting);
 static const Cut *earlier_cut(const Counting *counting);
 static void put_count(TupleTableSlot *slot, void *counting);
 static void finish(ChangedPanes *p);
@@ -239,6 +240,14 @@ count(Counting *counting)
 
 	memset(counting->events, 0, sizeof(counting->events));
 	memset(counting->earlier, 0, sizeof(counting->earlier));
+	if (c->source.log)
+	{
+		/* it would be read only to count, and holds all events */
+		for (int i = 0; i < counting->n; i++)
+			counting->events[i] = counting->earlier[i] = 1;
+		put_counted(counting);
+		return;
+	}
 	batch_statement_begin(&guard, c);
 	parameters.other = earlier_cut(counting);
 	parameters.from = counting->panes[0];
@@ -250,6 +259,15 @@ count(Counting *counting)
 	}
 	batch_statement_read(c, sql_event_panes(c->def, &c->source, set), &parameters, put_count, counting);
 	batch_statement_end(&guard);
+	put_counted(counting);
+}
+
+/* Store the panes at hand, which are counted. */
+static void
+put_counted(Counting *counting)
+{
+	ChangedPanes *p = counting->result;
+
 	for (int i = 0; i < counting->n; i++)
 	{
 		bool gone = (counting->has_rows[i] ? counting->earlier[i] : counting->events[i]) == 0;

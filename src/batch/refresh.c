@@ -23,6 +23,7 @@
 #include "postgres.h"
 
 #include "batch/archive_index.h"
+#include "batch/batch_source.h"
 #include "batch/chunk_run.h"
 #include "batch/failing_pane.h"
 #include "batch/refresh.h"
@@ -132,13 +133,18 @@ refresh_compute(Run *run, ViewRow *row)
 
 	refresh_lock_relations(run, row);
 	old = MemoryContextSwitchTo(run->context);
-	run->c = compute_open(row);
+	run->c = compute_open_source(row, run->source);
+	run->archive = run->c->archive;
+	if (run->c->slice != NULL)
+		run->c->slice->incomplete = run->requested.force;
 	MemoryContextSwitchTo(old);
 	check_arguments(row, run, run->c->def);
 	compute_check_row_security(run->c->archive, run->c->owner);
 	refresh_next_transaction();
 	take_cut(run, row, &stream);
-	archive_index_summarise(run->c->archive);
+	batch_source_cut(run->c, run->cut, run->requested.force);
+	if (!run->c->source.log)
+		archive_index_summarise(run->c->archive);
 	refresh_next_transaction();
 	if (plan_chunks(run, row, &stream))
 		run_chunks(run);

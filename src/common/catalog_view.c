@@ -80,6 +80,24 @@ catalog_query_of(Oid view)
 }
 
 char *
+catalog_source_of(Oid view)
+{
+	static Statement s = {"SELECT source FROM streambatch._view WHERE view = $1", 1, {REGCLASSOID}};
+
+	return catalog_is_first_version() ? NULL : text_of(&s, view);
+}
+
+void
+catalog_set_source(Oid view, const char *source)
+{
+	static Statement s = {
+		"UPDATE streambatch._view SET source = $2 WHERE view = $1", 2, {REGCLASSOID, TEXTOID}};
+	Datum values[2] = {ObjectIdGetDatum(view), source != NULL ? CStringGetTextDatum(source) : 0};
+
+	statement_run_only(&s, values, source != NULL ? NULL : " n");
+}
+
+char *
 catalog_view_error(Oid view)
 {
 	static Statement s = {"SELECT error_message FROM streambatch._view WHERE view = $1", 1, {REGCLASSOID}};

@@ -63,6 +63,7 @@ static void append_group_by(StringInfo buf, const ViewDef *def, const char *clau
 static char *select_from_source(const ViewDef *def, List *exprs, bool with_keys);
 static Node *key_condition(const ViewDef *def);
 static Node *position_mutator(Node *node, const ViewDef *def);
+static bool position_walker(Node *node, void *def);
 
 char *
 sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream, const char *cut,
@@ -133,6 +134,8 @@ sql_group_keys(const ViewDef *def, const BatchSource *source, const char *cut, P
 char *
 sql_below_cut(const BatchSource *source)
 {
+	if (source->log || source->partition == NULL)
+		return pstrdup("true");
 	if (source->epoch == NULL)
 		return psprintf("coalesce(event.%s < ($1)[event.%s + 1], event.%s IS NULL)", source->offset,
 						source->partition, source->partition);
@@ -174,10 +177,12 @@ char *
 sql_event_panes(const ViewDef *def, const BatchSource *source, PaneSet panes)
 {
 	char *pane = psprintf("(%s)", print(def, def->window.pane));
-	SourceOptions options = {.earlier = psprintf("(event.%s IS NULL OR %s)", source->partition,
-												 position_below(source, "$7", "$10"))};
+	SourceOptions options = {.earlier = "true"};
 	StringInfoData buf;
 
+	if (source->partition != NULL)
+		options.earlier =
+			psprintf("(event.%s IS NULL OR %s)", source->partition, position_below(source, "$7", "$10"));
 	initStringInfo(&buf);
 	append_source(&buf, def, source, sql_below_cut(source), panes, options);
 	appendStringInfo(&buf,
@@ -211,6 +216,12 @@ sql_count_events(const ViewDef *def, const BatchSource *source, int64 limit)
 	appendStringInfo(
 		&buf, "SELECT pg_catalog.count(*) FROM (SELECT FROM " SOURCE " LIMIT " INT64_FORMAT ") event", limit);
 	return buf.data;
+}
+
+bool
+sql_needs_positions(const ViewDef *def)
+{
+	return position_walker((Node *) group_columns(def, false, NULL), (void *) def);
 }
 
 /* Condition: the position of an event, which is not null, is below a cut. The cut is NULL for unread partitions. */
@@ -265,8 +276,12 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	}
 	if (options.earlier != NULL)
 		appendStringInfo(buf, "%s AS " SOURCE_EARLIER ", ", options.earlier);
-	appendStringInfo(buf, "%s AS " SOURCE_PARTITION ", event.%s AS " SOURCE_OFFSET, partition_rank(source),
-					 source->offset);
+	if (source->partition != NULL)
+		appendStringInfo(buf, "%s AS " SOURCE_PARTITION ", event.%s AS " SOURCE_OFFSET,
+						 partition_rank(source), source->offset);
+	else
+		appendStringInfoString(buf, "0::pg_catalog.int8 AS " SOURCE_PARTITION
+									", 0::pg_catalog.int8 AS " SOURCE_OFFSET);
 	appendStringInfo(buf, " FROM %s%s event", inner ? "(SELECT * FROM " : "", source->relation);
 	if (options.percent > 0)
 		appendStringInfo(buf, " TABLESAMPLE pg_catalog.system (%f)", options.percent);
@@ -500,4 +515,15 @@ position_mutator(Node *node, const ViewDef *def)
 		return (Node *) makeVar(def->varno, attnum, var->vartype, -1, InvalidOid, 0);
 	}
 	return expression_tree_mutator(node, position_mutator, (void *) def);
+}
+
+static bool
+position_walker(Node *node, void *def)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var) && ((Var *) node)->varno == ((const ViewDef *) def)->varno &&
+		((Var *) node)->varattno >= STREAM_PARTITION_ATTNUM)
+		return true;
+	return expression_tree_walker(node, position_walker, def);
 }

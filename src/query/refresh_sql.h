@@ -17,9 +17,10 @@
 typedef struct BatchSource
 {
 	const char *relation;  /* qualified and quoted */
-	const char *partition; /* columns with partition and offset, quoted */
+	const char *partition; /* columns with partition and offset, quoted; NULL: its rows have no positions */
 	const char *offset;
 	const char *epoch; /* column with the topic epoch; NULL: all rows are of topic epoch 0 */
+	bool log;		   /* the stream: the scan knows the cut and what to leave out */
 	bool leave_out;	   /* exclude rows whose position is in $8 int[], $4 int[] and $5 bigint[] */
 } BatchSource;
 
@@ -94,5 +95,8 @@ extern char *sql_event_panes(const ViewDef *def, const BatchSource *source, Pane
  */
 extern char *sql_event_times(const ViewDef *def, const BatchSource *source, double percent);
 extern char *sql_count_events(const ViewDef *def, const BatchSource *source, int64 limit);
+
+/* Whether a view's states depend on the positions of events. */
+extern bool sql_needs_positions(const ViewDef *def);
 
 #endif /* STREAMBATCH_REFRESH_SQL_H */

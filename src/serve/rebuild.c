@@ -8,7 +8,7 @@
  *		1. shadow		the new query gets states of its own (common/catalog_shadow.h), which the worker maintains from the
  *						stored positions P on, like those of any view: in this transaction the generation is raised
  *		2. compute		a refresh of all panes of the shadow (batch/refresh.h), as of a cut at or after P: what is below
- *						the cut comes from the archive, what is above it from the worker
+ *						the cut comes from the source, what is above it from the worker
  *		3. swap			under an exclusive lock on the view: it is replaced by one over the new states, the shadow's row
  *						becomes its row, the old states are dropped, and the generation is raised
  *
@@ -31,6 +31,7 @@
 
 #include "access/relation.h"
 #include "access/xact.h"
+#include "batch/batch_source.h"
 #include "batch/refresh.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -68,6 +69,8 @@ typedef struct Rebuild
 {
 	MemoryContext context; /* survives the transactions */
 	const char *query;	   /* NULL: the present one */
+	const char *source;	   /* batch_source.h */
+	bool force;
 	Oid view;
 	ViewRow old;
 	Oid archive;
@@ -80,7 +83,6 @@ typedef struct Rebuild
 } Rebuild;
 
 static void check_call(FunctionCallInfo fcinfo);
-static void check_source(const char *source);
 static void begin(Rebuild *r);
 static void drop_leftovers(Rebuild *r);
 static void rebuild(Rebuild *r);
@@ -108,14 +110,17 @@ Datum
 streambatch_rebuild(PG_FUNCTION_ARGS)
 {
 	Rebuild r = {0};
+	const char *source;
 
 	check_call(fcinfo);
 	r.view = PG_GETARG_OID(0);
 	catalog_require_view(r.view, &r.old);
 	if (!compat_class_ownercheck(r.view, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(r.view));
-	check_source(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	source = batch_source_parse(r.old.stream, GetUserId(), text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	r.context = AllocSetContextCreate(TopMemoryContext, "streambatch rebuild", ALLOCSET_DEFAULT_SIZES);
+	r.source = MemoryContextStrdup(r.context, source);
+	r.force = PG_GETARG_BOOL(3);
 	if (!PG_ARGISNULL(1))
 		r.query = MemoryContextStrdup(r.context, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	if (!locks_hold_refresh(r.old.id))
@@ -155,15 +160,6 @@ check_call(FunctionCallInfo fcinfo)
 		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 						errmsg("rebuild cannot run inside a transaction block or a function"),
 						errhint("Use CALL streambatch.rebuild(…) as a statement of its own.")));
-}
-
-static void
-check_source(const char *source)
-{
-	if (strcmp(source, "archive") == 0)
-		return;
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid source: \"%s\"", source),
-					errhint("The source of a rebuild is 'archive'.")));
 }
 
 /* Nobody adds events below the cut meanwhile. */
@@ -221,11 +217,6 @@ make_shadow(Rebuild *r)
 	check_layers(r, &c);
 	if (!catalog_stream(r->old.stream, &stream))
 		elog(ERROR, "stream %u has no row", r->old.stream);
-	if (!OidIsValid(stream.archive))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot rebuild hybrid view \"%s\" from the archive because stream \"%s\" has none",
-						get_rel_name(r->view), get_rel_name(r->old.stream))));
 	creation_check_privileges(&c, &stream, false);
 	c.row.id = catalog_next_view_id();
 	c.row.epoch = 1;
@@ -240,6 +231,8 @@ make_shadow(Rebuild *r)
 	catalog_insert_view(&c.row);
 	catalog_set_view_query(query,
 						   r->query != NULL ? creation_trim(pstrdup(r->query)) : catalog_query_of(r->view));
+	if (!catalog_is_first_version())
+		catalog_set_source(query, catalog_source_of(r->view));
 	catalog_set_building(query);
 	view_comments_add_parts(c.row.id);
 	CommandCounterIncrement();
@@ -410,10 +403,11 @@ compute(Rebuild *r)
 	r->run = (Run){.kind = "rebuild",
 				   .view = r->shadow.view,
 				   .recorded = r->view,
+				   .source = r->source,
 				   .strict = true,
 				   .archive = r->archive,
 				   .context = r->context,
-				   .requested = {.has_to = r->has_window, .to = DT_NOEND, .full = true}};
+				   .requested = {.has_to = r->has_window, .to = DT_NOEND, .full = true, .force = r->force}};
 	PG_TRY();
 	{
 		refresh_compute(&r->run, &r->shadow);
@@ -437,6 +431,8 @@ leave_out(Rebuild *r, const ErrorData *error)
 	ErrorData *other;
 	unsigned long n;
 
+	if (!OidIsValid(r->archive))
+		return false;
 	refresh_lock_relations(&r->run, &r->shadow);
 	other = subtransaction_run(record_failing, r, PortalContext);
 	if (other != NULL)

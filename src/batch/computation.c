@@ -9,6 +9,7 @@
 #include "batch/computation.h"
 #include "batch/failing_row.h"
 #include "batch/gone_panes.h"
+#include "batch/group_store.h"
 #include "common/catalog_shadow.h"
 #include "common/catalog_dead_letter.h"
 #include "common/catalog_restore.h"
@@ -203,20 +204,23 @@ compute_job(void *arg)
 	job->rows = compute(job->c, job->into_stream, job->cut, job->panes, job->parameters);
 }
 
-/* Run a statement that computes states. Returns the number of rows written. */
+/* Compute states and write them. Returns the number of rows. */
 static int64
 compute(const Computation *c, bool into_stream, const char *cut, PaneSet panes,
 		const BatchParameters *parameters)
 {
 	Guard guard;
+	GroupStore *groups;
 	char *sql;
 	int64 rows;
 
 	/* each time, for it may be enabled between two chunks */
 	compute_check_row_security(c->archive, c->owner);
 	batch_statement_begin(&guard, c);
-	sql = sql_compute(c->def, c->view.id, &c->source, into_stream, cut, panes);
-	rows = (int64) batch_statement_execute(c, sql, parameters, false);
+	sql = sql_compute(c->def, &c->source, into_stream, cut, panes);
+	groups = group_store_compute(c, sql, parameters);
+	sql = sql_insert_groups(c->def, c->view.id, into_stream, GROUP_STORE);
+	rows = (int64) group_store_insert(groups, c, sql, parameters);
 	batch_statement_end(&guard);
 	return rows;
 }

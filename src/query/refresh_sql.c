@@ -7,9 +7,11 @@
  * chunk of a refresh is
  *
  *		WITH _event AS (SELECT … FROM public.events_archive event WHERE … below the cut and in the range …)
- *		INSERT INTO streambatch_state.batch_1 (k1, pane, s1, s2)
  *		SELECT events.user_id, streambatch.tumble(events.ts, …), sum(events.amount), count(events.amount)
  *		FROM _event events WHERE events.amount > 0 GROUP BY 1, 2
+ *
+ * and, of its rows, INSERT INTO streambatch_state.batch_1 (k1, pane, s1, s2) SELECT * FROM _group. PostgreSQL does not run
+ * INSERT … SELECT in parallel.
  */
 #include "postgres.h"
 
@@ -66,26 +68,31 @@ static Node *position_mutator(Node *node, const ViewDef *def);
 static bool position_walker(Node *node, void *def);
 
 char *
-sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream, const char *cut,
-			PaneSet panes)
+sql_compute(const ViewDef *def, const BatchSource *source, bool into_stream, const char *cut, PaneSet panes)
 {
 	StringInfoData buf;
-	StringInfoData names;
-	List *columns;
+	List *columns = group_columns(def, into_stream, NULL);
 
 	initStringInfo(&buf);
-	initStringInfo(&names);
 	append_source(&buf, def, source, cut, panes, (SourceOptions){0});
-	columns = group_columns(def, into_stream, &names);
 	if (into_stream)
-	{
-		appendStringInfo(&names, "%sepoch", columns ? ", " : "");
 		columns = lappend(columns, parameter(6, INT8OID));
-	}
-	appendStringInfo(&buf, "INSERT INTO streambatch_state.%s_%d (%s) %s", into_stream ? "stream" : "batch",
-					 id, names.data, select_from_source(def, columns, false));
+	appendStringInfoString(&buf, select_from_source(def, columns, false));
 	append_group_by(&buf, def, "GROUP BY");
 	return buf.data;
+}
+
+char *
+sql_insert_groups(const ViewDef *def, int32 id, bool into_stream, const char *groups)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	(void) group_columns(def, into_stream, &names);
+	if (into_stream)
+		appendStringInfo(&names, "%sepoch", names.len > 0 ? ", " : "");
+	return psprintf("INSERT INTO streambatch_state.%s_%d (%s) SELECT * FROM %s",
+					into_stream ? "stream" : "batch", id, names.data, groups);
 }
 
 char *
@@ -254,7 +261,8 @@ partition_rank(const BatchSource *source)
 
 /*
  * WITH _event AS (the rows of the source). The view's own expressions, which may raise errors, must not be
- * evaluated for rows that are left out or beyond the cut. OFFSET 0 keeps the planner from doing so.
+ * evaluated for rows that are left out or beyond the cut. OFFSET '0' keeps the planner from doing so. As a literal, not
+ * as a number, which would be a call of a cast, it does not keep the planner from reading in parallel.
  */
 static void
 append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut, PaneSet panes,
@@ -267,7 +275,9 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	bool inner;
 
 	pane_conditions(def, panes, &first, &then);
-	inner = source->leave_out || options.mark || then != NULL;
+	/* what the planner evaluates first for a row is what costs least */
+	inner = source->leave_out || options.mark || then != NULL || def->joined ||
+			def->query->jointree->quals != NULL;
 	appendStringInfoString(buf, "WITH " SOURCE " AS NOT MATERIALIZED (SELECT ");
 	foreach (lc, names)
 	{
@@ -297,7 +307,7 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	if (options.mark)
 		appendStringInfoString(buf, " AND $11");
 	if (inner)
-		appendStringInfo(buf, " OFFSET 0) event WHERE %s", then != NULL ? then : "true");
+		appendStringInfo(buf, " OFFSET '0') event WHERE %s", then != NULL ? then : "true");
 	appendStringInfoString(buf, ") ");
 }
 

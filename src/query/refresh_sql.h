@@ -43,13 +43,15 @@ typedef struct PaneSet
 } PaneSet;
 
 /*
- * INSERT of states computed from the rows in the panes that satisfy the cut, a condition on partition and
+ * The states of groups, computed from the rows in the panes that satisfy the cut, a condition on partition and
  * offset of "event". Expressions that may raise an error are not evaluated for rows excluded by the cut or
- * leave_out. into_stream: insert into the stream layer, with the epoch $6 bigint; otherwise into the batch
- * layer.
+ * leave_out. into_stream: those of the stream layer, and the epoch $6 bigint; otherwise of the batch layer.
  */
-extern char *sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream,
-						 const char *cut, PaneSet panes);
+extern char *sql_compute(const ViewDef *def, const BatchSource *source, bool into_stream, const char *cut,
+						 PaneSet panes);
+
+/* INSERT of its rows, which are in a relation with this name, into the layer. */
+extern char *sql_insert_groups(const ViewDef *def, int32 id, bool into_stream, const char *groups);
 
 /*
  * The input rows of the same computation. For each row, the condition $11 is evaluated before the row's

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "batch/computation.h"
+#include "batch/group_store.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "common/catalog_stream.h"
@@ -91,9 +92,9 @@ explain_layers(ReturnSetInfo *rsinfo, const ViewRow *row)
 	put_lines(rsinfo, "stream layer, over each micro-batch:", sql_fold(def, &states));
 	put_lines(rsinfo,
 			  "batch layer, for each chunk of a refresh:", sql_clear(def, row->id, false, PANES_WITHIN));
-	put_lines(
-		rsinfo, "",
-		sql_compute(def, row->id, &c->source, false, sql_below_cut(&c->source), (PaneSet){PANES_WITHIN}));
+	put_lines(rsinfo, "",
+			  sql_compute(def, &c->source, false, sql_below_cut(&c->source), (PaneSet){PANES_WITHIN}));
+	put_lines(rsinfo, "", sql_insert_groups(def, row->id, false, GROUP_STORE));
 	put_lines(rsinfo, "", sql_clear(def, row->id, true, PANES_WITHIN));
 	put_lines(rsinfo, "both layers merged:", sql_merged_view(def, row->id));
 	put_lines(rsinfo, "serving view:",

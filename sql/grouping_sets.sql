@@ -37,7 +37,7 @@ INSERT INTO question VALUES
     ('keys', $$SELECT country, product FROM sales GROUP BY CUBE (country, product)$$),
     ('hidden', $$SELECT count(*) FROM sales GROUP BY CUBE (country, product)$$),
     ('plain', $$SELECT country, grouping(country) AS rolled, count(*) FROM sales GROUP BY country$$),
-    ('constant', $$SELECT country, 'all'::text AS what, 'all'::text AS again, coalesce(country, 'all'::text) || 'x' AS c, count(*) FROM sales GROUP BY ROLLUP (country, 2) HAVING 'all'::text = 'all'$$),
+    ('constant', $$SELECT country, 'all'::text AS what, 'all'::text AS again, coalesce(country, 'all'::text) || 'x' AS c, count(*) FROM sales GROUP BY ROLLUP (country, 2)$$),
     ('chosen', $$SELECT country, product, sum(amount) FROM sales GROUP BY ROLLUP (country, product) HAVING grouping(product) = 1 AND sum(amount) > 4 OR product = 'lamp' $$),
     ('expressions', $$SELECT coalesce(country, CASE grouping(country) WHEN 1 THEN 'all' ELSE '?' END) || '!' AS c, sum(amount) * 100 + count(*) + grouping(product) AS v, 1.0 * max(amount) / count(*) AS r
                       FROM sales GROUP BY ROLLUP (country, product)$$),

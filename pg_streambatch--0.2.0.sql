@@ -102,6 +102,7 @@ CREATE TABLE streambatch._view (
     suspended_epoch  int NOT NULL DEFAULT 0,    -- topic epoch of these offsets
     settings         text[] NOT NULL,
     query            text,                      -- as given to create_view(); NULL: made by a library older than this script
+    complete_from    timestamptz,               -- the first pane without events from before create_view(…, history => false); infinity: not known; NULL: has history
     names            text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL) -- of view and stream, in a dump
 ) WITH (fillfactor = 50);
 CREATE INDEX ON streambatch._view (stream);
@@ -137,6 +138,10 @@ CREATE TABLE streambatch._run (
     error_sqlstate text,
     error       text,
     cut_topic_epoch int,                        -- that the cut's offsets are of; NULL: not known, of a run of version 0.1.0
+    phase       text,                           -- while it runs
+    panes       bigint,                         -- to compute; NULL: not known
+    panes_done  bigint NOT NULL DEFAULT 0,
+    progress_at timestamptz,                    -- when the last chunk was done
     names       text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL) -- of view, in a dump
 );
 CREATE INDEX ON streambatch._run (view_id, id);
@@ -802,7 +807,9 @@ SELECT v.view, v.stream, w.relowner::pg_catalog.regrole AS owner, v.state, v.err
        (SELECT oid::pg_catalog.regclass FROM pg_catalog.pg_class
          WHERE relname = 'stream_' || v.id AND relnamespace = 'streambatch_state'::pg_catalog.regnamespace) AS stream_table,
        (SELECT oid::pg_catalog.regclass FROM pg_catalog.pg_class
-         WHERE relname = 'batch_' || v.id AND relnamespace = 'streambatch_state'::pg_catalog.regnamespace) AS batch_table
+         WHERE relname = 'batch_' || v.id AND relnamespace = 'streambatch_state'::pg_catalog.regnamespace) AS batch_table,
+       coalesce(k.complete, true) AS complete,
+       nullif(k.complete_from, 'infinity') AS complete_from
   FROM streambatch._view v
   JOIN pg_catalog.pg_class w ON w.oid = v.view
   JOIN pg_catalog.pg_class t ON t.oid = v.stream
@@ -811,6 +818,10 @@ SELECT v.view, v.stream, w.relowner::pg_catalog.regrole AS owner, v.state, v.err
   LEFT JOIN LATERAL (SELECT ended_at, cut, cut_at FROM streambatch._run WHERE view_id = v.id AND state = 'done'
                       ORDER BY id DESC LIMIT 1) r ON true
   LEFT JOIN LATERAL (SELECT count(*) AS dead_letters FROM streambatch._dead_letter WHERE view = v.view AND NOT discarded) d ON true
+  -- what is covered up to the first complete pane is complete, too
+  LEFT JOIN LATERAL (SELECT pg_catalog.lower(r) AS complete_from, pg_catalog.lower_inf(r) AS complete
+                       FROM pg_catalog.unnest(coalesce(c.coverage, '{}') + pg_catalog.tstzmultirange(pg_catalog.tstzrange(v.complete_from, NULL))) r
+                      WHERE r @> v.complete_from) k ON true
  WHERE pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role(t.relowner, 'USAGE')
     OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.stat_view IS
@@ -834,6 +845,8 @@ COMMENT ON COLUMN streambatch.stat_view.dead_letters IS 'dead letters of the vie
 COMMENT ON COLUMN streambatch.stat_view.query IS 'the query as given to create_view(), with the names of then, in the search_path of then; streambatch.query() returns it with current, qualified names; NULL: not recorded';
 COMMENT ON COLUMN streambatch.stat_view.stream_table IS 'table of the states of the stream layer';
 COMMENT ON COLUMN streambatch.stat_view.batch_table IS 'table of the states of the batch layer';
+COMMENT ON COLUMN streambatch.stat_view.complete IS 'whether no window lacks events from before create_view(…, history => false): the view has its history, or refreshes have added it';
+COMMENT ON COLUMN streambatch.stat_view.complete_from IS 'of a view that is not complete, the start from which on windows are; NULL: the view is complete, or it is not known';
 
 CREATE VIEW streambatch.refresh_history WITH (security_barrier) AS
 SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at,
@@ -870,26 +883,36 @@ COMMENT ON COLUMN streambatch.refresh_history.error IS 'message of that error; N
 -- The state of a run that was killed stays "running". A run is alive while its session holds the refresh lock of the view.
 CREATE VIEW streambatch.stat_progress_refresh WITH (security_barrier) AS
 SELECT l.pid, r.id, r.view,
-       CASE WHEN r.chunks = 0 THEN 'planning' ELSE 'computing' END AS phase,
+       coalesce(r.phase, CASE WHEN r.chunks = 0 THEN 'planning' ELSE 'computing' END) AS phase,
        r.chunks_done, r.chunks AS chunks_total, r.rows, r.started_at,
-       CASE WHEN r.chunks_done > 0 THEN
-           r.started_at + (pg_catalog.clock_timestamp() - r.started_at) * (r.chunks::float8 / r.chunks_done) END AS expected_end
+       CASE WHEN r.chunks_done > 0 THEN greatest(r.started_at + t.passed * (r.chunks::float8 / r.chunks_done), pg_catalog.clock_timestamp()) END AS expected_end,
+       r.kind,
+       CASE WHEN r.panes IS NOT NULL THEN r.panes_done END AS panes_done, r.panes AS panes_total,
+       CASE WHEN t.seconds > 0 THEN r.rows / t.seconds END AS rows_per_second,
+       CASE WHEN t.seconds > 0 AND r.panes IS NOT NULL THEN r.panes_done / t.seconds END AS panes_per_second
   FROM streambatch._run r
   JOIN pg_catalog.pg_locks l ON l.locktype = 'advisory' AND l.granted AND l.classid = r.view_id::oid AND l.objid = 0 AND l.objsubid = 3
-  JOIN pg_catalog.pg_database d ON d.oid = l.database AND d.datname = pg_catalog.current_database()
+  JOIN pg_catalog.pg_database d ON d.oid = l.database AND d.datname = pg_catalog.current_database(),
+       -- until the last chunk was done; NULL: none is
+       LATERAL (SELECT r.progress_at - r.started_at AS passed, extract(epoch FROM r.progress_at - r.started_at)::float8 AS seconds) t
  WHERE r.state = 'running'
    AND (pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'));
 COMMENT ON VIEW streambatch.stat_progress_refresh IS
-    'refreshes in progress: pid of the session, phase (planning, computing), chunks done and total, rows of states written, expected end';
-COMMENT ON COLUMN streambatch.stat_progress_refresh.pid IS 'process id of the session that runs the refresh';
+    'runs of the batch layer in progress: pid of the session, phase, chunks and panes done and total, rows of states written, rates, expected end';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.pid IS 'process id of the session of the run';
 COMMENT ON COLUMN streambatch.stat_progress_refresh.id IS 'number of the run, as in refresh_history';
 COMMENT ON COLUMN streambatch.stat_progress_refresh.view IS 'the hybrid view';
-COMMENT ON COLUMN streambatch.stat_progress_refresh.phase IS 'planning or computing';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.phase IS 'planning, computing, or a phase of a run of another kind';
 COMMENT ON COLUMN streambatch.stat_progress_refresh.chunks_done IS 'transactions done';
 COMMENT ON COLUMN streambatch.stat_progress_refresh.chunks_total IS 'transactions planned; 0 while planning';
 COMMENT ON COLUMN streambatch.stat_progress_refresh.rows IS 'rows of states written';
-COMMENT ON COLUMN streambatch.stat_progress_refresh.started_at IS 'when the refresh began';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.started_at IS 'when the run began';
 COMMENT ON COLUMN streambatch.stat_progress_refresh.expected_end IS 'when it will end, estimated from the chunks done so far; NULL: none is done';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.kind IS 'what runs, as in refresh_history';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.panes_done IS 'panes of the chunks that are done; NULL: panes_total is not known';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.panes_total IS 'panes (windows, or the parts that overlapping windows are made of) to compute, with and without events, of ranges without a limit about from the first to the last event; NULL: not known, or the view has no window';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.rows_per_second IS 'rows of states written per second, up to the last chunk that is done; NULL: none is';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.panes_per_second IS 'panes computed per second, up to the last chunk that is done; NULL: none is, or panes_total is not known';
 
 CREATE VIEW streambatch.dead_letter WITH (security_barrier) AS
 SELECT d.stream, d.view, d.topic, d.kafka_partition, d.kafka_offset, d.kafka_timestamp, d.key, d.headers, d.payload, d.sqlstate, d.message, d.detail, d.at,

@@ -51,4 +51,8 @@ extern void chunk_plan_make(ChunkPlan *plan, const Computation *c, const Cut *cu
 							int64 closed_epoch, const StreamRow *stream);
 extern void chunk_plan_free(ChunkPlan *plan);
 
+/* About how many panes a plan, or a chunk, has; -1: not known, as where there is no window. */
+extern int64 chunk_plan_panes(const ChunkPlan *plan, const Computation *c);
+extern int64 chunk_panes(const Chunk *chunk, const Computation *c);
+
 #endif /* STREAMBATCH_CHUNK_PLAN_H */

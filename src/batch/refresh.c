@@ -55,12 +55,20 @@ typedef struct ResumeJob
 	bool overtaken; /* by the worker */
 } ResumeJob;
 
+typedef struct PlanJob
+{
+	Run *run;
+	const ViewRow *row;
+	const StreamRow *stream;
+} PlanJob;
+
 static void refresh(Run *run, ViewRow *row);
 static void resume_view(const Run *run, const ViewRow *row);
 static void add_missed(void *arg);
 static void check_arguments(const ViewRow *row, const Run *run, const ViewDef *def);
 static void take_cut(Run *run, const ViewRow *row, StreamRow *stream);
 static bool plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream);
+static void make_plan(void *arg);
 static void run_chunks(Run *run);
 static void finish(Run *run, Chunk *rest);
 static void say_nothing_to_do(const Run *run, const StreamRow *stream);
@@ -231,6 +239,7 @@ static void
 take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->context);
+	RunRow begun = {.kind = "refresh", .from = DT_NOBEGIN, .to = DT_NOEND};
 	ViewRow now;
 
 	locks_take(NIL, catalog_written_tables());
@@ -246,31 +255,43 @@ take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 	run->cut_at = GetCurrentTimestamp();
 	run->closed_epoch = catalog_raise_epoch(run->view);
 	catalog_fail_abandoned_runs(row->id);
+	begun.cut_epoch = run->closed_epoch;
+	begun.cut = cut_array(run->cut);
+	begun.topic_epoch = run->cut->topic_epoch;
+	run->id = catalog_begin_run(row->id, run->view, &begun);
 	MemoryContextSwitchTo(old);
 	refresh_next_transaction();
 }
 
-/* Plan the chunks to compute as of the cut. Returns false if there are none. */
+/* Plan the chunks to compute as of the cut. Returns false if there are none: then there was no run. */
 static bool
 plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
 {
-	MemoryContext old = MemoryContextSwitchTo(run->context);
-	ChunkPlan *plan = &run->plan;
+	PlanJob job = {run, row, stream};
+	ErrorData *error = subtransaction_run(make_plan, &job, PortalContext);
 
-	refresh_lock_relations(run, row);
-	compute_leave_out(run->c);
-	chunk_plan_make(plan, run->c, run->cut, run->requested, run->closed_epoch, stream);
-	if (plan->nchunks > 0)
-	{
-		const RunRow begun = {"refresh",  run->closed_epoch, cut_array(run->cut), run->cut->topic_epoch,
-							  plan->from, plan->to};
-
-		run->id = catalog_begin_run(row->id, run->view, &begun);
-		catalog_run_chunks(run->id, plan->nchunks);
-	}
-	MemoryContextSwitchTo(old);
+	if (error != NULL)
+		refresh_fail(run, error);
 	refresh_next_transaction();
-	return plan->nchunks > 0;
+	return run->plan.nchunks > 0;
+}
+
+static void
+make_plan(void *arg)
+{
+	PlanJob *job = arg;
+	Run *run = job->run;
+	ChunkPlan *plan = &run->plan;
+	MemoryContext old = MemoryContextSwitchTo(run->context);
+
+	refresh_lock_relations(run, job->row);
+	compute_leave_out(run->c);
+	chunk_plan_make(plan, run->c, run->cut, run->requested, run->closed_epoch, job->stream);
+	if (plan->nchunks > 0)
+		catalog_plan_run(run->id, plan->from, plan->to, plan->nchunks, chunk_plan_panes(plan, run->c));
+	else
+		catalog_forget_run(run->id);
+	MemoryContextSwitchTo(old);
 }
 
 static void

@@ -70,6 +70,17 @@ catalog_set_view_query(Oid view, const char *query)
 }
 
 void
+catalog_set_complete_from(Oid view, TimestampTz from)
+{
+	static Statement s = {
+		"UPDATE streambatch._view SET complete_from = $2 WHERE view = $1", 2, {REGCLASSOID, TIMESTAMPTZOID}};
+	Datum values[2] = {ObjectIdGetDatum(view), TimestampTzGetDatum(from)};
+
+	if (!catalog_is_first_version())
+		statement_run_only(&s, values, NULL);
+}
+
+void
 catalog_require_view(Oid view, ViewRow *row)
 {
 	const char *name = get_rel_name(view);

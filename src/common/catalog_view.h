@@ -27,6 +27,8 @@ extern int32 catalog_next_view_id(void);
 extern void catalog_insert_view(const ViewRow *row);
 /* The query as written. Does nothing where the extension has no place for it yet. */
 extern void catalog_set_view_query(Oid view, const char *query);
+/* From when on a view without history is complete; infinity: not known. Likewise. */
+extern void catalog_set_complete_from(Oid view, TimestampTz from);
 /* Raises an error if the relation is not a hybrid view. */
 extern void catalog_require_view(Oid view, ViewRow *row);
 extern bool catalog_view(Oid view, ViewRow *row); /* false: it is none */

@@ -361,3 +361,24 @@ COMMENT ON COLUMN streambatch.stat_progress_refresh.panes_done IS 'panes of the 
 COMMENT ON COLUMN streambatch.stat_progress_refresh.panes_total IS 'panes (windows, or the parts that overlapping windows are made of) to compute, with and without events, of ranges without a limit about from the first to the last event; NULL: not known, or the view has no window';
 COMMENT ON COLUMN streambatch.stat_progress_refresh.rows_per_second IS 'rows of states written per second, up to the last chunk that is done; NULL: none is';
 COMMENT ON COLUMN streambatch.stat_progress_refresh.panes_per_second IS 'panes computed per second, up to the last chunk that is done; NULL: none is, or panes_total is not known';
+
+CREATE PROCEDURE streambatch.refresh_all(stream regclass DEFAULT NULL, "from" timestamptz DEFAULT NULL, "to" timestamptz DEFAULT NULL,
+                                         "full" boolean DEFAULT false, force boolean DEFAULT false, newest_first boolean DEFAULT false)
+    AS 'MODULE_PATHNAME', 'streambatch_refresh_all' LANGUAGE C;
+COMMENT ON PROCEDURE streambatch.refresh_all(regclass, timestamptz, timestamptz, boolean, boolean, boolean) IS
+    'refreshes the hybrid views that the caller owns, of one stream or of all, one after the other, each as refresh() does; one that fails is a warning, and the others are refreshed; raises, at the end, the SQLSTATE of the first that failed; raises null_value_not_allowed for a NULL flag, active_sql_transaction inside a transaction block';
+
+CREATE FUNCTION streambatch.schedule(view regclass DEFAULT NULL, cron text DEFAULT NULL, "full" boolean DEFAULT false, last interval DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_schedule' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION streambatch.schedule(regclass, text, boolean, interval) IS
+    'makes, or replaces, a job of pg_cron that refreshes a hybrid view, or all that the caller owns (NULL), and returns its number; cron: when, as pg_cron takes it; full: all windows; last: all windows of the time before now; otherwise those that have ended and are not covered yet or have changed; restricted to the owner of the view; raises object_not_in_prerequisite_state where pg_cron is not installed in this database';
+
+CREATE FUNCTION streambatch.unschedule(view regclass DEFAULT NULL)
+    RETURNS int AS 'MODULE_PATHNAME', 'streambatch_unschedule' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION streambatch.unschedule(regclass) IS
+    'removes the jobs that the caller has made with schedule() for a hybrid view, or for all (NULL), and returns their number; restricted to the owner of the view; raises object_not_in_prerequisite_state where pg_cron is not installed in this database';
+
+CREATE FUNCTION streambatch._view_of(id int)
+    RETURNS regclass AS 'MODULE_PATHNAME', 'streambatch_view_of' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION streambatch._view_of(int) IS
+    'internal, for jobs: the hybrid view with an id, which no ALTER and no dump changes; NULL for NULL; raises undefined_table if there is none';

@@ -28,6 +28,7 @@ typedef struct RefreshRange
 	bool full;	/* including what is already covered */
 	bool force; /* including what the archive no longer holds the events of */
 	bool newest_first;
+	bool of_all; /* of refresh_all() */
 } RefreshRange;
 
 typedef struct ChunkPlan

@@ -22,9 +22,11 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "batch/archive_index.h"
 #include "batch/chunk_run.h"
 #include "batch/failing_pane.h"
+#include "batch/refresh.h"
 #include "catalog/pg_class.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
@@ -65,6 +67,7 @@ typedef struct PlanJob
 static void refresh(Run *run, ViewRow *row);
 static void resume_view(const Run *run, const ViewRow *row);
 static void add_missed(void *arg);
+static bool is_left_out(const Run *run, const ViewDef *def);
 static void check_arguments(const ViewRow *row, const Run *run, const ViewDef *def);
 static void take_cut(Run *run, const ViewRow *row, StreamRow *stream);
 static bool plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream);
@@ -80,9 +83,7 @@ STREAMBATCH_FUNCTION(streambatch_refresh);
 Datum
 streambatch_refresh(PG_FUNCTION_ARGS)
 {
-	CallContext *call = (CallContext *) fcinfo->context;
-	ViewRow row;
-	Run run = {0};
+	RefreshRange requested;
 
 	for (int i = 0; i < PG_NARGS(); i++)
 	{
@@ -90,22 +91,49 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 							errmsg("only \"from\" and \"to\" of refresh can be null")));
 	}
-	if (call == NULL || !IsA(call, CallContext) || call->atomic)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-			 errmsg("refresh cannot run inside a transaction block or a function"),
-			 errhint(
-				 "Use CALL streambatch.refresh(…) as a statement of its own; it commits after each chunk.")));
-	run.view = PG_GETARG_OID(0);
-	run.requested.has_from = !PG_ARGISNULL(1) && !TIMESTAMP_IS_NOBEGIN(PG_GETARG_TIMESTAMPTZ(1));
-	run.requested.has_to = !PG_ARGISNULL(2);
-	run.requested.from = run.requested.has_from ? PG_GETARG_TIMESTAMPTZ(1) : 0;
-	run.requested.to = run.requested.has_to ? PG_GETARG_TIMESTAMPTZ(2) : 0;
-	run.requested.full = PG_GETARG_BOOL(3);
+	refresh_check_commits(fcinfo, "refresh");
+	requested = refresh_range_of(fcinfo, 1);
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	refresh_view(PG_GETARG_OID(0), requested);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+void
+refresh_check_commits(FunctionCallInfo fcinfo, const char *name)
+{
+	CallContext *call = (CallContext *) fcinfo->context;
+
+	if (call == NULL || !IsA(call, CallContext) || call->atomic || IsSubTransaction())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("%s cannot run inside a transaction block or a function", name),
+				 errhint("Use CALL streambatch.%s(…) as a statement of its own; it commits after each chunk.",
+						 name)));
+}
+
+RefreshRange
+refresh_range_of(FunctionCallInfo fcinfo, int first)
+{
+	RefreshRange range = {0};
+
+	range.has_from = !PG_ARGISNULL(first) && !TIMESTAMP_IS_NOBEGIN(PG_GETARG_TIMESTAMPTZ(first));
+	range.has_to = !PG_ARGISNULL(first + 1);
+	range.from = range.has_from ? PG_GETARG_TIMESTAMPTZ(first) : 0;
+	range.to = range.has_to ? PG_GETARG_TIMESTAMPTZ(first + 1) : 0;
+	range.full = PG_GETARG_BOOL(first + 2);
 	/* version 0.1.0 has four arguments */
-	run.requested.force = PG_NARGS() > 4 && PG_GETARG_BOOL(4);
-	run.requested.newest_first = PG_NARGS() > 5 && PG_GETARG_BOOL(5);
+	range.force = PG_NARGS() > first + 3 && PG_GETARG_BOOL(first + 3);
+	range.newest_first = PG_NARGS() > first + 4 && PG_GETARG_BOOL(first + 4);
+	return range;
+}
+
+void
+refresh_view(Oid view, RefreshRange requested)
+{
+	ViewRow row;
+	Run run = {.view = view, .requested = requested};
+
 	catalog_require_view(run.view, &row);
 	if (!compat_class_ownercheck(run.view, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(run.view));
@@ -113,10 +141,9 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 	{
 		ereport(NOTICE, (errmsg("another refresh of hybrid view \"%s\" is already running, skipping",
 								get_rel_name(run.view))));
-		PG_RETURN_VOID();
+		return;
 	}
 	run.context = AllocSetContextCreate(TopMemoryContext, "streambatch refresh", ALLOCSET_DEFAULT_SIZES);
-	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	PG_TRY();
 	{
 		refresh(&run, &row);
@@ -130,8 +157,6 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 		MemoryContextDelete(run.context);
 	}
 	PG_END_TRY();
-	SPI_finish();
-	PG_RETURN_VOID();
 }
 
 static void
@@ -152,6 +177,8 @@ refresh(Run *run, ViewRow *row)
 	old = MemoryContextSwitchTo(run->context);
 	run->c = compute_open(row);
 	MemoryContextSwitchTo(old);
+	if (is_left_out(run, run->c->def))
+		return;
 	check_arguments(row, run, run->c->def);
 	compute_check_row_security(run->c->archive, run->c->owner);
 	refresh_next_transaction();
@@ -214,6 +241,17 @@ add_missed(void *arg)
 	(void) compute_between(c, to, cut_read(before.stream), before.epoch);
 	catalog_resume_view(run->view);
 	catalog_raise_generation(before.stream);
+}
+
+/* refresh_all() leaves out views that have no range. */
+static bool
+is_left_out(const Run *run, const ViewDef *def)
+{
+	if (!run->requested.of_all || def->has_window || (!run->requested.has_from && !run->requested.has_to))
+		return false;
+	ereport(NOTICE,
+			(errmsg("hybrid view \"%s\" has no window and so no range, skipping", get_rel_name(run->view))));
+	return true;
 }
 
 static void

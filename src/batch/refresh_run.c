@@ -21,9 +21,22 @@
 void
 refresh_next_transaction(void)
 {
+	MemoryContext old = CurrentMemoryContext;
+	bool inside = IsSubTransaction();
+
+	if (inside)
+	{
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(old);
+	}
 	SPI_commit();
 	XactIsoLevel = XACT_READ_COMMITTED;
 	EnsurePortalSnapshotExists();
+	if (inside)
+	{
+		BeginInternalSubTransaction(NULL);
+		MemoryContextSwitchTo(old);
+	}
 }
 
 void

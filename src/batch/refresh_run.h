@@ -26,7 +26,10 @@ typedef struct Run
 	ErrorData *why; /* the first one */
 } Run;
 
-/* Commit, and start a READ COMMITTED transaction. */
+/*
+ * Commit, and start a READ COMMITTED transaction. From within a subtransaction, which is released, in a new one: so a
+ * caller that has begun it can roll back what fails, and go on.
+ */
 extern void refresh_next_transaction(void);
 
 /*

@@ -117,6 +117,24 @@ catalog_views_of(Oid stream)
 	return read_views(&s, values);
 }
 
+List *
+catalog_all_views(void)
+{
+	static Statement s = {VIEW_COLUMNS "ORDER BY id"};
+
+	return read_views(&s, NULL);
+}
+
+Oid
+catalog_view_of_id(int32 id)
+{
+	static Statement s = {"SELECT view::oid FROM streambatch._view WHERE id = $1", 1, {INT4OID}};
+	Datum values[1] = {Int32GetDatum(id)};
+	Datum view;
+
+	return statement_run_value(&s, values, &view) ? DatumGetObjectId(view) : InvalidOid;
+}
+
 int64
 catalog_raise_epoch(Oid view)
 {

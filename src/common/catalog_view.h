@@ -33,6 +33,8 @@ extern void catalog_set_complete_from(Oid view, TimestampTz from);
 extern void catalog_require_view(Oid view, ViewRow *row);
 extern bool catalog_view(Oid view, ViewRow *row); /* false: it is none */
 extern List *catalog_views_of(Oid stream);		  /* of ViewRow *, in the order of their ids */
+extern List *catalog_all_views(void);			  /* likewise */
+extern Oid catalog_view_of_id(int32 id);		  /* InvalidOid: none */
 
 extern int64 catalog_raise_epoch(Oid view); /* returns the epoch that it closed */
 /*

@@ -27,6 +27,7 @@ typedef struct Received
 	TimestampTz latest; /* infinity: not known; minus infinity: no time */
 } Received;
 
+static int hint(const ViewRow *row, Oid archive, const char *range);
 static Received received(const ViewRow *row, const ViewDef *def, Oid archive);
 static bool windows_are_of_stream_time(const ViewDef *def);
 static void read_archive(const ViewRow *row, const ViewDef *def, Oid archive, Received *result);
@@ -46,13 +47,20 @@ complete_from_record(const ViewRow *row, ViewDef *def, Oid archive)
 	if (TIMESTAMP_IS_NOEND(from))
 		ereport(NOTICE,
 				(errmsg("hybrid view \"%s\" lacks the events that the stream has received so far", name),
-				 errhint("CALL streambatch.refresh('%s'%s) adds them from the archive.", name,
-						 def->has_window ? ", NULL, 'infinity'" : "")));
+				 hint(row, archive, def->has_window ? ", NULL, 'infinity'" : "")));
 	else
 		ereport(NOTICE,
 				(errmsg("hybrid view \"%s\" is complete from %s on", name, timestamptz_to_str(from)),
 				 errdetail("Windows that start earlier lack the events that the stream has received so far."),
-				 errhint("CALL streambatch.refresh('%s') adds them from the archive.", name)));
+				 hint(row, archive, "")));
+}
+
+static int
+hint(const ViewRow *row, Oid archive, const char *range)
+{
+	return !OidIsValid(archive) ? 0
+								: errhint("CALL streambatch.refresh('%s'%s) adds them from the archive.",
+										  quote_identifier(get_rel_name(row->view)), range);
 }
 
 static Received

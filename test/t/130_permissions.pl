@@ -311,6 +311,10 @@ discard_dead_letters 1 all
 pause 1 all
 retry_dead_letters 1 all
 refresh 1 all
+refresh_all 1 all
+schedule 1 all
+unschedule 1 all
+_view_of 1 all
 resume 1 all
 reset 1 all
 wait_for 1 all

@@ -120,12 +120,12 @@ compute_and_cover(void *arg)
 	const Run *run = job->run;
 	const Chunk *chunk = job->chunk;
 	TimeRanges kept = {0};
-	int64 rows = 0;
+	RunProgress done = {.chunks = job->done};
 
 	CHECK_FOR_INTERRUPTS();
 	refresh_lock_relations(run, &run->c->view);
 	if (!chunk->changed || chunk->npanes > 0)
-		rows = compute_chunk(run->c, run->cut, run->closed_epoch, chunk, &kept, &job->kept);
+		done.rows = compute_chunk(run->c, run->cut, run->closed_epoch, chunk, &kept, &job->kept);
 	if (chunk->changed)
 		chunk_advance(run, chunk);
 	else
@@ -138,7 +138,8 @@ compute_and_cover(void *arg)
 			catalog_cover(run->c->view.id, &rest.items[i], run->cut_at);
 		}
 	}
-	catalog_run_progress(run->id, job->done, rows);
+	done.panes = Max(0, chunk_panes(chunk, run->c));
+	catalog_run_progress(run->id, &done);
 }
 
 /* Run a part of a chunk, which has n panes. */

@@ -14,6 +14,7 @@
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "serve/schedule.h"
 #include "serve/stream_setup.h"
 #include "utils/lsyscache.h"
 
@@ -35,6 +36,7 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 {
 	EventTriggerData *event;
 	ViewPart part;
+	List *dropped;
 	List *streams;
 	ListCell *lc;
 
@@ -44,8 +46,10 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 	if (!superuser() && event->tag != CMDTAG_DROP_OWNED && catalog_dropped_part(&part))
 		refuse_part(&part);
 	/* lock tables before rows, in the same order as the worker */
-	foreach (lc, catalog_dropped_views())
+	dropped = catalog_dropped_views();
+	foreach (lc, dropped)
 		view_parts_drop(lfirst_int(lc), behavior_of(event->parsetree));
+	schedule_forget(dropped);
 	streams = catalog_forget_dropped();
 	foreach (lc, streams)
 		stream_nudge_at_commit(lfirst_oid(lc));

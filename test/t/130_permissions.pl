@@ -109,7 +109,7 @@ view      INHERIT                   42809 42809 42809 42809 42809 42809 42809 42
 view      COMMENT                   +     -     +     -     -     -     -     -
 view      refresh                   +     -     +     -     -     -     -     -
 view      set_source                +     -     +     -     -     -     -     -
-view      rebuild                   22023 -     22023 -     -     -     -     -
+view      rebuild                   42P01 -     42P01 -     -     -     -     -
 view      explain                   +     -     +     +     -     -     -     +
 view      query                     +     -     +     +     -     -     -     +
 view      pause                     42809 *     42809 *     *     *     *     *
@@ -318,6 +318,10 @@ retry_dead_letters 1 all
 refresh 1 all
 rebuild 1 all
 set_source 1 all
+refresh_all 1 all
+schedule 1 all
+unschedule 1 all
+_view_of 1 all
 resume 1 all
 reset 1 all
 wait_for 1 all

@@ -26,6 +26,7 @@
 #include "batch/chunk_run.h"
 #include "batch/failing_pane.h"
 #include "catalog/pg_class.h"
+#include "common/archive_triggers.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
 #include "common/compat.h"
@@ -137,6 +138,7 @@ refresh(Run *run, ViewRow *row)
 	run->holds_past = true;
 	if (catalog_stream(row->stream, &stream))
 		run->archive = stream.archive;
+	archive_triggers_add(run->archive);
 	refresh_next_transaction();
 	if (row->suspended)
 		resume_view(run, row);

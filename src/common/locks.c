@@ -15,6 +15,7 @@
 
 /* The last two fields of an advisory lock's tag; batch/refresh.c has another, and user-level functions 1 and 2. */
 #define PAST_KEY 1
+#define CORRECTIONS_KEY 2
 #define PAST_CLASS 3
 
 static LOCKTAG past_tag(Oid stream);
@@ -63,6 +64,15 @@ locks_release_past(Oid stream)
 	LOCKTAG tag = past_tag(stream);
 
 	(void) LockRelease(&tag, ShareLock, true);
+}
+
+void
+locks_take_corrections(Oid stream, bool exclusive)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, stream, CORRECTIONS_KEY, PAST_CLASS);
+	(void) LockAcquire(&tag, exclusive ? ExclusiveLock : ShareLock, false, false);
 }
 
 static LOCKTAG

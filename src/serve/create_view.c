@@ -18,6 +18,9 @@
  * positions C1 are added, and the generation is raised. The worker's next flush finds the new generation, and
  * the worker folds this view from C1 on: each event is counted once.
  *
+ * Corrections of the archive that are committed are in what is computed; others wait, and mark the view when they see it
+ * (batch/dirty_marks.c).
+ *
  * Events of the history that the view's query fails on become dead letters of the view, as they would have become
  * had it been there. So a view can be dropped and created again, or restored, whatever its dead letters were.
  */
@@ -25,7 +28,7 @@
 
 #include "access/xact.h"
 #include "aggregate/combinability_check.h"
-#include "batch/computation.h"
+#include "batch/dirty_marks.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
@@ -141,6 +144,8 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	if (!stream.paused)
 		stream_check_limit(c.def->stream);
 	stream_setup_warn(c.def->stream);
+	/* a correction sees this view, and marks its panes, or is in what it is computed from */
+	locks_take_corrections(c.def->stream, true);
 
 	c.row.id = catalog_next_view_id();
 	c.row.stream = c.def->stream;
@@ -157,6 +162,9 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	/* if the worker has started since, all events that it has read are above the positions in "before" */
 	if (history && (!cut_is_empty(before) || !lock_if_unread(&c) || archive_has_rows(&c, &stream)))
 		compute_history_of_view(&c, &stream, before);
+	/* an older snapshot may lack corrections that are committed */
+	if (history && IsolationUsesXactSnapshot())
+		dirty_marks_all(c.row.id);
 	catalog_raise_generation(c.def->stream);
 	if (!stream.paused)
 		stream_want_at_commit(c.def->stream);

@@ -9,13 +9,16 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "commands/event_trigger.h"
+#include "common/archive_triggers.h"
 #include "common/catalog_ddl.h"
+#include "common/catalog_dirty.h"
 #include "common/catalog_restore.h"
 #include "common/export.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "serve/archive_partitions.h"
 #include "serve/stream_setup.h"
 #include "utils/lsyscache.h"
 
@@ -48,6 +51,9 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 		refuse_part(&part);
 	/* lock tables before rows, in the same order as the worker */
 	drop_internal(catalog_dropped_views(), behavior_of(event->parsetree));
+	foreach (lc, catalog_dropped_archives())
+		archive_triggers_remove(lfirst_oid(lc));
+	catalog_forget_marks();
 	streams = catalog_forget_dropped();
 	foreach (lc, streams)
 		stream_nudge_at_commit(lfirst_oid(lc));
@@ -96,6 +102,7 @@ streambatch_on_alter(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("cannot replace hybrid view \"%s\"", replaced),
 				 errhint("Use DROP VIEW first, or choose another name for the new view.")));
 	catalog_follow_owners();
+	archive_partitions_follow(((EventTriggerData *) fcinfo->context)->parsetree);
 	PG_RETURN_NULL();
 }
 

@@ -349,6 +349,11 @@ CREATE PROCEDURE streambatch.refresh(view regclass, "from" timestamptz DEFAULT N
 COMMENT ON PROCEDURE streambatch.refresh(regclass, timestamptz, timestamptz, boolean, boolean, boolean) IS
     'recomputes the windows in [from, to) exactly from the archive, committing after each chunk; NULL from: since the beginning; NULL to: up to the watermark; both NULL: the windows that have ended and are not covered yet or have changed; full: all windows in the range; force: also windows whose events have left the archive, computed from what it holds; newest_first: the latest windows first; raises null_value_not_allowed for a NULL view or flag, active_sql_transaction inside a transaction block';
 
+CREATE PROCEDURE streambatch.rebuild(view regclass, query text DEFAULT NULL, source text DEFAULT 'archive')
+    AS 'MODULE_PATHNAME', 'streambatch_rebuild' LANGUAGE C;
+COMMENT ON PROCEDURE streambatch.rebuild(regclass, text, text) IS
+    'computes a hybrid view anew, by another query if one is given, while readers see what there was, and replaces it in one transaction; query: of the same stream, with the columns of the view, and perhaps more at the end; NULL: the present one; source: archive; raises invalid_table_definition for other columns, object_in_use while the view is refreshed, active_sql_transaction inside a transaction block; after an error nothing has changed';
+
 -- from now on, changes of archives are noticed
 CREATE FUNCTION streambatch._track_archives()
     RETURNS void AS 'MODULE_PATHNAME', 'streambatch_track_archives' LANGUAGE C VOLATILE;

@@ -8,6 +8,7 @@
 #include "batch/computation.h"
 #include "batch/failing_row.h"
 #include "batch/gone_panes.h"
+#include "common/catalog_shadow.h"
 #include "common/catalog_dead_letter.h"
 #include "common/catalog_restore.h"
 #include "common/catalog_stream.h"
@@ -70,7 +71,7 @@ compute_open(const ViewRow *view)
 	if (!OidIsValid(stream_row.archive))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("cannot compute hybrid view \"%s\" because stream \"%s\" has no archive",
-							   get_rel_name(view->view), stream->name),
+							   catalog_view_name(view->view), stream->name),
 						errhint("Create the stream without archive 'none'.")));
 	if (get_rel_name(stream_row.archive) == NULL)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
@@ -212,7 +213,8 @@ compute_or_name_row(const Computation *c, bool into_stream, const char *cut, Pan
 	if (error == NULL)
 		return job.rows;
 	/* instead of the generated statement */
-	error->context = psprintf("computing hybrid view \"%s\" from its archive", get_rel_name(c->view.view));
+	error->context =
+		psprintf("computing hybrid view \"%s\" from its archive", catalog_view_name(c->view.view));
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION)
 		failing_row_find(c, cut, panes, parameters, error);
 	ReThrowError(error);

@@ -9,6 +9,7 @@
 
 #include "access/xact.h"
 #include "batch/refresh_run.h"
+#include "common/catalog_shadow.h"
 #include "common/catalog_ddl.h"
 #include "common/locks.h"
 #include "executor/spi.h"
@@ -46,14 +47,15 @@ refresh_check_view_exists(const Run *run)
 }
 
 void
-refresh_fail(const Run *run, ErrorData *error)
+refresh_fail(Run *run, ErrorData *error)
 {
 	MemoryContext old = MemoryContextSwitchTo(PortalContext);
 
 	/* instead of the generated statement */
-	error->context = psprintf("computing hybrid view \"%s\" from its archive", get_rel_name(run->view));
+	error->context = psprintf("computing hybrid view \"%s\" from its archive", catalog_view_name(run->view));
 	MemoryContextSwitchTo(old);
 	catalog_end_run(run->id, error);
 	refresh_next_transaction();
+	run->end = error;
 	ReThrowError(error);
 }

@@ -14,6 +14,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "common/archive_triggers.h"
+#include "common/catalog_dirty.h"
 #include "common/guard.h"
 #include "executor/spi.h"
 #include "nodes/value.h"
@@ -51,7 +52,11 @@ static int trigger_depth(void);
 void
 archive_triggers_add(Oid relation)
 {
-	change_triggers(relation, true);
+	Oid stream = catalog_stream_changed_by(relation);
+
+	/* a dump will bring them */
+	if (OidIsValid(stream) && !catalog_is_half_restored(stream))
+		change_triggers(relation, true);
 }
 
 void

@@ -17,8 +17,9 @@
 #define ARCHIVE_TRIGGERS_NEW "streambatch_new"
 
 /*
- * Create the triggers of an archive, or of any other table, and of its children, where they are missing; foreign tables
- * cannot have them. Locks those that have none in ShareRowExclusiveLock. Does nothing in the objects of version 0.1.0.
+ * Create the triggers of an archive, or a part of one, and of its children, where they are missing; foreign tables cannot
+ * have them. Locks those that have none in ShareRowExclusiveLock. Does nothing in the objects of version 0.1.0, nor while a
+ * dump is being restored, and for anything but an archive.
  */
 extern void archive_triggers_add(Oid relation);
 

@@ -162,6 +162,21 @@ catalog_dropped_archives(void)
 	return statement_run_list(&s, NULL);
 }
 
+bool
+catalog_is_half_restored(Oid stream)
+{
+	/* each has an index, which comes after its rows */
+	static Statement s = {
+		"SELECT EXISTS (SELECT FROM streambatch._view v JOIN pg_catalog.pg_class c ON c.relname = 'stream_' || v.id "
+		"AND c.relnamespace = 'streambatch_state'::regnamespace WHERE v.stream = $1 AND NOT c.relhasindex)",
+		1,
+		{OIDOID}};
+	Datum values[1] = {ObjectIdGetDatum(stream)};
+	Datum result;
+
+	return statement_run_value(&s, values, &result) && DatumGetBool(result);
+}
+
 List *
 catalog_archives(void)
 {

@@ -47,6 +47,9 @@ extern Coverage *catalog_clear_marks(int32 view_id, const Coverage *ranges, int 
 extern void catalog_forget_marks(void);
 extern List *catalog_dropped_archives(void);
 
+/* Whether what follows the rows of a dump (section post-data) has not been restored yet. */
+extern bool catalog_is_half_restored(Oid stream);
+
 /* The archives of all streams. */
 extern List *catalog_archives(void);
 

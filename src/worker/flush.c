@@ -31,6 +31,8 @@
  *		create_view.c			the stream's corrections, exclusively: its rows of both layers, for events below
  *								positions that it has read;
  *								then the row: its stream rows from there to the current positions, generation
+ *		rebuild.c				the row: a view's shadow, and the generation; at the end: the view's id, that is, which states
+ *								it has, and the generation
  *		resume (refresh.c)		the row, at the end: of a suspended view, stream rows of the current epoch, state,
  *								generation
  *		catch-up (catch_up.c)	the row, as a flush: of a suspended view, stream rows of the current epoch, dead
@@ -101,7 +103,8 @@
  *		   whose stream rows were deleted by a chunk of the later one, are in neither layer. So only one refresh
  *		   of a view runs at a time, and each takes its own cut, whatever an interrupted one has left.
  *		8. Who computes a view that others do not see yet holds the stream's corrections exclusively, from before
- *		   its snapshot to its commit. Otherwise a correction that it does not see marks the other views only.
+ *		   the snapshot that it computes from until others see the view. Otherwise a correction that it does not see
+ *		   marks the other views only.
  */
 #include "postgres.h"
 

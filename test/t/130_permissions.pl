@@ -108,6 +108,7 @@ view      CREATE INDEX              42809 -     42809 -     -     -     -     -
 view      INHERIT                   42809 42809 42809 42809 42809 42809 42809 42809
 view      COMMENT                   +     -     +     -     -     -     -     -
 view      refresh                   +     -     +     -     -     -     -     -
+view      rebuild                   22023 -     22023 -     -     -     -     -
 view      explain                   +     -     +     +     -     -     -     +
 view      query                     +     -     +     +     -     -     -     +
 view      pause                     42809 *     42809 *     *     *     *     *
@@ -257,6 +258,8 @@ my %verbs = (
     'explain' => q(SELECT streambatch.explain('%s') LIMIT 1),
     'query' => q(SELECT streambatch.query('%s')),
     'refresh' => q(CALL streambatch.refresh('%s')),
+    # it would give the view other states
+    'rebuild' => q(CALL streambatch.rebuild('%s', source => 'none')),
     'create_view' => q(SELECT streambatch.create_view('open.permitted', 'SELECT count(*) FROM %s')),
     'create_view in p' => q(SELECT streambatch.create_view('p.permitted', 'SELECT count(*) FROM %s')),
     'create_view in core' => q(SELECT streambatch.create_view('pg_catalog.permitted', 'SELECT count(*) FROM %s')),
@@ -313,6 +316,7 @@ discard_dead_letters 1 all
 pause 1 all
 retry_dead_letters 1 all
 refresh 1 all
+rebuild 1 all
 resume 1 all
 reset 1 all
 wait_for 1 all

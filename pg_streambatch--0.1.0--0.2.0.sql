@@ -13,6 +13,31 @@ UPDATE streambatch._run r SET cut_topic_epoch = 0
   FROM streambatch._view v JOIN streambatch._stream s ON s.stream = v.stream
  WHERE v.id = r.view_id AND s.topic_epoch = 0;
 
+-- Panes whose archived events have been changed by anybody but the worker, until they are computed: [from_time, to_time); of events
+-- without a time, from infinity to infinity (src/batch/dirty_marks.c).
+CREATE TABLE streambatch._dirty (
+    view_id     int NOT NULL,
+    from_time   timestamptz NOT NULL,
+    to_time     timestamptz NOT NULL
+);
+ALTER TABLE streambatch._dirty REPLICA IDENTITY FULL;
+CREATE INDEX ON streambatch._dirty (view_id, from_time);
+COMMENT ON TABLE streambatch._dirty IS 'internal: ranges of panes whose archived events have been changed';
+
+-- ------------------------------------------------------------------------------------------------------------------
+-- Dirty marks (src/batch/dirty_marks.c)
+-- ------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION streambatch._mark()
+    RETURNS trigger AS 'MODULE_PATHNAME', 'streambatch_mark' LANGUAGE C;
+COMMENT ON FUNCTION streambatch._mark() IS
+    'internal: marks the panes of hybrid views whose archived events a statement has changed, so that the next refresh computes them; does nothing on a table that is no archive, nor a part of one';
+
+CREATE FUNCTION streambatch._dirty_panes(view regclass)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_dirty_panes' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION streambatch._dirty_panes(regclass) IS
+    'internal: how many panes of a hybrid view are marked; NULL: all, or more than a million, or the view is locked; raises insufficient_privilege for views that stat_view does not show';
+
 -- ------------------------------------------------------------------------------------------------------------------
 -- What can be read of hybrid views: their queries, comments, and statistics without infinity
 -- ------------------------------------------------------------------------------------------------------------------
@@ -64,7 +89,9 @@ SELECT v.view, v.stream, w.relowner::pg_catalog.regrole AS owner, v.state, v.err
        (SELECT oid::pg_catalog.regclass FROM pg_catalog.pg_class
          WHERE relname = 'batch_' || v.id AND relnamespace = 'streambatch_state'::pg_catalog.regnamespace) AS batch_table,
        coalesce(k.complete, true) AS complete,
-       nullif(k.complete_from, 'infinity') AS complete_from
+       nullif(k.complete_from, 'infinity') AS complete_from,
+       CASE WHEN pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+            THEN streambatch._dirty_panes(v.view) END AS dirty_panes
   FROM streambatch._view v
   JOIN pg_catalog.pg_class w ON w.oid = v.view
   JOIN pg_catalog.pg_class t ON t.oid = v.stream
@@ -102,6 +129,7 @@ COMMENT ON COLUMN streambatch.stat_view.stream_table IS 'table of the states of 
 COMMENT ON COLUMN streambatch.stat_view.batch_table IS 'table of the states of the batch layer';
 COMMENT ON COLUMN streambatch.stat_view.complete IS 'whether no window lacks events from before create_view(…, history => false): the view has its history, or refreshes have added it';
 COMMENT ON COLUMN streambatch.stat_view.complete_from IS 'of a view that is not complete, the start from which on windows are; NULL: the view is complete, or it is not known';
+COMMENT ON COLUMN streambatch.stat_view.dirty_panes IS 'panes whose archived events have been changed since they were computed; NULL: all, or more than a million, or the user may not SELECT from the view, or it is locked';
 
 CREATE OR REPLACE VIEW streambatch.refresh_history WITH (security_barrier) AS
 SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at,
@@ -248,6 +276,7 @@ SELECT streambatch._dump('streambatch._run', 'view');
 SELECT streambatch._dump('streambatch._dead_letter', 'stream', 'view');
 SELECT streambatch._dump('streambatch._gap', 'stream');
 SELECT pg_catalog.pg_extension_config_dump('streambatch._coverage', '');
+SELECT pg_catalog.pg_extension_config_dump('streambatch._dirty', '');
 SELECT pg_catalog.pg_extension_config_dump('streambatch._view_id', '');
 SELECT pg_catalog.pg_extension_config_dump('streambatch._run_id', '');
 
@@ -393,3 +422,9 @@ CREATE FUNCTION streambatch._view_of(id int)
     RETURNS regclass AS 'MODULE_PATHNAME', 'streambatch_view_of' LANGUAGE C STABLE STRICT;
 COMMENT ON FUNCTION streambatch._view_of(int) IS
     'internal, for jobs: the hybrid view with an id, which no ALTER and no dump changes; NULL for NULL; raises undefined_table if there is none';
+
+-- from now on, changes of archives are noticed
+CREATE FUNCTION streambatch._track_archives()
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_track_archives' LANGUAGE C VOLATILE;
+SELECT streambatch._track_archives();
+DROP FUNCTION streambatch._track_archives();

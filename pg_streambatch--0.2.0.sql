@@ -118,6 +118,16 @@ CREATE TABLE streambatch._coverage (
     PRIMARY KEY (view_id, from_time)
 );
 
+-- Panes whose archived events have been changed by anybody but the worker, until they are computed: [from_time, to_time); of events
+-- without a time, from infinity to infinity (src/batch/dirty_marks.c).
+CREATE TABLE streambatch._dirty (
+    view_id     int NOT NULL,
+    from_time   timestamptz NOT NULL,
+    to_time     timestamptz NOT NULL
+);
+ALTER TABLE streambatch._dirty REPLICA IDENTITY FULL;
+CREATE INDEX ON streambatch._dirty (view_id, from_time);
+
 -- Refreshes, and the history computed by create_view().
 CREATE SEQUENCE streambatch._run_id;
 CREATE TABLE streambatch._run (
@@ -185,6 +195,7 @@ COMMENT ON TABLE streambatch._stream IS 'internal: streams that have, or had, a 
 COMMENT ON TABLE streambatch._progress IS 'internal: positions per partition';
 COMMENT ON TABLE streambatch._view IS 'internal: hybrid views';
 COMMENT ON TABLE streambatch._coverage IS 'internal: ranges of time that batch layers cover';
+COMMENT ON TABLE streambatch._dirty IS 'internal: ranges of panes whose archived events have been changed';
 COMMENT ON TABLE streambatch._run IS 'internal: runs of the batch layer';
 COMMENT ON TABLE streambatch._dead_letter IS 'internal: dead letters';
 COMMENT ON TABLE streambatch._gap IS 'internal: offsets that the broker deleted before they were read';
@@ -248,6 +259,7 @@ SELECT streambatch._dump('streambatch._run', 'view');
 SELECT streambatch._dump('streambatch._dead_letter', 'stream', 'view');
 SELECT streambatch._dump('streambatch._gap', 'stream');
 SELECT pg_catalog.pg_extension_config_dump('streambatch._coverage', '');
+SELECT pg_catalog.pg_extension_config_dump('streambatch._dirty', '');
 SELECT pg_catalog.pg_extension_config_dump('streambatch._view_id', '');
 SELECT pg_catalog.pg_extension_config_dump('streambatch._run_id', '');
 
@@ -726,6 +738,20 @@ ALTER EVENT TRIGGER streambatch_on_define ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER streambatch_on_define IS 'restarts the workers of streams that stopped with an error when their foreign table, archive, server or user mapping is altered';
 
 -- ------------------------------------------------------------------------------------------------------------------
+-- Dirty marks (src/batch/dirty_marks.c)
+-- ------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION streambatch._mark()
+    RETURNS trigger AS 'MODULE_PATHNAME', 'streambatch_mark' LANGUAGE C;
+COMMENT ON FUNCTION streambatch._mark() IS
+    'internal: marks the panes of hybrid views whose archived events a statement has changed, so that the next refresh computes them; does nothing on a table that is no archive, nor a part of one';
+
+CREATE FUNCTION streambatch._dirty_panes(view regclass)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_dirty_panes' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION streambatch._dirty_panes(regclass) IS
+    'internal: how many panes of a hybrid view are marked; NULL: all, or more than a million, or the view is locked; raises insufficient_privilege for views that stat_view does not show';
+
+-- ------------------------------------------------------------------------------------------------------------------
 -- Statistics
 -- ------------------------------------------------------------------------------------------------------------------
 
@@ -841,7 +867,9 @@ SELECT v.view, v.stream, w.relowner::pg_catalog.regrole AS owner, v.state, v.err
        (SELECT oid::pg_catalog.regclass FROM pg_catalog.pg_class
          WHERE relname = 'batch_' || v.id AND relnamespace = 'streambatch_state'::pg_catalog.regnamespace) AS batch_table,
        coalesce(k.complete, true) AS complete,
-       nullif(k.complete_from, 'infinity') AS complete_from
+       nullif(k.complete_from, 'infinity') AS complete_from,
+       CASE WHEN pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+            THEN streambatch._dirty_panes(v.view) END AS dirty_panes
   FROM streambatch._view v
   JOIN pg_catalog.pg_class w ON w.oid = v.view
   JOIN pg_catalog.pg_class t ON t.oid = v.stream
@@ -879,6 +907,7 @@ COMMENT ON COLUMN streambatch.stat_view.stream_table IS 'table of the states of 
 COMMENT ON COLUMN streambatch.stat_view.batch_table IS 'table of the states of the batch layer';
 COMMENT ON COLUMN streambatch.stat_view.complete IS 'whether no window lacks events from before create_view(…, history => false): the view has its history, or refreshes have added it';
 COMMENT ON COLUMN streambatch.stat_view.complete_from IS 'of a view that is not complete, the start from which on windows are; NULL: the view is complete, or it is not known';
+COMMENT ON COLUMN streambatch.stat_view.dirty_panes IS 'panes whose archived events have been changed since they were computed; NULL: all, or more than a million, or the user may not SELECT from the view, or it is locked';
 
 CREATE VIEW streambatch.refresh_history WITH (security_barrier) AS
 SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at,

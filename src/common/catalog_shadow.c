@@ -105,6 +105,8 @@ catalog_replace_by_shadow(int32 id, int32 shadow_id)
 	}
 	static Statement statements[] = {
 		{"DELETE FROM streambatch._coverage WHERE view_id = $1 AND $2 > 0", OF_IDS},
+		{"DELETE FROM streambatch._dirty WHERE view_id = $1 AND $2 > 0", OF_IDS},
+		{"UPDATE streambatch._dirty SET view_id = $1 WHERE view_id = $2", OF_IDS},
 		{"UPDATE streambatch._coverage SET view_id = $1 WHERE view_id = $2", OF_IDS},
 		{"UPDATE streambatch._run SET view_id = $1 WHERE view_id = $2", OF_IDS},
 		{"DELETE FROM streambatch._dead_letter WHERE view = (SELECT view FROM streambatch._view WHERE id = $1) AND $2 > 0",
@@ -133,6 +135,7 @@ catalog_drop_shadow(int32 id)
 		 1,
 		 {INT4OID}},
 		{"DELETE FROM streambatch._coverage WHERE view_id = $1", 1, {INT4OID}},
+		{"DELETE FROM streambatch._dirty WHERE view_id = $1", 1, {INT4OID}},
 		{"DELETE FROM streambatch._dead_letter WHERE view = (SELECT view FROM streambatch._view WHERE id = $1)",
 		 1,
 		 {INT4OID}},

@@ -45,9 +45,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* The fourth field of an advisory lock's tag: user-level functions use 1 and 2. */
-#define REFRESH_LOCK 3
-
 typedef struct ResumeJob
 {
 	const Run *run;

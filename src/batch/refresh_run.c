@@ -12,11 +12,22 @@
 #include "common/catalog_ddl.h"
 #include "common/locks.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "query/view_relations.h"
+#include "storage/lock.h"
 #include "tcop/pquery.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+
+bool
+refresh_lock_view(int32 view_id)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, view_id, 0, REFRESH_LOCK);
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
 
 void
 refresh_next_transaction(void)

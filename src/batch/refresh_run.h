@@ -26,6 +26,13 @@ typedef struct Run
 	ErrorData *why; /* the first one */
 } Run;
 
+/*
+ * Take the lock that a refresh of a view holds, until the end of the transaction. False: a refresh is running. The fourth
+ * field of its tag: user-level functions use 1 and 2, and common/locks.c has another key.
+ */
+#define REFRESH_LOCK 3
+extern bool refresh_lock_view(int32 view_id);
+
 /* Commit, and start a READ COMMITTED transaction. */
 extern void refresh_next_transaction(void);
 

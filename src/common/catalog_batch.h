@@ -47,7 +47,7 @@ extern void catalog_run_chunks(int64 run, int chunks);
 extern void catalog_run_progress(int64 run, int chunks, int64 rows);
 extern void catalog_end_run(int64 run, const ErrorData *error); /* NULL: successful */
 
-/* Mark running runs as failed. The caller holds the view's refresh lock, so their sessions have ended. */
+/* Mark running runs as failed, but not open batches (catalog_outside.h), which are bound to no session. The caller holds the view's refresh lock, so their sessions have ended. */
 extern void catalog_fail_abandoned_runs(int32 view_id);
 
 #endif /* STREAMBATCH_CATALOG_BATCH_H */

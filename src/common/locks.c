@@ -13,7 +13,7 @@
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 
-/* The last two fields of an advisory lock's tag; batch/refresh.c has another, and user-level functions 1 and 2. */
+/* The last two fields of an advisory lock's tag; batch/refresh_run.h has another, and user-level functions 1 and 2. */
 #define PAST_KEY 1
 #define PAST_CLASS 3
 

@@ -25,6 +25,7 @@ static bool relies_on_links(const EventTriggerData *event);
 static bool changes_owner(const Node *command);
 static DropBehavior behavior_of(const Node *command);
 static void drop_internal(List *views, DropBehavior behavior);
+static void drop_relation(Oid relid, DropBehavior behavior);
 static RangeVar *early_relation(const Node *command);
 
 STREAMBATCH_FUNCTION(streambatch_on_drop);
@@ -198,18 +199,26 @@ drop_internal(List *views, DropBehavior behavior)
 
 	foreach (lc, views)
 	{
-		for (int i = 0; i < lengthof(objects); i++)
-		{
-			Oid relid = get_relname_relid(psprintf("%s_%d", objects[i], lfirst_int(lc)), nsp);
-			ObjectAddress address;
+		List *staging = catalog_staging_tables(lfirst_int(lc));
+		ListCell *table;
 
-			/* DROP … CASCADE may have dropped them already */
-			if (!OidIsValid(relid))
-				continue;
-			ObjectAddressSet(address, RelationRelationId, relid);
-			performDeletion(&address, behavior, PERFORM_DELETION_INTERNAL);
-		}
+		for (int i = 0; i < lengthof(objects); i++)
+			drop_relation(get_relname_relid(psprintf("%s_%d", objects[i], lfirst_int(lc)), nsp), behavior);
+		foreach (table, staging)
+			drop_relation(lfirst_oid(table), behavior);
 	}
+}
+
+static void
+drop_relation(Oid relid, DropBehavior behavior)
+{
+	ObjectAddress address;
+
+	/* DROP … CASCADE may have dropped it already */
+	if (!OidIsValid(relid))
+		return;
+	ObjectAddressSet(address, RelationRelationId, relid);
+	performDeletion(&address, behavior, PERFORM_DELETION_INTERNAL);
 }
 
 /* What a command moves to another schema or changes concurrently; NULL: nothing. */

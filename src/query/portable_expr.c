@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
 #include "query/portable_expr.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/array.h"
@@ -443,6 +444,16 @@ append_call(StringInfo buf, const ViewDef *def, const char *name, const List *ar
 static void
 append_function(StringInfo buf, const ViewDef *def, const FuncExpr *call)
 {
+	Node *folded = call->funcid < FirstNormalObjectId
+					   ? eval_const_expressions(NULL, copyObject((Node *) unconstify(FuncExpr *, call)))
+					   : NULL;
+
+	/* a literal in the type of what it is compared with */
+	if (folded != NULL && IsA(folded, Const))
+	{
+		portable_expr(buf, def, folded);
+		return;
+	}
 	for (int i = 0; i < lengthof(functions); i++)
 	{
 		if (functions[i].function == call->funcid)

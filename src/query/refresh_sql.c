@@ -171,6 +171,16 @@ sql_clear(const ViewDef *def, int32 id, bool stream, PaneRange panes)
 }
 
 char *
+sql_any_row(const ViewDef *def, int32 id)
+{
+	const char *within = def->pane >= 0 ? range_condition(def, "pane") : "true";
+
+	return psprintf("SELECT FROM streambatch_state.batch_%1$d WHERE %2$s UNION ALL "
+					"SELECT FROM streambatch_state.stream_%1$d WHERE epoch <= $6 AND %2$s LIMIT 1",
+					id, within);
+}
+
+char *
 sql_changed_panes(const ViewDef *def, int32 id, const BatchSource *source)
 {
 	StringInfoData buf;

@@ -490,6 +490,8 @@ swap(void *arg)
 
 	layers = catalog_layers_of(r->view);
 	lock_views(r, layers);
+	/* engines outside compute what the present query says */
+	view_parts_drop_staging(r->old.id, DROP_RESTRICT);
 	if (!catalog_lock_stream(r->old.stream, &stream))
 		elog(ERROR, "stream %u has no row", r->old.stream);
 	check_shadow(r);

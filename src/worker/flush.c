@@ -27,6 +27,8 @@
  *		cut (refresh.c)			the row: the epoch, of a view that is not suspended
  *		chunk (chunk_run.c)		the view's advisory lock, held during the whole refresh:
  *								batch rows, stream rows of closed epochs (deleted), coverage
+ *		outside_begin.c			the row: the epoch, of a view that is not suspended; the run
+ *		outside_publish.c		the view's advisory lock, until commit: as a chunk, as of the cut of its run
  *		create_view.c			no lock: its rows of both layers, for events below positions that it has read;
  *								then the row: its stream rows from there to the current positions, generation
  *		resume (refresh.c)		the row, at the end: of a suspended view, stream rows of the current epoch, state,
@@ -97,7 +99,8 @@
  *		   may be deleted afterwards: no more rows are added to them.)
  *		7. A pane is never computed at an earlier cut than before. Otherwise the events between the two cuts,
  *		   whose stream rows were deleted by a chunk of the later one, are in neither layer. So only one refresh
- *		   of a view runs at a time, and each takes its own cut, whatever an interrupted one has left.
+ *		   of a view runs at a time, and each takes its own cut, whatever an interrupted one has left; and a batch
+ *		   that another engine has computed is published only if no pane of its range is as of a later cut.
  */
 #include "postgres.h"
 

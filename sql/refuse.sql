@@ -191,7 +191,7 @@ SELECT q || E'\n  ' || try(q) FROM unnest(ARRAY[
     'SELECT streambatch.hop(ts, ''0'', ''1 min''), count(*) FROM events GROUP BY 1',
     'SELECT streambatch.hop(ts, ''1 us'', ''1 min''), count(*) FROM events GROUP BY 1',
     'SELECT streambatch.cumulate(ts, ''1 ms'', ''1 day'', time_zone => ''Europe/Berlin''), count(*) FROM events GROUP BY 1',
-    'SELECT streambatch.hop(ts, ''1 hour'', ''1 day''), count(*) FROM events GROUP BY 1',
+    'SELECT streambatch.hop(ts, ''25 hours'', ''1 day''), count(*) FROM events GROUP BY 1',
     'SELECT streambatch.hop(ts, ''1 day'', ''1 month''), count(*) FROM events GROUP BY 1',
     'SELECT streambatch.hop(ts, id * interval ''1 s'', ''1 min''), count(*) FROM events GROUP BY 1',
     'SELECT streambatch.cumulate(ts, ''25 s'', ''1 min''), count(*) FROM events GROUP BY 1',

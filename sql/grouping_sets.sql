@@ -158,6 +158,12 @@ BEGIN
 END $$;
 TABLE told;
 
+-- ---- rebuilt with other sets, and without ----
+UPDATE question SET query = replace(query, 'ROLLUP', 'CUBE') WHERE name = 'rollup';
+UPDATE question SET query = replace(query, 'ROLLUP (country), ROLLUP (country, product)', 'country, product') WHERE name = 'twice';
+SELECT format('CALL streambatch.rebuild(%L, %L)', name, query) FROM question WHERE name IN ('rollup', 'twice') ORDER BY name \gexec
+SELECT * FROM differences() WHERE name IN ('rollup', 'twice');
+
 -- ---- names of columns of the layers: GROUPING() is not a value of theirs ----
 SELECT streambatch.create_view('v', 'SELECT country, grouping(country) AS batch_n, count(*) AS n FROM sales GROUP BY ROLLUP (country)');
 SELECT streambatch.create_view('v', 'SELECT country, grouping(country) AS n, count(*) AS batch_n FROM sales GROUP BY ROLLUP (country)');

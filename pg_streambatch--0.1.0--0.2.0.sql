@@ -302,9 +302,18 @@ ALTER FUNCTION streambatch._state_out(streambatch._state) STABLE;
 COMMENT ON FUNCTION streambatch._state_in(cstring) IS 'internal: restores a state from a dump; raises feature_not_supported for anybody but superusers';
 COMMENT ON FUNCTION streambatch._state_out(streambatch._state) IS 'internal: a hash of the functions of the aggregate, its argument types, and the bytes of the state in hexadecimal';
 
-CREATE FUNCTION streambatch._digest(bytes bytea, type anyelement)
-    RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_digest' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION streambatch._digest(bytea, anyelement) IS
-    'internal: the t-digest of bytes from a state table; type: a NULL of type tdigest; NULL for NULL; raises invalid_binary_representation if the bytes are not a sketch made by _sketch';
+CREATE FUNCTION streambatch._quantile(sketch bytea, fraction double precision, type anyelement, digest_type anycompatible, discrete boolean, descending boolean)
+    RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_quantile' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._quantiles(sketch bytea, fractions double precision[], type anyelement, digest_type anycompatible, discrete boolean, descending boolean)
+    RETURNS anyarray AS 'MODULE_PATHNAME', 'streambatch_quantiles' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._holds_all(sketch anyelement)
+    RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_holds_all' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._quantile(bytea, double precision, anyelement, anycompatible, boolean, boolean) IS
+    'internal: a percentile of a list of values or a t-digest from state tables; type: a NULL of the result type; digest_type: a NULL of type tdigest; NULL for a NULL sketch; raises invalid_binary_representation if the bytes are not a sketch made by _sketch';
+COMMENT ON FUNCTION streambatch._quantiles(bytea, double precision[], anyelement, anycompatible, boolean, boolean) IS
+    'internal: percentiles of a list of values or a t-digest; type: a NULL of the element type of the result';
+COMMENT ON FUNCTION streambatch._holds_all(anyelement) IS
+    'internal: whether a sketch has every value, so that what is computed from it is exact; NULL for NULL';
+COMMENT ON AGGREGATE streambatch._sketch_merge(anyelement) IS 'internal: the union of sketches';
 COMMENT ON AGGREGATE streambatch._sketch(anyelement, anycompatible) IS
-    'internal: a sketch of the values that are not NULL; type: a NULL of type hll (HyperLogLog, of hashes), tdigest (t-digest, of double precision) or bytea (the same, as bytes); NULL if there are no values';
+    'internal: a sketch of the values that are not NULL; type: a NULL of type hll (HyperLogLog, of hashes), tdigest (t-digest, of double precision) or bytea (a list of up to 320 values, then a t-digest as bytes); NULL if there are no values';

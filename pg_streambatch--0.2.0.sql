@@ -484,8 +484,12 @@ CREATE FUNCTION streambatch._cardinality(sketch anyelement)
     RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_cardinality' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION streambatch._digest_value(double precision)
     RETURNS double precision AS 'MODULE_PATHNAME', 'streambatch_digest_value' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION streambatch._digest(bytes bytea, type anyelement)
-    RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_digest' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._quantile(sketch bytea, fraction double precision, type anyelement, digest_type anycompatible, discrete boolean, descending boolean)
+    RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_quantile' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._quantiles(sketch bytea, fractions double precision[], type anyelement, digest_type anycompatible, discrete boolean, descending boolean)
+    RETURNS anyarray AS 'MODULE_PATHNAME', 'streambatch_quantiles' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._holds_all(sketch anyelement)
+    RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_holds_all' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION streambatch._percentile(digest anyelement, fraction double precision, type anycompatible)
     RETURNS anycompatible AS 'MODULE_PATHNAME', 'streambatch_percentile' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION streambatch._percentiles(digest anyelement, fractions double precision[], type anycompatible)
@@ -503,8 +507,12 @@ COMMENT ON FUNCTION streambatch._cardinality(anyelement) IS
     'internal: estimated number of different values in a HyperLogLog; NULL for NULL; raises invalid_binary_representation if the bytes are not a sketch made by _sketch';
 COMMENT ON FUNCTION streambatch._digest_value(double precision) IS
     'internal: returns its argument; raises numeric_value_out_of_range for NaN, infinity and absolute values above 1e285, which a t-digest cannot store';
-COMMENT ON FUNCTION streambatch._digest(bytea, anyelement) IS
-    'internal: the t-digest of bytes from a state table; type: a NULL of type tdigest; NULL for NULL; raises invalid_binary_representation if the bytes are not a sketch made by _sketch';
+COMMENT ON FUNCTION streambatch._quantile(bytea, double precision, anyelement, anycompatible, boolean, boolean) IS
+    'internal: a percentile of a list of values or a t-digest from state tables; type: a NULL of the result type; digest_type: a NULL of type tdigest; NULL for a NULL sketch; raises invalid_binary_representation if the bytes are not a sketch made by _sketch';
+COMMENT ON FUNCTION streambatch._quantiles(bytea, double precision[], anyelement, anycompatible, boolean, boolean) IS
+    'internal: percentiles of a list of values or a t-digest; type: a NULL of the element type of the result';
+COMMENT ON FUNCTION streambatch._holds_all(anyelement) IS
+    'internal: whether a sketch has every value, so that what is computed from it is exact; NULL for NULL';
 COMMENT ON FUNCTION streambatch._percentile(anyelement, double precision, anycompatible) IS
     'internal: a percentile of a t-digest, rounded to the result type; type: a NULL of the result type; NULL for a NULL digest';
 COMMENT ON FUNCTION streambatch._percentiles(anyelement, double precision[], anycompatible) IS
@@ -519,8 +527,8 @@ CREATE AGGREGATE streambatch._sketch_merge(sketch anyelement)
 CREATE AGGREGATE streambatch._exact(exact anyelement, sketch anycompatible)
     (SFUNC = streambatch._exact_add, STYPE = int, INITCOND = '0', FINALFUNC = streambatch._exact_end, FINALFUNC_EXTRA);
 COMMENT ON AGGREGATE streambatch._sketch(anyelement, anycompatible) IS
-    'internal: a sketch of the values that are not NULL; type: a NULL of type hll (HyperLogLog, of hashes), tdigest (t-digest, of double precision) or bytea (the same, as bytes); NULL if there are no values';
-COMMENT ON AGGREGATE streambatch._sketch_merge(anyelement) IS 'internal: the union of sketches of type hll or tdigest';
+    'internal: a sketch of the values that are not NULL; type: a NULL of type hll (HyperLogLog, of hashes), tdigest (t-digest, of double precision) or bytea (a list of up to 320 values, then a t-digest as bytes); NULL if there are no values';
+COMMENT ON AGGREGATE streambatch._sketch_merge(anyelement) IS 'internal: the union of sketches';
 COMMENT ON AGGREGATE streambatch._exact(anyelement, anycompatible) IS
     'internal: whether the value of a group is exact: the group has a single row with an exact value, or all sketches are empty';
 

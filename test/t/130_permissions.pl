@@ -329,10 +329,12 @@ _cumulate_pane 3 all
 _session_pane 3 all
 _pane_known 1 all
 _serves 1 all
-_digest 1 all
 _digest_value 1 all
+_holds_all 1 all
 _percentile 1 all
 _percentiles 1 all
+_quantile 1 all
+_quantiles 1 all
 _sum 1 all
 _only 1 all
 _first_state 1 all

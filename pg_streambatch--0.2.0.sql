@@ -404,6 +404,72 @@ CREATE FUNCTION streambatch._pane_known(pane anyelement)
 COMMENT ON FUNCTION streambatch._pane_known(anyelement) IS
     'internal: whether this call was recently evaluated for the same pane; true for NULL';
 
+-- A literal in the place of the origin that is the name of a time zone: a hint
+CREATE TYPE streambatch._origin;
+CREATE FUNCTION streambatch._origin_in(cstring)
+    RETURNS streambatch._origin AS 'MODULE_PATHNAME', 'streambatch_origin_in' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION streambatch._origin_out(streambatch._origin)
+    RETURNS cstring AS 'MODULE_PATHNAME', 'streambatch_origin_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._origin_in(cstring) IS 'internal: a timestamp, with and without time zone; raises invalid_datetime_format, for the name of a time zone with the hint to use time_zone';
+COMMENT ON FUNCTION streambatch._origin_out(streambatch._origin) IS 'internal: the timestamp with its offset';
+CREATE TYPE streambatch._origin (INPUT = streambatch._origin_in, OUTPUT = streambatch._origin_out, INTERNALLENGTH = 16, ALIGNMENT = double, CATEGORY = 'S');
+COMMENT ON TYPE streambatch._origin IS 'internal: the origin of a window, written as a literal';
+
+CREATE FUNCTION streambatch.tumble(ts timestamptz, size interval, streambatch._origin)
+    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_tumble' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.tumble(ts timestamp, size interval, streambatch._origin)
+    RETURNS timestamp AS 'MODULE_PATHNAME', 'streambatch_tumble' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.tumble(ts date, size interval, streambatch._origin)
+    RETURNS date AS 'MODULE_PATHNAME', 'streambatch_tumble' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch.tumble(timestamptz, interval, streambatch._origin) IS 'as with an origin of type timestamptz, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.tumble(timestamp, interval, streambatch._origin) IS 'as with an origin of type timestamp, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.tumble(date, interval, streambatch._origin) IS 'as with an origin of type date, in UTC; raises for the name of a time zone, with a hint';
+CREATE FUNCTION streambatch.tumble_end(ts timestamptz, size interval, streambatch._origin)
+    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_tumble_end' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.tumble_end(ts timestamp, size interval, streambatch._origin)
+    RETURNS timestamp AS 'MODULE_PATHNAME', 'streambatch_tumble_end' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.tumble_end(ts date, size interval, streambatch._origin)
+    RETURNS date AS 'MODULE_PATHNAME', 'streambatch_tumble_end' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch.tumble_end(timestamptz, interval, streambatch._origin) IS 'as with an origin of type timestamptz, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.tumble_end(timestamp, interval, streambatch._origin) IS 'as with an origin of type timestamp, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.tumble_end(date, interval, streambatch._origin) IS 'as with an origin of type date, in UTC; raises for the name of a time zone, with a hint';
+CREATE FUNCTION streambatch.hop(ts timestamptz, slide interval, size interval, streambatch._origin)
+    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_hop' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
+CREATE FUNCTION streambatch.hop(ts timestamp, slide interval, size interval, streambatch._origin)
+    RETURNS SETOF timestamp AS 'MODULE_PATHNAME', 'streambatch_hop' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
+CREATE FUNCTION streambatch.hop(ts date, slide interval, size interval, streambatch._origin)
+    RETURNS SETOF date AS 'MODULE_PATHNAME', 'streambatch_hop' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
+COMMENT ON FUNCTION streambatch.hop(timestamptz, interval, interval, streambatch._origin) IS 'as with an origin of type timestamptz, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.hop(timestamp, interval, interval, streambatch._origin) IS 'as with an origin of type timestamp, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.hop(date, interval, interval, streambatch._origin) IS 'as with an origin of type date, in UTC; raises for the name of a time zone, with a hint';
+CREATE FUNCTION streambatch.hop_end(ts timestamptz, slide interval, size interval, streambatch._origin)
+    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_hop_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
+CREATE FUNCTION streambatch.hop_end(ts timestamp, slide interval, size interval, streambatch._origin)
+    RETURNS SETOF timestamp AS 'MODULE_PATHNAME', 'streambatch_hop_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
+CREATE FUNCTION streambatch.hop_end(ts date, slide interval, size interval, streambatch._origin)
+    RETURNS SETOF date AS 'MODULE_PATHNAME', 'streambatch_hop_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
+COMMENT ON FUNCTION streambatch.hop_end(timestamptz, interval, interval, streambatch._origin) IS 'as with an origin of type timestamptz, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.hop_end(timestamp, interval, interval, streambatch._origin) IS 'as with an origin of type timestamp, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.hop_end(date, interval, interval, streambatch._origin) IS 'as with an origin of type date, in UTC; raises for the name of a time zone, with a hint';
+CREATE FUNCTION streambatch.cumulate(ts timestamptz, step interval, size interval, streambatch._origin)
+    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_cumulate' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
+CREATE FUNCTION streambatch.cumulate(ts timestamp, step interval, size interval, streambatch._origin)
+    RETURNS SETOF timestamp AS 'MODULE_PATHNAME', 'streambatch_cumulate' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
+CREATE FUNCTION streambatch.cumulate(ts date, step interval, size interval, streambatch._origin)
+    RETURNS SETOF date AS 'MODULE_PATHNAME', 'streambatch_cumulate' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
+COMMENT ON FUNCTION streambatch.cumulate(timestamptz, interval, interval, streambatch._origin) IS 'as with an origin of type timestamptz, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.cumulate(timestamp, interval, interval, streambatch._origin) IS 'as with an origin of type timestamp, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.cumulate(date, interval, interval, streambatch._origin) IS 'as with an origin of type date, in UTC; raises for the name of a time zone, with a hint';
+CREATE FUNCTION streambatch.cumulate_end(ts timestamptz, step interval, size interval, streambatch._origin)
+    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_cumulate_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
+CREATE FUNCTION streambatch.cumulate_end(ts timestamp, step interval, size interval, streambatch._origin)
+    RETURNS SETOF timestamp AS 'MODULE_PATHNAME', 'streambatch_cumulate_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
+CREATE FUNCTION streambatch.cumulate_end(ts date, step interval, size interval, streambatch._origin)
+    RETURNS SETOF date AS 'MODULE_PATHNAME', 'streambatch_cumulate_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
+COMMENT ON FUNCTION streambatch.cumulate_end(timestamptz, interval, interval, streambatch._origin) IS 'as with an origin of type timestamptz, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.cumulate_end(timestamp, interval, interval, streambatch._origin) IS 'as with an origin of type timestamp, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.cumulate_end(date, interval, interval, streambatch._origin) IS 'as with an origin of type date, in UTC; raises for the name of a time zone, with a hint';
+
 -- ------------------------------------------------------------------------------------------------------------------
 -- First and last values, sketches (src/aggregate)
 -- ------------------------------------------------------------------------------------------------------------------

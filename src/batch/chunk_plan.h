@@ -25,7 +25,10 @@ typedef struct RefreshRange
 	TimestampTz from;
 	bool has_to;
 	TimestampTz to;
-	bool full; /* including what is already covered */
+	bool full;	/* including what is already covered */
+	bool force; /* including what the archive no longer holds the events of */
+	bool newest_first;
+	bool of_all; /* of refresh_all() */
 } RefreshRange;
 
 typedef struct ChunkPlan
@@ -36,6 +39,7 @@ typedef struct ChunkPlan
 	Chunk *ranges;
 	ChangedPanes *changed; /* NULL: the call names what to compute */
 	TimestampTz before;	   /* panes from there on were not looked for */
+	bool force;			   /* no pane is kept because its events have left the archive */
 	int nchunks;
 } ChunkPlan;
 
@@ -47,5 +51,9 @@ typedef struct ChunkPlan
 extern void chunk_plan_make(ChunkPlan *plan, const Computation *c, const Cut *cut, RefreshRange requested,
 							int64 closed_epoch, const StreamRow *stream);
 extern void chunk_plan_free(ChunkPlan *plan);
+
+/* About how many panes a plan, or a chunk, has; -1: not known, as where there is no window. */
+extern int64 chunk_plan_panes(const ChunkPlan *plan, const Computation *c);
+extern int64 chunk_panes(const Chunk *chunk, const Computation *c);
 
 #endif /* STREAMBATCH_CHUNK_PLAN_H */

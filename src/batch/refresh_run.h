@@ -10,7 +10,11 @@
 
 typedef struct Run
 {
+	const char *kind; /* as in the run's row */
 	Oid view;
+	Oid recorded;		/* the view that the run's row is of; another one if the run is part of a rebuild */
+	const char *source; /* batch_source.h; NULL: the view's own */
+	bool strict;		/* end with the first error of the data, too */
 	Oid archive;
 	bool holds_past;
 	MemoryContext context; /* survives the transactions */
@@ -26,7 +30,10 @@ typedef struct Run
 	ErrorData *why; /* the first one */
 } Run;
 
-/* Commit, and start a READ COMMITTED transaction. */
+/*
+ * Commit, and start a READ COMMITTED transaction. From within a subtransaction, which is released, in a new one: so a
+ * caller that has begun it can roll back what fails, and go on.
+ */
 extern void refresh_next_transaction(void);
 
 /*

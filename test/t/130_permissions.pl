@@ -108,6 +108,8 @@ view      CREATE INDEX              42809 -     42809 -     -     -     -     -
 view      INHERIT                   42809 42809 42809 42809 42809 42809 42809 42809
 view      COMMENT                   +     -     +     -     -     -     -     -
 view      refresh                   +     -     +     -     -     -     -     -
+view      set_source                +     -     +     -     -     -     -     -
+view      rebuild                   42P01 -     42P01 -     -     -     -     -
 view      explain                   +     -     +     +     -     -     -     +
 view      query                     +     -     +     +     -     -     -     +
 view      pause                     42809 *     42809 *     *     *     *     *
@@ -256,6 +258,9 @@ my %verbs = (
     'explain' => q(SELECT streambatch.explain('%s') LIMIT 1),
     'query' => q(SELECT streambatch.query('%s')),
     'refresh' => q(CALL streambatch.refresh('%s')),
+    'set_source' => q(SELECT streambatch.set_source('%s', NULL)),
+    # it would give the view other states
+    'rebuild' => q(CALL streambatch.rebuild('%s', source => 'none')),
     'create_view' => q(SELECT streambatch.create_view('open.permitted', 'SELECT count(*) FROM %s')),
     'create_view in p' => q(SELECT streambatch.create_view('p.permitted', 'SELECT count(*) FROM %s')),
     'create_view in core' => q(SELECT streambatch.create_view('pg_catalog.permitted', 'SELECT count(*) FROM %s')),
@@ -311,6 +316,12 @@ discard_dead_letters 1 all
 pause 1 all
 retry_dead_letters 1 all
 refresh 1 all
+rebuild 1 all
+set_source 1 all
+refresh_all 1 all
+schedule 1 all
+unschedule 1 all
+_view_of 1 all
 resume 1 all
 reset 1 all
 wait_for 1 all

@@ -76,6 +76,9 @@ extern char *sql_between_cuts(const BatchSource *source);
  */
 extern char *sql_clear(const ViewDef *def, int32 id, bool stream, PaneRange panes);
 
+/* Its condition on rows of a state table. */
+extern char *sql_pane_condition(const ViewDef *def, PaneRange panes);
+
 /*
  * The panes in [$2, $3) of stream rows up to epoch $6, ascending: the start as timestamptz; whether the batch layer has
  * rows of the pane.

@@ -130,6 +130,22 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, cons
 	return buf.data;
 }
 
+char *
+sql_merged_results(const ViewDef *def)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	append_results(&buf, def, false, "", NULL);
+	return buf.data;
+}
+
+char *
+sql_merged_output(const ViewDef *def, Node *expr, Oid merged)
+{
+	return print_merged(def, expr, "m", merged);
+}
+
 static void
 append_groups(StringInfo buf, const ViewDef *def, const char *before)
 {

@@ -21,4 +21,11 @@ extern char *sql_serving_view(const ViewDef *def, int32 id, const char *name, Oi
 extern char *sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged,
 							 const char *lateness);
 
+/*
+ * The parts that these consist of: the query's aggregates, as columns a1, a2, …, merged from rows u of states; and an
+ * expression of the query over merged rows m.
+ */
+extern char *sql_merged_results(const ViewDef *def);
+extern char *sql_merged_output(const ViewDef *def, Node *expr, Oid merged);
+
 #endif /* STREAMBATCH_SERVING_SQL_H */

@@ -48,7 +48,7 @@ ALTER TABLE streambatch._view ADD COLUMN complete_from timestamptz;
 
 -- how far a run is
 ALTER TABLE streambatch._run ADD COLUMN phase text, ADD COLUMN panes bigint, ADD COLUMN panes_done bigint NOT NULL DEFAULT 0,
-    ADD COLUMN progress_at timestamptz;
+    ADD COLUMN progress_at timestamptz, ADD COLUMN compared bigint, ADD COLUMN differed bigint, ADD COLUMN drift jsonb;
 
 CREATE FUNCTION streambatch.query(view regclass)
     RETURNS text AS 'MODULE_PATHNAME', 'streambatch_query' LANGUAGE C STABLE STRICT;
@@ -518,6 +518,28 @@ CREATE FUNCTION streambatch.abandon_batch(id bigint)
     RETURNS void AS 'MODULE_PATHNAME', 'streambatch_abandon_batch' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION streambatch.abandon_batch(bigint) IS
     'ends a batch without a change of its hybrid view, and drops its staging table; NULL for NULL; raises object_not_in_prerequisite_state if the batch is not open';
+
+CREATE VIEW streambatch.stat_drift WITH (security_barrier) AS
+SELECT r.id, r.view, r.kind, r.started_at, r.compared, r.differed AS windows_differed, d.column_name, d.differed, d.largest AS largest_difference,
+       -- they contain data
+       CASE WHEN pg_catalog.has_table_privilege(r.view::oid, 'SELECT') THEN d.examples END AS examples
+  FROM streambatch._run r,
+       LATERAL (SELECT c ->> 'column' AS column_name, (c ->> 'differed')::bigint AS differed, (c ->> 'largest')::float8 AS largest, c -> 'examples' AS examples
+                  FROM pg_catalog.jsonb_array_elements(r.drift) c) d
+ WHERE pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
+COMMENT ON VIEW streambatch.stat_drift IS
+    'how much the values that runs of the batch layer computed differ from those that the view returned before; one row per run and output column with aggregates';
+COMMENT ON COLUMN streambatch.stat_drift.id IS 'number of the run, as in refresh_history';
+COMMENT ON COLUMN streambatch.stat_drift.view IS 'the hybrid view';
+COMMENT ON COLUMN streambatch.stat_drift.kind IS 'what ran, as in refresh_history';
+COMMENT ON COLUMN streambatch.stat_drift.started_at IS 'when the run began';
+COMMENT ON COLUMN streambatch.stat_drift.compared IS 'windows of a key (of overlapping windows: panes) that the run has computed, or that were there before';
+COMMENT ON COLUMN streambatch.stat_drift.windows_differed IS 'those of which at least one column differs, or that were there only before or only afterwards';
+COMMENT ON COLUMN streambatch.stat_drift.column_name IS 'output column of the view';
+COMMENT ON COLUMN streambatch.stat_drift.differed IS 'windows of which this column differs; of floating-point numbers, by more than rounding';
+COMMENT ON COLUMN streambatch.stat_drift.largest_difference IS 'largest difference of a number, relative to the new value, or to the old one where the new one is 0; NULL: none differs, or they are not numbers';
+COMMENT ON COLUMN streambatch.stat_drift.examples IS 'up to ten of the windows that differ, with the largest differences: an array of {"keys": …, "old": …, "new": …}; NULL: the user may not SELECT from the view';
+GRANT SELECT ON streambatch.stat_drift TO PUBLIC;
 
 -- from now on, changes of archives are noticed
 CREATE FUNCTION streambatch._track_archives()

@@ -153,6 +153,9 @@ CREATE TABLE streambatch._run (
     panes       bigint,                         -- to compute; NULL: not known
     panes_done  bigint NOT NULL DEFAULT 0,
     progress_at timestamptz,                    -- when the last chunk was done
+    compared    bigint,                         -- groups whose values were compared with those before; NULL: not done
+    differed    bigint,                         -- of them
+    drift       jsonb,                          -- for each output column: column, differed, largest, examples (src/batch/drift.c)
     names       text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL) -- of view, in a dump
 );
 CREATE INDEX ON streambatch._run (view_id, id);
@@ -1066,6 +1069,27 @@ COMMENT ON COLUMN streambatch.stat_progress_refresh.panes_total IS 'panes (windo
 COMMENT ON COLUMN streambatch.stat_progress_refresh.rows_per_second IS 'rows of states written per second, up to the last chunk that is done; NULL: none is';
 COMMENT ON COLUMN streambatch.stat_progress_refresh.panes_per_second IS 'panes computed per second, up to the last chunk that is done; NULL: none is, or panes_total is not known';
 
+CREATE VIEW streambatch.stat_drift WITH (security_barrier) AS
+SELECT r.id, r.view, r.kind, r.started_at, r.compared, r.differed AS windows_differed, d.column_name, d.differed, d.largest AS largest_difference,
+       -- they contain data
+       CASE WHEN pg_catalog.has_table_privilege(r.view::oid, 'SELECT') THEN d.examples END AS examples
+  FROM streambatch._run r,
+       LATERAL (SELECT c ->> 'column' AS column_name, (c ->> 'differed')::bigint AS differed, (c ->> 'largest')::float8 AS largest, c -> 'examples' AS examples
+                  FROM pg_catalog.jsonb_array_elements(r.drift) c) d
+ WHERE pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
+COMMENT ON VIEW streambatch.stat_drift IS
+    'how much the values that runs of the batch layer computed differ from those that the view returned before; one row per run and output column with aggregates';
+COMMENT ON COLUMN streambatch.stat_drift.id IS 'number of the run, as in refresh_history';
+COMMENT ON COLUMN streambatch.stat_drift.view IS 'the hybrid view';
+COMMENT ON COLUMN streambatch.stat_drift.kind IS 'what ran, as in refresh_history';
+COMMENT ON COLUMN streambatch.stat_drift.started_at IS 'when the run began';
+COMMENT ON COLUMN streambatch.stat_drift.compared IS 'windows of a key (of overlapping windows: panes) that the run has computed, or that were there before';
+COMMENT ON COLUMN streambatch.stat_drift.windows_differed IS 'those of which at least one column differs, or that were there only before or only afterwards';
+COMMENT ON COLUMN streambatch.stat_drift.column_name IS 'output column of the view';
+COMMENT ON COLUMN streambatch.stat_drift.differed IS 'windows of which this column differs; of floating-point numbers, by more than rounding';
+COMMENT ON COLUMN streambatch.stat_drift.largest_difference IS 'largest difference of a number, relative to the new value, or to the old one where the new one is 0; NULL: none differs, or they are not numbers';
+COMMENT ON COLUMN streambatch.stat_drift.examples IS 'up to ten of the windows that differ, with the largest differences: an array of {"keys": …, "old": …, "new": …}; NULL: the user may not SELECT from the view';
+
 CREATE VIEW streambatch.dead_letter WITH (security_barrier) AS
 SELECT d.stream, d.view, d.topic, d.kafka_partition, d.kafka_offset, d.kafka_timestamp, d.key, d.headers, d.payload, d.sqlstate, d.message, d.detail, d.at,
        d.topic_epoch
@@ -1110,7 +1134,7 @@ COMMENT ON VIEW streambatch._batch_as_of IS 'internal: ranges of time that batch
 COMMENT ON VIEW streambatch._stream_as_of IS 'internal: last flush and watermark of the stream of each hybrid view';
 
 GRANT SELECT ON streambatch.stat_stream, streambatch.stat_partition, streambatch.stat_view, streambatch.stat_progress_refresh, streambatch.refresh_history,
-    streambatch.dead_letter, streambatch.gap TO PUBLIC;
+    streambatch.stat_drift, streambatch.dead_letter, streambatch.gap TO PUBLIC;
 
 -- ------------------------------------------------------------------------------------------------------------------
 -- Privileges

@@ -79,6 +79,9 @@ extern char *sql_between_cuts(const BatchSource *source);
  */
 extern char *sql_clear(const ViewDef *def, int32 id, bool stream, PaneRange panes);
 
+/* Its condition on rows of a state table. */
+extern char *sql_pane_condition(const ViewDef *def, PaneRange panes);
+
 /* A row of either layer in the panes [$2, $3), in the stream layer of those up to the epoch $6; no row if there is none. */
 extern char *sql_any_row(const ViewDef *def, int32 id);
 

@@ -7,6 +7,8 @@
 LOCK TABLE streambatch._stream, streambatch._view, streambatch._coverage, streambatch._run, streambatch._dead_letter, streambatch._gap,
     streambatch._progress IN ACCESS EXCLUSIVE MODE;
 
+ALTER TABLE streambatch._stream ADD COLUMN archive_from timestamptz;
+
 -- where the stream has been in no other topic epoch, the cuts of earlier runs are of that one
 ALTER TABLE streambatch._run ADD COLUMN cut_topic_epoch int;
 UPDATE streambatch._run r SET cut_topic_epoch = 0
@@ -297,7 +299,8 @@ SELECT c.oid::regclass AS stream,
        s.flushed_at,
        s.archive,
        e.error_sqlstate, e.error_message, e.error_hint,
-       s.topic_epoch
+       s.topic_epoch,
+       s.archive_from
   FROM pg_catalog.pg_foreign_table f
   JOIN pg_catalog.pg_foreign_server v ON v.oid = f.ftserver
   JOIN pg_catalog.pg_foreign_data_wrapper d ON d.oid = v.srvfdw AND d.fdwname = 'streambatch_kafka'
@@ -313,6 +316,8 @@ SELECT c.oid::regclass AS stream,
                       WHERE s.stop_sqlstate IS NOT NULL AND (w.error_sqlstate IS NULL OR s.stop_lasts)) e ON true
   LEFT JOIN (SELECT stream, sum(lag)::bigint AS lag FROM streambatch.stat_partition GROUP BY stream) p ON p.stream = c.oid
  WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
+
+COMMENT ON COLUMN streambatch.stat_stream.archive_from IS 'event time before which retain() has removed events from the archive; NULL: it has not';
 
 COMMENT ON FUNCTION streambatch._on_start() IS
     'internal: refuses changes of the internal objects of hybrid views that would be committed, or hidden, at the end of the command; in a restored or upgraded database, adds the dependencies of hybrid views';
@@ -353,6 +358,11 @@ CREATE PROCEDURE streambatch.rebuild(view regclass, query text DEFAULT NULL, sou
     AS 'MODULE_PATHNAME', 'streambatch_rebuild' LANGUAGE C;
 COMMENT ON PROCEDURE streambatch.rebuild(regclass, text, text) IS
     'computes a hybrid view anew, by another query if one is given, while readers see what there was, and replaces it in one transaction; query: of the same stream, with the columns of the view, and perhaps more at the end; NULL: the present one; source: archive; raises invalid_table_definition for other columns, object_in_use while the view is refreshed, active_sql_transaction inside a transaction block; after an error nothing has changed';
+
+CREATE FUNCTION streambatch.retain(stream regclass, keep interval)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_retain' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.retain(regclass, interval) IS
+    'removes from the archive of a stream events older than keep, by their event time, that the batch layer of every hybrid view contains, and returns their number; drops partitions of an archive that is partitioned by the event time, else deletes rows; a notice names the view for which others are kept; windows before stat_stream.archive_from are then computed by force only; for the stream''s owner; raises null_value_not_allowed for NULL, invalid_parameter_value for an interval that is negative or infinite, object_in_use while a view is refreshed';
 
 -- from now on, changes of archives are noticed
 CREATE FUNCTION streambatch._track_archives()

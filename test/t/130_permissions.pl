@@ -316,6 +316,7 @@ discard_dead_letters 1 all
 pause 1 all
 retry_dead_letters 1 all
 refresh 1 all
+retain 1 all
 rebuild 1 all
 resume 1 all
 reset 1 all

@@ -359,6 +359,11 @@ CREATE PROCEDURE streambatch.rebuild(view regclass, query text DEFAULT NULL, sou
 COMMENT ON PROCEDURE streambatch.rebuild(regclass, text, text) IS
     'computes a hybrid view anew, by another query if one is given, while readers see what there was, and replaces it in one transaction; query: of the same stream, with the columns of the view, and perhaps more at the end; NULL: the present one; source: archive; raises invalid_table_definition for other columns, object_in_use while the view is refreshed, active_sql_transaction inside a transaction block; after an error nothing has changed';
 
+CREATE FUNCTION streambatch.change_archive(stream regclass, archive regclass, force boolean DEFAULT false)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_change_archive' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.change_archive(regclass, regclass, boolean) IS
+    'makes another table, for example a partitioned one, the archive of a paused stream; it must contain the same events, by number and last offset of each partition; force: it may contain others, and all windows are marked to be computed; for the stream''s owner; raises null_value_not_allowed for NULL, object_not_in_prerequisite_state if the stream is not paused or the events differ, object_in_use while a view is refreshed';
+
 CREATE FUNCTION streambatch.retain(stream regclass, keep interval)
     RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_retain' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION streambatch.retain(regclass, interval) IS

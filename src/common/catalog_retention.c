@@ -1,6 +1,6 @@
 /*
  * catalog_retention.c
- *		From when on archives are complete, in the extension's tables (see catalog_retention.h).
+ *		Archives: which table it is, and from when on it is complete, in the extension's tables (see catalog_retention.h).
  */
 #include "postgres.h"
 
@@ -30,6 +30,16 @@ catalog_set_archive_from(Oid stream, TimestampTz from)
 		2,
 		{REGCLASSOID, TIMESTAMPTZOID}};
 	Datum values[2] = {ObjectIdGetDatum(stream), TimestampTzGetDatum(from)};
+
+	statement_run_only(&s, values, NULL);
+}
+
+void
+catalog_set_archive(Oid stream, Oid archive)
+{
+	static Statement s = {
+		"UPDATE streambatch._stream SET archive = $2 WHERE stream = $1", 2, {REGCLASSOID, REGCLASSOID}};
+	Datum values[2] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(archive)};
 
 	statement_run_only(&s, values, NULL);
 }

@@ -1,6 +1,6 @@
 /*
  * catalog_retention.h
- *		From when on archives are complete, in the extension's tables (see catalog_stream.h for what these functions have
+ *		Archives: which table it is, and from when on it is complete, in the extension's tables (see catalog_stream.h for what these functions have
  *		in common).
  */
 #ifndef STREAMBATCH_CATALOG_RETENTION_H
@@ -13,5 +13,8 @@ extern TimestampTz catalog_archive_from(Oid stream);
 
 /* It moves forward only. */
 extern void catalog_set_archive_from(Oid stream, TimestampTz from);
+
+/* Another table becomes the archive. */
+extern void catalog_set_archive(Oid stream, Oid archive);
 
 #endif /* STREAMBATCH_CATALOG_RETENTION_H */

@@ -332,6 +332,8 @@ discard_dead_letters 1 all
 pause 1 all
 retry_dead_letters 1 all
 refresh 1 all
+retain 1 all
+change_archive 1 all
 rebuild 1 all
 set_source 1 all
 refresh_all 1 all

@@ -13,11 +13,37 @@ UPDATE streambatch._run r SET cut_topic_epoch = 0
   FROM streambatch._view v JOIN streambatch._stream s ON s.stream = v.stream
  WHERE v.id = r.view_id AND s.topic_epoch = 0;
 
+-- Panes whose archived events have been changed by anybody but the worker, until they are computed: [from_time, to_time); of events
+-- without a time, from infinity to infinity (src/batch/dirty_marks.c).
+CREATE TABLE streambatch._dirty (
+    view_id     int NOT NULL,
+    from_time   timestamptz NOT NULL,
+    to_time     timestamptz NOT NULL
+);
+ALTER TABLE streambatch._dirty REPLICA IDENTITY FULL;
+CREATE INDEX ON streambatch._dirty (view_id, from_time);
+COMMENT ON TABLE streambatch._dirty IS 'internal: ranges of panes whose archived events have been changed';
+
+-- ------------------------------------------------------------------------------------------------------------------
+-- Dirty marks (src/batch/dirty_marks.c)
+-- ------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION streambatch._mark()
+    RETURNS trigger AS 'MODULE_PATHNAME', 'streambatch_mark' LANGUAGE C;
+COMMENT ON FUNCTION streambatch._mark() IS
+    'internal: marks the panes of hybrid views whose archived events a statement has changed, so that the next refresh computes them; does nothing on a table that is no archive, nor a part of one';
+
+CREATE FUNCTION streambatch._dirty_panes(view regclass)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_dirty_panes' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION streambatch._dirty_panes(regclass) IS
+    'internal: how many panes of a hybrid view are marked; NULL: all, or more than a million, or the view is locked; raises insufficient_privilege for views that stat_view does not show';
+
 -- ------------------------------------------------------------------------------------------------------------------
 -- What can be read of hybrid views: their queries, comments, and statistics without infinity
 -- ------------------------------------------------------------------------------------------------------------------
 
 ALTER TABLE streambatch._view ADD COLUMN query text;
+ALTER TABLE streambatch._view ADD COLUMN source text;
 ALTER TABLE streambatch._view ADD COLUMN complete_from timestamptz;
 
 -- how far a run is
@@ -63,7 +89,9 @@ SELECT v.view, v.stream, w.relowner::pg_catalog.regrole AS owner, v.state, v.err
        (SELECT oid::pg_catalog.regclass FROM pg_catalog.pg_class
          WHERE relname = 'batch_' || v.id AND relnamespace = 'streambatch_state'::pg_catalog.regnamespace) AS batch_table,
        coalesce(k.complete, true) AS complete,
-       nullif(k.complete_from, 'infinity') AS complete_from
+       nullif(k.complete_from, 'infinity') AS complete_from,
+       CASE WHEN pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+            THEN streambatch._dirty_panes(v.view) END AS dirty_panes
   FROM streambatch._view v
   JOIN pg_catalog.pg_class w ON w.oid = v.view
   JOIN pg_catalog.pg_class t ON t.oid = v.stream
@@ -101,6 +129,7 @@ COMMENT ON COLUMN streambatch.stat_view.stream_table IS 'table of the states of 
 COMMENT ON COLUMN streambatch.stat_view.batch_table IS 'table of the states of the batch layer';
 COMMENT ON COLUMN streambatch.stat_view.complete IS 'whether no window lacks events from before create_view(…, history => false): the view has its history, or refreshes have added it';
 COMMENT ON COLUMN streambatch.stat_view.complete_from IS 'of a view that is not complete, the start from which on windows are; NULL: the view is complete, or it is not known';
+COMMENT ON COLUMN streambatch.stat_view.dirty_panes IS 'panes whose archived events have been changed since they were computed; NULL: all, or more than a million, or the user may not SELECT from the view, or it is locked';
 
 CREATE OR REPLACE VIEW streambatch.refresh_history WITH (security_barrier) AS
 SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at,
@@ -247,6 +276,7 @@ SELECT streambatch._dump('streambatch._run', 'view');
 SELECT streambatch._dump('streambatch._dead_letter', 'stream', 'view');
 SELECT streambatch._dump('streambatch._gap', 'stream');
 SELECT pg_catalog.pg_extension_config_dump('streambatch._coverage', '');
+SELECT pg_catalog.pg_extension_config_dump('streambatch._dirty', '');
 SELECT pg_catalog.pg_extension_config_dump('streambatch._view_id', '');
 SELECT pg_catalog.pg_extension_config_dump('streambatch._run_id', '');
 
@@ -323,6 +353,16 @@ CREATE PROCEDURE streambatch.refresh(view regclass, "from" timestamptz DEFAULT N
     AS 'MODULE_PATHNAME', 'streambatch_refresh' LANGUAGE C;
 COMMENT ON PROCEDURE streambatch.refresh(regclass, timestamptz, timestamptz, boolean, boolean, boolean) IS
     'recomputes the windows in [from, to) exactly from the archive, committing after each chunk; NULL from: since the beginning; NULL to: up to the watermark; both NULL: the windows that have ended and are not covered yet or have changed; full: all windows in the range; force: also windows whose events have left the archive, computed from what it holds; newest_first: the latest windows first; raises null_value_not_allowed for a NULL view or flag, active_sql_transaction inside a transaction block';
+
+CREATE FUNCTION streambatch.set_source(view regclass, source text)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_set_source' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.set_source(regclass, text) IS
+    'sets what refreshes of a hybrid view compute from: archive, log (the stream''s topic), or the name of a relation with the columns of the stream; NULL: the archive, or if the stream has none the log; raises undefined_table, undefined_column, datatype_mismatch or wrong_object_type for a source that cannot be read';
+
+CREATE PROCEDURE streambatch.rebuild(view regclass, query text DEFAULT NULL, source text DEFAULT 'archive', force boolean DEFAULT false)
+    AS 'MODULE_PATHNAME', 'streambatch_rebuild' LANGUAGE C;
+COMMENT ON PROCEDURE streambatch.rebuild(regclass, text, text, boolean) IS
+    'computes a hybrid view anew, by another query if one is given, while readers see what there was, and replaces it in one transaction; query: of the same stream, with the columns of the view, and perhaps more at the end; NULL: the present one; source: archive, log (the topic from its beginning) or the name of a relation; force: even if the log no longer holds all events; raises invalid_table_definition for other columns, object_in_use while the view is refreshed, active_sql_transaction inside a transaction block; after an error nothing has changed';
 
 -- ------------------------------------------------------------------------------------------------------------------
 -- Progress, schedules and drift
@@ -404,3 +444,9 @@ COMMENT ON COLUMN streambatch.stat_drift.differed IS 'windows of which this colu
 COMMENT ON COLUMN streambatch.stat_drift.largest_difference IS 'largest difference of a number, relative to the new value, or to the old one where the new one is 0; NULL: none differs, or they are not numbers';
 COMMENT ON COLUMN streambatch.stat_drift.examples IS 'up to ten of the windows that differ, with the largest differences: an array of {"keys": …, "old": …, "new": …}; NULL: the user may not SELECT from the view';
 GRANT SELECT ON streambatch.stat_drift TO PUBLIC;
+
+-- from now on, changes of archives are noticed
+CREATE FUNCTION streambatch._track_archives()
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_track_archives' LANGUAGE C VOLATILE;
+SELECT streambatch._track_archives();
+DROP FUNCTION streambatch._track_archives();

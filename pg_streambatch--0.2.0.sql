@@ -102,6 +102,7 @@ CREATE TABLE streambatch._view (
     suspended_epoch  int NOT NULL DEFAULT 0,    -- topic epoch of these offsets
     settings         text[] NOT NULL,
     query            text,                      -- as given to create_view(); NULL: made by a library older than this script
+    source           text,                      -- what the batch layer is computed from (src/batch/batch_source.h); NULL: by default
     complete_from    timestamptz,               -- the first pane without events from before create_view(…, history => false); infinity: not known; NULL: has history
     names            text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL) -- of view and stream, in a dump
 ) WITH (fillfactor = 50);
@@ -116,6 +117,16 @@ CREATE TABLE streambatch._coverage (
     cut_at      timestamptz NOT NULL,
     PRIMARY KEY (view_id, from_time)
 );
+
+-- Panes whose archived events have been changed by anybody but the worker, until they are computed: [from_time, to_time); of events
+-- without a time, from infinity to infinity (src/batch/dirty_marks.c).
+CREATE TABLE streambatch._dirty (
+    view_id     int NOT NULL,
+    from_time   timestamptz NOT NULL,
+    to_time     timestamptz NOT NULL
+);
+ALTER TABLE streambatch._dirty REPLICA IDENTITY FULL;
+CREATE INDEX ON streambatch._dirty (view_id, from_time);
 
 -- Refreshes, and the history computed by create_view().
 CREATE SEQUENCE streambatch._run_id;
@@ -187,6 +198,7 @@ COMMENT ON TABLE streambatch._stream IS 'internal: streams that have, or had, a 
 COMMENT ON TABLE streambatch._progress IS 'internal: positions per partition';
 COMMENT ON TABLE streambatch._view IS 'internal: hybrid views';
 COMMENT ON TABLE streambatch._coverage IS 'internal: ranges of time that batch layers cover';
+COMMENT ON TABLE streambatch._dirty IS 'internal: ranges of panes whose archived events have been changed';
 COMMENT ON TABLE streambatch._run IS 'internal: runs of the batch layer';
 COMMENT ON TABLE streambatch._dead_letter IS 'internal: dead letters';
 COMMENT ON TABLE streambatch._gap IS 'internal: offsets that the broker deleted before they were read';
@@ -250,6 +262,7 @@ SELECT streambatch._dump('streambatch._run', 'view');
 SELECT streambatch._dump('streambatch._dead_letter', 'stream', 'view');
 SELECT streambatch._dump('streambatch._gap', 'stream');
 SELECT pg_catalog.pg_extension_config_dump('streambatch._coverage', '');
+SELECT pg_catalog.pg_extension_config_dump('streambatch._dirty', '');
 SELECT pg_catalog.pg_extension_config_dump('streambatch._view_id', '');
 SELECT pg_catalog.pg_extension_config_dump('streambatch._run_id', '');
 
@@ -553,6 +566,16 @@ CREATE PROCEDURE streambatch.refresh(view regclass, "from" timestamptz DEFAULT N
 COMMENT ON PROCEDURE streambatch.refresh(regclass, timestamptz, timestamptz, boolean, boolean, boolean) IS
     'recomputes the windows in [from, to) exactly from the archive, committing after each chunk; NULL from: since the beginning; NULL to: up to the watermark; both NULL: the windows that have ended and are not covered yet or have changed; full: all windows in the range; force: also windows whose events have left the archive, computed from what it holds; newest_first: the latest windows first; raises null_value_not_allowed for a NULL view or flag, active_sql_transaction inside a transaction block';
 
+CREATE FUNCTION streambatch.set_source(view regclass, source text)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_set_source' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.set_source(regclass, text) IS
+    'sets what refreshes of a hybrid view compute from: archive, log (the stream''s topic), or the name of a relation with the columns of the stream; NULL: the archive, or if the stream has none the log; raises undefined_table, undefined_column, datatype_mismatch or wrong_object_type for a source that cannot be read';
+
+CREATE PROCEDURE streambatch.rebuild(view regclass, query text DEFAULT NULL, source text DEFAULT 'archive', force boolean DEFAULT false)
+    AS 'MODULE_PATHNAME', 'streambatch_rebuild' LANGUAGE C;
+COMMENT ON PROCEDURE streambatch.rebuild(regclass, text, text, boolean) IS
+    'computes a hybrid view anew, by another query if one is given, while readers see what there was, and replaces it in one transaction; query: of the same stream, with the columns of the view, and perhaps more at the end; NULL: the present one; source: archive, log (the topic from its beginning) or the name of a relation; force: even if the log no longer holds all events; raises invalid_table_definition for other columns, object_in_use while the view is refreshed, active_sql_transaction inside a transaction block; after an error nothing has changed';
+
 CREATE PROCEDURE streambatch.refresh_all(stream regclass DEFAULT NULL, "from" timestamptz DEFAULT NULL, "to" timestamptz DEFAULT NULL,
                                          "full" boolean DEFAULT false, force boolean DEFAULT false, newest_first boolean DEFAULT false)
     AS 'MODULE_PATHNAME', 'streambatch_refresh_all' LANGUAGE C;
@@ -718,6 +741,20 @@ ALTER EVENT TRIGGER streambatch_on_define ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER streambatch_on_define IS 'restarts the workers of streams that stopped with an error when their foreign table, archive, server or user mapping is altered';
 
 -- ------------------------------------------------------------------------------------------------------------------
+-- Dirty marks (src/batch/dirty_marks.c)
+-- ------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION streambatch._mark()
+    RETURNS trigger AS 'MODULE_PATHNAME', 'streambatch_mark' LANGUAGE C;
+COMMENT ON FUNCTION streambatch._mark() IS
+    'internal: marks the panes of hybrid views whose archived events a statement has changed, so that the next refresh computes them; does nothing on a table that is no archive, nor a part of one';
+
+CREATE FUNCTION streambatch._dirty_panes(view regclass)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_dirty_panes' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION streambatch._dirty_panes(regclass) IS
+    'internal: how many panes of a hybrid view are marked; NULL: all, or more than a million, or the view is locked; raises insufficient_privilege for views that stat_view does not show';
+
+-- ------------------------------------------------------------------------------------------------------------------
 -- Statistics
 -- ------------------------------------------------------------------------------------------------------------------
 
@@ -833,7 +870,9 @@ SELECT v.view, v.stream, w.relowner::pg_catalog.regrole AS owner, v.state, v.err
        (SELECT oid::pg_catalog.regclass FROM pg_catalog.pg_class
          WHERE relname = 'batch_' || v.id AND relnamespace = 'streambatch_state'::pg_catalog.regnamespace) AS batch_table,
        coalesce(k.complete, true) AS complete,
-       nullif(k.complete_from, 'infinity') AS complete_from
+       nullif(k.complete_from, 'infinity') AS complete_from,
+       CASE WHEN pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+            THEN streambatch._dirty_panes(v.view) END AS dirty_panes
   FROM streambatch._view v
   JOIN pg_catalog.pg_class w ON w.oid = v.view
   JOIN pg_catalog.pg_class t ON t.oid = v.stream
@@ -871,6 +910,7 @@ COMMENT ON COLUMN streambatch.stat_view.stream_table IS 'table of the states of 
 COMMENT ON COLUMN streambatch.stat_view.batch_table IS 'table of the states of the batch layer';
 COMMENT ON COLUMN streambatch.stat_view.complete IS 'whether no window lacks events from before create_view(…, history => false): the view has its history, or refreshes have added it';
 COMMENT ON COLUMN streambatch.stat_view.complete_from IS 'of a view that is not complete, the start from which on windows are; NULL: the view is complete, or it is not known';
+COMMENT ON COLUMN streambatch.stat_view.dirty_panes IS 'panes whose archived events have been changed since they were computed; NULL: all, or more than a million, or the user may not SELECT from the view, or it is locked';
 
 CREATE VIEW streambatch.refresh_history WITH (security_barrier) AS
 SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at,

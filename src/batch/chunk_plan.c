@@ -112,7 +112,7 @@ plan_default(ChunkPlan *plan, const Computation *c, const Cut *cut, int64 closed
 
 	plan_ranges(plan, c, cut, uncovered);
 	for (int i = 0; i < plan->nranges; i++)
-		plan->ranges[i].keep_gone = !plan->force;
+		plan->ranges[i].keep_gone = !plan->force && !c->source.log;
 	plan->changed = changed_panes_open(c, cut, closed_epoch, plan->before, covered, n, plan->force);
 	if (plan->changed->npanes > 0)
 	{

@@ -24,10 +24,13 @@
 
 #include "access/xact.h"
 #include "batch/archive_index.h"
+#include "batch/batch_source.h"
 #include "batch/chunk_run.h"
 #include "batch/failing_pane.h"
 #include "batch/refresh.h"
 #include "catalog/pg_class.h"
+#include "common/archive_triggers.h"
+#include "common/catalog_shadow.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
 #include "common/compat.h"
@@ -39,7 +42,6 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "storage/lock.h"
 #include "stream/stream.h"
 #include "tcop/pquery.h"
 #include "utils/acl.h"
@@ -47,9 +49,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-
-/* The fourth field of an advisory lock's tag: user-level functions use 1 and 2. */
-#define REFRESH_LOCK 3
 
 typedef struct ResumeJob
 {
@@ -77,7 +76,6 @@ static void run_chunks(Run *run);
 static void finish(Run *run, Chunk *rest);
 static void say_nothing_to_do(const Run *run, const StreamRow *stream);
 static void say_kept(const Run *run);
-static bool lock_refresh(const ViewRow *row, bool lock);
 
 STREAMBATCH_FUNCTION(streambatch_refresh);
 
@@ -133,12 +131,16 @@ void
 refresh_view(Oid view, RefreshRange requested)
 {
 	ViewRow row;
-	Run run = {.view = view, .requested = requested, .track_drift = setting_track_drift != DRIFT_OFF};
+	Run run = {.kind = "refresh",
+			   .view = view,
+			   .recorded = view,
+			   .requested = requested,
+			   .track_drift = setting_track_drift != DRIFT_OFF};
 
 	catalog_require_view(run.view, &row);
 	if (!compat_class_ownercheck(run.view, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(run.view));
-	if (!lock_refresh(&row, true))
+	if (!locks_hold_refresh(row.id))
 	{
 		ereport(NOTICE, (errmsg("another refresh of hybrid view \"%s\" is already running, skipping",
 								get_rel_name(run.view))));
@@ -153,30 +155,23 @@ refresh_view(Oid view, RefreshRange requested)
 	{
 		if (run.holds_past)
 			locks_release_past(row.stream);
-		lock_refresh(&row, false);
+		locks_release_refresh(row.id);
 		chunk_plan_free(&run.plan);
 		MemoryContextDelete(run.context);
 	}
 	PG_END_TRY();
 }
 
-static void
-refresh(Run *run, ViewRow *row)
+void
+refresh_compute(Run *run, ViewRow *row)
 {
 	StreamRow stream;
 	MemoryContext old;
 
-	/* nobody adds events below the cut meanwhile */
-	locks_hold_past(row->stream);
-	run->holds_past = true;
-	if (catalog_stream(row->stream, &stream))
-		run->archive = stream.archive;
-	refresh_next_transaction();
-	if (row->suspended)
-		resume_view(run, row);
 	refresh_lock_relations(run, row);
 	old = MemoryContextSwitchTo(run->context);
-	run->c = compute_open(row);
+	run->c = compute_open_source(row, run->source);
+	run->archive = run->c->archive;
 	MemoryContextSwitchTo(old);
 	if (is_left_out(run, run->c->def))
 		return;
@@ -184,12 +179,30 @@ refresh(Run *run, ViewRow *row)
 	compute_check_row_security(run->c->archive, run->c->owner);
 	refresh_next_transaction();
 	take_cut(run, row, &stream);
-	archive_index_summarise(run->c->archive);
+	if (!run->c->source.log)
+		archive_index_summarise(run->c->archive);
 	refresh_next_transaction();
 	if (plan_chunks(run, row, &stream))
 		run_chunks(run);
 	else
 		say_nothing_to_do(run, &stream);
+}
+
+static void
+refresh(Run *run, ViewRow *row)
+{
+	StreamRow stream;
+
+	/* nobody adds events below the cut meanwhile */
+	locks_hold_past(row->stream);
+	run->holds_past = true;
+	if (catalog_stream(row->stream, &stream))
+		run->archive = stream.archive;
+	archive_triggers_add(run->archive);
+	refresh_next_transaction();
+	if (row->suspended)
+		resume_view(run, row);
+	refresh_compute(run, row);
 }
 
 /* Bring a suspended view back, with the events that it lacks. An error is recorded in its row. */
@@ -236,9 +249,9 @@ add_missed(void *arg)
 	job->overtaken = !catalog_view(run->view, &locked) || !locked.suspended || locked.epoch != before.epoch ||
 					 !cut_equal(cut_of_array(locked.suspended_at, locked.suspended_epoch), from);
 	if (job->overtaken)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("hybrid view \"%s\" has been changed by another process", get_rel_name(run->view))));
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("hybrid view \"%s\" has been changed by another process",
+							   catalog_view_name(run->view))));
 	(void) compute_between(c, to, cut_read(before.stream), before.epoch);
 	catalog_resume_view(run->view);
 	catalog_raise_generation(before.stream);
@@ -258,7 +271,7 @@ is_left_out(const Run *run, const ViewDef *def)
 static void
 check_arguments(const ViewRow *row, const Run *run, const ViewDef *def)
 {
-	const char *name = get_rel_name(row->view);
+	const char *name = catalog_view_name(row->view);
 
 	if (!def->has_window && (run->requested.has_from || run->requested.has_to))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -278,7 +291,7 @@ static void
 take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->context);
-	RunRow begun = {.kind = "refresh", .from = DT_NOBEGIN, .to = DT_NOEND};
+	RunRow begun = {.kind = run->kind, .from = DT_NOBEGIN, .to = DT_NOEND};
 	ViewRow now;
 
 	locks_take(NIL, catalog_written_tables());
@@ -288,7 +301,7 @@ take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 	refresh_check_view_exists(run);
 	if (catalog_view(run->view, &now) && now.suspended)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("hybrid view \"%s\" has been suspended again", get_rel_name(run->view)),
+						errmsg("hybrid view \"%s\" has been suspended again", catalog_view_name(run->view)),
 						errhint("streambatch.stat_view shows the error.")));
 	run->cut = cut_read(row->stream);
 	run->cut_at = GetCurrentTimestamp();
@@ -297,7 +310,7 @@ take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 	begun.cut_epoch = run->closed_epoch;
 	begun.cut = cut_array(run->cut);
 	begun.topic_epoch = run->cut->topic_epoch;
-	run->id = catalog_begin_run(row->id, run->view, &begun);
+	run->id = catalog_begin_run(row->id, run->recorded, &begun);
 	MemoryContextSwitchTo(old);
 	refresh_next_transaction();
 }
@@ -325,6 +338,7 @@ make_plan(void *arg)
 
 	refresh_lock_relations(run, job->row);
 	compute_leave_out(run->c);
+	batch_source_cut(run->c, run->cut, run->requested.force);
 	chunk_plan_make(plan, run->c, run->cut, run->requested, run->closed_epoch, job->stream);
 	if (plan->nchunks > 0)
 		catalog_plan_run(run->id, plan->from, plan->to, plan->nchunks, chunk_plan_panes(plan, run->c));
@@ -375,14 +389,14 @@ say_nothing_to_do(const Run *run, const StreamRow *stream)
 		detail = "No window in the range has ended before the watermark.";
 	else if (run->plan.changed != NULL && run->plan.changed->nkept > 0)
 		detail = "The archive no longer contains the events of those that have changed.";
-	ereport(NOTICE, (errmsg("hybrid view \"%s\" has no windows to refresh", get_rel_name(run->view)),
+	ereport(NOTICE, (errmsg("hybrid view \"%s\" has no windows to refresh", catalog_view_name(run->view)),
 					 errdetail_internal("%s", detail)));
 }
 
 static void
 say_kept(const Run *run)
 {
-	const char *name = get_rel_name(run->view);
+	const char *name = catalog_view_name(run->view);
 	unsigned long n = (unsigned long) run->kept;
 
 	if (n == 0)
@@ -394,15 +408,4 @@ say_kept(const Run *run)
 										 "%lu windows of hybrid view \"%s\" keep their values", n, n, name),
 					 errdetail("The archive no longer contains the events."),
 					 errhint("To compute from what it contains, name the range, or use full => true.")));
-}
-
-static bool
-lock_refresh(const ViewRow *row, bool lock)
-{
-	LOCKTAG tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, row->id, 0, REFRESH_LOCK);
-	if (lock)
-		return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
-	return LockRelease(&tag, ExclusiveLock, true);
 }

@@ -1,11 +1,11 @@
 /*
  * refresh.h
- *		CALL streambatch.refresh(), for those who refresh several views.
+ *		Refreshing views, for other procedures than refresh().
  */
 #ifndef STREAMBATCH_REFRESH_H
 #define STREAMBATCH_REFRESH_H
 
-#include "batch/chunk_plan.h"
+#include "batch/refresh_run.h"
 #include "fmgr.h"
 
 /* Raises active_sql_transaction if the procedure was called where it cannot commit. */
@@ -19,5 +19,11 @@ extern RefreshRange refresh_range_of(FunctionCallInfo fcinfo, int first);
  * subtransaction that it has begun after that: then each transaction is in one (refresh_next_transaction()).
  */
 extern void refresh_view(Oid view, RefreshRange requested);
+
+/*
+ * Take a cut, and compute what the run has requested, likewise. The caller holds the view's right to refresh and the
+ * stream's past (locks.h), and has filled in the run up to its context. The view is not suspended.
+ */
+extern void refresh_compute(Run *run, ViewRow *row);
 
 #endif /* STREAMBATCH_REFRESH_H */

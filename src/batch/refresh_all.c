@@ -11,6 +11,7 @@
 #include "batch/refresh.h"
 #include "batch/refresh_run.h"
 #include "catalog/pg_class.h"
+#include "common/catalog_shadow.h"
 #include "common/catalog_view.h"
 #include "common/compat.h"
 #include "common/export.h"
@@ -85,7 +86,8 @@ list_views(Oid stream)
 	{
 		Oid view = ((ViewRow *) lfirst(lc))->view;
 
-		if (get_rel_name(view) != NULL && compat_class_ownercheck(view, GetUserId()))
+		if (get_rel_name(view) != NULL && !catalog_is_shadow(view) &&
+			compat_class_ownercheck(view, GetUserId()))
 			result = lappend_oid(result, view);
 	}
 	MemoryContextSwitchTo(old);

@@ -11,7 +11,11 @@
 
 typedef struct Run
 {
+	const char *kind; /* as in the run's row */
 	Oid view;
+	Oid recorded;		/* the view that the run's row is of; another one if the run is part of a rebuild */
+	const char *source; /* batch_source.h; NULL: the view's own */
+	bool strict;		/* end with the first error of the data, too */
 	Oid archive;
 	bool holds_past;
 	MemoryContext context; /* survives the transactions */

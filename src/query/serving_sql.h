@@ -28,4 +28,7 @@ extern char *sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid
 extern char *sql_merged_results(const ViewDef *def);
 extern char *sql_merged_output(const ViewDef *def, Node *expr, Oid merged);
 
+/* Whether <view>_layers has three columns for this output column: it is computed from aggregates. */
+extern bool sql_is_value(const Node *expr);
+
 #endif /* STREAMBATCH_SERVING_SQL_H */

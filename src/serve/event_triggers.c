@@ -4,18 +4,19 @@
  */
 #include "postgres.h"
 
-#include "catalog/dependency.h"
 #include "catalog/namespace.h"
-#include "catalog/objectaddress.h"
-#include "catalog/pg_class.h"
 #include "commands/event_trigger.h"
+#include "common/archive_triggers.h"
 #include "common/catalog_ddl.h"
+#include "common/catalog_dirty.h"
 #include "common/catalog_restore.h"
 #include "common/export.h"
+#include "common/view_parts.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "serve/archive_partitions.h"
 #include "serve/schedule.h"
 #include "serve/stream_setup.h"
 #include "utils/lsyscache.h"
@@ -25,7 +26,6 @@ static void refuse_part(const ViewPart *part);
 static bool relies_on_links(const EventTriggerData *event);
 static bool changes_owner(const Node *command);
 static DropBehavior behavior_of(const Node *command);
-static void drop_internal(List *views, DropBehavior behavior);
 static RangeVar *early_relation(const Node *command);
 
 STREAMBATCH_FUNCTION(streambatch_on_drop);
@@ -50,8 +50,12 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 		refuse_part(&part);
 	/* lock tables before rows, in the same order as the worker */
 	dropped = catalog_dropped_views();
-	drop_internal(dropped, behavior_of(event->parsetree));
+	foreach (lc, dropped)
+		view_parts_drop(lfirst_int(lc), behavior_of(event->parsetree));
 	schedule_forget(dropped);
+	foreach (lc, catalog_dropped_archives())
+		archive_triggers_remove(lfirst_oid(lc));
+	catalog_forget_marks();
 	streams = catalog_forget_dropped();
 	foreach (lc, streams)
 		stream_nudge_at_commit(lfirst_oid(lc));
@@ -100,6 +104,7 @@ streambatch_on_alter(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("cannot replace hybrid view \"%s\"", replaced),
 				 errhint("Use DROP VIEW first, or choose another name for the new view.")));
 	catalog_follow_owners();
+	archive_partitions_follow(((EventTriggerData *) fcinfo->context)->parsetree);
 	PG_RETURN_NULL();
 }
 
@@ -189,30 +194,6 @@ behavior_of(const Node *command)
 			return DROP_RESTRICT;
 		default:
 			return DROP_RESTRICT;
-	}
-}
-
-/* Drop the state tables and the merged views of dropped views, with what others have made to depend on them. */
-static void
-drop_internal(List *views, DropBehavior behavior)
-{
-	static const char *const objects[] = {"merged", "stream", "batch", "cuts", "clock"};
-	Oid nsp = get_namespace_oid("streambatch_state", false);
-	ListCell *lc;
-
-	foreach (lc, views)
-	{
-		for (int i = 0; i < lengthof(objects); i++)
-		{
-			Oid relid = get_relname_relid(psprintf("%s_%d", objects[i], lfirst_int(lc)), nsp);
-			ObjectAddress address;
-
-			/* DROP … CASCADE may have dropped them already */
-			if (!OidIsValid(relid))
-				continue;
-			ObjectAddressSet(address, RelationRelationId, relid);
-			performDeletion(&address, behavior, PERFORM_DELETION_INTERNAL);
-		}
 	}
 }
 

@@ -95,7 +95,18 @@ like(sql(q{SELECT string_agg(e ->> 'old', ' ') FROM streambatch.stat_drift, json
 sql(q{SELECT streambatch.create_view('late', $$SELECT streambatch.tumble(ts, '1 h') AS w, count(*) AS c FROM events GROUP BY 1$$, history => false); CALL streambatch.refresh('late')});
 is(drift('late', 'compared, windows_differed, differed, largest_difference'), '20|20|20|', 'what was missing differs');
 
+# ---- a rebuild: the old logic and the new one, matched by the names of the columns ----
+sql(q{SELECT streambatch.create_view('logic', $$SELECT k, streambatch.tumble(ts, '1 h') AS w, sum(n) AS s, max(n) AS m, count(*) AS c FROM events GROUP BY 1, 2$$)});
+my @sums = split /\n/, sql(q{SELECT count(*), round(max(abs(1 - s::numeric / t)), 6), count(*) FILTER (WHERE s <> t) FROM
+  (SELECT sum(n) AS s, sum(CASE WHEN n % 2 = 0 THEN n ELSE 2 * n END) AS t FROM events_archive GROUP BY k, streambatch.tumble(ts, '1 h')) x});
+sql(q{CALL streambatch.rebuild('logic', $$SELECT k, streambatch.tumble(ts, '1 h') AS w, sum(CASE WHEN n % 2 = 0 THEN n ELSE 2 * n END) AS s, max(n) AS m, count(*) AS c, min(n) AS l FROM events GROUP BY 2, 1$$)});
+my ($groups, $largest, $differ) = split /\|/, $sums[0];
+is(drift('logic', 'kind, compared, windows_differed, column_name, differed, round(largest_difference::numeric, 6)'),
+    "rebuild|$groups|$differ|c|0|\nrebuild|$groups|$differ|m|0|\nrebuild|$groups|$differ|s|$differ|$largest", 'after a rebuild: the difference between old and new logic');
+cmp_ok($differ, '>', 50, 'of many windows');
+
 # ---- late events are no drift ----
+sql("CALL streambatch.refresh('exact')");
 sql(q{INSERT INTO events SELECT 'k1', 1, 1, '2025-02-14 05:30Z' FROM generate_series(1, 5)});
 $node->wait_for('events');
 sql("CALL streambatch.refresh('exact')");

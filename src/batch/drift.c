@@ -53,7 +53,7 @@ typedef struct DriftColumn
 /* Values of one side: how they are read. */
 typedef struct Side
 {
-	const Computation *c;
+	const Computation *of;
 	DriftKey *keys;
 	List *outputs;
 } Side;
@@ -134,7 +134,7 @@ drift_before(Drift *d, int64 closed_epoch, const Chunk *chunk)
 	d->old_rows = DRIFT_BEFORE;
 	d->new_rows = DRIFT_BATCH;
 	d->parameters = (BatchParameters){.from = chunk->from, .to = chunk->to, .epoch = closed_epoch};
-	d->range = compute_chunk_panes(d->before.c, chunk, &d->parameters.panes).range;
+	d->range = compute_chunk_panes(d->before.of, chunk, &d->parameters.panes).range;
 	read_old_values(d);
 	MemoryContextSwitchTo(old);
 }
@@ -255,8 +255,8 @@ init(Drift *d, const Computation *before, const Computation *after)
 static bool
 match(Drift *d)
 {
-	const ViewDef *old = d->before.c->def;
-	const ViewDef *new = d->after.c->def;
+	const ViewDef *old = d->before.of->def;
+	const ViewDef *new = d->after.of->def;
 
 	if (old->nkeys != new->nkeys)
 		return false;
@@ -360,7 +360,7 @@ read_values(Drift *d, void (*body)(void *arg))
 	d->store = NULL;
 	copy_found(d);
 	ereport(NOTICE, (errmsg("values of hybrid view \"%s\" could not be compared with those before: %s",
-							get_rel_name(d->before.c->view.view), error->message)));
+							get_rel_name(d->before.of->view.view), error->message)));
 }
 
 /* The temporary file of the store belongs to the caller's subtransaction. */
@@ -369,7 +369,7 @@ read_old_values(Drift *d)
 {
 	d->store = tuplestore_begin_heap(false, false, work_mem);
 	d->old = NULL;
-	d->sample = choose_sample(d->before.c);
+	d->sample = choose_sample(d->before.of);
 	read_values(d, read_old);
 }
 
@@ -377,7 +377,7 @@ static void
 read_old(void *drift)
 {
 	Drift *d = drift;
-	const Computation *c = d->before.c;
+	const Computation *c = d->before.of;
 	Guard guard;
 
 	batch_statement_begin(&guard, c);
@@ -405,7 +405,7 @@ static void
 read_new(void *drift)
 {
 	Drift *d = drift;
-	const Computation *c = d->after.c;
+	const Computation *c = d->after.of;
 	Guard guard;
 
 	d->at_end = d->old == NULL;

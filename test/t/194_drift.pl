@@ -124,9 +124,10 @@ $node->wait_for('many');
 sql(q{INSERT INTO many_archive (n, ts) SELECT i, '2025-02-14Z' FROM generate_series(1, 150000) i});
 sql(q{SELECT streambatch.create_view('by_number', $$SELECT n, streambatch.tumble(ts, '1 h') AS w, sum(n) AS s FROM many GROUP BY 1, 2$$)});
 my $refresh_many = q{CALL streambatch.refresh('by_number', NULL, 'infinity')};
-sql("VACUUM ANALYZE streambatch_state.batch_" . sql(q{SELECT substring(batch_table::text, '\d+$') FROM streambatch.stat_view WHERE view = 'by_number'::regclass}));
+# otherwise the number of groups is estimated by pages
+sql(sql(q{SELECT format('ANALYZE %s, %s', stream_table, batch_table) FROM streambatch.stat_view WHERE view = 'by_number'::regclass}));
 sql("SET streambatch.refresh_chunk_rows = 1000000; $refresh_many");
-is(drift('by_number', 'compared BETWEEN 70000 AND 80000, windows_differed'), 't|0', 'half of them');
+like(drift('by_number', 'compared, windows_differed'), qr/^7\d{4}\|0$/, 'half of them');
 sql("SET streambatch.refresh_chunk_rows = 1000000; SET streambatch.track_drift = full; $refresh_many");
 is(drift('by_number', 'compared, windows_differed'), '150000|0', 'or all of them');
 

@@ -42,6 +42,9 @@
 #include "utils/rel.h"
 #include "utils/varlena.h"
 
+/* That column a is the one by which a view of states says what it is of (serve/states_view.c). */
+#define STATES_COLUMN "a.attname ~ '^definition_[0-9a-f]{16}$' "
+
 static void check_caller(FunctionCallInfo fcinfo);
 static Oid find_relation(Datum name);
 static HeapTuple with_value(Relation relation, HeapTuple tuple, const char *column, Datum value, bool isnull);
@@ -110,7 +113,7 @@ void
 catalog_link_views(void)
 {
 	/*
-	 * The stored query, and the view <view>_layers, by what it reads. Anybody can make another view that reads it: only one
+	 * The stored query, the view <view>_layers, by what it reads, and <view>_states, by that and by its last column. Anybody can make another view that reads it: only one
 	 * of the same owner is a part.
 	 */
 	static Statement s = {
@@ -123,7 +126,16 @@ catalog_link_views(void)
 		"  JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid "
 		"  JOIN pg_catalog.pg_class l ON l.oid = r.ev_class AND l.relowner = c.relowner AND l.relnamespace <> t.relnamespace "
 		"  WHERE t.relnamespace = 'streambatch_state'::regnamespace AND t.relname = 'cuts_' || v.id "
-		"  ORDER BY l.relname <> c.relname || '_layers', l.oid LIMIT 1)) p "
+		"  AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = l.oid AND " STATES_COLUMN
+		") "
+		"  ORDER BY l.relname <> c.relname || '_layers', l.oid LIMIT 1) "
+		" UNION ALL (SELECT l.oid FROM pg_catalog.pg_class t "
+		"  JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass "
+		"    AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = t.oid "
+		"  JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid "
+		"  JOIN pg_catalog.pg_class l ON l.oid = r.ev_class AND l.relowner = c.relowner AND l.relnamespace <> t.relnamespace "
+		"  JOIN pg_catalog.pg_attribute a ON a.attrelid = l.oid AND " STATES_COLUMN
+		"  WHERE t.relnamespace = 'streambatch_state'::regnamespace AND t.relname = 'clock_' || v.id ORDER BY l.oid LIMIT 1)) p "
 		/* looked up first, because it is all there is to do for a view that has both */
 		"WHERE 2 > (SELECT pg_catalog.count(DISTINCT i.objid) FROM pg_catalog.pg_depend i WHERE i.refclassid = 'pg_catalog.pg_class'::regclass "
 		"  AND i.refobjid = v.view AND i.classid = 'pg_catalog.pg_class'::regclass AND i.deptype = 'i') "

@@ -21,6 +21,8 @@
 #include "utils/ruleutils.h"
 #include "window/window_sql.h"
 
+static void append_merged_select(StringInfo buf, const ViewDef *def, int32 id);
+static void append_cut_time(StringInfo buf, const ViewDef *def, int32 id);
 static void append_groups(StringInfo buf, const ViewDef *def, const char *before);
 static Node *column(AttrNumber attno, Node *of);
 static void append_results(StringInfo buf, const ViewDef *def, bool comma, const char *prefix,
@@ -29,7 +31,7 @@ static void append_rows(StringInfo buf, const ViewDef *def, int32 id, bool as_se
 static void append_union(StringInfo buf, const ViewDef *def, int32 id, bool as_served);
 static void append_sessions(StringInfo buf, const ViewDef *def, int32 id, bool as_served);
 static void append_windows(StringInfo buf, const ViewDef *def, int32 id, bool as_served);
-static char *select_assembled(const ViewDef *def);
+static char *select_assembled(const ViewDef *def, bool as_of);
 static void add_target(Query *query, Node *expr, char *name);
 static void add_column(Query *query, List **names, char *name, Oid type, int32 typmod, Oid collation);
 static Node *edge_mutator(Node *node, const ViewDef *def);
@@ -48,12 +50,8 @@ sql_merged_view(const ViewDef *def, int32 id)
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "CREATE VIEW streambatch_state.merged_%d AS SELECT ", id);
-	append_groups(&buf, def, "");
-	append_results(&buf, def, def->ngroups > 0, "", NULL);
-	append_rows(&buf, def, id, true);
-	/* without GROUP BY there is always one row */
-	append_groups(&buf, def, " GROUP BY ");
+	appendStringInfo(&buf, "CREATE VIEW streambatch_state.merged_%d AS ", id);
+	append_merged_select(&buf, def, id);
 	return buf.data;
 }
 
@@ -76,7 +74,9 @@ sql_serving_view(const ViewDef *def, int32 id, const char *name, Oid merged)
 	bool first = true;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "CREATE VIEW %s AS SELECT ", name);
+	if (name != NULL)
+		appendStringInfo(&buf, "CREATE VIEW %s AS ", name);
+	appendStringInfoString(&buf, "SELECT ");
 	foreach (lc, def->query->targetList)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
@@ -87,7 +87,14 @@ sql_serving_view(const ViewDef *def, int32 id, const char *name, Oid merged)
 						 print_merged(def, (Node *) tle->expr, "m", merged), quote_identifier(tle->resname));
 		first = false;
 	}
-	appendStringInfo(&buf, " FROM streambatch_state.merged_%d m", id);
+	if (id != SQL_REMOTE)
+		appendStringInfo(&buf, " FROM streambatch_state.merged_%d m", id);
+	else
+	{
+		appendStringInfoString(&buf, " FROM (");
+		append_merged_select(&buf, def, id);
+		appendStringInfoString(&buf, ") m");
+	}
 	if (def->query->havingQual)
 		appendStringInfo(&buf, " WHERE %s", print_merged(def, def->query->havingQual, "m", merged));
 	return buf.data;
@@ -100,23 +107,18 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, cons
 	char *end = group_end(def);
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "CREATE VIEW %s AS SELECT ", name);
+	if (name != NULL)
+		appendStringInfo(&buf, "CREATE VIEW %s AS ", name);
+	appendStringInfoString(&buf, "SELECT ");
 	append_outputs(&buf, def, merged);
-	appendStringInfo(
-		&buf,
-		", CASE WHEN m.of_stream > 0 THEN a.flushed_at END AS stream_as_of, CASE WHEN m.of_batch > 0 THEN "
-		"(SELECT pg_catalog.min(c.cut_at) FROM streambatch_state.cuts_%d c",
-		id);
-	/* the null pane is part of a range that ends at infinity */
-	if (def->pane >= 0)
-		appendStringInfo(&buf,
-						 " WHERE coalesce(c.from_time <= %s AND c.to_time > %s, c.to_time = 'infinity')",
-						 window_to_instant_sql(&def->window, "m.last_batch_pane"),
-						 window_to_instant_sql(&def->window, "m.first_batch_pane"));
+	appendStringInfoString(&buf, ", CASE WHEN m.of_stream > 0 THEN a.flushed_at END AS stream_as_of, ");
+	if (id == SQL_REMOTE)
+		appendStringInfoString(&buf, "m.batch_as_of");
+	else
+		append_cut_time(&buf, def, id);
 	appendStringInfoString(
-		&buf,
-		") END AS batch_as_of, CASE WHEN m.of_batch = 0 THEN 'stream' WHEN m.of_stream = 0 THEN 'batch' "
-		"ELSE 'merged' END AS recommended, m.exact, ");
+		&buf, " AS batch_as_of, CASE WHEN m.of_batch = 0 THEN 'stream' WHEN m.of_stream = 0 THEN 'batch' "
+			  "ELSE 'merged' END AS recommended, m.exact, ");
 	if (end)
 		appendStringInfo(&buf, "coalesce(%s + %s <= a.watermark, false) AS closed", end, lateness);
 	else
@@ -124,10 +126,47 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, cons
 	append_merged(&buf, def, id);
 	append_layer(&buf, def, "b");
 	append_layer(&buf, def, "s");
-	appendStringInfo(&buf, " LEFT JOIN streambatch_state.clock_%d a ON true", id);
+	if (id == SQL_REMOTE)
+		appendStringInfo(&buf, " LEFT JOIN %c a ON true", SQL_REMOTE_CLOCK);
+	else
+		appendStringInfo(&buf, " LEFT JOIN streambatch_state.clock_%d a ON true", id);
 	if (def->query->havingQual)
 		appendStringInfo(&buf, " WHERE %s", print_merged(def, def->query->havingQual, "m", merged));
 	return buf.data;
+}
+
+char *
+sql_lateness(const Interval *delay)
+{
+	return psprintf("'%d months %d days %lld microseconds'::pg_catalog.interval", delay->month, delay->day,
+					(long long) delay->time);
+}
+
+static void
+append_merged_select(StringInfo buf, const ViewDef *def, int32 id)
+{
+	appendStringInfoString(buf, "SELECT ");
+	append_groups(buf, def, "");
+	append_results(buf, def, def->ngroups > 0, "", NULL);
+	append_rows(buf, def, id, true);
+	/* without GROUP BY there is always one row */
+	append_groups(buf, def, " GROUP BY ");
+}
+
+/* The time of the earliest cut of a group's rows in the batch layer. */
+static void
+append_cut_time(StringInfo buf, const ViewDef *def, int32 id)
+{
+	appendStringInfo(
+		buf,
+		"CASE WHEN m.of_batch > 0 THEN (SELECT pg_catalog.min(c.cut_at) FROM streambatch_state.cuts_%d c",
+		id);
+	/* the null pane is part of a range that ends at infinity */
+	if (def->pane >= 0)
+		appendStringInfo(buf, " WHERE coalesce(c.from_time <= %s AND c.to_time > %s, c.to_time = 'infinity')",
+						 window_to_instant_sql(&def->window, "m.last_batch_pane"),
+						 window_to_instant_sql(&def->window, "m.first_batch_pane"));
+	appendStringInfoString(buf, ") END");
 }
 
 static void
@@ -181,7 +220,7 @@ append_rows(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 		append_sessions(buf, def, id, as_served);
 	else
 		append_windows(buf, def, id, as_served);
-	appendStringInfo(buf, ") %s) u", select_assembled(def));
+	appendStringInfo(buf, ") %s) u", select_assembled(def, id == SQL_REMOTE && !as_served));
 }
 
 /*
@@ -193,6 +232,11 @@ append_union(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 {
 	static const char *const layers[] = {"batch", "stream"};
 
+	if (id == SQL_REMOTE)
+	{
+		appendStringInfo(buf, "%c u", as_served ? SQL_REMOTE_SERVED : SQL_REMOTE_ALL);
+		return;
+	}
 	appendStringInfoChar(buf, '(');
 	for (int layer = 0; layer < 2; layer++)
 	{
@@ -255,7 +299,7 @@ append_windows(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
  * SELECT … FROM w: keys, states, and grouping expressions computed from the window's start and end.
  */
 static char *
-select_assembled(const ViewDef *def)
+select_assembled(const ViewDef *def, bool as_of)
 {
 	Query *query = makeNode(Query);
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
@@ -271,6 +315,8 @@ select_assembled(const ViewDef *def)
 				   def->keys[i].collation);
 	for (int i = 0; i < def->nstates; i++)
 		add_column(query, &names, psprintf("s%d", i + 1), def->states[i].type, -1, def->states[i].collation);
+	if (as_of)
+		add_column(query, &names, "as_of", TIMESTAMPTZOID, -1, InvalidOid);
 	for (int i = 0; i < def->ngroups; i++)
 	{
 		if (def->groups[i].key < 0)
@@ -422,6 +468,8 @@ append_merged(StringInfo buf, const ViewDef *def, int32 id)
 									"pg_catalog.max(u.pane) FILTER (WHERE u.batch) AS last_batch_pane");
 	if (def->pane >= 0 && def->window.assembled)
 		appendStringInfoString(buf, ", pg_catalog.max(u.window_end) AS last_end");
+	if (id == SQL_REMOTE)
+		appendStringInfoString(buf, ", pg_catalog.min(u.as_of) FILTER (WHERE u.batch) AS batch_as_of");
 	append_exact(buf, def);
 	append_rows(buf, def, id, false);
 	append_groups(buf, def, " GROUP BY ");

@@ -96,7 +96,6 @@ static void create_internal(const Creation *c);
 static void execute(const char *sql);
 static void create_views(Creation *c);
 static Oid internal_object(const Creation *c, const char *what);
-static char *lateness_literal(const Creation *c);
 static void link_objects(const Creation *c);
 static void add_internal_dependency(Oid object, Oid view);
 static char *trim(text *sql);
@@ -363,7 +362,7 @@ create_views(Creation *c)
 	guard_enter(&guard, c->owner, c->row.settings);
 	SPI_connect();
 	execute(sql_serving_view(c->def, c->row.id, c->name, merged));
-	execute(sql_layers_view(c->def, c->row.id, c->layers, merged, lateness_literal(c)));
+	execute(sql_layers_view(c->def, c->row.id, c->layers, merged, sql_lateness(&c->row.allowed_lateness)));
 	SPI_finish();
 	guard_leave(&guard);
 	c->row.view = get_relname_relid(c->relname, c->namespace);
@@ -374,16 +373,6 @@ internal_object(const Creation *c, const char *kind)
 {
 	return get_relname_relid(psprintf("%s_%d", kind, c->row.id),
 							 get_namespace_oid("streambatch_state", false));
-}
-
-/* The allowed lateness as an SQL literal that does not depend on IntervalStyle. */
-static char *
-lateness_literal(const Creation *c)
-{
-	const Interval *delay = &c->row.allowed_lateness;
-
-	return psprintf("'%d months %d days %lld microseconds'::pg_catalog.interval", delay->month, delay->day,
-					(long long) delay->time);
 }
 
 /*

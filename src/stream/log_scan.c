@@ -151,12 +151,13 @@ plan_pass(LogScan *scan, const LogRange *range)
 
 	if (count <= 0)
 		raise_consumer_error(scan);
+	stream_check_partitions(scan->stream, count);
 	scan->npartitions = count;
 	scan->ends = palloc0(count * sizeof(int64));
 	scan->reading = palloc(count * sizeof(int32));
 	for (int p = 0; p < count; p++)
 	{
-		if (log_range_has_partition(range, p))
+		if (partition_set_has(scan->stream->partitions, p) && log_range_has_partition(range, p))
 			scan->reading[n++] = p;
 	}
 	positions = palloc(Max(1, n) * sizeof(PartitionPosition));

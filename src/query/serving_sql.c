@@ -29,6 +29,8 @@ static void append_results(StringInfo buf, const ViewDef *def, bool comma, const
 						   const char *condition);
 static void append_rows(StringInfo buf, const ViewDef *def, int32 id, bool as_served);
 static void append_union(StringInfo buf, const ViewDef *def, int32 id, bool as_served);
+static void append_remote_union(StringInfo buf, const ViewDef *def, bool as_served);
+static bool expands_panes(const ViewDef *def);
 static void append_sessions(StringInfo buf, const ViewDef *def, int32 id, bool as_served);
 static void append_windows(StringInfo buf, const ViewDef *def, int32 id, bool as_served);
 static char *select_assembled(const ViewDef *def, bool as_of);
@@ -234,7 +236,7 @@ append_union(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 
 	if (id == SQL_REMOTE)
 	{
-		appendStringInfo(buf, "%c u", as_served ? SQL_REMOTE_SERVED : SQL_REMOTE_ALL);
+		append_remote_union(buf, def, as_served);
 		return;
 	}
 	appendStringInfoChar(buf, '(');
@@ -251,6 +253,24 @@ append_union(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 			appendStringInfo(buf, " WHERE streambatch._serves('%s')", layers[layer]);
 	}
 	appendStringInfoString(buf, ") u");
+}
+
+/* The same of all servers: see serving_sql.h. */
+static void
+append_remote_union(StringInfo buf, const ViewDef *def, bool as_served)
+{
+	if (expands_panes(def))
+		appendStringInfo(buf, "%c u", as_served ? SQL_REMOTE_SERVED : SQL_REMOTE_ALL);
+	else
+		appendStringInfo(buf, "%c u WHERE u.definition%s", SQL_REMOTE_ROWS,
+						 as_served ? " AND " SQL_REMOTE_SERVES : "");
+}
+
+/* Whether a pane belongs to several windows. */
+static bool
+expands_panes(const ViewDef *def)
+{
+	return def->has_window && def->window.assembled && def->window.kind != WINDOW_SESSION;
 }
 
 /*
@@ -282,7 +302,7 @@ append_sessions(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 					 keys.len > 0 ? ", " : "PARTITION BY ", gap, keys.data, first, first, last, keys.data,
 					 first, gap);
 	append_union(buf, def, id, as_served);
-	appendStringInfoString(buf, " WHERE u.pane IS NOT NULL) u) u");
+	appendStringInfo(buf, " %s u.pane IS NOT NULL) u) u", id == SQL_REMOTE ? "AND" : "WHERE");
 }
 
 /* A row for each window that a pane belongs to, with its start and end; none for the null pane. */

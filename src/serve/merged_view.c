@@ -102,7 +102,7 @@ static void create_part(const Merge *m, const char *kind, int i, const char *col
 static void create_views(const Merge *m);
 static void create_view(const char *name, const char *query);
 static char *fill_in(const Merge *m, const char *query);
-static void append_rows(StringInfo buf, const Merge *m, bool as_served);
+static void append_rows(StringInfo buf, const Merge *m, const char *condition);
 static void append_clock(StringInfo buf, const Merge *m);
 static void link_views(const Merge *m, Oid view);
 static void run(const char *sql, int expected);
@@ -225,8 +225,8 @@ create_info(const Merge *m, int i)
 {
 	create_part(
 		m, "info", i,
-		"view_schema pg_catalog.name, view_name pg_catalog.name, states_schema pg_catalog.name, "
-		"states_name pg_catalog.name, definition_column pg_catalog.name, definition pg_catalog.text[], "
+		"view_schema pg_catalog.text, view_name pg_catalog.text, states_schema pg_catalog.text, "
+		"states_name pg_catalog.text, definition_column pg_catalog.text, definition pg_catalog.text[], "
 		"topic pg_catalog.text, partitions pg_catalog.text, flushed_at pg_catalog.timestamptz, "
 		"watermark pg_catalog.timestamptz",
 		"schema_name 'streambatch', table_name 'states_view'");
@@ -241,10 +241,9 @@ ask(Merge *m, int i)
 
 	guard_enter(&guard, m->owner, NULL);
 	SPI_connect();
-	run(psprintf(
-			"SELECT states_schema::text, states_name::text, definition_column::text, definition, topic, partitions "
-			"FROM streambatch_state.info_%d_%d WHERE view_schema = %s AND view_name = %s",
-			m->id, i + 1, quote_literal_cstr(m->remote_schema), quote_literal_cstr(m->remote_name)),
+	run(psprintf("SELECT states_schema, states_name, definition_column, definition, topic, partitions "
+				 "FROM streambatch_state.info_%d_%d WHERE view_schema = %s AND view_name = %s",
+				 m->id, i + 1, quote_literal_cstr(m->remote_schema), quote_literal_cstr(m->remote_name)),
 		SPI_OK_SELECT);
 	if (SPI_processed != 1)
 		raise_no_states(m, i);
@@ -479,17 +478,21 @@ fill_in(const Merge *m, const char *query)
 	{
 		if (*query == SQL_REMOTE_CLOCK)
 			append_clock(&buf, m);
-		else if (*query == SQL_REMOTE_ALL || *query == SQL_REMOTE_SERVED)
-			append_rows(&buf, m, *query == SQL_REMOTE_SERVED);
+		else if (*query == SQL_REMOTE_ROWS)
+			append_rows(&buf, m, "");
+		else if (*query == SQL_REMOTE_ALL)
+			append_rows(&buf, m, " WHERE definition");
+		else if (*query == SQL_REMOTE_SERVED)
+			append_rows(&buf, m, " WHERE definition AND " SQL_REMOTE_SERVES);
 		else
 			appendStringInfoChar(&buf, *query);
 	}
 	return buf.data;
 }
 
-/* The states of all servers; as_served: of the layers that the session reads. */
+/* The states of all servers, each with this condition. */
 static void
-append_rows(StringInfo buf, const Merge *m, bool as_served)
+append_rows(StringInfo buf, const Merge *m, const char *condition)
 {
 	const MergedNode *node = &m->nodes[0];
 
@@ -498,12 +501,8 @@ append_rows(StringInfo buf, const Merge *m, bool as_served)
 		appendStringInfo(buf, "%sSELECT batch", i == 0 ? "(" : " UNION ALL ");
 		for (int p = PART_COLUMNS; p < node->nparts; p += COLUMN_PARTS)
 			appendStringInfo(buf, ", %s", quote_identifier(node->parts[p]));
-		appendStringInfo(buf, "%s FROM streambatch_state.node_%d_%d WHERE definition",
-						 as_served ? "" : ", as_of", m->id, i + 1);
-		/* once for a query, before it reads anything */
-		if (as_served)
-			appendStringInfoString(buf, " AND CASE WHEN batch THEN (SELECT streambatch._serves('batch')) "
-										"ELSE (SELECT streambatch._serves('stream')) END");
+		appendStringInfo(buf, ", as_of, definition FROM streambatch_state.node_%d_%d u%s", m->id, i + 1,
+						 condition);
 	}
 	appendStringInfoChar(buf, ')');
 }

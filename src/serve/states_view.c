@@ -136,11 +136,11 @@ definition(const ViewRow *row, const ViewDef *def)
 
 	foreach (lc, parts)
 	{
-		if (strpbrk(lfirst(lc), "\001\002\003") != NULL)
+		if (strpbrk(lfirst(lc), SQL_REMOTE_CHARACTERS) != NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("the query contains a control character, and cannot be sent to another server"),
-					 errhint("Write the character as chr(1), chr(2) or chr(3).")));
+					 errhint("Write the character as chr(1) to chr(4).")));
 	}
 	parts = lappend(parts, sql_serving_view(def, SQL_REMOTE, NULL, merged));
 	parts =

@@ -46,6 +46,7 @@ static char *states_view_name(Oid view);
 static List *definition(const ViewRow *row, const ViewDef *def);
 static char *hash_of(List *definition);
 static void check_states(const ViewDef *def);
+static char *aggregate_of(const ViewDef *def, int state);
 static bool contains_type_oids(Oid type, bool inside);
 static void create(const ViewRow *row, const char *sql);
 static void link_view(Oid states, Oid view);
@@ -169,8 +170,8 @@ check_states(const ViewDef *def)
 	for (int i = 0; i < def->nstates; i++)
 	{
 		const StateDef *state = &def->states[i];
-		char *what = psprintf("the state of aggregate %s cannot be sent to another server",
-							  format_procedure(state->folded->aggfnoid));
+		char *what =
+			psprintf("the state of aggregate %s cannot be sent to another server", aggregate_of(def, i));
 
 		if (state->type == transition_sealed_type())
 			ereport(
@@ -190,6 +191,21 @@ check_states(const ViewDef *def)
 					 format_type_be(linitial_oid(state->folded->aggargtypes))),
 				 errhint("Cast the argument to text or jsonb.")));
 	}
+}
+
+/* The name of an aggregate of the query that has this state. */
+static char *
+aggregate_of(const ViewDef *def, int state)
+{
+	for (int i = 0; i < def->nresults; i++)
+	{
+		for (int p = 0; p < RULE_MAX_PARTS; p++)
+		{
+			if (def->results[i].states[p] == state)
+				return format_procedure(def->results[i].aggref->aggfnoid);
+		}
+	}
+	return format_procedure(def->states[state].folded->aggfnoid);
 }
 
 /* Whether the binary form of a value, or its hash, contains OIDs of user-defined types. */

@@ -18,6 +18,7 @@ UPDATE streambatch._run r SET cut_topic_epoch = 0
 -- ------------------------------------------------------------------------------------------------------------------
 
 ALTER TABLE streambatch._view ADD COLUMN query text;
+ALTER TABLE streambatch._view ADD COLUMN source text;
 
 CREATE FUNCTION streambatch.query(view regclass)
     RETURNS text AS 'MODULE_PATHNAME', 'streambatch_query' LANGUAGE C STABLE STRICT;
@@ -327,6 +328,27 @@ COMMENT ON FUNCTION streambatch._digest(bytea, anyelement) IS
     'internal: the t-digest of bytes from a state table; type: a NULL of type tdigest; NULL for NULL; raises invalid_binary_representation if the bytes are not a sketch made by _sketch';
 COMMENT ON AGGREGATE streambatch._sketch(anyelement, anycompatible) IS
     'internal: a sketch of the values that are not NULL; type: a NULL of type hll (HyperLogLog, of hashes), tdigest (t-digest, of double precision) or bytea (the same, as bytes); NULL if there are no values';
+
+-- ------------------------------------------------------------------------------------------------------------------
+-- The batch layer
+-- ------------------------------------------------------------------------------------------------------------------
+
+DROP PROCEDURE streambatch.refresh(regclass, timestamptz, timestamptz, boolean);
+CREATE PROCEDURE streambatch.refresh(view regclass, "from" timestamptz DEFAULT NULL, "to" timestamptz DEFAULT NULL,
+                                     "full" boolean DEFAULT false, force boolean DEFAULT false, newest_first boolean DEFAULT false)
+    AS 'MODULE_PATHNAME', 'streambatch_refresh' LANGUAGE C;
+COMMENT ON PROCEDURE streambatch.refresh(regclass, timestamptz, timestamptz, boolean, boolean, boolean) IS
+    'recomputes the windows in [from, to) exactly from the archive, committing after each chunk; NULL from: since the beginning; NULL to: up to the watermark; both NULL: the windows that have ended and are not covered yet or have changed; full: all windows in the range; force: also windows whose events have left the archive, computed from what it holds; newest_first: the latest windows first; raises null_value_not_allowed for a NULL view or flag, active_sql_transaction inside a transaction block';
+
+CREATE FUNCTION streambatch.set_source(view regclass, source text)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_set_source' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.set_source(regclass, text) IS
+    'sets what refreshes of a hybrid view compute from: archive, log (the stream''s topic), or the name of a relation with the columns of the stream; NULL: the archive, or if the stream has none the log; raises undefined_table, undefined_column, datatype_mismatch or wrong_object_type for a source that cannot be read';
+
+CREATE PROCEDURE streambatch.rebuild(view regclass, query text DEFAULT NULL, source text DEFAULT 'archive', force boolean DEFAULT false)
+    AS 'MODULE_PATHNAME', 'streambatch_rebuild' LANGUAGE C;
+COMMENT ON PROCEDURE streambatch.rebuild(regclass, text, text, boolean) IS
+    'computes a hybrid view anew, by another query if one is given, while readers see what there was, and replaces it in one transaction; query: of the same stream, with the columns of the view, and perhaps more at the end; NULL: the present one; source: archive, log (the topic from its beginning) or the name of a relation; force: even if the log no longer holds all events; raises invalid_table_definition for other columns, object_in_use while the view is refreshed, active_sql_transaction inside a transaction block; after an error nothing has changed';
 
 -- Aggregates whose value is again a state: what a server combines before another one reads it (src/serve/states_view.c)
 CREATE FUNCTION streambatch._gather_add(internal, regprocedure, anyelement, VARIADIC "any")

@@ -102,6 +102,7 @@ CREATE TABLE streambatch._view (
     suspended_epoch  int NOT NULL DEFAULT 0,    -- topic epoch of these offsets
     settings         text[] NOT NULL,
     query            text,                      -- as given to create_view(); NULL: made by a library older than this script
+    source           text,                      -- what the batch layer is computed from (src/batch/batch_source.h); NULL: by default
     names            text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL) -- of view and stream, in a dump
 ) WITH (fillfactor = 50);
 CREATE INDEX ON streambatch._view (stream);
@@ -540,10 +541,20 @@ COMMENT ON FUNCTION streambatch.drop_view(regclass, boolean) IS
     'drops a hybrid view, as DROP VIEW does, for its owner and for the owner of its stream; cascade: with what depends on it; NULL: nothing is done; raises dependent_objects_still_exist, wrong_object_type for anything but a hybrid view';
 
 CREATE PROCEDURE streambatch.refresh(view regclass, "from" timestamptz DEFAULT NULL, "to" timestamptz DEFAULT NULL,
-                                     "full" boolean DEFAULT false)
+                                     "full" boolean DEFAULT false, force boolean DEFAULT false, newest_first boolean DEFAULT false)
     AS 'MODULE_PATHNAME', 'streambatch_refresh' LANGUAGE C;
-COMMENT ON PROCEDURE streambatch.refresh(regclass, timestamptz, timestamptz, boolean) IS
-    'recomputes the windows in [from, to) exactly from the archive, committing after each chunk; NULL from: since the beginning; NULL to: up to the watermark; both NULL: the windows that have ended and are not covered yet or have changed; full: all windows in the range; raises active_sql_transaction inside a transaction block';
+COMMENT ON PROCEDURE streambatch.refresh(regclass, timestamptz, timestamptz, boolean, boolean, boolean) IS
+    'recomputes the windows in [from, to) exactly from the archive, committing after each chunk; NULL from: since the beginning; NULL to: up to the watermark; both NULL: the windows that have ended and are not covered yet or have changed; full: all windows in the range; force: also windows whose events have left the archive, computed from what it holds; newest_first: the latest windows first; raises null_value_not_allowed for a NULL view or flag, active_sql_transaction inside a transaction block';
+
+CREATE FUNCTION streambatch.set_source(view regclass, source text)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_set_source' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.set_source(regclass, text) IS
+    'sets what refreshes of a hybrid view compute from: archive, log (the stream''s topic), or the name of a relation with the columns of the stream; NULL: the archive, or if the stream has none the log; raises undefined_table, undefined_column, datatype_mismatch or wrong_object_type for a source that cannot be read';
+
+CREATE PROCEDURE streambatch.rebuild(view regclass, query text DEFAULT NULL, source text DEFAULT 'archive', force boolean DEFAULT false)
+    AS 'MODULE_PATHNAME', 'streambatch_rebuild' LANGUAGE C;
+COMMENT ON PROCEDURE streambatch.rebuild(regclass, text, text, boolean) IS
+    'computes a hybrid view anew, by another query if one is given, while readers see what there was, and replaces it in one transaction; query: of the same stream, with the columns of the view, and perhaps more at the end; NULL: the present one; source: archive, log (the topic from its beginning) or the name of a relation; force: even if the log no longer holds all events; raises invalid_table_definition for other columns, object_in_use while the view is refreshed, active_sql_transaction inside a transaction block; after an error nothing has changed';
 
 CREATE FUNCTION streambatch.explain(view regclass)
     RETURNS SETOF text AS 'MODULE_PATHNAME', 'streambatch_explain' LANGUAGE C STABLE STRICT;

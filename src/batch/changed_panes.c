@@ -61,6 +61,7 @@ static void put_found(TupleTableSlot *slot, void *finding);
 static void put(Tuplestorestate *store, TupleDesc desc, TimestampTz pane, int64 events, bool flag);
 static void count_found(Counting *counting, Tuplestorestate *found, const Coverage *covered, int ncovered);
 static void count(Counting *counting);
+static void put_counted(Counting *counting);
 static const Cut *earlier_cut(const Counting *counting);
 static void put_count(TupleTableSlot *slot, void *counting);
 static void finish(ChangedPanes *p);
@@ -71,13 +72,14 @@ static void simplify(ChangedPanes *p, Chunk *chunk);
 
 ChangedPanes *
 changed_panes_open(const Computation *c, const Cut *cut, int64 closed_epoch, TimestampTz before,
-				   const Coverage *covered, int ncovered)
+				   const Coverage *covered, int ncovered, bool force)
 {
 	ChangedPanes *p = palloc0(sizeof(ChangedPanes));
 	Counting *counting = palloc(sizeof(Counting));
 	Finding finding = {tuplestore_begin_heap(false, false, work_mem), store_columns()};
 
 	p->window = &c->def->window;
+	p->force = force;
 	p->panes = palloc(PANE_LIST_MAX * sizeof(TimestampTz));
 	p->kept = palloc(PANE_LIST_MAX * sizeof(Coverage));
 	p->slot = MakeSingleTupleTableSlot(finding.desc, &TTSOpsMinimalTuple);
@@ -238,6 +240,14 @@ count(Counting *counting)
 
 	memset(counting->events, 0, sizeof(counting->events));
 	memset(counting->earlier, 0, sizeof(counting->earlier));
+	if (c->source.log)
+	{
+		/* it would be read only to count, and holds all events */
+		for (int i = 0; i < counting->n; i++)
+			counting->events[i] = counting->earlier[i] = 1;
+		put_counted(counting);
+		return;
+	}
 	batch_statement_begin(&guard, c);
 	parameters.other = earlier_cut(counting);
 	parameters.from = counting->panes[0];
@@ -249,9 +259,19 @@ count(Counting *counting)
 	}
 	batch_statement_read(c, sql_event_panes(c->def, &c->source, set), &parameters, put_count, counting);
 	batch_statement_end(&guard);
+	put_counted(counting);
+}
+
+/* Store the panes at hand, which are counted. */
+static void
+put_counted(Counting *counting)
+{
+	ChangedPanes *p = counting->result;
+
 	for (int i = 0; i < counting->n; i++)
 	{
-		bool kept = (counting->has_rows[i] ? counting->earlier[i] : counting->events[i]) == 0;
+		bool gone = (counting->has_rows[i] ? counting->earlier[i] : counting->events[i]) == 0;
+		bool kept = gone && !p->force;
 
 		put(p->store, counting->desc, counting->panes[i], counting->events[i], kept);
 		if (kept)

@@ -26,6 +26,7 @@ typedef struct ChangedPanes
 	TimestampTz first; /* the start of the first one to compute, and the end of the last one */
 	TimestampTz end;
 	StreamWindow *window;
+	bool force;				/* keep none */
 	int64 max_gaps;			/* between the panes of a list */
 	Tuplestorestate *store; /* a pane's start, its number of events, whether it is kept; ascending */
 	TupleTableSlot *slot;
@@ -41,7 +42,8 @@ typedef struct ChangedPanes
  * context, which must outlive the transaction.
  */
 extern ChangedPanes *changed_panes_open(const Computation *c, const Cut *cut, int64 closed_epoch,
-										TimestampTz before, const Coverage *covered, int ncovered);
+										TimestampTz before, const Coverage *covered, int ncovered,
+										bool force);
 
 /* The next chunk, valid until the next call. Returns false after the last one. */
 extern bool changed_panes_next(ChangedPanes *p, Chunk *chunk);

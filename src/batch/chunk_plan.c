@@ -32,6 +32,7 @@ chunk_plan_make(ChunkPlan *plan, const Computation *c, const Cut *cut, RefreshRa
 			to = stream->has_watermark ? window_pane_start(window, stream->watermark) : DT_NOBEGIN;
 	}
 	plan->before = to;
+	plan->force = requested.force;
 	if (c->def->has_window && !requested.full && !requested.has_from && !requested.has_to)
 		plan_default(plan, c, cut, closed_epoch);
 	else
@@ -76,8 +77,8 @@ plan_default(ChunkPlan *plan, const Computation *c, const Cut *cut, int64 closed
 
 	plan_ranges(plan, c, cut, uncovered);
 	for (int i = 0; i < plan->nranges; i++)
-		plan->ranges[i].keep_gone = true;
-	plan->changed = changed_panes_open(c, cut, closed_epoch, plan->before, covered, n);
+		plan->ranges[i].keep_gone = !plan->force && !c->source.log;
+	plan->changed = changed_panes_open(c, cut, closed_epoch, plan->before, covered, n, plan->force);
 	if (plan->changed->npanes > 0)
 	{
 		plan->from = Min(plan->from, plan->changed->first);

@@ -25,7 +25,9 @@ typedef struct RefreshRange
 	TimestampTz from;
 	bool has_to;
 	TimestampTz to;
-	bool full; /* including what is already covered */
+	bool full;	/* including what is already covered */
+	bool force; /* including what the archive no longer holds the events of */
+	bool newest_first;
 } RefreshRange;
 
 typedef struct ChunkPlan
@@ -36,6 +38,7 @@ typedef struct ChunkPlan
 	Chunk *ranges;
 	ChangedPanes *changed; /* NULL: the call names what to compute */
 	TimestampTz before;	   /* panes from there on were not looked for */
+	bool force;			   /* no pane is kept because its events have left the archive */
 	int nchunks;
 } ChunkPlan;
 

@@ -43,7 +43,7 @@ typedef struct Panes
 /* The arguments of a statement that lists them. */
 typedef struct ListJob
 {
-	const Run *run;
+	Run *run;
 	const Chunk *chunk;
 	Panes *panes;
 } ListJob;
@@ -56,7 +56,7 @@ static Chunk part(const Chunk *chunk, const TimestampTz *panes, int n, int from,
 static void isolate_pane(Run *run, const Chunk *chunk, TimestampTz pane, ErrorData *error);
 static void fail(Run *run, const Chunk *chunk, ErrorData *error);
 static void advance_around(const Run *run, const Chunk *chunk);
-static void list_panes(const Run *run, const Chunk *chunk, Panes *panes, ErrorData *error);
+static void list_panes(Run *run, const Chunk *chunk, Panes *panes, ErrorData *error);
 static void read_panes(void *arg);
 static void add_pane(TupleTableSlot *slot, void *panes);
 
@@ -105,7 +105,7 @@ try_chunk(Run *run, const Chunk *chunk, int done)
 	/* must outlive the run's context: ReThrowError() does not copy all of the error */
 	ErrorData *error = subtransaction_run(compute_and_cover, &job, PortalContext);
 
-	if (error != NULL && !compute_is_data_error(error->sqlerrcode))
+	if (error != NULL && (run->strict || !compute_is_data_error(error->sqlerrcode)))
 		refresh_fail(run, error);
 	if (error == NULL)
 		run->kept += job.kept;
@@ -245,7 +245,7 @@ advance_around(const Run *run, const Chunk *chunk)
 
 /* Where not even the panes can be told, an event has no pane because of the error: that ends the run. */
 static void
-list_panes(const Run *run, const Chunk *chunk, Panes *panes, ErrorData *error)
+list_panes(Run *run, const Chunk *chunk, Panes *panes, ErrorData *error)
 {
 	ListJob job = {run, chunk, panes};
 	ErrorData *other;

@@ -57,7 +57,8 @@ divide_ranges(const Computation *c, const Cut *cut, TimeRanges ranges, int *nchu
 	d.allocated = ranges.n;
 	d.chunks = palloc(d.allocated * sizeof(Chunk));
 	begin_range(&d, 0);
-	if (c->def->has_window && !is_one_chunk(c, cut, ranges))
+	/* each chunk would read the log anew */
+	if (c->def->has_window && !c->source.log && !is_one_chunk(c, cut, ranges))
 		sample(&d, c, cut);
 	for (;;)
 	{

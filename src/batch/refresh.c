@@ -23,9 +23,12 @@
 #include "postgres.h"
 
 #include "batch/archive_index.h"
+#include "batch/batch_source.h"
 #include "batch/chunk_run.h"
 #include "batch/failing_pane.h"
+#include "batch/refresh.h"
 #include "catalog/pg_class.h"
+#include "common/catalog_shadow.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
 #include "common/compat.h"
@@ -36,7 +39,6 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "storage/lock.h"
 #include "stream/stream.h"
 #include "tcop/pquery.h"
 #include "utils/acl.h"
@@ -44,9 +46,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-
-/* The fourth field of an advisory lock's tag: user-level functions use 1 and 2. */
-#define REFRESH_LOCK 3
 
 typedef struct ResumeJob
 {
@@ -65,7 +64,6 @@ static void run_chunks(Run *run);
 static void finish(Run *run, Chunk *rest);
 static void say_nothing_to_do(const Run *run, const StreamRow *stream);
 static void say_kept(const Run *run);
-static bool lock_refresh(const ViewRow *row, bool lock);
 
 STREAMBATCH_FUNCTION(streambatch_refresh);
 
@@ -76,8 +74,12 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 	ViewRow row;
 	Run run = {0};
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(3))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("view and full must not be null")));
+	for (int i = 0; i < PG_NARGS(); i++)
+	{
+		if (PG_ARGISNULL(i) && i != 1 && i != 2)
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("only \"from\" and \"to\" of refresh can be null")));
+	}
 	if (call == NULL || !IsA(call, CallContext) || call->atomic)
 		ereport(
 			ERROR,
@@ -85,16 +87,20 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 			 errmsg("refresh cannot run inside a transaction block or a function"),
 			 errhint(
 				 "Use CALL streambatch.refresh(…) as a statement of its own; it commits after each chunk.")));
-	run.view = PG_GETARG_OID(0);
+	run.kind = "refresh";
+	run.view = run.recorded = PG_GETARG_OID(0);
 	run.requested.has_from = !PG_ARGISNULL(1) && !TIMESTAMP_IS_NOBEGIN(PG_GETARG_TIMESTAMPTZ(1));
 	run.requested.has_to = !PG_ARGISNULL(2);
 	run.requested.from = run.requested.has_from ? PG_GETARG_TIMESTAMPTZ(1) : 0;
 	run.requested.to = run.requested.has_to ? PG_GETARG_TIMESTAMPTZ(2) : 0;
 	run.requested.full = PG_GETARG_BOOL(3);
+	/* version 0.1.0 has four arguments */
+	run.requested.force = PG_NARGS() > 4 && PG_GETARG_BOOL(4);
+	run.requested.newest_first = PG_NARGS() > 5 && PG_GETARG_BOOL(5);
 	catalog_require_view(run.view, &row);
 	if (!compat_class_ownercheck(run.view, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(run.view));
-	if (!lock_refresh(&row, true))
+	if (!locks_hold_refresh(row.id))
 	{
 		ereport(NOTICE, (errmsg("another refresh of hybrid view \"%s\" is already running, skipping",
 								get_rel_name(run.view))));
@@ -110,7 +116,7 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 	{
 		if (run.holds_past)
 			locks_release_past(row.stream);
-		lock_refresh(&row, false);
+		locks_release_refresh(row.id);
 		chunk_plan_free(&run.plan);
 		MemoryContextDelete(run.context);
 	}
@@ -119,11 +125,37 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+void
+refresh_compute(Run *run, ViewRow *row)
+{
+	StreamRow stream;
+	MemoryContext old;
+
+	refresh_lock_relations(run, row);
+	old = MemoryContextSwitchTo(run->context);
+	run->c = compute_open_source(row, run->source);
+	run->archive = run->c->archive;
+	if (run->c->slice != NULL)
+		run->c->slice->incomplete = run->requested.force;
+	MemoryContextSwitchTo(old);
+	check_arguments(row, run, run->c->def);
+	compute_check_row_security(run->c->archive, run->c->owner);
+	refresh_next_transaction();
+	take_cut(run, row, &stream);
+	batch_source_cut(run->c, run->cut, run->requested.force);
+	if (!run->c->source.log)
+		archive_index_summarise(run->c->archive);
+	refresh_next_transaction();
+	if (plan_chunks(run, row, &stream))
+		run_chunks(run);
+	else
+		say_nothing_to_do(run, &stream);
+}
+
 static void
 refresh(Run *run, ViewRow *row)
 {
 	StreamRow stream;
-	MemoryContext old;
 
 	/* nobody adds events below the cut meanwhile */
 	locks_hold_past(row->stream);
@@ -133,20 +165,7 @@ refresh(Run *run, ViewRow *row)
 	refresh_next_transaction();
 	if (row->suspended)
 		resume_view(run, row);
-	refresh_lock_relations(run, row);
-	old = MemoryContextSwitchTo(run->context);
-	run->c = compute_open(row);
-	MemoryContextSwitchTo(old);
-	check_arguments(row, run, run->c->def);
-	compute_check_row_security(run->c->archive, run->c->owner);
-	refresh_next_transaction();
-	take_cut(run, row, &stream);
-	archive_index_summarise(run->c->archive);
-	refresh_next_transaction();
-	if (plan_chunks(run, row, &stream))
-		run_chunks(run);
-	else
-		say_nothing_to_do(run, &stream);
+	refresh_compute(run, row);
 }
 
 /* Bring a suspended view back, with the events that it lacks. An error is recorded in its row. */
@@ -193,9 +212,9 @@ add_missed(void *arg)
 	job->overtaken = !catalog_view(run->view, &locked) || !locked.suspended || locked.epoch != before.epoch ||
 					 !cut_equal(cut_of_array(locked.suspended_at, locked.suspended_epoch), from);
 	if (job->overtaken)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("hybrid view \"%s\" has been changed by another process", get_rel_name(run->view))));
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("hybrid view \"%s\" has been changed by another process",
+							   catalog_view_name(run->view))));
 	(void) compute_between(c, to, cut_read(before.stream), before.epoch);
 	catalog_resume_view(run->view);
 	catalog_raise_generation(before.stream);
@@ -204,7 +223,7 @@ add_missed(void *arg)
 static void
 check_arguments(const ViewRow *row, const Run *run, const ViewDef *def)
 {
-	const char *name = get_rel_name(row->view);
+	const char *name = catalog_view_name(row->view);
 
 	if (!def->has_window && (run->requested.has_from || run->requested.has_to))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -233,7 +252,7 @@ take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 	refresh_check_view_exists(run);
 	if (catalog_view(run->view, &now) && now.suspended)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("hybrid view \"%s\" has been suspended again", get_rel_name(run->view)),
+						errmsg("hybrid view \"%s\" has been suspended again", catalog_view_name(run->view)),
 						errhint("streambatch.stat_view shows the error.")));
 	run->cut = cut_read(row->stream);
 	run->cut_at = GetCurrentTimestamp();
@@ -255,10 +274,10 @@ plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
 	chunk_plan_make(plan, run->c, run->cut, run->requested, run->closed_epoch, stream);
 	if (plan->nchunks > 0)
 	{
-		const RunRow begun = {"refresh",  run->closed_epoch, cut_array(run->cut), run->cut->topic_epoch,
+		const RunRow begun = {run->kind,  run->closed_epoch, cut_array(run->cut), run->cut->topic_epoch,
 							  plan->from, plan->to};
 
-		run->id = catalog_begin_run(row->id, run->view, &begun);
+		run->id = catalog_begin_run(row->id, run->recorded, &begun);
 		catalog_run_chunks(run->id, plan->nchunks);
 	}
 	MemoryContextSwitchTo(old);
@@ -273,7 +292,7 @@ run_chunks(Run *run)
 	Chunk chunk = {0};
 
 	for (int i = 0; i < plan->nranges; i++)
-		chunk_run(run, &plan->ranges[i]);
+		chunk_run(run, &plan->ranges[run->requested.newest_first ? plan->nranges - 1 - i : i]);
 	while (plan->changed != NULL && changed_panes_next(plan->changed, &chunk))
 		chunk_run(run, &chunk);
 	finish(run, &chunk);
@@ -308,14 +327,14 @@ say_nothing_to_do(const Run *run, const StreamRow *stream)
 		detail = "No window in the range has ended before the watermark.";
 	else if (run->plan.changed != NULL && run->plan.changed->nkept > 0)
 		detail = "The archive no longer contains the events of those that have changed.";
-	ereport(NOTICE, (errmsg("hybrid view \"%s\" has no windows to refresh", get_rel_name(run->view)),
+	ereport(NOTICE, (errmsg("hybrid view \"%s\" has no windows to refresh", catalog_view_name(run->view)),
 					 errdetail_internal("%s", detail)));
 }
 
 static void
 say_kept(const Run *run)
 {
-	const char *name = get_rel_name(run->view);
+	const char *name = catalog_view_name(run->view);
 	unsigned long n = (unsigned long) run->kept;
 
 	if (n == 0)
@@ -327,15 +346,4 @@ say_kept(const Run *run)
 										 "%lu windows of hybrid view \"%s\" keep their values", n, n, name),
 					 errdetail("The archive no longer contains the events."),
 					 errhint("To compute from what it contains, name the range, or use full => true.")));
-}
-
-static bool
-lock_refresh(const ViewRow *row, bool lock)
-{
-	LOCKTAG tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, row->id, 0, REFRESH_LOCK);
-	if (lock)
-		return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
-	return LockRelease(&tag, ExclusiveLock, true);
 }

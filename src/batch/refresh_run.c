@@ -8,7 +8,9 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "batch/batch_source.h"
 #include "batch/refresh_run.h"
+#include "common/catalog_shadow.h"
 #include "common/catalog_ddl.h"
 #include "common/locks.h"
 #include "executor/spi.h"
@@ -34,7 +36,7 @@ refresh_lock_relations(const Run *run, const ViewRow *row)
 		catalog_written_tables());
 	refresh_check_view_exists(run);
 	if (run->c != NULL)
-		compute_read_archive(run->c);
+		batch_source_lock(run->c);
 }
 
 void
@@ -46,14 +48,16 @@ refresh_check_view_exists(const Run *run)
 }
 
 void
-refresh_fail(const Run *run, ErrorData *error)
+refresh_fail(Run *run, ErrorData *error)
 {
 	MemoryContext old = MemoryContextSwitchTo(PortalContext);
 
 	/* instead of the generated statement */
-	error->context = psprintf("computing hybrid view \"%s\" from its archive", get_rel_name(run->view));
+	error->context = psprintf("computing hybrid view \"%s\" from %s", catalog_view_name(run->view),
+							  batch_source_name(run->c));
 	MemoryContextSwitchTo(old);
 	catalog_end_run(run->id, error);
 	refresh_next_transaction();
+	run->end = error;
 	ReThrowError(error);
 }

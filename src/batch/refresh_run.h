@@ -10,7 +10,11 @@
 
 typedef struct Run
 {
+	const char *kind; /* as in the run's row */
 	Oid view;
+	Oid recorded;		/* the view that the run's row is of; another one if the run is part of a rebuild */
+	const char *source; /* batch_source.h; NULL: the view's own */
+	bool strict;		/* end with the first error of the data, too */
 	Oid archive;
 	bool holds_past;
 	MemoryContext context; /* survives the transactions */
@@ -24,6 +28,7 @@ typedef struct Run
 	int64 kept;		/* panes that were left as they are, because their events have left the archive */
 	int failed;		/* panes that could not be computed */
 	ErrorData *why; /* the first one */
+	ErrorData *end; /* what refresh_fail() has raised: the transaction is as after a commit */
 } Run;
 
 /* Commit, and start a READ COMMITTED transaction. */
@@ -37,6 +42,6 @@ extern void refresh_lock_relations(const Run *run, const ViewRow *row);
 extern void refresh_check_view_exists(const Run *run);
 
 /* Record an error in the run, commit, and raise it. */
-pg_noreturn extern void refresh_fail(const Run *run, ErrorData *error);
+pg_noreturn extern void refresh_fail(Run *run, ErrorData *error);
 
 #endif /* STREAMBATCH_REFRESH_RUN_H */

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
 #include "common/catalog_merged.h"
 #include "common/catalog_statement.h"
@@ -46,6 +47,48 @@ catalog_merged_unused(void)
 						  ") AND NOT EXISTS (SELECT " READS ")"};
 
 	return statement_run_list(&s, NULL);
+}
+
+Oid
+catalog_states_view_of(Oid view)
+{
+	static Statement s = {
+		"SELECT d.objid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_attribute a ON a.attrelid = d.objid AND " CATALOG_STATES_COLUMN
+		"WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass "
+		"AND d.refobjid = $1 AND d.deptype = 'i' LIMIT 1",
+		1,
+		{OIDOID}};
+	Datum values[1] = {ObjectIdGetDatum(view)};
+	Datum states;
+
+	return statement_run_value(&s, values, &states) ? DatumGetObjectId(states) : InvalidOid;
+}
+
+List *
+catalog_grants_on(Oid relid)
+{
+	static Statement s = {
+		"SELECT pg_catalog.format('GRANT %s ON %s TO %s%s', a.privilege_type, c.oid::pg_catalog.regclass, "
+		"  CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::text END, "
+		"  CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) "
+		"FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a WHERE c.oid = $1 AND a.grantee <> c.relowner",
+		1,
+		{OIDOID}};
+	Datum values[1] = {ObjectIdGetDatum(relid)};
+	List *commands = NIL;
+	StatementCall call;
+
+	statement_run(&call, &s, values, NULL);
+	for (uint64 i = 0; i < call.nrows; i++)
+	{
+		char *command = statement_get_text(&call, i, 1);
+		MemoryContext old = MemoryContextSwitchTo(call.caller);
+
+		commands = lappend(commands, command);
+		MemoryContextSwitchTo(old);
+	}
+	statement_finish(&call);
+	return commands;
 }
 
 void

@@ -27,6 +27,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "common/catalog_ddl.h"
+#include "common/catalog_merged.h"
 #include "common/catalog_restore.h"
 #include "common/catalog_statement.h"
 #include "common/catalog_version.h"
@@ -41,9 +42,6 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/varlena.h"
-
-/* That column a is the one by which a view of states says what it is of (serve/states_view.c). */
-#define STATES_COLUMN "a.attname ~ '^definition_[0-9a-f]{16}$' "
 
 static void check_caller(FunctionCallInfo fcinfo);
 static Oid find_relation(Datum name);
@@ -126,7 +124,7 @@ catalog_link_views(void)
 		"  JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid "
 		"  JOIN pg_catalog.pg_class l ON l.oid = r.ev_class AND l.relowner = c.relowner AND l.relnamespace <> t.relnamespace "
 		"  WHERE t.relnamespace = 'streambatch_state'::regnamespace AND t.relname = 'cuts_' || v.id "
-		"  AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = l.oid AND " STATES_COLUMN
+		"  AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = l.oid AND " CATALOG_STATES_COLUMN
 		") "
 		"  ORDER BY l.relname <> c.relname || '_layers', l.oid LIMIT 1) "
 		" UNION ALL (SELECT l.oid FROM pg_catalog.pg_class t "
@@ -134,12 +132,12 @@ catalog_link_views(void)
 		"    AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = t.oid "
 		"  JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid "
 		"  JOIN pg_catalog.pg_class l ON l.oid = r.ev_class AND l.relowner = c.relowner AND l.relnamespace <> t.relnamespace "
-		"  JOIN pg_catalog.pg_attribute a ON a.attrelid = l.oid AND " STATES_COLUMN
+		"  JOIN pg_catalog.pg_attribute a ON a.attrelid = l.oid AND " CATALOG_STATES_COLUMN
 		"  WHERE t.relnamespace = 'streambatch_state'::regnamespace AND t.relname = 'clock_' || v.id ORDER BY l.oid LIMIT 1)) p "
 		/* looked up first, because it is all there is to do for a view that has both */
 		"WHERE 2 > (SELECT pg_catalog.count(DISTINCT i.objid) FROM pg_catalog.pg_depend i WHERE i.refclassid = 'pg_catalog.pg_class'::regclass "
 		"  AND i.refobjid = v.view AND i.classid = 'pg_catalog.pg_class'::regclass AND i.deptype = 'i') "
-		"AND p.part IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass "
+		"AND c.relnamespace <> 'streambatch_state'::regnamespace AND p.part IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass "
 		"  AND d.objid = p.part AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = v.view AND d.deptype = 'i')"};
 	StatementCall call;
 	bool added;

@@ -29,6 +29,12 @@ extern void catalog_insert_view(const ViewRow *row);
 extern void catalog_set_view_query(Oid view, const char *query);
 /* Raises an error if the relation is not a hybrid view. */
 extern void catalog_require_view(Oid view, ViewRow *row);
+/* The query as written, and the error of a suspended view. NULL: not known, or none. Current context. */
+extern char *catalog_query_of(Oid view);
+extern char *catalog_view_error(Oid view);
+/* What its batch layer is computed from (batch/batch_source.h); NULL: by default. Current context. */
+extern char *catalog_source_of(Oid view);
+extern void catalog_set_source(Oid view, const char *source);
 extern bool catalog_view(Oid view, ViewRow *row); /* false: it is none */
 extern List *catalog_views_of(Oid stream);		  /* of ViewRow *, in the order of their ids */
 

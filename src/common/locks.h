@@ -24,4 +24,12 @@ extern bool locks_take_past(Oid stream, bool exclusive, bool wait);
 extern void locks_hold_past(Oid stream);
 extern void locks_release_past(Oid stream);
 
+/*
+ * The right to compute a hybrid view's batch layer, one session at a time: hold it over transactions, without waiting;
+ * false: another session holds it. And take it until the end of the transaction, likewise.
+ */
+extern bool locks_hold_refresh(int32 view_id);
+extern void locks_release_refresh(int32 view_id);
+extern bool locks_take_refresh(int32 view_id);
+
 #endif /* STREAMBATCH_LOCKS_H */

@@ -22,6 +22,9 @@ extern char *sql_serving_view(const ViewDef *def, int32 id, const char *name, Oi
 extern char *sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged,
 							 const char *lateness);
 
+/* Whether <view>_layers has three columns for this output column: it is computed from aggregates. */
+extern bool sql_is_value(const Node *expr);
+
 /* A view's allowed lateness, as an SQL literal that does not depend on IntervalStyle. */
 extern char *sql_lateness(const Interval *delay);
 

@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
@@ -15,6 +14,7 @@
 #include "common/catalog_merged.h"
 #include "common/catalog_restore.h"
 #include "common/export.h"
+#include "common/view_parts.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
@@ -28,7 +28,6 @@ static bool relies_on_links(const EventTriggerData *event);
 static bool changes_owner(const Node *command);
 static DropBehavior behavior_of(const Node *command);
 static void drop_relations(List *relations, DropBehavior behavior);
-static void drop_internal(List *views, DropBehavior behavior);
 static RangeVar *early_relation(const Node *command);
 
 STREAMBATCH_FUNCTION(streambatch_on_drop);
@@ -53,7 +52,8 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 	drop_relations(catalog_merged_layers(), behavior_of(event->parsetree));
 	drop_relations(catalog_merged_unused(), DROP_RESTRICT);
 	/* lock tables before rows, in the same order as the worker */
-	drop_internal(catalog_dropped_views(), behavior_of(event->parsetree));
+	foreach (lc, catalog_dropped_views())
+		view_parts_drop(lfirst_int(lc), behavior_of(event->parsetree));
 	streams = catalog_forget_dropped();
 	foreach (lc, streams)
 		stream_nudge_at_commit(lfirst_oid(lc));
@@ -208,30 +208,6 @@ drop_relations(List *relations, DropBehavior behavior)
 		performDeletion(&address, behavior, PERFORM_DELETION_INTERNAL);
 		/* the next list is of what is left */
 		CommandCounterIncrement();
-	}
-}
-
-/* Drop the state tables and the merged views of dropped views, with what others have made to depend on them. */
-static void
-drop_internal(List *views, DropBehavior behavior)
-{
-	static const char *const objects[] = {"merged", "stream", "batch", "cuts", "clock"};
-	Oid nsp = get_namespace_oid("streambatch_state", false);
-	ListCell *lc;
-
-	foreach (lc, views)
-	{
-		for (int i = 0; i < lengthof(objects); i++)
-		{
-			Oid relid = get_relname_relid(psprintf("%s_%d", objects[i], lfirst_int(lc)), nsp);
-			ObjectAddress address;
-
-			/* DROP … CASCADE may have dropped them already */
-			if (!OidIsValid(relid))
-				continue;
-			ObjectAddressSet(address, RelationRelationId, relid);
-			performDeletion(&address, behavior, PERFORM_DELETION_INTERNAL);
-		}
 	}
 }
 

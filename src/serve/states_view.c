@@ -23,7 +23,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/comment.h"
-#include "common/catalog_view.h"
+#include "common/catalog_merged.h"
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/guard.h"
@@ -34,6 +34,8 @@
 #include "query/print_sql.h"
 #include "query/serving_sql.h"
 #include "query/states_view_sql.h"
+#include "serve/creation.h"
+#include "serve/states_view.h"
 #include "stream/stream.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -45,11 +47,9 @@
 static char *states_view_name(Oid view);
 static List *definition(const ViewRow *row, const ViewDef *def);
 static char *hash_of(List *definition);
-static void check_states(const ViewDef *def);
 static char *aggregate_of(const ViewDef *def, int state);
 static bool contains_type_oids(Oid type, bool inside);
-static void create(const ViewRow *row, const char *sql);
-static void link_view(Oid states, Oid view);
+static Oid create(const ViewRow *row, Oid view, const char *name);
 
 STREAMBATCH_FUNCTION(streambatch_create_states_view);
 STREAMBATCH_FUNCTION(streambatch_states_definition);
@@ -59,29 +59,12 @@ streambatch_create_states_view(PG_FUNCTION_ARGS)
 {
 	Oid view = PG_GETARG_OID(0);
 	ViewRow row;
-	ViewDef *def;
-	Guard guard;
-	char *name;
-	char *sql;
-	Oid states;
 
 	catalog_require_view(view, &row);
 	if (!compat_class_ownercheck(view, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(view));
-	name = states_view_name(view);
 	(void) stream_open(row.stream); /* lock it before the view's objects */
-	guard_enter(&guard, InvalidOid, row.settings);
-	def = analyse_stored(row.id, guard_owner_of(view));
-	check_states(def);
-	sql = sql_states_view(def, row.id,
-						  quote_qualified_identifier(get_namespace_name(get_rel_namespace(view)), name),
-						  hash_of(definition(&row, def)));
-	guard_leave(&guard);
-	create(&row, sql);
-	CommandCounterIncrement();
-	states = get_relname_relid(name, get_rel_namespace(view));
-	link_view(states, view);
-	PG_RETURN_OID(states);
+	PG_RETURN_OID(create(&row, view, states_view_name(view)));
 }
 
 /* streambatch._states_definition(view) */
@@ -105,6 +88,58 @@ streambatch_states_definition(PG_FUNCTION_ARGS)
 	for (int i = 0; i < list_length(parts); i++)
 		elems[i] = CStringGetTextDatum(list_nth(parts, i));
 	PG_RETURN_ARRAYTYPE_P(construct_array(elems, list_length(parts), TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+void
+states_view_check(const ViewDef *def)
+{
+	for (int i = 0; i < def->nstates; i++)
+	{
+		const StateDef *state = &def->states[i];
+		char *what =
+			psprintf("the state of aggregate %s cannot be sent to another server", aggregate_of(def, i));
+
+		if (state->type == transition_sealed_type())
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", what),
+				 errdetail(
+					 "It is of type internal: the functions that read it trust its bytes, so a server accepts only what it has written itself."),
+				 errhint(
+					 "Use an aggregate whose state is of another type; for example, cast the argument of stddev and variance to double precision.")));
+		if (state->gather != NULL && !state->partial &&
+			contains_type_oids(linitial_oid(state->folded->aggargtypes), false))
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", what),
+				 errdetail(
+					 "It depends on OIDs of user-defined types in values of type %s, which differ between servers.",
+					 format_type_be(linitial_oid(state->folded->aggargtypes))),
+				 errhint("Cast the argument to text or jsonb.")));
+	}
+}
+
+void
+states_view_replace(Oid states, const ViewRow *row, Oid view)
+{
+	ObjectAddress address;
+	List *grants = catalog_grants_on(states);
+	char *name = get_rel_name(states);
+	ListCell *lc;
+	Guard guard;
+
+	ObjectAddressSet(address, RelationRelationId, states);
+	(void) deleteDependencyRecordsForSpecific(RelationRelationId, states, DEPENDENCY_INTERNAL,
+											  RelationRelationId, view);
+	CommandCounterIncrement();
+	performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	(void) create(row, view, name);
+	guard_enter(&guard, guard_owner_of(view), NULL);
+	SPI_connect();
+	foreach (lc, grants)
+		creation_execute(lfirst(lc));
+	SPI_finish();
+	guard_leave(&guard);
 }
 
 /* The name of the view of states; raises if it cannot be created. */
@@ -163,36 +198,6 @@ hash_of(List *definition)
 					(unsigned long long) hash_bytes_extended((unsigned char *) all.data, all.len, 0));
 }
 
-/* Raise for states that another server cannot read. */
-static void
-check_states(const ViewDef *def)
-{
-	for (int i = 0; i < def->nstates; i++)
-	{
-		const StateDef *state = &def->states[i];
-		char *what =
-			psprintf("the state of aggregate %s cannot be sent to another server", aggregate_of(def, i));
-
-		if (state->type == transition_sealed_type())
-			ereport(
-				ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", what),
-				 errdetail(
-					 "It is of type internal: the functions that read it trust its bytes, so a server accepts only what it has written itself."),
-				 errhint(
-					 "Use an aggregate whose state is of another type; for example, cast the argument of stddev and variance to double precision.")));
-		if (state->gather != NULL && !state->partial &&
-			contains_type_oids(linitial_oid(state->folded->aggargtypes), false))
-			ereport(
-				ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", what),
-				 errdetail(
-					 "It depends on OIDs of user-defined types in values of type %s, which differ between servers.",
-					 format_type_be(linitial_oid(state->folded->aggargtypes))),
-				 errhint("Cast the argument to text or jsonb.")));
-	}
-}
-
 /* The name of an aggregate of the query that has this state. */
 static char *
 aggregate_of(const ViewDef *def, int state)
@@ -235,31 +240,29 @@ contains_type_oids(Oid type, bool inside)
 	return result;
 }
 
-/* As the view's owner, in the view's schema. */
-static void
-create(const ViewRow *row, const char *sql)
+/* Create the view of states, as the hybrid view's owner; like <view>_layers, it is dropped with the hybrid view. */
+static Oid
+create(const ViewRow *row, Oid view, const char *name)
 {
+	Oid owner = guard_owner_of(view);
+	Oid states;
+	ViewDef *def;
 	Guard guard;
 
-	guard_enter(&guard, guard_owner_of(row->view), row->settings);
+	guard_enter(&guard, owner, row->settings);
+	def = analyse_stored(row->id, owner);
+	states_view_check(def);
 	SPI_connect();
-	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
-		elog(ERROR, "could not run \"%s\"", sql);
+	creation_execute(sql_states_view(
+		def, row->id, quote_qualified_identifier(get_namespace_name(get_rel_namespace(view)), name),
+		hash_of(definition(row, def))));
 	SPI_finish();
 	guard_leave(&guard);
-}
-
-/* As <view>_layers: it is dropped with the view, and belongs to its owner. */
-static void
-link_view(Oid states, Oid view)
-{
-	ObjectAddress depender;
-	ObjectAddress referenced;
-
-	ObjectAddressSet(depender, RelationRelationId, states);
-	ObjectAddressSet(referenced, RelationRelationId, view);
-	recordDependencyOn(&depender, &referenced, DEPENDENCY_INTERNAL);
+	CommandCounterIncrement();
+	states = get_relname_relid(name, get_rel_namespace(view));
+	creation_make_part(states, view);
 	CreateComments(
 		states, RelationRelationId, 0,
 		"the states of a hybrid view, which streambatch.create_merged_view() on another server reads");
+	return states;
 }

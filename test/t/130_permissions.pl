@@ -110,6 +110,8 @@ view      INHERIT                   42809 42809 42809 42809 42809 42809 42809 42
 view      COMMENT                   +     -     +     -     -     -     -     -
 view      refresh                   +     -     +     -     -     -     -     -
 view      create_states_view        0A000 -     0A000 -     -     -     -     -
+view      set_source                +     -     +     -     -     -     -     -
+view      rebuild                   22023 -     22023 -     -     -     -     -
 view      explain                   +     -     +     +     -     -     -     +
 view      query                     +     -     +     +     -     -     -     +
 view      pause                     42809 *     42809 *     *     *     *     *
@@ -260,6 +262,9 @@ my %verbs = (
     'explain' => q(SELECT streambatch.explain('%s') LIMIT 1),
     'query' => q(SELECT streambatch.query('%s')),
     'refresh' => q(CALL streambatch.refresh('%s')),
+    'set_source' => q(SELECT streambatch.set_source('%s', NULL)),
+    # it would give the view other states
+    'rebuild' => q(CALL streambatch.rebuild('%s', source => 'none')),
     'create_view' => q(SELECT streambatch.create_view('open.permitted', 'SELECT count(*) FROM %s')),
     'create_view in p' => q(SELECT streambatch.create_view('p.permitted', 'SELECT count(*) FROM %s')),
     'create_view in core' => q(SELECT streambatch.create_view('pg_catalog.permitted', 'SELECT count(*) FROM %s')),
@@ -315,6 +320,8 @@ discard_dead_letters 1 all
 pause 1 all
 retry_dead_letters 1 all
 refresh 1 all
+rebuild 1 all
+set_source 1 all
 resume 1 all
 reset 1 all
 wait_for 1 all

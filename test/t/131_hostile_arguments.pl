@@ -81,7 +81,7 @@ my %values = (
         0, 4294967295, 1, map { "'$_'::regprocedure" } split / /,
         'count() sum(int) sum(bigint) max(text) stddev(numeric) stddev(int) abs(int) row_number() array_agg(anynonarray) ' .
         'json_agg(anyelement) generate_series(int,int) percentile_cont(float8,float8) streambatch.first(anyelement) ' .
-        'streambatch._only(anyelement) streambatch.refresh(regclass,timestamptz,timestamptz,bool) h.odd(int)' ],
+        'streambatch._only(anyelement) streambatch.refresh(regclass,timestamptz,timestamptz,bool,bool,bool) h.odd(int)' ],
     'streambatch._state' => ["(SELECT s2 FROM streambatch_state.batch_1 LIMIT 1)"],
     # no value of these can be written down
     map { $_ => ["'x'"] } qw(internal event_trigger));

@@ -202,6 +202,7 @@ COMMENT ON COLUMN streambatch.gap.topic_epoch IS 'topic epoch that the offsets a
 -- ------------------------------------------------------------------------------------------------------------------
 
 ALTER TABLE streambatch._stream ADD names text[] CONSTRAINT restored_by_trigger CHECK (names[1] IS NULL);
+ALTER TABLE streambatch._progress ADD COLUMN first_offset bigint;
 ALTER TABLE streambatch._progress ADD names text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL);
 ALTER TABLE streambatch._view ADD names text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL);
 ALTER TABLE streambatch._run ADD names text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL);
@@ -398,6 +399,8 @@ SELECT n.nspname AS view_schema, c.relname AS view_name, m.nspname AS states_sch
        streambatch._states_definition(v.view) AS definition,
        (SELECT option_value FROM pg_catalog.pg_options_to_table(f.ftoptions) WHERE option_name = 'topic') AS topic,
        (SELECT option_value FROM pg_catalog.pg_options_to_table(f.ftoptions) WHERE option_name = 'partitions') AS partitions,
+       (SELECT pg_catalog.array_agg(pg_catalog.format('%s:%s-%s', kafka_partition, coalesce(first_offset, 0), next_offset) ORDER BY kafka_partition)
+          FROM streambatch._progress WHERE stream = v.stream) AS positions,
        t.flushed_at, t.watermark
   FROM streambatch._view v
   JOIN pg_catalog.pg_class c ON c.oid = v.view
@@ -424,6 +427,7 @@ COMMENT ON COLUMN streambatch.states_view.definition_column IS 'name of the colu
 COMMENT ON COLUMN streambatch.states_view.definition IS 'query, settings, SQL of a merged view and of its layers, and name, type and collation of each column of states';
 COMMENT ON COLUMN streambatch.states_view.topic IS 'topic of the stream';
 COMMENT ON COLUMN streambatch.states_view.partitions IS 'partitions that the stream reads, as in its option; NULL: all';
+COMMENT ON COLUMN streambatch.states_view.positions IS 'of each partition that was read, number, first and next offset, as 3:0-120; NULL: none was';
 COMMENT ON COLUMN streambatch.states_view.flushed_at IS 'when the last flush of the stream ended; NULL: none yet';
 COMMENT ON COLUMN streambatch.states_view.watermark IS 'watermark of the stream; NULL: none yet';
 GRANT SELECT ON streambatch.states_view TO PUBLIC;

@@ -81,6 +81,7 @@ CREATE TABLE streambatch._progress (
     last_offset     bigint,                     -- the fingerprint of the last message that was taken
     last_timestamp  timestamptz,
     last_hash       bigint,                     -- of its key and payload
+    first_offset    bigint,                     -- set by start_at(); NULL: the beginning of the log
     names           text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL), -- of stream, in a dump
     PRIMARY KEY (stream, kafka_partition)
 ) WITH (fillfactor = 50);
@@ -1026,6 +1027,8 @@ SELECT n.nspname AS view_schema, c.relname AS view_name, m.nspname AS states_sch
        streambatch._states_definition(v.view) AS definition,
        (SELECT option_value FROM pg_catalog.pg_options_to_table(f.ftoptions) WHERE option_name = 'topic') AS topic,
        (SELECT option_value FROM pg_catalog.pg_options_to_table(f.ftoptions) WHERE option_name = 'partitions') AS partitions,
+       (SELECT pg_catalog.array_agg(pg_catalog.format('%s:%s-%s', kafka_partition, coalesce(first_offset, 0), next_offset) ORDER BY kafka_partition)
+          FROM streambatch._progress WHERE stream = v.stream) AS positions,
        t.flushed_at, t.watermark
   FROM streambatch._view v
   JOIN pg_catalog.pg_class c ON c.oid = v.view
@@ -1052,6 +1055,7 @@ COMMENT ON COLUMN streambatch.states_view.definition_column IS 'name of the colu
 COMMENT ON COLUMN streambatch.states_view.definition IS 'query, settings, SQL of a merged view and of its layers, and name, type and collation of each column of states';
 COMMENT ON COLUMN streambatch.states_view.topic IS 'topic of the stream';
 COMMENT ON COLUMN streambatch.states_view.partitions IS 'partitions that the stream reads, as in its option; NULL: all';
+COMMENT ON COLUMN streambatch.states_view.positions IS 'of each partition that was read, number, first and next offset, as 3:0-120; NULL: none was';
 COMMENT ON COLUMN streambatch.states_view.flushed_at IS 'when the last flush of the stream ended; NULL: none yet';
 COMMENT ON COLUMN streambatch.states_view.watermark IS 'watermark of the stream; NULL: none yet';
 GRANT SELECT ON streambatch.states_view TO PUBLIC;

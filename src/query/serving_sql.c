@@ -140,11 +140,25 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, cons
 	return buf.data;
 }
 
+bool
+sql_is_value(const Node *expr)
+{
+	return aggregate_walker(unconstify(Node *, expr), NULL);
+}
+
 char *
 sql_lateness(const Interval *delay)
 {
 	return psprintf("'%d months %d days %lld microseconds'::pg_catalog.interval", delay->month, delay->day,
 					(long long) delay->time);
+}
+
+static bool
+aggregate_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, Aggref) || expression_tree_walker(node, aggregate_walker, context);
 }
 
 static void
@@ -173,20 +187,6 @@ append_cut_time(StringInfo buf, const ViewDef *def, int32 id)
 						 window_to_instant_sql(&def->window, "m.last_batch_pane"),
 						 window_to_instant_sql(&def->window, "m.first_batch_pane"));
 	appendStringInfoString(buf, ") END");
-}
-
-bool
-sql_is_value(const Node *expr)
-{
-	return aggregate_walker(unconstify(Node *, expr), NULL);
-}
-
-static bool
-aggregate_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return IsA(node, Aggref) || expression_tree_walker(node, aggregate_walker, context);
 }
 
 static void

@@ -57,6 +57,14 @@
 #define PART_COLUMNS 4
 #define COLUMN_PARTS 3 /* name, type, collation */
 
+/* What a server has read of a partition. */
+typedef struct ReadRange
+{
+	int32 partition;
+	int64 first;
+	int64 next;
+} ReadRange;
+
 /* What a server says of its hybrid view. */
 typedef struct MergedNode
 {
@@ -68,6 +76,8 @@ typedef struct MergedNode
 	char **parts;
 	char *topic;
 	PartitionSet *partitions; /* NULL: all */
+	int npositions;
+	ReadRange *positions; /* of partitions that were read */
 } MergedNode;
 
 typedef struct Merge
@@ -91,11 +101,13 @@ static ForeignServer *open_server(const char *name);
 static void create_info(const Merge *m, int i);
 static void ask(Merge *m, int i);
 static void read_answer(MergedNode *node);
+static void read_positions(MergedNode *node);
 static char *get_text(int column);
 pg_noreturn static void raise_no_states(const Merge *m, int i);
 static void check_agreement(const Merge *m);
 static void check_same(const Merge *m, int i);
 static void check_disjoint(const Merge *m, int i, int j);
+static void warn_counted(const Merge *m, int i, int j);
 static void create_states(const Merge *m, int i);
 static char *column_ddl(const MergedNode *node, int i);
 static void create_part(const Merge *m, const char *kind, int i, const char *columns, const char *options);
@@ -227,7 +239,7 @@ create_info(const Merge *m, int i)
 		m, "info", i,
 		"view_schema pg_catalog.text, view_name pg_catalog.text, states_schema pg_catalog.text, "
 		"states_name pg_catalog.text, definition_column pg_catalog.text, definition pg_catalog.text[], "
-		"topic pg_catalog.text, partitions pg_catalog.text, flushed_at pg_catalog.timestamptz, "
+		"topic pg_catalog.text, partitions pg_catalog.text, positions pg_catalog.text[], flushed_at pg_catalog.timestamptz, "
 		"watermark pg_catalog.timestamptz",
 		"schema_name 'streambatch', table_name 'states_view'");
 }
@@ -241,9 +253,10 @@ ask(Merge *m, int i)
 
 	guard_enter(&guard, m->owner, NULL);
 	SPI_connect();
-	run(psprintf("SELECT states_schema, states_name, definition_column, definition, topic, partitions "
-				 "FROM streambatch_state.info_%d_%d WHERE view_schema = %s AND view_name = %s",
-				 m->id, i + 1, quote_literal_cstr(m->remote_schema), quote_literal_cstr(m->remote_name)),
+	run(psprintf(
+			"SELECT states_schema, states_name, definition_column, definition, topic, partitions, positions "
+			"FROM streambatch_state.info_%d_%d WHERE view_schema = %s AND view_name = %s",
+			m->id, i + 1, quote_literal_cstr(m->remote_schema), quote_literal_cstr(m->remote_name)),
 		SPI_OK_SELECT);
 	if (SPI_processed != 1)
 		raise_no_states(m, i);
@@ -270,6 +283,7 @@ read_answer(MergedNode *node)
 	if (!isnull)
 		deconstruct_array(DatumGetArrayTypePCopy(definition), TEXTOID, -1, false, TYPALIGN_INT, &parts, NULL,
 						  &node->nparts);
+	read_positions(node);
 	node->parts = palloc((node->nparts + 1) * sizeof(char *));
 	for (int i = 0; i < node->nparts; i++)
 		node->parts[i] = TextDatumGetCString(parts[i]);
@@ -279,6 +293,35 @@ read_answer(MergedNode *node)
 						errmsg("server \"%s\" describes its hybrid view in an unknown way",
 							   node->server->servername),
 						errhint("Use the same version of pg_streambatch on all servers.")));
+}
+
+static void
+read_positions(MergedNode *node)
+{
+	bool isnull;
+	Datum positions = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 7, &isnull);
+	Datum *elems;
+	bool *nulls;
+
+	if (isnull)
+		return;
+	deconstruct_array(DatumGetArrayTypePCopy(positions), TEXTOID, -1, false, TYPALIGN_INT, &elems, &nulls,
+					  &node->npositions);
+	node->positions = palloc0((node->npositions + 1) * sizeof(ReadRange));
+	for (int i = 0; i < node->npositions; i++)
+	{
+		ReadRange *range = &node->positions[i];
+		long long first;
+		long long next;
+
+		if (nulls[i] ||
+			sscanf(TextDatumGetCString(elems[i]), "%d:%lld-%lld", &range->partition, &first, &next) != 3)
+			ereport(ERROR, (errcode(ERRCODE_FDW_ERROR),
+							errmsg("server \"%s\" describes its positions in an unknown way",
+								   node->server->servername)));
+		range->first = first;
+		range->next = next;
+	}
 }
 
 static char *
@@ -313,7 +356,11 @@ check_agreement(const Merge *m)
 	{
 		check_same(m, i);
 		for (int j = 0; j < i; j++)
+		{
 			check_disjoint(m, j, i);
+			warn_counted(m, i, j);
+			warn_counted(m, j, i);
+		}
 	}
 }
 
@@ -374,6 +421,43 @@ check_disjoint(const Merge *m, int i, int j)
 		 errdetail("Its events would be counted twice."),
 		 errhint(
 			 "Give the streams disjoint partitions: ALTER FOREIGN TABLE … OPTIONS (ADD partitions '…').")));
+}
+
+/*
+ * One server has read a partition that another one reads now. What lies below the position of the first is counted
+ * twice, if the second has not begun there.
+ */
+static void
+warn_counted(const Merge *m, int i, int j)
+{
+	const MergedNode *old = &m->nodes[i];
+	const MergedNode *new = &m->nodes[j];
+
+	for (int a = 0; a < old->npositions; a++)
+	{
+		const ReadRange *read = &old->positions[a];
+		int64 first = 0;
+		bool reads = partition_set_has(new->partitions, read->partition);
+
+		for (int b = 0; b < new->npositions; b++)
+		{
+			if (new->positions[b].partition != read->partition)
+				continue;
+			first = new->positions[b].first;
+			reads |= new->positions[b].next > first;
+		}
+		if (reads && read->next > first && first >= read->first)
+			ereport(
+				WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("events of partition %d of topic \"%s\" may be counted twice", read->partition,
+						old->topic),
+				 errdetail(
+					 "Server \"%s\" has read it up to offset %lld, and server \"%s\" from offset %lld on.",
+					 old->server->servername, (long long) read->next, new->server->servername,
+					 (long long) first),
+				 errhint("A server that takes a partition over begins where streambatch.start_at() says.")));
+	}
 }
 
 static void

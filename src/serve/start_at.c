@@ -43,6 +43,7 @@ streambatch_start_at(PG_FUNCTION_ARGS)
 	check_unread(stream, row.partition);
 	row.log_end = row.next_offset;
 	catalog_put_progress(relid, &row, 1);
+	catalog_set_first_offset(relid, row.partition, row.next_offset);
 	PG_RETURN_VOID();
 }
 

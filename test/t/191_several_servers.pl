@@ -141,6 +141,12 @@ connect_to('d');
 $c->safe_psql('postgres', join '', $dana, 'BEGIN;', (map { "DROP VIEW $_; SELECT streambatch.create_merged_view('$_', $servers || name 'node_d');" } sort keys %queries), 'COMMIT');
 caught_up();
 same('a partition has moved');
+$node{$_}->safe_psql('postgres', q(CALL streambatch.rebuild('hops', source => 'log'))) foreach 'b', 'd';
+same('servers have rebuilt their views from the log', 'hops');
+$d->safe_psql('postgres', 'UPDATE streambatch._progress SET first_offset = NULL');
+like(error("SET ROLE dana; SELECT streambatch.create_merged_view('twice', $servers || name 'node_d', 'hops'); DROP VIEW twice"),
+    qr/WARNING:  events of partition 3 of topic "events" may be counted twice\nDETAIL:  Server "node_b" has read it up to offset $next, and server "node_d" from offset 0 on\.\nHINT:  .*start_at/, 'a partition that was not taken over where it was left');
+$d->safe_psql('postgres', "UPDATE streambatch._progress SET first_offset = $next");
 
 # ---- what cannot be merged ----
 is($c->safe_psql('postgres', q(SELECT relname FROM pg_class WHERE relname ~ 'total' ORDER BY 1)), "total\ntotal_layers", 'views are all that users see');

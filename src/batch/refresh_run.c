@@ -23,9 +23,22 @@
 void
 refresh_next_transaction(void)
 {
+	MemoryContext old = CurrentMemoryContext;
+	bool inside = IsSubTransaction();
+
+	if (inside)
+	{
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(old);
+	}
 	SPI_commit();
 	XactIsoLevel = XACT_READ_COMMITTED;
 	EnsurePortalSnapshotExists();
+	if (inside)
+	{
+		BeginInternalSubTransaction(NULL);
+		MemoryContextSwitchTo(old);
+	}
 }
 
 void
@@ -48,7 +61,7 @@ refresh_check_view_exists(const Run *run)
 }
 
 void
-refresh_fail(Run *run, ErrorData *error)
+refresh_fail(const Run *run, ErrorData *error)
 {
 	MemoryContext old = MemoryContextSwitchTo(PortalContext);
 
@@ -58,6 +71,5 @@ refresh_fail(Run *run, ErrorData *error)
 	MemoryContextSwitchTo(old);
 	catalog_end_run(run->id, error);
 	refresh_next_transaction();
-	run->end = error;
 	ReThrowError(error);
 }

@@ -28,10 +28,12 @@ typedef struct Run
 	int64 kept;		/* panes that were left as they are, because their events have left the archive */
 	int failed;		/* panes that could not be computed */
 	ErrorData *why; /* the first one */
-	ErrorData *end; /* what refresh_fail() has raised: the transaction is as after a commit */
 } Run;
 
-/* Commit, and start a READ COMMITTED transaction. */
+/*
+ * Commit, and start a READ COMMITTED transaction. From within a subtransaction, which is released, in a new one: so a
+ * caller that has begun it can roll back what fails, and go on.
+ */
 extern void refresh_next_transaction(void);
 
 /*
@@ -42,6 +44,6 @@ extern void refresh_lock_relations(const Run *run, const ViewRow *row);
 extern void refresh_check_view_exists(const Run *run);
 
 /* Record an error in the run, commit, and raise it. */
-pg_noreturn extern void refresh_fail(Run *run, ErrorData *error);
+pg_noreturn extern void refresh_fail(const Run *run, ErrorData *error);
 
 #endif /* STREAMBATCH_REFRESH_RUN_H */

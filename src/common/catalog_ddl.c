@@ -30,7 +30,8 @@ static void grant_times(void);
 List *
 catalog_written_tables(void)
 {
-	static const char *const names[] = {"_stream", "_view", "_progress", "_dead_letter", "_coverage", "_run"};
+	static const char *const names[] = {"_stream",	 "_view", "_progress", "_dead_letter",
+										"_coverage", "_run",  "_dirty"};
 	Oid schema = get_namespace_oid("streambatch", true);
 	List *result = NIL;
 

@@ -9,6 +9,7 @@
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
+#include "commands/tablecmds.h"
 #include "common/view_parts.h"
 #include "utils/lsyscache.h"
 
@@ -27,6 +28,16 @@ view_parts_drop(int32 id, DropBehavior behavior)
 
 	for (int i = 0; i < lengthof(kinds); i++)
 		drop(view_part(id, kinds[i]), behavior);
+}
+
+void
+view_parts_rename(int32 from, int32 to)
+{
+	static const char *const kinds[] = {"query", "merged", "stream", "batch"};
+
+	for (int i = 0; i < lengthof(kinds); i++)
+		RenameRelationInternal(view_part(from, kinds[i]), psprintf("%s_%d", kinds[i], to), true, false);
+	CommandCounterIncrement();
 }
 
 void

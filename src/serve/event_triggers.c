@@ -10,7 +10,9 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "commands/event_trigger.h"
+#include "common/archive_triggers.h"
 #include "common/catalog_ddl.h"
+#include "common/catalog_dirty.h"
 #include "common/catalog_merged.h"
 #include "common/catalog_restore.h"
 #include "common/export.h"
@@ -19,6 +21,8 @@
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "serve/archive_partitions.h"
+#include "serve/schedule.h"
 #include "serve/stream_setup.h"
 #include "utils/lsyscache.h"
 
@@ -41,6 +45,7 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 {
 	EventTriggerData *event;
 	ViewPart part;
+	List *dropped;
 	List *streams;
 	ListCell *lc;
 
@@ -52,8 +57,13 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 	drop_relations(catalog_merged_layers(), behavior_of(event->parsetree));
 	drop_relations(catalog_merged_unused(), DROP_RESTRICT);
 	/* lock tables before rows, in the same order as the worker */
-	foreach (lc, catalog_dropped_views())
+	dropped = catalog_dropped_views();
+	foreach (lc, dropped)
 		view_parts_drop(lfirst_int(lc), behavior_of(event->parsetree));
+	schedule_forget(dropped);
+	foreach (lc, catalog_dropped_archives())
+		archive_triggers_remove(lfirst_oid(lc));
+	catalog_forget_marks();
 	streams = catalog_forget_dropped();
 	foreach (lc, streams)
 		stream_nudge_at_commit(lfirst_oid(lc));
@@ -103,6 +113,7 @@ streambatch_on_alter(PG_FUNCTION_ARGS)
 				 errhint("Use DROP VIEW first, or choose another name for the new view.")));
 	catalog_follow_owners();
 	catalog_merged_follow_owners();
+	archive_partitions_follow(((EventTriggerData *) fcinfo->context)->parsetree);
 	PG_RETURN_NULL();
 }
 

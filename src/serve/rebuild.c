@@ -9,8 +9,9 @@
  *						stored positions P on, like those of any view: in this transaction the generation is raised
  *		2. compute		a refresh of all panes of the shadow (batch/refresh.h), as of a cut at or after P: what is below
  *						the cut comes from the source, what is above it from the worker
- *		3. swap			under an exclusive lock on the view: it is replaced by one over the new states, the shadow's row
- *						becomes its row, the old states are dropped, and the generation is raised
+ *		3. swap			under an exclusive lock on the view: the new states get the names of the old ones, the view is
+ *						replaced by one over them, the shadow's rows become its rows, the old states are dropped, and the
+ *						generation is raised
  *
  * For example, count(*) of a topic of 100 messages, which is at 120 when the cut is taken, and at 130 at the end:
  *
@@ -23,9 +24,9 @@
  * Events that the new query fails on become dead letters of the view, as with create_view(): the first error of the
  * data ends step 2, the failing events are found, and it begins again, once.
  *
- * An error in any step drops the shadow. If the session ends, or is cancelled between two steps, the shadow remains
- * until the stream's worker (worker/abandoned_shadows.c) or the next rebuild finds that nobody holds its right to
- * refresh, and drops it. There is nothing to resume: the next call starts anew.
+ * An error in any step, or a cancel, drops the shadow. If the session ends, the shadow remains until the stream's worker
+ * (worker/abandoned_shadows.c) or the next rebuild finds that nobody holds its right to refresh, and drops it. There is
+ * nothing to resume: the next call starts anew.
  */
 #include "postgres.h"
 
@@ -223,10 +224,13 @@ make_shadow(Rebuild *r)
 		elog(ERROR, "stream %u has no row", r->old.stream);
 	creation_check_privileges(&c, &stream, false);
 	c.row.id = catalog_next_view_id();
-	c.row.epoch = 1;
+	/* later than any epoch of the present states */
+	c.row.epoch = r->old.epoch + 1;
 	if (!locks_hold_refresh(c.row.id))
 		elog(ERROR, "hybrid view %d is locked", c.row.id);
 	r->shadow.id = c.row.id;
+	/* corrections that do not see the shadow are committed before it is computed */
+	locks_take_corrections(r->old.stream, true);
 	creation_create_parts(&c);
 	query = view_part(c.row.id, "query");
 	c.row.view = query;
@@ -397,7 +401,7 @@ compute_or_drop(Rebuild *r)
 		drop_and_raise(r, error);
 }
 
-/* Returns an error after which the transaction is as after a commit; raises any other. */
+/* Returns the error that has ended it; what was committed remains. */
 static ErrorData *
 compute(Rebuild *r)
 {
@@ -412,19 +416,27 @@ compute(Rebuild *r)
 				   .archive = r->archive,
 				   .context = r->context,
 				   .requested = {.has_to = r->has_window, .to = DT_NOEND, .full = true, .force = r->force}};
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(PortalContext);
 	PG_TRY();
 	{
 		refresh_compute(&r->run, &r->shadow);
+		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
-		if (r->run.end == NULL)
-			PG_RE_THROW();
 		MemoryContextSwitchTo(PortalContext);
 		error = CopyErrorData();
 		FlushErrorState();
+		/* not if the commit itself has failed, which leaves a new transaction */
+		if (IsSubTransaction())
+			RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(PortalContext);
+	EnsurePortalSnapshotExists();
+	if (error == NULL)
+		refresh_next_transaction();
 	return error;
 }
 
@@ -479,6 +491,7 @@ swap(void *arg)
 	Oid layers;
 	Oid states;
 	StreamRow stream;
+	int32 replaced;
 
 	layers = catalog_layers_of(r->view);
 	states = catalog_states_view_of(r->view);
@@ -486,17 +499,21 @@ swap(void *arg)
 	if (!catalog_lock_stream(r->old.stream, &stream))
 		elog(ERROR, "stream %u has no row", r->old.stream);
 	check_shadow(r);
-	catalog_replace_by_shadow(r->view, r->shadow.id);
+	catalog_replace_by_shadow(r->old.id, r->shadow.id);
 	catalog_raise_generation(r->old.stream);
-	CommandCounterIncrement();
+	/* the view keeps its id, and so the names of its parts */
+	replaced = catalog_next_view_id();
+	view_parts_rename(r->old.id, replaced);
+	view_parts_rename(r->shadow.id, r->old.id);
 	replace_views(r, layers);
 	if (OidIsValid(states))
-		states_view_replace(states, &r->shadow, r->view);
-	view_parts_drop_query(r->old.id, r->view);
-	view_parts_drop(r->old.id, DROP_RESTRICT);
+		states_view_replace(states, r->old.id, &r->shadow, r->view);
+	view_parts_drop_query(replaced, r->view);
+	view_parts_drop(replaced, DROP_RESTRICT);
+	view_parts_drop(r->shadow.id, DROP_RESTRICT);
 	catalog_follow_owners();
 	CommandCounterIncrement();
-	view_comments_add(r->shadow.id, r->view, layers);
+	view_comments_add(r->old.id, r->view, layers);
 	stream_nudge_at_commit(r->old.stream);
 }
 
@@ -545,7 +562,7 @@ static void
 replace_views(const Rebuild *r, Oid layers)
 {
 	Creation c = {.row = r->shadow, .owner = guard_owner_of(r->view)};
-	Oid merged = view_part(r->shadow.id, "merged");
+	Oid merged = view_part(r->old.id, "merged");
 	List *columns;
 	StringInfoData select;
 	Guard guard;
@@ -554,10 +571,10 @@ replace_views(const Rebuild *r, Oid layers)
 
 	initStringInfo(&select);
 	guard_enter(&guard, c.owner, r->shadow.settings);
-	c.def = analyse_stored(r->shadow.id, c.owner);
+	c.def = analyse_stored(r->old.id, c.owner);
 	c.query = c.def->query;
 	SPI_connect();
-	creation_execute(replacement(r->view, body_of(sql_serving_view(c.def, r->shadow.id, "v", merged), "v")));
+	creation_execute(replacement(r->view, body_of(sql_serving_view(c.def, r->old.id, "v", merged), "v")));
 	if (OidIsValid(layers))
 	{
 		/* the present columns first, then those that are new */
@@ -569,9 +586,8 @@ replace_views(const Rebuild *r, Oid layers)
 		}
 		foreach (lc, columns)
 			appendStringInfo(&select, ", l.%s", quote_identifier(strVal(lfirst(lc))));
-		appendStringInfo(
-			&select, " FROM (%s) l",
-			body_of(sql_layers_view(c.def, r->shadow.id, "v", merged, creation_lateness(&c)), "v"));
+		appendStringInfo(&select, " FROM (%s) l",
+						 body_of(sql_layers_view(c.def, r->old.id, "v", merged, creation_lateness(&c)), "v"));
 		creation_execute(replacement(layers, select.data));
 	}
 	SPI_finish();

@@ -120,8 +120,9 @@ states_view_check(const ViewDef *def)
 }
 
 void
-states_view_replace(Oid states, const ViewRow *row, Oid view)
+states_view_replace(Oid states, int32 id, const ViewRow *row, Oid view)
 {
+	ViewRow now = *row;
 	ObjectAddress address;
 	List *grants = catalog_grants_on(states);
 	char *name = get_rel_name(states);
@@ -133,7 +134,8 @@ states_view_replace(Oid states, const ViewRow *row, Oid view)
 											  RelationRelationId, view);
 	CommandCounterIncrement();
 	performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
-	(void) create(row, view, name);
+	now.id = id;
+	(void) create(&now, view, name);
 	guard_enter(&guard, guard_owner_of(view), NULL);
 	SPI_connect();
 	foreach (lc, grants)

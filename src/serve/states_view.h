@@ -12,9 +12,9 @@
 extern void states_view_check(const ViewDef *def);
 
 /*
- * Replace the view of states of a hybrid view, which is locked, by one of what the row says, with the same name and
- * privileges. Raises if other views depend on it.
+ * Replace the view of states of a hybrid view, which is locked, by one of its parts that have this id now, under the
+ * settings of the row, with the same name and privileges. Raises if other views depend on it.
  */
-extern void states_view_replace(Oid states, const ViewRow *row, Oid view);
+extern void states_view_replace(Oid states, int32 id, const ViewRow *row, Oid view);
 
 #endif /* STREAMBATCH_STATES_VIEW_H */

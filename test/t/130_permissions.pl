@@ -111,7 +111,7 @@ view      COMMENT                   +     -     +     -     -     -     -     -
 view      refresh                   +     -     +     -     -     -     -     -
 view      create_states_view        0A000 -     0A000 -     -     -     -     -
 view      set_source                +     -     +     -     -     -     -     -
-view      rebuild                   22023 -     22023 -     -     -     -     -
+view      rebuild                   42P01 -     42P01 -     -     -     -     -
 view      explain                   +     -     +     +     -     -     -     +
 view      query                     +     -     +     +     -     -     -     +
 view      pause                     42809 *     42809 *     *     *     *     *
@@ -204,6 +204,7 @@ rows      stat_view                 1     1     1     1     0     1     1     1
 rows      refresh_history           1     0     1     1     0     1     1     1
 rows      stat_progress_refresh     1     0     1     1     0     1     1     1
 rows      _groups                   1     0     1     1     0     1     1     1
+rows      _dirty_panes              1     0     1     1     0     1     1     1
 # messages: the stream's owner
 rows      dead_letter               1     1     0     0     0     0     0     0
 # and texts of errors, where they tell of an event, to those who may SELECT the stream: pg_monitor may not
@@ -305,6 +306,7 @@ my %verbs = (
     'refresh_history' => q(SELECT EXISTS (SELECT FROM streambatch.refresh_history x WHERE view = '%f'::regclass AND x::text LIKE '%e')?),
     'stat_progress_refresh' => q(SELECT EXISTS (SELECT FROM streambatch.stat_progress_refresh WHERE view = 'p.slow'::regclass)?),
     '_groups' => q(SELECT streambatch._groups('p.own') IS NOT NULL?),
+    '_dirty_panes' => q(SELECT streambatch._dirty_panes('p.own') IS NOT NULL?),
 );
 
 # Every function of the schema: its name, how many of that name, and who may execute it: all, because it is there to be used, or stands in
@@ -322,6 +324,10 @@ retry_dead_letters 1 all
 refresh 1 all
 rebuild 1 all
 set_source 1 all
+refresh_all 1 all
+schedule 1 all
+unschedule 1 all
+_view_of 1 all
 resume 1 all
 reset 1 all
 wait_for 1 all
@@ -367,6 +373,8 @@ _merge 1 all
 _mark_row 1 all
 _cardinality 1 all
 _groups 1 all
+_mark 1 all
+_dirty_panes 1 all
 _log_ends 1 all
 _workers 1 all
 _database 1 all

@@ -2,7 +2,8 @@
  * chunk_run.c
  *		Running the chunks of a refresh (see chunk_run.h).
  *
- * A chunk is one transaction: its batch rows, the deletion of its stream rows, and the coverage. If it raises an error
+ * A chunk is one transaction: the deletion of its dirty marks, its batch rows, the deletion of its stream rows, and the
+ * coverage. If it raises an error
  * that may be the fault of a group or an event, it is rolled back, and the chunk is halved, until the failing pane is
  * alone: each part is a transaction. The failing pane keeps its batch rows, its stream rows and its coverage, so that
  * the next refresh tries it again.
@@ -11,6 +12,7 @@
 
 #include "batch/batch_statement.h"
 #include "batch/chunk_run.h"
+#include "batch/dirty_marks.h"
 #include "batch/failing_pane.h"
 #include "batch/failing_row.h"
 #include "common/catalog_batch.h"
@@ -125,7 +127,12 @@ compute_and_cover(void *arg)
 	CHECK_FOR_INTERRUPTS();
 	refresh_lock_relations(run, &run->c->view);
 	if (!chunk->changed || chunk->npanes > 0)
+	{
+		TimeRanges cleared = dirty_marks_clear(run->c, chunk);
+
 		done.rows = compute_chunk(run->c, run->cut, run->closed_epoch, chunk, &kept, &job->kept);
+		dirty_marks_put_back(run->c, cleared, kept);
+	}
 	if (chunk->changed)
 		chunk_advance(run, chunk);
 	else

@@ -29,6 +29,7 @@
 #include "batch/failing_pane.h"
 #include "batch/refresh.h"
 #include "catalog/pg_class.h"
+#include "common/archive_triggers.h"
 #include "common/catalog_shadow.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
@@ -192,6 +193,7 @@ refresh(Run *run, ViewRow *row)
 	run->holds_past = true;
 	if (catalog_stream(row->stream, &stream))
 		run->archive = stream.archive;
+	archive_triggers_add(run->archive);
 	refresh_next_transaction();
 	if (row->suspended)
 		resume_view(run, row);

@@ -105,7 +105,12 @@ catalog_replace_by_shadow(int32 id, int32 shadow_id)
 	}
 	static Statement statements[] = {
 		{"DELETE FROM streambatch._coverage WHERE view_id = $1 AND $2 > 0", OF_IDS},
+		{"DELETE FROM streambatch._dirty WHERE view_id = $1 AND $2 > 0", OF_IDS},
+		{"UPDATE streambatch._dirty SET view_id = $1 WHERE view_id = $2", OF_IDS},
 		{"UPDATE streambatch._coverage SET view_id = $1 WHERE view_id = $2", OF_IDS},
+		{"UPDATE streambatch._run SET state = 'failed', error_sqlstate = '57014', error = 'the view was rebuilt', "
+		 "ended_at = pg_catalog.clock_timestamp() WHERE view_id = $1 AND state = 'running' AND $2 > 0",
+		 OF_IDS},
 		{"UPDATE streambatch._run SET view_id = $1 WHERE view_id = $2", OF_IDS},
 		{"DELETE FROM streambatch._dead_letter WHERE view = (SELECT view FROM streambatch._view WHERE id = $1) AND $2 > 0",
 		 OF_IDS},
@@ -133,6 +138,7 @@ catalog_drop_shadow(int32 id)
 		 1,
 		 {INT4OID}},
 		{"DELETE FROM streambatch._coverage WHERE view_id = $1", 1, {INT4OID}},
+		{"DELETE FROM streambatch._dirty WHERE view_id = $1", 1, {INT4OID}},
 		{"DELETE FROM streambatch._dead_letter WHERE view = (SELECT view FROM streambatch._view WHERE id = $1)",
 		 1,
 		 {INT4OID}},

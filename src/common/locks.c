@@ -16,6 +16,7 @@
 /* The last two fields of an advisory lock's tag; user-level functions have the classes 1 and 2. */
 #define REFRESH_KEY 0
 #define PAST_KEY 1
+#define CORRECTIONS_KEY 2
 #define OUR_CLASS 3
 
 static LOCKTAG past_tag(Oid stream);
@@ -65,6 +66,15 @@ locks_release_past(Oid stream)
 	LOCKTAG tag = past_tag(stream);
 
 	(void) LockRelease(&tag, ShareLock, true);
+}
+
+void
+locks_take_corrections(Oid stream, bool exclusive)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, stream, CORRECTIONS_KEY, OUR_CLASS);
+	(void) LockAcquire(&tag, exclusive ? ExclusiveLock : ShareLock, false, false);
 }
 
 bool

@@ -25,6 +25,13 @@ extern void locks_hold_past(Oid stream);
 extern void locks_release_past(Oid stream);
 
 /*
+ * Lock the corrections of a stream's archive until the end of the transaction, waiting: in share mode by a statement
+ * that has changed it, before it looks which views there are to mark; exclusively by who computes states of a view that
+ * others do not see yet, before it takes the snapshots that it computes from, and before it locks the stream's row.
+ */
+extern void locks_take_corrections(Oid stream, bool exclusive);
+
+/*
  * The right to compute a hybrid view's batch layer, one session at a time: hold it over transactions, without waiting;
  * false: another session holds it. And take it until the end of the transaction, likewise.
  */

@@ -171,13 +171,46 @@ sql_clear(const ViewDef *def, int32 id, bool stream, PaneRange panes)
 }
 
 char *
-sql_changed_panes(const ViewDef *def, int32 id)
+sql_any_row(const ViewDef *def, int32 id)
 {
-	return psprintf("SELECT %s, EXISTS (SELECT FROM streambatch_state.batch_%d b WHERE b.pane = s.pane) "
-					"FROM (SELECT DISTINCT pane FROM streambatch_state.stream_%d "
-					"WHERE epoch <= $6 AND pane >= %s AND pane < %s) s ORDER BY 1",
-					window_to_instant_sql(&def->window, "s.pane"), id, id,
-					window_from_instant_sql(&def->window, "$2"), window_from_instant_sql(&def->window, "$3"));
+	const char *within = def->pane >= 0 ? range_condition(def, "pane") : "true";
+
+	return psprintf("SELECT FROM streambatch_state.batch_%1$d WHERE %2$s UNION ALL "
+					"SELECT FROM streambatch_state.stream_%1$d WHERE epoch <= $6 AND %2$s LIMIT 1",
+					id, within);
+}
+
+char *
+sql_changed_panes(const ViewDef *def, int32 id, const BatchSource *source)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	if (source != NULL)
+		append_source(&buf, def, source, sql_below_cut(source), (PaneSet){PANES_WITHIN}, (SourceOptions){0});
+	appendStringInfo(
+		&buf,
+		"SELECT %s, EXISTS (SELECT FROM streambatch_state.batch_%d b WHERE b.pane = s.pane), late "
+		"FROM (SELECT pane, pg_catalog.bool_or(late) AS late FROM (SELECT DISTINCT pane, true AS late "
+		"FROM streambatch_state.stream_%d WHERE epoch <= $6 AND %s "
+		"UNION ALL SELECT pane, false FROM pg_catalog.unnest($12) AS list (pane)",
+		window_to_instant_sql(&def->window, "s.pane"), id, id, range_condition(def, "pane"));
+	if (source != NULL)
+		appendStringInfo(&buf,
+						 " UNION ALL SELECT DISTINCT pane, false FROM streambatch_state.batch_%d WHERE %s "
+						 "UNION ALL SELECT DISTINCT (%s), false FROM " SOURCE " event",
+						 id, range_condition(def, "pane"), print(def, def->window.pane));
+	appendStringInfoString(&buf, ") p WHERE pane IS NOT NULL GROUP BY pane) s ORDER BY 1");
+	return buf.data;
+}
+
+char *
+sql_panes_of(const ViewDef *def, const char *relation)
+{
+	char *pane = psprintf("(%s)", print(def, def->window.pane));
+
+	return psprintf("SELECT DISTINCT %s FROM %s event ORDER BY 1 NULLS LAST",
+					window_to_instant_sql(&def->window, pane), relation);
 }
 
 char *

@@ -79,11 +79,18 @@ extern char *sql_between_cuts(const BatchSource *source);
  */
 extern char *sql_clear(const ViewDef *def, int32 id, bool stream, PaneRange panes);
 
+/* A row of either layer in the panes [$2, $3), in the stream layer of those up to the epoch $6; no row if there is none. */
+extern char *sql_any_row(const ViewDef *def, int32 id);
+
 /*
- * The panes in [$2, $3) of stream rows up to epoch $6, ascending: the start as timestamptz; whether the batch layer has
- * rows of the pane.
+ * The panes in [$2, $3) of stream rows up to epoch $6, and those in the list $12; with a source, all in [$2, $3) that have
+ * batch rows or events below the cut $1. Ascending: the start as timestamptz; whether the batch layer, and whether the
+ * stream layer up to that epoch has rows of the pane.
  */
-extern char *sql_changed_panes(const ViewDef *def, int32 id);
+extern char *sql_changed_panes(const ViewDef *def, int32 id, const BatchSource *source);
+
+/* The panes of the rows of a relation that has the stream's columns: the start as timestamptz, ascending, at last null. */
+extern char *sql_panes_of(const ViewDef *def, const char *relation);
 
 /*
  * The panes that have events below the cut $1, ascending, and the null pane: the start as timestamptz; the number of

@@ -18,13 +18,16 @@
  * positions C1 are added, and the generation is raised. The worker's next flush finds the new generation, and
  * the worker folds this view from C1 on: each event is counted once.
  *
+ * Corrections of the archive that are committed are in what is computed; others wait, and mark the view when they see it
+ * (batch/dirty_marks.c).
+ *
  * Events of the history that the view's query fails on become dead letters of the view, as they would have become
  * had it been there. So a view can be dropped and created again, or restored, whatever its dead letters were.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "batch/computation.h"
+#include "batch/dirty_marks.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "common/catalog_batch.h"
@@ -111,6 +114,8 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	if (!stream.paused)
 		stream_check_limit(c.def->stream);
 	stream_setup_warn(c.def->stream);
+	/* a correction sees this view, and marks its panes, or is in what it is computed from */
+	locks_take_corrections(c.def->stream, true);
 
 	c.row.id = catalog_next_view_id();
 	c.row.stream = c.def->stream;
@@ -127,6 +132,9 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	/* if the worker has started since, all events that it has read are above the positions in "before" */
 	if (history && (!cut_is_empty(before) || !lock_if_unread(&c) || archive_has_rows(&c, &stream)))
 		compute_history_of_view(&c, &stream, before);
+	/* an older snapshot may lack corrections that are committed */
+	if (history && IsolationUsesXactSnapshot())
+		dirty_marks_all(c.row.id);
 	catalog_raise_generation(c.def->stream);
 	if (!history)
 		complete_from_record(&c.row, c.def, stream.archive);

@@ -6,7 +6,9 @@
 
 #include "catalog/namespace.h"
 #include "commands/event_trigger.h"
+#include "common/archive_triggers.h"
 #include "common/catalog_ddl.h"
+#include "common/catalog_dirty.h"
 #include "common/catalog_restore.h"
 #include "common/export.h"
 #include "common/view_parts.h"
@@ -14,6 +16,7 @@
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "serve/archive_partitions.h"
 #include "serve/schedule.h"
 #include "serve/stream_setup.h"
 #include "utils/lsyscache.h"
@@ -50,6 +53,9 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 	foreach (lc, dropped)
 		view_parts_drop(lfirst_int(lc), behavior_of(event->parsetree));
 	schedule_forget(dropped);
+	foreach (lc, catalog_dropped_archives())
+		archive_triggers_remove(lfirst_oid(lc));
+	catalog_forget_marks();
 	streams = catalog_forget_dropped();
 	foreach (lc, streams)
 		stream_nudge_at_commit(lfirst_oid(lc));
@@ -98,6 +104,7 @@ streambatch_on_alter(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("cannot replace hybrid view \"%s\"", replaced),
 				 errhint("Use DROP VIEW first, or choose another name for the new view.")));
 	catalog_follow_owners();
+	archive_partitions_follow(((EventTriggerData *) fcinfo->context)->parsetree);
 	PG_RETURN_NULL();
 }
 

@@ -225,6 +225,8 @@ make_shadow(Rebuild *r)
 	if (!locks_hold_refresh(c.row.id))
 		elog(ERROR, "hybrid view %d is locked", c.row.id);
 	r->shadow.id = c.row.id;
+	/* corrections that do not see the shadow are committed before it is computed */
+	locks_take_corrections(r->old.stream, true);
 	creation_create_parts(&c);
 	query = view_part(c.row.id, "query");
 	c.row.view = query;
@@ -488,6 +490,8 @@ swap(void *arg)
 
 	layers = catalog_layers_of(r->view);
 	lock_views(r, layers);
+	/* engines outside compute what the present query says */
+	view_parts_drop_staging(r->old.id, DROP_RESTRICT);
 	if (!catalog_lock_stream(r->old.stream, &stream))
 		elog(ERROR, "stream %u has no row", r->old.stream);
 	check_shadow(r);

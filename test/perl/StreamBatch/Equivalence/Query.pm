@@ -185,7 +185,7 @@ sub _keys
         $key->{sql} = "($key->{sql} IS TRUE)" if $key->{type} eq 'bool' && $key->{sql} =~ / (?:AND|OR|IN) /;
     }
     push @{ $self->{keys} }, $self->_window_keys if $self->{window};
-    $self->{sets} = !$self->{distinct} && !($self->{window} && $self->{window}{session}) && $dice->chance(0.2);
+    $self->{sets} = !$self->{distinct} && !($self->{window} && $self->{window}{session}) && $dice->chance(0.3);
     return unless $self->{sets};
 
     # which do not take a key twice; and in version 18 a constant key changes what the same constant is elsewhere

@@ -102,6 +102,8 @@ CREATE TABLE streambatch._view (
     suspended_epoch  int NOT NULL DEFAULT 0,    -- topic epoch of these offsets
     settings         text[] NOT NULL,
     query            text,                      -- as given to create_view(); NULL: made by a library older than this script
+    source           text,                      -- what the batch layer is computed from (src/batch/batch_source.h); NULL: by default
+    complete_from    timestamptz,               -- the first pane without events from before create_view(…, history => false); infinity: not known; NULL: has history
     names            text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL) -- of view and stream, in a dump
 ) WITH (fillfactor = 50);
 CREATE INDEX ON streambatch._view (stream);
@@ -115,6 +117,16 @@ CREATE TABLE streambatch._coverage (
     cut_at      timestamptz NOT NULL,
     PRIMARY KEY (view_id, from_time)
 );
+
+-- Panes whose archived events have been changed by anybody but the worker, until they are computed: [from_time, to_time); of events
+-- without a time, from infinity to infinity (src/batch/dirty_marks.c).
+CREATE TABLE streambatch._dirty (
+    view_id     int NOT NULL,
+    from_time   timestamptz NOT NULL,
+    to_time     timestamptz NOT NULL
+);
+ALTER TABLE streambatch._dirty REPLICA IDENTITY FULL;
+CREATE INDEX ON streambatch._dirty (view_id, from_time);
 
 -- Refreshes, and the history computed by create_view().
 CREATE SEQUENCE streambatch._run_id;
@@ -137,6 +149,10 @@ CREATE TABLE streambatch._run (
     error_sqlstate text,
     error       text,
     cut_topic_epoch int,                        -- that the cut's offsets are of; NULL: not known, of a run of version 0.1.0
+    phase       text,                           -- while it runs
+    panes       bigint,                         -- to compute; NULL: not known
+    panes_done  bigint NOT NULL DEFAULT 0,
+    progress_at timestamptz,                    -- when the last chunk was done
     names       text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL) -- of view, in a dump
 );
 CREATE INDEX ON streambatch._run (view_id, id);
@@ -179,6 +195,7 @@ COMMENT ON TABLE streambatch._stream IS 'internal: streams that have, or had, a 
 COMMENT ON TABLE streambatch._progress IS 'internal: positions per partition';
 COMMENT ON TABLE streambatch._view IS 'internal: hybrid views';
 COMMENT ON TABLE streambatch._coverage IS 'internal: ranges of time that batch layers cover';
+COMMENT ON TABLE streambatch._dirty IS 'internal: ranges of panes whose archived events have been changed';
 COMMENT ON TABLE streambatch._run IS 'internal: runs of the batch layer';
 COMMENT ON TABLE streambatch._dead_letter IS 'internal: dead letters';
 COMMENT ON TABLE streambatch._gap IS 'internal: offsets that the broker deleted before they were read';
@@ -242,6 +259,7 @@ SELECT streambatch._dump('streambatch._run', 'view');
 SELECT streambatch._dump('streambatch._dead_letter', 'stream', 'view');
 SELECT streambatch._dump('streambatch._gap', 'stream');
 SELECT pg_catalog.pg_extension_config_dump('streambatch._coverage', '');
+SELECT pg_catalog.pg_extension_config_dump('streambatch._dirty', '');
 SELECT pg_catalog.pg_extension_config_dump('streambatch._view_id', '');
 SELECT pg_catalog.pg_extension_config_dump('streambatch._run_id', '');
 
@@ -561,6 +579,36 @@ CREATE FUNCTION streambatch.abandon_batch(id bigint)
     RETURNS void AS 'MODULE_PATHNAME', 'streambatch_abandon_batch' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION streambatch.abandon_batch(bigint) IS
     'ends a batch without a change of its hybrid view, and drops its staging table; NULL for NULL; raises object_not_in_prerequisite_state if the batch is not open';
+CREATE FUNCTION streambatch.set_source(view regclass, source text)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_set_source' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.set_source(regclass, text) IS
+    'sets what refreshes of a hybrid view compute from: archive, log (the stream''s topic), or the name of a relation with the columns of the stream; NULL: the archive, or if the stream has none the log; raises undefined_table, undefined_column, datatype_mismatch or wrong_object_type for a source that cannot be read';
+
+CREATE PROCEDURE streambatch.rebuild(view regclass, query text DEFAULT NULL, source text DEFAULT 'archive', force boolean DEFAULT false)
+    AS 'MODULE_PATHNAME', 'streambatch_rebuild' LANGUAGE C;
+COMMENT ON PROCEDURE streambatch.rebuild(regclass, text, text, boolean) IS
+    'computes a hybrid view anew, by another query if one is given, while readers see what there was, and replaces it in one transaction; query: of the same stream, with the columns of the view, and perhaps more at the end; NULL: the present one; source: archive, log (the topic from its beginning) or the name of a relation; force: even if the log no longer holds all events; raises invalid_table_definition for other columns, object_in_use while the view is refreshed, active_sql_transaction inside a transaction block; after an error nothing has changed';
+
+CREATE PROCEDURE streambatch.refresh_all(stream regclass DEFAULT NULL, "from" timestamptz DEFAULT NULL, "to" timestamptz DEFAULT NULL,
+                                         "full" boolean DEFAULT false, force boolean DEFAULT false, newest_first boolean DEFAULT false)
+    AS 'MODULE_PATHNAME', 'streambatch_refresh_all' LANGUAGE C;
+COMMENT ON PROCEDURE streambatch.refresh_all(regclass, timestamptz, timestamptz, boolean, boolean, boolean) IS
+    'refreshes the hybrid views that the caller owns, of one stream or of all, one after the other, each as refresh() does; one that fails is a warning, and the others are refreshed; raises, at the end, the SQLSTATE of the first that failed; raises null_value_not_allowed for a NULL flag, active_sql_transaction inside a transaction block';
+
+CREATE FUNCTION streambatch.schedule(view regclass DEFAULT NULL, cron text DEFAULT NULL, "full" boolean DEFAULT false, last interval DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_schedule' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION streambatch.schedule(regclass, text, boolean, interval) IS
+    'makes, or replaces, a job of pg_cron that refreshes a hybrid view, or all that the caller owns (NULL), and returns its number; cron: when, as pg_cron takes it; full: all windows; last: all windows of the time before now; otherwise those that have ended and are not covered yet or have changed; restricted to the owner of the view; raises object_not_in_prerequisite_state where pg_cron is not installed in this database';
+
+CREATE FUNCTION streambatch.unschedule(view regclass DEFAULT NULL)
+    RETURNS int AS 'MODULE_PATHNAME', 'streambatch_unschedule' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION streambatch.unschedule(regclass) IS
+    'removes the jobs that the caller has made with schedule() for a hybrid view, or for all (NULL), and returns their number; restricted to the owner of the view; raises object_not_in_prerequisite_state where pg_cron is not installed in this database';
+
+CREATE FUNCTION streambatch._view_of(id int)
+    RETURNS regclass AS 'MODULE_PATHNAME', 'streambatch_view_of' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION streambatch._view_of(int) IS
+    'internal, for jobs: the hybrid view with an id, which no ALTER and no dump changes; NULL for NULL; raises undefined_table if there is none';
 
 CREATE FUNCTION streambatch.explain(view regclass)
     RETURNS SETOF text AS 'MODULE_PATHNAME', 'streambatch_explain' LANGUAGE C STABLE STRICT;
@@ -706,6 +754,20 @@ ALTER EVENT TRIGGER streambatch_on_define ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER streambatch_on_define IS 'restarts the workers of streams that stopped with an error when their foreign table, archive, server or user mapping is altered';
 
 -- ------------------------------------------------------------------------------------------------------------------
+-- Dirty marks (src/batch/dirty_marks.c)
+-- ------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION streambatch._mark()
+    RETURNS trigger AS 'MODULE_PATHNAME', 'streambatch_mark' LANGUAGE C;
+COMMENT ON FUNCTION streambatch._mark() IS
+    'internal: marks the panes of hybrid views whose archived events a statement has changed, so that the next refresh computes them; does nothing on a table that is no archive, nor a part of one';
+
+CREATE FUNCTION streambatch._dirty_panes(view regclass)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_dirty_panes' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION streambatch._dirty_panes(regclass) IS
+    'internal: how many panes of a hybrid view are marked; NULL: all, or more than a million, or the view is locked; raises insufficient_privilege for views that stat_view does not show';
+
+-- ------------------------------------------------------------------------------------------------------------------
 -- Statistics
 -- ------------------------------------------------------------------------------------------------------------------
 
@@ -819,7 +881,11 @@ SELECT v.view, v.stream, w.relowner::pg_catalog.regrole AS owner, v.state, v.err
        (SELECT oid::pg_catalog.regclass FROM pg_catalog.pg_class
          WHERE relname = 'stream_' || v.id AND relnamespace = 'streambatch_state'::pg_catalog.regnamespace) AS stream_table,
        (SELECT oid::pg_catalog.regclass FROM pg_catalog.pg_class
-         WHERE relname = 'batch_' || v.id AND relnamespace = 'streambatch_state'::pg_catalog.regnamespace) AS batch_table
+         WHERE relname = 'batch_' || v.id AND relnamespace = 'streambatch_state'::pg_catalog.regnamespace) AS batch_table,
+       coalesce(k.complete, true) AS complete,
+       nullif(k.complete_from, 'infinity') AS complete_from,
+       CASE WHEN pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+            THEN streambatch._dirty_panes(v.view) END AS dirty_panes
   FROM streambatch._view v
   JOIN pg_catalog.pg_class w ON w.oid = v.view
   JOIN pg_catalog.pg_class t ON t.oid = v.stream
@@ -828,6 +894,10 @@ SELECT v.view, v.stream, w.relowner::pg_catalog.regrole AS owner, v.state, v.err
   LEFT JOIN LATERAL (SELECT ended_at, cut, cut_at FROM streambatch._run WHERE view_id = v.id AND state = 'done'
                       ORDER BY id DESC LIMIT 1) r ON true
   LEFT JOIN LATERAL (SELECT count(*) AS dead_letters FROM streambatch._dead_letter WHERE view = v.view AND NOT discarded) d ON true
+  -- what is covered up to the first complete pane is complete, too
+  LEFT JOIN LATERAL (SELECT pg_catalog.lower(r) AS complete_from, pg_catalog.lower_inf(r) AS complete
+                       FROM pg_catalog.unnest(coalesce(c.coverage, '{}') + pg_catalog.tstzmultirange(pg_catalog.tstzrange(v.complete_from, NULL))) r
+                      WHERE r @> v.complete_from) k ON true
  WHERE pg_catalog.has_table_privilege(v.view::oid, 'SELECT') OR pg_catalog.pg_has_role(t.relowner, 'USAGE')
     OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.stat_view IS
@@ -851,6 +921,9 @@ COMMENT ON COLUMN streambatch.stat_view.dead_letters IS 'dead letters of the vie
 COMMENT ON COLUMN streambatch.stat_view.query IS 'the query as given to create_view(), with the names of then, in the search_path of then; streambatch.query() returns it with current, qualified names; NULL: not recorded';
 COMMENT ON COLUMN streambatch.stat_view.stream_table IS 'table of the states of the stream layer';
 COMMENT ON COLUMN streambatch.stat_view.batch_table IS 'table of the states of the batch layer';
+COMMENT ON COLUMN streambatch.stat_view.complete IS 'whether no window lacks events from before create_view(…, history => false): the view has its history, or refreshes have added it';
+COMMENT ON COLUMN streambatch.stat_view.complete_from IS 'of a view that is not complete, the start from which on windows are; NULL: the view is complete, or it is not known';
+COMMENT ON COLUMN streambatch.stat_view.dirty_panes IS 'panes whose archived events have been changed since they were computed; NULL: all, or more than a million, or the user may not SELECT from the view, or it is locked';
 
 CREATE VIEW streambatch.refresh_history WITH (security_barrier) AS
 SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at,
@@ -887,26 +960,36 @@ COMMENT ON COLUMN streambatch.refresh_history.error IS 'message of that error; N
 -- The state of a run that was killed stays "running". A run is alive while its session holds the refresh lock of the view.
 CREATE VIEW streambatch.stat_progress_refresh WITH (security_barrier) AS
 SELECT l.pid, r.id, r.view,
-       CASE WHEN r.chunks = 0 THEN 'planning' ELSE 'computing' END AS phase,
+       coalesce(r.phase, CASE WHEN r.chunks = 0 THEN 'planning' ELSE 'computing' END) AS phase,
        r.chunks_done, r.chunks AS chunks_total, r.rows, r.started_at,
-       CASE WHEN r.chunks_done > 0 THEN
-           r.started_at + (pg_catalog.clock_timestamp() - r.started_at) * (r.chunks::float8 / r.chunks_done) END AS expected_end
+       CASE WHEN r.chunks_done > 0 THEN greatest(r.started_at + t.passed * (r.chunks::float8 / r.chunks_done), pg_catalog.clock_timestamp()) END AS expected_end,
+       r.kind,
+       CASE WHEN r.panes IS NOT NULL THEN r.panes_done END AS panes_done, r.panes AS panes_total,
+       CASE WHEN t.seconds > 0 THEN r.rows / t.seconds END AS rows_per_second,
+       CASE WHEN t.seconds > 0 AND r.panes IS NOT NULL THEN r.panes_done / t.seconds END AS panes_per_second
   FROM streambatch._run r
   JOIN pg_catalog.pg_locks l ON l.locktype = 'advisory' AND l.granted AND l.classid = r.view_id::oid AND l.objid = 0 AND l.objsubid = 3
-  JOIN pg_catalog.pg_database d ON d.oid = l.database AND d.datname = pg_catalog.current_database()
+  JOIN pg_catalog.pg_database d ON d.oid = l.database AND d.datname = pg_catalog.current_database(),
+       -- until the last chunk was done; NULL: none is
+       LATERAL (SELECT r.progress_at - r.started_at AS passed, extract(epoch FROM r.progress_at - r.started_at)::float8 AS seconds) t
  WHERE r.state = 'running' AND r.kind <> 'outside'
    AND (pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'));
 COMMENT ON VIEW streambatch.stat_progress_refresh IS
-    'refreshes in progress: pid of the session, phase (planning, computing), chunks done and total, rows of states written, expected end';
-COMMENT ON COLUMN streambatch.stat_progress_refresh.pid IS 'process id of the session that runs the refresh';
+    'runs of the batch layer in progress: pid of the session, phase, chunks and panes done and total, rows of states written, rates, expected end';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.pid IS 'process id of the session of the run';
 COMMENT ON COLUMN streambatch.stat_progress_refresh.id IS 'number of the run, as in refresh_history';
 COMMENT ON COLUMN streambatch.stat_progress_refresh.view IS 'the hybrid view';
-COMMENT ON COLUMN streambatch.stat_progress_refresh.phase IS 'planning or computing';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.phase IS 'planning, computing, or a phase of a run of another kind';
 COMMENT ON COLUMN streambatch.stat_progress_refresh.chunks_done IS 'transactions done';
 COMMENT ON COLUMN streambatch.stat_progress_refresh.chunks_total IS 'transactions planned; 0 while planning';
 COMMENT ON COLUMN streambatch.stat_progress_refresh.rows IS 'rows of states written';
-COMMENT ON COLUMN streambatch.stat_progress_refresh.started_at IS 'when the refresh began';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.started_at IS 'when the run began';
 COMMENT ON COLUMN streambatch.stat_progress_refresh.expected_end IS 'when it will end, estimated from the chunks done so far; NULL: none is done';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.kind IS 'what runs, as in refresh_history';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.panes_done IS 'panes of the chunks that are done; NULL: panes_total is not known';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.panes_total IS 'panes (windows, or the parts that overlapping windows are made of) to compute, with and without events, of ranges without a limit about from the first to the last event; NULL: not known, or the view has no window';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.rows_per_second IS 'rows of states written per second, up to the last chunk that is done; NULL: none is';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.panes_per_second IS 'panes computed per second, up to the last chunk that is done; NULL: none is, or panes_total is not known';
 
 CREATE VIEW streambatch.dead_letter WITH (security_barrier) AS
 SELECT d.stream, d.view, d.topic, d.kafka_partition, d.kafka_offset, d.kafka_timestamp, d.key, d.headers, d.payload, d.sqlstate, d.message, d.detail, d.at,

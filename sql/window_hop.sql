@@ -197,7 +197,7 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 SELECT e AS expression, fails(e) FROM unnest(ARRAY[
     $$hop(now(), '0', '1 h')$$, $$hop(now(), '-1 h', '1 h')$$, $$hop(now(), '1 h', '-1 h')$$, $$hop(now(), '1 day 1 h', '1 week')$$, $$hop(now(), '1 h', '1 day 1 h')$$,
-    $$hop(now(), '1 h', '10 min')$$, $$hop_end(now(), '1 week', '1 day')$$, $$hop(now(), '1 day', '1 h')$$, $$hop(now(), '1 h', '1 day')$$, $$hop(now(), '24 h', '1 day')$$,
+    $$hop(now(), '1 h', '10 min')$$, $$hop_end(now(), '1 week', '1 day')$$, $$hop(now(), '1 day', '1 h')$$, $$hop(now(), '25 h', '1 day')$$, $$hop(now(), '1 day', '36 h')$$,
     $$hop(now(), '1 day', '24 h')$$, $$hop(now(), '1 day', '1 month')$$, $$hop(now(), '1 h', '1 month')$$, $$hop(now(), '1 month', '31 days')$$,
     $$hop(now(), '1 h', '2 h', 'infinity')$$, $$hop('infinity'::timestamptz, '1 h', '2 h')$$, $$hop(now(), '1 h', '2 h', NULL, 'Mars/Base')$$,
     $$hop(current_date, '1 h', '1 day')$$, $$hop(current_date, '1 day', '36 h')$$, $$hop('4714-11-24 00:00+00 BC'::timestamptz, '1 h', '2 h')$$,

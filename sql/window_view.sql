@@ -49,6 +49,13 @@ SELECT hybrid('hop_not_selected', $$SELECT u, count(*) FROM events GROUP BY u, s
 SELECT hybrid('hop_days', $$SELECT streambatch.hop(ts, '1 day', '7 days', time_zone => 'Europe/Berlin') AS w, count(*), min(x) FROM events WHERE x > 3 GROUP BY 1$$);
 SELECT hybrid('hop_months', $$SELECT streambatch.hop(ts, '1 month', '3 months', '2000-01-15 05:00+00', 'America/New_York') AS w, count(*) FROM events GROUP BY 1$$);
 SELECT hybrid('hop_hours', $$SELECT streambatch.hop(ts, '2 hours', '6 hours', time_zone => 'Europe/Berlin') AS w, u, count(*) FROM events GROUP BY 1, 2$$);
+SELECT hybrid('hop_hours_of_day', $$SELECT streambatch.hop(ts, '1 hour', '1 day', time_zone => 'Australia/Lord_Howe') AS w,
+    streambatch.hop_end(ts, '1 hour', '1 day', time_zone => 'Australia/Lord_Howe') AS e, count(*), sum(x) FROM events GROUP BY 1, 2$$);
+SELECT hybrid('hop_half_days', $$SELECT u, streambatch.hop(ts, '12 hours', '1 day', time_zone => 'Europe/Berlin') AS w, count(*) FROM events GROUP BY 1, 2$$);
+SELECT hybrid('hop_odd_hours', $$SELECT u, streambatch.hop_end(ts, '5 hours', '2 days', time_zone => 'Europe/Berlin') AS e, count(*) FROM events GROUP BY 1, 2$$);
+SELECT hybrid('hop_hours_of_day_utc', $$SELECT streambatch.hop(ts, '1 hour', '1 day') AS w, count(*) FROM events GROUP BY 1$$);
+SELECT hybrid('hop_naive_hours', $$SELECT streambatch.hop(naive, '1 hour', '1 day', time_zone => 'Europe/Berlin') AS w,
+    streambatch.hop_end(naive, '1 hour', '1 day', time_zone => 'Europe/Berlin') AS e, count(*) FROM events GROUP BY 1, 2$$);
 SELECT hybrid('hop_naive', $$SELECT streambatch.hop(naive, '15 min', '40 min', time_zone => 'Europe/Berlin') AS w, count(*) FROM events GROUP BY 1$$);
 SELECT hybrid('hop_date', $$SELECT streambatch.hop(day, '1 day', '3 days') AS w, streambatch.hop_end(day, '1 day', '3 days') AS e, count(*) FROM events GROUP BY 1, 2$$);
 SELECT hybrid('hop_expressions', $$SELECT extract(epoch FROM streambatch.hop(ts, '30 s', '1 min')) AS s,
@@ -205,6 +212,8 @@ SELECT t AS at, (SELECT count(*) FROM hop_both WHERE w = t) = (SELECT count(*) F
        (SELECT count(*) FROM hop_both WHERE e = t) = (SELECT count(*) FROM (SELECT * FROM hop_both OFFSET 0) h WHERE e = t) AS "end",
        (SELECT count(*) FROM hop_days WHERE w <= t) = (SELECT count(*) FROM (SELECT * FROM hop_days OFFSET 0) h WHERE w <= t) AS days,
        (SELECT count(*) FROM hop_months WHERE w > t) = (SELECT count(*) FROM (SELECT * FROM hop_months OFFSET 0) h WHERE w > t) AS months,
+       (SELECT count(*) FROM hop_hours_of_day WHERE w <= t AND e > t) = (SELECT count(*) FROM (SELECT * FROM hop_hours_of_day OFFSET 0) h WHERE w <= t AND e > t) AS hours,
+       (SELECT count(*) FROM hop_odd_hours WHERE e = t) = (SELECT count(*) FROM (SELECT * FROM hop_odd_hours OFFSET 0) h WHERE e = t) AS odd,
        (SELECT count(*) FROM cumulate WHERE w > t AND e < t + interval '1 h') =
            (SELECT count(*) FROM (SELECT * FROM cumulate OFFSET 0) h WHERE w > t AND e < t + interval '1 h') AS cumulate
   FROM unnest(ARRAY['2025-03-30 00:50:10+00', '2025-03-30 01:00:00+00', '2025-03-29 23:00+00', '2025-01-15 05:00+00', '-infinity', 'infinity']::timestamptz[]) t;

@@ -6,7 +6,6 @@
 
 #include "batch/batch_statement.h"
 #include "catalog/pg_type.h"
-#include "tcop/dest.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -29,6 +28,8 @@ batch_statement_begin(Guard *guard, const Computation *c)
 {
 	guard_enter(guard, c->owner, c->view.settings);
 	SPI_connect();
+	if (c->slice != NULL)
+		log_slice_register(c->slice);
 }
 
 void
@@ -80,8 +81,15 @@ batch_statement_read(const Computation *c, const char *sql, const BatchParameter
 {
 	RowReceiver receiver = {{receive_row, start_rows, end_rows, end_rows, DestNone}, receive, arg};
 
+	batch_statement_send(c, sql, parameters, &receiver.pub);
+}
+
+void
+batch_statement_send(const Computation *c, const char *sql, const BatchParameters *parameters,
+					 DestReceiver *dest)
+{
 	/* not read-only: some see what the transaction has written */
-	(void) execute(c, sql, parameters, false, &receiver.pub);
+	(void) execute(c, sql, parameters, false, dest);
 }
 
 static uint64

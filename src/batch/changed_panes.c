@@ -1,8 +1,8 @@
 /*
  * changed_panes.c
- *		The panes that the batch layer covers, and that have events since (see changed_panes.h).
+ *		The panes that the batch layer covers, and that have changed since (see changed_panes.h).
  *
- * There may be very many of them, far apart or side by side. They go, in ascending order, from the stream layer into a tuplestore, which takes
+ * There may be very many of them, far apart or side by side. They go, in ascending order, from the stream layer and the marks into a tuplestore, which takes
  * work_mem and then a temporary file; from there, some thousand at a time, through a statement that counts their events
  * in the archive, into a second one; and from that one into chunks.
  *
@@ -29,7 +29,8 @@ enum
 	PANE_START = 1,
 	PANE_EVENTS, /* at first not known */
 	PANE_FLAG,	 /* at first whether the batch layer has rows of it, then whether it is kept */
-	PANE_COLUMNS = PANE_FLAG
+	PANE_LATE,	 /* whether the stream layer has rows of it */
+	PANE_COLUMNS = PANE_LATE
 };
 
 /* Panes on their way from one tuplestore to the other; all are covered as of the same cut. */
@@ -44,6 +45,7 @@ typedef struct Counting
 	int gaps;
 	TimestampTz panes[PANE_LIST_MAX];
 	bool has_rows[PANE_LIST_MAX];
+	bool late[PANE_LIST_MAX];
 	int64 events[PANE_LIST_MAX];
 	int64 earlier[PANE_LIST_MAX]; /* events below the cut as of which it is covered */
 } Counting;
@@ -56,11 +58,13 @@ typedef struct Finding
 } Finding;
 
 static TupleDesc store_columns(void);
-static void find(const Computation *c, int64 closed_epoch, TimestampTz before, Finding *finding);
+static void find(const Computation *c, const Cut *cut, int64 closed_epoch, TimestampTz before,
+				 Finding *finding);
 static void put_found(TupleTableSlot *slot, void *finding);
-static void put(Tuplestorestate *store, TupleDesc desc, TimestampTz pane, int64 events, bool flag);
+static void put(Tuplestorestate *store, TupleDesc desc, TimestampTz pane, int64 events, bool flag, bool late);
 static void count_found(Counting *counting, Tuplestorestate *found, const Coverage *covered, int ncovered);
 static void count(Counting *counting);
+static void put_counted(Counting *counting);
 static const Cut *earlier_cut(const Counting *counting);
 static void put_count(TupleTableSlot *slot, void *counting);
 static void finish(ChangedPanes *p);
@@ -83,7 +87,7 @@ changed_panes_open(const Computation *c, const Cut *cut, int64 closed_epoch, Tim
 	p->kept = palloc(PANE_LIST_MAX * sizeof(Coverage));
 	p->slot = MakeSingleTupleTableSlot(finding.desc, &TTSOpsMinimalTuple);
 	p->store = tuplestore_begin_heap(false, true, work_mem);
-	find(c, closed_epoch, before, &finding);
+	find(c, cut, closed_epoch, before, &finding);
 	counting->c = c;
 	counting->cut = cut;
 	counting->result = p;
@@ -163,18 +167,25 @@ store_columns(void)
 	TupleDescInitEntry(desc, PANE_START, "pane", TIMESTAMPTZOID, -1, 0);
 	TupleDescInitEntry(desc, PANE_EVENTS, "events", INT8OID, -1, 0);
 	TupleDescInitEntry(desc, PANE_FLAG, "flag", BOOLOID, -1, 0);
+	TupleDescInitEntry(desc, PANE_LATE, "late", BOOLOID, -1, 0);
 	return desc;
 }
 
-/* Find the panes that have stream rows of closed epochs. */
+/* Find the panes that have stream rows of closed epochs, or are marked. */
 static void
-find(const Computation *c, int64 closed_epoch, TimestampTz before, Finding *finding)
+find(const Computation *c, const Cut *cut, int64 closed_epoch, TimestampTz before, Finding *finding)
 {
-	const BatchParameters parameters = {.from = DT_NOBEGIN, .to = before, .epoch = closed_epoch};
+	BatchParameters parameters = {.cut = cut, .from = DT_NOBEGIN, .to = before, .epoch = closed_epoch};
+	DirtyPanes dirty;
 	Guard guard;
 
+	dirty_marks_narrow(c, cut, closed_epoch);
+	dirty = dirty_marks_panes(c, before);
 	batch_statement_begin(&guard, c);
-	batch_statement_read(c, sql_changed_panes(c->def, c->view.id), &parameters, put_found, finding);
+	if (dirty.n > 0)
+		parameters.panes = pane_list_make(&c->def->window, dirty.panes, dirty.n);
+	batch_statement_read(c, sql_changed_panes(c->def, c->view.id, dirty.all ? &c->source : NULL), &parameters,
+						 put_found, finding);
 	batch_statement_end(&guard);
 }
 
@@ -183,14 +194,15 @@ put_found(TupleTableSlot *slot, void *arg)
 {
 	Finding *finding = arg;
 
-	put(finding->store, finding->desc, DatumGetTimestampTz(column(slot, 1)), 0,
-		DatumGetBool(column(slot, 2)));
+	put(finding->store, finding->desc, DatumGetTimestampTz(column(slot, 1)), 0, DatumGetBool(column(slot, 2)),
+		DatumGetBool(column(slot, 3)));
 }
 
 static void
-put(Tuplestorestate *store, TupleDesc desc, TimestampTz pane, int64 events, bool flag)
+put(Tuplestorestate *store, TupleDesc desc, TimestampTz pane, int64 events, bool flag, bool late)
 {
-	Datum values[PANE_COLUMNS] = {TimestampTzGetDatum(pane), Int64GetDatum(events), BoolGetDatum(flag)};
+	Datum values[PANE_COLUMNS] = {TimestampTzGetDatum(pane), Int64GetDatum(events), BoolGetDatum(flag),
+								  BoolGetDatum(late)};
 	bool nulls[PANE_COLUMNS] = {false};
 
 	tuplestore_putvalues(store, desc, values, nulls);
@@ -220,6 +232,7 @@ count_found(Counting *counting, Tuplestorestate *found, const Coverage *covered,
 			count(counting);
 		counting->covered_epoch = covered[i].cut_epoch;
 		counting->panes[counting->n] = pane;
+		counting->late[counting->n] = DatumGetBool(column(slot, PANE_LATE));
 		counting->has_rows[counting->n++] = DatumGetBool(column(slot, PANE_FLAG));
 	}
 	if (counting->n > 0)
@@ -239,6 +252,14 @@ count(Counting *counting)
 
 	memset(counting->events, 0, sizeof(counting->events));
 	memset(counting->earlier, 0, sizeof(counting->earlier));
+	if (c->source.log)
+	{
+		/* it would be read only to count, and holds all events */
+		for (int i = 0; i < counting->n; i++)
+			counting->events[i] = counting->earlier[i] = 1;
+		put_counted(counting);
+		return;
+	}
 	batch_statement_begin(&guard, c);
 	parameters.other = earlier_cut(counting);
 	parameters.from = counting->panes[0];
@@ -250,12 +271,22 @@ count(Counting *counting)
 	}
 	batch_statement_read(c, sql_event_panes(c->def, &c->source, set), &parameters, put_count, counting);
 	batch_statement_end(&guard);
+	put_counted(counting);
+}
+
+/* Store the panes at hand, which are counted. */
+static void
+put_counted(Counting *counting)
+{
+	ChangedPanes *p = counting->result;
+
 	for (int i = 0; i < counting->n; i++)
 	{
 		bool gone = (counting->has_rows[i] ? counting->earlier[i] : counting->events[i]) == 0;
-		bool kept = gone && !p->force;
+		/* a marked pane that has no rows has nothing to keep */
+		bool kept = gone && !p->force && (counting->has_rows[i] || counting->late[i]);
 
-		put(p->store, counting->desc, counting->panes[i], counting->events[i], kept);
+		put(p->store, counting->desc, counting->panes[i], counting->events[i], kept, counting->late[i]);
 		if (kept)
 			p->nkept++;
 		else

@@ -1,20 +1,20 @@
 /*
  * changed_panes.h
- *		The panes that the batch layer covers, and that have events since.
+ *		The panes that the batch layer covers, and that have events since, or whose archived events have been changed.
  *
- * A late event leaves a stream row in its pane, whose epoch the next cut closes. So the changed panes are those with
- * stream rows of closed epochs; all other panes that are covered hold every event below the new cut already.
+ * A late event leaves a stream row in its pane, whose epoch the next cut closes. A correction leaves a dirty mark
+ * (dirty_marks.h). So the changed panes are those with stream rows of closed epochs, and those marked; all other panes
+ * that are covered hold every event below the new cut already.
  *
  * A pane whose events have left the archive keeps its value: it is not computed from the late events alone. They have
  * left it if the batch layer has rows of the pane, and the archive has no event of it below the cut as of which it is
- * covered; or if the batch layer has no rows, and the archive has no event at all. Its stream rows remain, and the
- * next refresh finds it again.
+ * covered; or if the batch layer has no rows, and the archive has no event at all. Its stream rows and its mark remain,
+ * and the next refresh finds it again.
  */
 #ifndef STREAMBATCH_CHANGED_PANES_H
 #define STREAMBATCH_CHANGED_PANES_H
 
-#include "batch/chunk.h"
-#include "batch/computation.h"
+#include "batch/dirty_marks.h"
 #include "executor/tuptable.h"
 #include "utils/tuplestore.h"
 

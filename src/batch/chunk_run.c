@@ -2,7 +2,8 @@
  * chunk_run.c
  *		Running the chunks of a refresh (see chunk_run.h).
  *
- * A chunk is one transaction: its batch rows, the deletion of its stream rows, and the coverage. If it raises an error
+ * A chunk is one transaction: the deletion of its dirty marks, its batch rows, the deletion of its stream rows, and the
+ * coverage. If it raises an error
  * that may be the fault of a group or an event, it is rolled back, and the chunk is halved, until the failing pane is
  * alone: each part is a transaction. The failing pane keeps its batch rows, its stream rows and its coverage, so that
  * the next refresh tries it again.
@@ -11,6 +12,7 @@
 
 #include "batch/batch_statement.h"
 #include "batch/chunk_run.h"
+#include "batch/dirty_marks.h"
 #include "batch/failing_pane.h"
 #include "batch/failing_row.h"
 #include "common/catalog_batch.h"
@@ -43,7 +45,7 @@ typedef struct Panes
 /* The arguments of a statement that lists them. */
 typedef struct ListJob
 {
-	const Run *run;
+	Run *run;
 	const Chunk *chunk;
 	Panes *panes;
 } ListJob;
@@ -56,7 +58,7 @@ static Chunk part(const Chunk *chunk, const TimestampTz *panes, int n, int from,
 static void isolate_pane(Run *run, const Chunk *chunk, TimestampTz pane, ErrorData *error);
 static void fail(Run *run, const Chunk *chunk, ErrorData *error);
 static void advance_around(const Run *run, const Chunk *chunk);
-static void list_panes(const Run *run, const Chunk *chunk, Panes *panes, ErrorData *error);
+static void list_panes(Run *run, const Chunk *chunk, Panes *panes, ErrorData *error);
 static void read_panes(void *arg);
 static void add_pane(TupleTableSlot *slot, void *panes);
 
@@ -105,7 +107,7 @@ try_chunk(Run *run, const Chunk *chunk, int done)
 	/* must outlive the run's context: ReThrowError() does not copy all of the error */
 	ErrorData *error = subtransaction_run(compute_and_cover, &job, PortalContext);
 
-	if (error != NULL && !compute_is_data_error(error->sqlerrcode))
+	if (error != NULL && (run->strict || !compute_is_data_error(error->sqlerrcode)))
 		refresh_fail(run, error);
 	if (error == NULL)
 		run->kept += job.kept;
@@ -120,12 +122,17 @@ compute_and_cover(void *arg)
 	const Run *run = job->run;
 	const Chunk *chunk = job->chunk;
 	TimeRanges kept = {0};
-	int64 rows = 0;
+	RunProgress done = {.chunks = job->done};
 
 	CHECK_FOR_INTERRUPTS();
 	refresh_lock_relations(run, &run->c->view);
 	if (!chunk->changed || chunk->npanes > 0)
-		rows = compute_chunk(run->c, run->cut, run->closed_epoch, chunk, &kept, &job->kept);
+	{
+		TimeRanges cleared = dirty_marks_clear(run->c, chunk);
+
+		done.rows = compute_chunk(run->c, run->cut, run->closed_epoch, chunk, &kept, &job->kept);
+		dirty_marks_put_back(run->c, cleared, kept);
+	}
 	if (chunk->changed)
 		chunk_advance(run, chunk);
 	else
@@ -138,7 +145,8 @@ compute_and_cover(void *arg)
 			catalog_cover(run->c->view.id, &rest.items[i], run->cut_at);
 		}
 	}
-	catalog_run_progress(run->id, job->done, rows);
+	done.panes = Max(0, chunk_panes(chunk, run->c));
+	catalog_run_progress(run->id, &done);
 }
 
 /* Run a part of a chunk, which has n panes. */
@@ -245,7 +253,7 @@ advance_around(const Run *run, const Chunk *chunk)
 
 /* Where not even the panes can be told, an event has no pane because of the error: that ends the run. */
 static void
-list_panes(const Run *run, const Chunk *chunk, Panes *panes, ErrorData *error)
+list_panes(Run *run, const Chunk *chunk, Panes *panes, ErrorData *error)
 {
 	ListJob job = {run, chunk, panes};
 	ErrorData *other;

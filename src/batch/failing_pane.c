@@ -9,6 +9,7 @@
 #include "batch/failing_pane.h"
 #include "batch/failing_row.h"
 #include "catalog/pg_type.h"
+#include "common/catalog_shadow.h"
 #include "common/catalog_batch.h"
 #include "tcop/pquery.h"
 #include "utils/builtins.h"
@@ -36,7 +37,7 @@ failing_pane_name(const Run *run, const Chunk *chunk, ErrorData *error)
 	error->message =
 		psprintf("could not compute %shybrid view \"%s\"%s%s: %s",
 				 c->def->has_window ? psprintf("%s of ", pane_name(&run->c->def->window, chunk)) : "",
-				 get_rel_name(run->view), keys ? " for key " : "", keys ? keys : "", error->message);
+				 catalog_view_name(run->view), keys ? " for key " : "", keys ? keys : "", error->message);
 	MemoryContextSwitchTo(old);
 }
 

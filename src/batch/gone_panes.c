@@ -37,7 +37,7 @@ gone_panes(const Computation *c, const Cut *cut, int64 closed_epoch, const Chunk
 	Guard guard;
 
 	batch_statement_begin(&guard, c);
-	batch_statement_read(c, sql_changed_panes(c->def, c->view.id), &parameters, add_candidate, &s);
+	batch_statement_read(c, sql_changed_panes(c->def, c->view.id, NULL), &parameters, add_candidate, &s);
 	batch_statement_end(&guard);
 	if (s.n == 0)
 		return s.gone;

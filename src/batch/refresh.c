@@ -22,10 +22,15 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "batch/archive_index.h"
+#include "batch/batch_source.h"
 #include "batch/chunk_run.h"
 #include "batch/failing_pane.h"
+#include "batch/refresh.h"
 #include "catalog/pg_class.h"
+#include "common/archive_triggers.h"
+#include "common/catalog_shadow.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
 #include "common/compat.h"
@@ -36,7 +41,6 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "storage/lock.h"
 #include "stream/stream.h"
 #include "tcop/pquery.h"
 #include "utils/acl.h"
@@ -52,26 +56,32 @@ typedef struct ResumeJob
 	bool overtaken; /* by the worker */
 } ResumeJob;
 
+typedef struct PlanJob
+{
+	Run *run;
+	const ViewRow *row;
+	const StreamRow *stream;
+} PlanJob;
+
 static void refresh(Run *run, ViewRow *row);
 static void resume_view(const Run *run, const ViewRow *row);
 static void add_missed(void *arg);
+static bool is_left_out(const Run *run, const ViewDef *def);
 static void check_arguments(const ViewRow *row, const Run *run, const ViewDef *def);
 static void take_cut(Run *run, const ViewRow *row, StreamRow *stream);
 static bool plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream);
+static void make_plan(void *arg);
 static void run_chunks(Run *run);
 static void finish(Run *run, Chunk *rest);
 static void say_nothing_to_do(const Run *run, const StreamRow *stream);
 static void say_kept(const Run *run);
-static bool lock_refresh(const ViewRow *row, bool lock);
 
 STREAMBATCH_FUNCTION(streambatch_refresh);
 
 Datum
 streambatch_refresh(PG_FUNCTION_ARGS)
 {
-	CallContext *call = (CallContext *) fcinfo->context;
-	ViewRow row;
-	Run run = {0};
+	RefreshRange requested;
 
 	for (int i = 0; i < PG_NARGS(); i++)
 	{
@@ -79,33 +89,59 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 							errmsg("only \"from\" and \"to\" of refresh can be null")));
 	}
-	if (call == NULL || !IsA(call, CallContext) || call->atomic)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-			 errmsg("refresh cannot run inside a transaction block or a function"),
-			 errhint(
-				 "Use CALL streambatch.refresh(…) as a statement of its own; it commits after each chunk.")));
-	run.view = PG_GETARG_OID(0);
-	run.requested.has_from = !PG_ARGISNULL(1) && !TIMESTAMP_IS_NOBEGIN(PG_GETARG_TIMESTAMPTZ(1));
-	run.requested.has_to = !PG_ARGISNULL(2);
-	run.requested.from = run.requested.has_from ? PG_GETARG_TIMESTAMPTZ(1) : 0;
-	run.requested.to = run.requested.has_to ? PG_GETARG_TIMESTAMPTZ(2) : 0;
-	run.requested.full = PG_GETARG_BOOL(3);
+	refresh_check_commits(fcinfo, "refresh");
+	requested = refresh_range_of(fcinfo, 1);
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	refresh_view(PG_GETARG_OID(0), requested);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+void
+refresh_check_commits(FunctionCallInfo fcinfo, const char *name)
+{
+	CallContext *call = (CallContext *) fcinfo->context;
+
+	if (call == NULL || !IsA(call, CallContext) || call->atomic || IsSubTransaction())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("%s cannot run inside a transaction block or a function", name),
+				 errhint("Use CALL streambatch.%s(…) as a statement of its own; it commits after each chunk.",
+						 name)));
+}
+
+RefreshRange
+refresh_range_of(FunctionCallInfo fcinfo, int first)
+{
+	RefreshRange range = {0};
+
+	range.has_from = !PG_ARGISNULL(first) && !TIMESTAMP_IS_NOBEGIN(PG_GETARG_TIMESTAMPTZ(first));
+	range.has_to = !PG_ARGISNULL(first + 1);
+	range.from = range.has_from ? PG_GETARG_TIMESTAMPTZ(first) : 0;
+	range.to = range.has_to ? PG_GETARG_TIMESTAMPTZ(first + 1) : 0;
+	range.full = PG_GETARG_BOOL(first + 2);
 	/* version 0.1.0 has four arguments */
-	run.requested.force = PG_NARGS() > 4 && PG_GETARG_BOOL(4);
-	run.requested.newest_first = PG_NARGS() > 5 && PG_GETARG_BOOL(5);
+	range.force = PG_NARGS() > first + 3 && PG_GETARG_BOOL(first + 3);
+	range.newest_first = PG_NARGS() > first + 4 && PG_GETARG_BOOL(first + 4);
+	return range;
+}
+
+void
+refresh_view(Oid view, RefreshRange requested)
+{
+	ViewRow row;
+	Run run = {.kind = "refresh", .view = view, .recorded = view, .requested = requested};
+
 	catalog_require_view(run.view, &row);
 	if (!compat_class_ownercheck(run.view, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(run.view));
-	if (!lock_refresh(&row, true))
+	if (!locks_hold_refresh(row.id))
 	{
 		ereport(NOTICE, (errmsg("another refresh of hybrid view \"%s\" is already running, skipping",
 								get_rel_name(run.view))));
-		PG_RETURN_VOID();
+		return;
 	}
 	run.context = AllocSetContextCreate(TopMemoryContext, "streambatch refresh", ALLOCSET_DEFAULT_SIZES);
-	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	PG_TRY();
 	{
 		refresh(&run, &row);
@@ -114,43 +150,54 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 	{
 		if (run.holds_past)
 			locks_release_past(row.stream);
-		lock_refresh(&row, false);
+		locks_release_refresh(row.id);
 		chunk_plan_free(&run.plan);
 		MemoryContextDelete(run.context);
 	}
 	PG_END_TRY();
-	SPI_finish();
-	PG_RETURN_VOID();
+}
+
+void
+refresh_compute(Run *run, ViewRow *row)
+{
+	StreamRow stream;
+	MemoryContext old;
+
+	refresh_lock_relations(run, row);
+	old = MemoryContextSwitchTo(run->context);
+	run->c = compute_open_source(row, run->source);
+	run->archive = run->c->archive;
+	MemoryContextSwitchTo(old);
+	if (is_left_out(run, run->c->def))
+		return;
+	check_arguments(row, run, run->c->def);
+	compute_check_row_security(run->c->archive, run->c->owner);
+	refresh_next_transaction();
+	take_cut(run, row, &stream);
+	if (!run->c->source.log)
+		archive_index_summarise(run->c->archive);
+	refresh_next_transaction();
+	if (plan_chunks(run, row, &stream))
+		run_chunks(run);
+	else
+		say_nothing_to_do(run, &stream);
 }
 
 static void
 refresh(Run *run, ViewRow *row)
 {
 	StreamRow stream;
-	MemoryContext old;
 
 	/* nobody adds events below the cut meanwhile */
 	locks_hold_past(row->stream);
 	run->holds_past = true;
 	if (catalog_stream(row->stream, &stream))
 		run->archive = stream.archive;
+	archive_triggers_add(run->archive);
 	refresh_next_transaction();
 	if (row->suspended)
 		resume_view(run, row);
-	refresh_lock_relations(run, row);
-	old = MemoryContextSwitchTo(run->context);
-	run->c = compute_open(row);
-	MemoryContextSwitchTo(old);
-	check_arguments(row, run, run->c->def);
-	compute_check_row_security(run->c->archive, run->c->owner);
-	refresh_next_transaction();
-	take_cut(run, row, &stream);
-	archive_index_summarise(run->c->archive);
-	refresh_next_transaction();
-	if (plan_chunks(run, row, &stream))
-		run_chunks(run);
-	else
-		say_nothing_to_do(run, &stream);
+	refresh_compute(run, row);
 }
 
 /* Bring a suspended view back, with the events that it lacks. An error is recorded in its row. */
@@ -197,18 +244,29 @@ add_missed(void *arg)
 	job->overtaken = !catalog_view(run->view, &locked) || !locked.suspended || locked.epoch != before.epoch ||
 					 !cut_equal(cut_of_array(locked.suspended_at, locked.suspended_epoch), from);
 	if (job->overtaken)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("hybrid view \"%s\" has been changed by another process", get_rel_name(run->view))));
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("hybrid view \"%s\" has been changed by another process",
+							   catalog_view_name(run->view))));
 	(void) compute_between(c, to, cut_read(before.stream), before.epoch);
 	catalog_resume_view(run->view);
 	catalog_raise_generation(before.stream);
 }
 
+/* refresh_all() leaves out views that have no range. */
+static bool
+is_left_out(const Run *run, const ViewDef *def)
+{
+	if (!run->requested.of_all || def->has_window || (!run->requested.has_from && !run->requested.has_to))
+		return false;
+	ereport(NOTICE,
+			(errmsg("hybrid view \"%s\" has no window and so no range, skipping", get_rel_name(run->view))));
+	return true;
+}
+
 static void
 check_arguments(const ViewRow *row, const Run *run, const ViewDef *def)
 {
-	const char *name = get_rel_name(row->view);
+	const char *name = catalog_view_name(row->view);
 
 	if (!def->has_window && (run->requested.has_from || run->requested.has_to))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -228,6 +286,7 @@ static void
 take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->context);
+	RunRow begun = {.kind = run->kind, .from = DT_NOBEGIN, .to = DT_NOEND};
 	ViewRow now;
 
 	locks_take(NIL, catalog_written_tables());
@@ -237,37 +296,50 @@ take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 	refresh_check_view_exists(run);
 	if (catalog_view(run->view, &now) && now.suspended)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("hybrid view \"%s\" has been suspended again", get_rel_name(run->view)),
+						errmsg("hybrid view \"%s\" has been suspended again", catalog_view_name(run->view)),
 						errhint("streambatch.stat_view shows the error.")));
 	run->cut = cut_read(row->stream);
 	run->cut_at = GetCurrentTimestamp();
 	run->closed_epoch = catalog_raise_epoch(run->view);
 	catalog_fail_abandoned_runs(row->id);
+	begun.cut_epoch = run->closed_epoch;
+	begun.cut = cut_array(run->cut);
+	begun.topic_epoch = run->cut->topic_epoch;
+	run->id = catalog_begin_run(row->id, run->recorded, &begun);
 	MemoryContextSwitchTo(old);
 	refresh_next_transaction();
 }
 
-/* Plan the chunks to compute as of the cut. Returns false if there are none. */
+/* Plan the chunks to compute as of the cut. Returns false if there are none: then there was no run. */
 static bool
 plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
 {
-	MemoryContext old = MemoryContextSwitchTo(run->context);
-	ChunkPlan *plan = &run->plan;
+	PlanJob job = {run, row, stream};
+	ErrorData *error = subtransaction_run(make_plan, &job, PortalContext);
 
-	refresh_lock_relations(run, row);
-	compute_leave_out(run->c);
-	chunk_plan_make(plan, run->c, run->cut, run->requested, run->closed_epoch, stream);
-	if (plan->nchunks > 0)
-	{
-		const RunRow begun = {"refresh",  run->closed_epoch, cut_array(run->cut), run->cut->topic_epoch,
-							  plan->from, plan->to};
-
-		run->id = catalog_begin_run(row->id, run->view, &begun);
-		catalog_run_chunks(run->id, plan->nchunks);
-	}
-	MemoryContextSwitchTo(old);
+	if (error != NULL)
+		refresh_fail(run, error);
 	refresh_next_transaction();
-	return plan->nchunks > 0;
+	return run->plan.nchunks > 0;
+}
+
+static void
+make_plan(void *arg)
+{
+	PlanJob *job = arg;
+	Run *run = job->run;
+	ChunkPlan *plan = &run->plan;
+	MemoryContext old = MemoryContextSwitchTo(run->context);
+
+	refresh_lock_relations(run, job->row);
+	compute_leave_out(run->c);
+	batch_source_cut(run->c, run->cut, run->requested.force);
+	chunk_plan_make(plan, run->c, run->cut, run->requested, run->closed_epoch, job->stream);
+	if (plan->nchunks > 0)
+		catalog_plan_run(run->id, plan->from, plan->to, plan->nchunks, chunk_plan_panes(plan, run->c));
+	else
+		catalog_forget_run(run->id);
+	MemoryContextSwitchTo(old);
 }
 
 static void
@@ -312,14 +384,14 @@ say_nothing_to_do(const Run *run, const StreamRow *stream)
 		detail = "No window in the range has ended before the watermark.";
 	else if (run->plan.changed != NULL && run->plan.changed->nkept > 0)
 		detail = "The archive no longer contains the events of those that have changed.";
-	ereport(NOTICE, (errmsg("hybrid view \"%s\" has no windows to refresh", get_rel_name(run->view)),
+	ereport(NOTICE, (errmsg("hybrid view \"%s\" has no windows to refresh", catalog_view_name(run->view)),
 					 errdetail_internal("%s", detail)));
 }
 
 static void
 say_kept(const Run *run)
 {
-	const char *name = get_rel_name(run->view);
+	const char *name = catalog_view_name(run->view);
 	unsigned long n = (unsigned long) run->kept;
 
 	if (n == 0)
@@ -331,15 +403,4 @@ say_kept(const Run *run)
 										 "%lu windows of hybrid view \"%s\" keep their values", n, n, name),
 					 errdetail("The archive no longer contains the events."),
 					 errhint("To compute from what it contains, name the range, or use full => true.")));
-}
-
-static bool
-lock_refresh(const ViewRow *row, bool lock)
-{
-	LOCKTAG tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, row->id, 0, REFRESH_LOCK);
-	if (lock)
-		return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
-	return LockRelease(&tag, ExclusiveLock, true);
 }

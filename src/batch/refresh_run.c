@@ -8,33 +8,37 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "batch/batch_source.h"
 #include "batch/refresh_run.h"
+#include "common/catalog_shadow.h"
 #include "common/catalog_ddl.h"
 #include "common/locks.h"
 #include "executor/spi.h"
-#include "miscadmin.h"
 #include "query/view_relations.h"
-#include "storage/lock.h"
 #include "tcop/pquery.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-bool
-refresh_lock_view(int32 view_id)
-{
-	LOCKTAG tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, view_id, 0, REFRESH_LOCK);
-	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
-}
-
 void
 refresh_next_transaction(void)
 {
+	MemoryContext old = CurrentMemoryContext;
+	bool inside = IsSubTransaction();
+
+	if (inside)
+	{
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(old);
+	}
 	SPI_commit();
 	XactIsoLevel = XACT_READ_COMMITTED;
 	EnsurePortalSnapshotExists();
+	if (inside)
+	{
+		BeginInternalSubTransaction(NULL);
+		MemoryContextSwitchTo(old);
+	}
 }
 
 void
@@ -45,7 +49,7 @@ refresh_lock_relations(const Run *run, const ViewRow *row)
 		catalog_written_tables());
 	refresh_check_view_exists(run);
 	if (run->c != NULL)
-		compute_read_archive(run->c);
+		batch_source_lock(run->c);
 }
 
 void
@@ -62,7 +66,8 @@ refresh_fail(const Run *run, ErrorData *error)
 	MemoryContext old = MemoryContextSwitchTo(PortalContext);
 
 	/* instead of the generated statement */
-	error->context = psprintf("computing hybrid view \"%s\" from its archive", get_rel_name(run->view));
+	error->context = psprintf("computing hybrid view \"%s\" from %s", catalog_view_name(run->view),
+							  batch_source_name(run->c));
 	MemoryContextSwitchTo(old);
 	catalog_end_run(run->id, error);
 	refresh_next_transaction();

@@ -10,7 +10,11 @@
 
 typedef struct Run
 {
+	const char *kind; /* as in the run's row */
 	Oid view;
+	Oid recorded;		/* the view that the run's row is of; another one if the run is part of a rebuild */
+	const char *source; /* batch_source.h; NULL: the view's own */
+	bool strict;		/* end with the first error of the data, too */
 	Oid archive;
 	bool holds_past;
 	MemoryContext context; /* survives the transactions */
@@ -27,13 +31,9 @@ typedef struct Run
 } Run;
 
 /*
- * Take the lock that a refresh of a view holds, until the end of the transaction. False: a refresh is running. The fourth
- * field of its tag: user-level functions use 1 and 2, and common/locks.c has another key.
+ * Commit, and start a READ COMMITTED transaction. From within a subtransaction, which is released, in a new one: so a
+ * caller that has begun it can roll back what fails, and go on.
  */
-#define REFRESH_LOCK 3
-extern bool refresh_lock_view(int32 view_id);
-
-/* Commit, and start a READ COMMITTED transaction. */
 extern void refresh_next_transaction(void);
 
 /*

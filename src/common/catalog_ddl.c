@@ -30,7 +30,8 @@ static void grant_times(void);
 List *
 catalog_written_tables(void)
 {
-	static const char *const names[] = {"_stream", "_view", "_progress", "_dead_letter", "_coverage", "_run"};
+	static const char *const names[] = {"_stream",	 "_view", "_progress", "_dead_letter",
+										"_coverage", "_run",  "_dirty"};
 	Oid schema = get_namespace_oid("streambatch", true);
 	List *result = NIL;
 
@@ -75,19 +76,6 @@ catalog_follow_owners(void)
 	}
 	statement_finish(&call);
 	grant_times();
-}
-
-List *
-catalog_staging_tables(int32 view_id)
-{
-	static Statement s = {
-		"SELECT oid FROM pg_catalog.pg_class WHERE relnamespace = 'streambatch_state'::regnamespace "
-		"AND pg_catalog.starts_with(relname, 'staging_' || $1 || '_')",
-		1,
-		{INT4OID}};
-	Datum values[1] = {Int32GetDatum(view_id)};
-
-	return statement_run_list(&s, values);
 }
 
 /* The names of a part and its view, of rows of pg_class named c. */

@@ -127,7 +127,7 @@ catalog_link_views(void)
 		/* looked up first, because it is all there is to do for a view that has both */
 		"WHERE 2 > (SELECT pg_catalog.count(DISTINCT i.objid) FROM pg_catalog.pg_depend i WHERE i.refclassid = 'pg_catalog.pg_class'::regclass "
 		"  AND i.refobjid = v.view AND i.classid = 'pg_catalog.pg_class'::regclass AND i.deptype = 'i') "
-		"AND p.part IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass "
+		"AND c.relnamespace <> 'streambatch_state'::regnamespace AND p.part IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass "
 		"  AND d.objid = p.part AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = v.view AND d.deptype = 'i')"};
 	StatementCall call;
 	bool added;

@@ -10,30 +10,23 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
+static void begin(StatementCall *call, Statement *statement);
+static void check(StatementCall *call, const Statement *statement, int rc);
+
 void
 statement_run(StatementCall *call, Statement *statement, Datum *values, const char *nulls)
 {
-	int rc;
+	begin(call, statement);
+	check(call, statement, SPI_execute_plan(statement->plan, values, nulls, false, 0));
+}
 
-	call->caller = CurrentMemoryContext;
-	guard_enter(&call->guard, BOOTSTRAP_SUPERUSERID, NULL);
-	call->snapshot = !ActiveSnapshotSet();
-	if (call->snapshot)
-		PushActiveSnapshot(GetTransactionSnapshot());
-	SPI_connect();
-	if (statement->plan == NULL)
-	{
-		SPIPlanPtr plan = SPI_prepare(statement->sql, statement->nargs, statement->types);
-
-		if (plan == NULL)
-			elog(ERROR, "could not prepare \"%s\": %s", statement->sql, SPI_result_code_string(SPI_result));
-		SPI_keepplan(plan);
-		statement->plan = plan;
-	}
-	rc = SPI_execute_plan(statement->plan, values, nulls, false, 0);
-	if (rc < 0)
-		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(rc));
-	call->nrows = SPI_processed;
+void
+statement_run_now(StatementCall *call, Statement *statement, Datum *values)
+{
+	begin(call, statement);
+	check(call, statement,
+		  SPI_execute_snapshot(statement->plan, values, NULL, GetLatestSnapshot(), InvalidSnapshot, true,
+							   false, 0));
 }
 
 void
@@ -127,4 +120,32 @@ statement_run_list(Statement *statement, Datum *values)
 	}
 	statement_finish(&call);
 	return result;
+}
+
+static void
+begin(StatementCall *call, Statement *statement)
+{
+	call->caller = CurrentMemoryContext;
+	guard_enter(&call->guard, BOOTSTRAP_SUPERUSERID, NULL);
+	call->snapshot = !ActiveSnapshotSet();
+	if (call->snapshot)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	if (statement->plan == NULL)
+	{
+		SPIPlanPtr plan = SPI_prepare(statement->sql, statement->nargs, statement->types);
+
+		if (plan == NULL)
+			elog(ERROR, "could not prepare \"%s\": %s", statement->sql, SPI_result_code_string(SPI_result));
+		SPI_keepplan(plan);
+		statement->plan = plan;
+	}
+}
+
+static void
+check(StatementCall *call, const Statement *statement, int rc)
+{
+	if (rc < 0)
+		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(rc));
+	call->nrows = SPI_processed;
 }

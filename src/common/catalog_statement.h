@@ -36,6 +36,8 @@ typedef struct StatementCall
  * SPI_execute_plan(), or NULL.
  */
 extern void statement_run(StatementCall *call, Statement *statement, Datum *values, const char *nulls);
+/* The same for a query, as of now: whatever is committed, also where the transaction has an older snapshot. */
+extern void statement_run_now(StatementCall *call, Statement *statement, Datum *values);
 extern void statement_finish(StatementCall *call);
 extern void statement_run_only(Statement *statement, Datum *values, const char *nulls);
 

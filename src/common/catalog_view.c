@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/catalog_shadow.h"
 #include "common/catalog_statement.h"
 #include "common/catalog_version.h"
 #include "common/catalog_view.h"
@@ -17,6 +18,7 @@
 	"SELECT view::oid, id, stream::oid, epoch, max_staleness, allowed_lateness, state = 'suspended', "       \
 	"  settings, suspended_at, suspended_epoch FROM streambatch._view "
 
+static char *text_of(Statement *statement, Oid view);
 static bool lacks_row(Oid view);
 static List *read_views(Statement *statement, Datum *values);
 
@@ -63,7 +65,52 @@ catalog_set_view_query(Oid view, const char *query)
 {
 	static Statement s = {
 		"UPDATE streambatch._view SET query = $2 WHERE view = $1", 2, {REGCLASSOID, TEXTOID}};
-	Datum values[2] = {ObjectIdGetDatum(view), CStringGetTextDatum(query)};
+	Datum values[2] = {ObjectIdGetDatum(view), query != NULL ? CStringGetTextDatum(query) : 0};
+
+	if (!catalog_is_first_version())
+		statement_run_only(&s, values, query != NULL ? NULL : " n");
+}
+
+char *
+catalog_query_of(Oid view)
+{
+	static Statement s = {"SELECT query FROM streambatch._view WHERE view = $1", 1, {REGCLASSOID}};
+
+	return text_of(&s, view);
+}
+
+char *
+catalog_source_of(Oid view)
+{
+	static Statement s = {"SELECT source FROM streambatch._view WHERE view = $1", 1, {REGCLASSOID}};
+
+	return catalog_is_first_version() ? NULL : text_of(&s, view);
+}
+
+void
+catalog_set_source(Oid view, const char *source)
+{
+	static Statement s = {
+		"UPDATE streambatch._view SET source = $2 WHERE view = $1", 2, {REGCLASSOID, TEXTOID}};
+	Datum values[2] = {ObjectIdGetDatum(view), source != NULL ? CStringGetTextDatum(source) : 0};
+
+	statement_run_only(&s, values, source != NULL ? NULL : " n");
+}
+
+char *
+catalog_view_error(Oid view)
+{
+	static Statement s = {"SELECT error_message FROM streambatch._view WHERE view = $1", 1, {REGCLASSOID}};
+
+	return text_of(&s, view);
+}
+
+void
+catalog_set_complete_from(Oid view, TimestampTz from)
+{
+	static Statement s = {
+		"UPDATE streambatch._view SET complete_from = $2 WHERE view = $1", 2, {REGCLASSOID, TIMESTAMPTZOID}};
+	Datum values[2] = {ObjectIdGetDatum(view), TimestampTzGetDatum(from)};
 
 	if (!catalog_is_first_version())
 		statement_run_only(&s, values, NULL);
@@ -74,7 +121,7 @@ catalog_require_view(Oid view, ViewRow *row)
 {
 	const char *name = get_rel_name(view);
 
-	if (name != NULL && catalog_view(view, row))
+	if (name != NULL && !catalog_is_shadow(view) && catalog_view(view, row))
 		return;
 	if (name != NULL && lacks_row(view))
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a hybrid view", name),
@@ -104,6 +151,24 @@ catalog_views_of(Oid stream)
 	Datum values[1] = {ObjectIdGetDatum(stream)};
 
 	return read_views(&s, values);
+}
+
+List *
+catalog_all_views(void)
+{
+	static Statement s = {VIEW_COLUMNS "ORDER BY id"};
+
+	return read_views(&s, NULL);
+}
+
+Oid
+catalog_view_of_id(int32 id)
+{
+	static Statement s = {"SELECT view::oid FROM streambatch._view WHERE id = $1", 1, {INT4OID}};
+	Datum values[1] = {Int32GetDatum(id)};
+	Datum view;
+
+	return statement_run_value(&s, values, &view) ? DatumGetObjectId(view) : InvalidOid;
 }
 
 int64
@@ -205,6 +270,19 @@ catalog_role_setting(Oid role, const char *name)
 	}
 	statement_finish(&call);
 	return result;
+}
+
+static char *
+text_of(Statement *statement, Oid view)
+{
+	Datum values[1] = {ObjectIdGetDatum(view)};
+	StatementCall call;
+	char *text;
+
+	statement_run(&call, statement, values, NULL);
+	text = call.nrows > 0 ? statement_get_text(&call, 0, 1) : NULL;
+	statement_finish(&call);
+	return text;
 }
 
 /* Whether a relation reads the merged states of a hybrid view that the extension's tables do not know. */

@@ -44,6 +44,27 @@
 #endif
 
 /*
+ * Time zones
+ *
+ * utils/datetime.h.
+ */
+
+/* 16 (2661469d86): DecodeTimezoneAbbrev() returns the kind of abbreviation through a pointer, and details of errors. */
+#if PG_VERSION_NUM < 160000
+#define compat_decode_timezone_abbreviation(token, kind, east, zone)                                         \
+	((kind) = DecodeTimezoneAbbrev(0, token, east, zone))
+#else
+#define compat_decode_timezone_abbreviation(token, kind, east, zone)                                         \
+	do                                                                                                       \
+	{                                                                                                        \
+		DateTimeErrorExtra extra;                                                                            \
+                                                                                                             \
+		if (DecodeTimezoneAbbrev(0, token, &(kind), east, zone, &extra) != 0)                                \
+			(kind) = UNKNOWN_FIELD;                                                                          \
+	} while (0)
+#endif
+
+/*
  * Privileges
  *
  * utils/acl.h and the header of the catalog: pg_class.h, pg_database.h, pg_namespace.h, pg_proc.h.

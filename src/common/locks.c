@@ -13,11 +13,14 @@
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 
-/* The last two fields of an advisory lock's tag; batch/refresh_run.h has another, and user-level functions 1 and 2. */
+/* The last two fields of an advisory lock's tag; user-level functions have the classes 1 and 2. */
+#define REFRESH_KEY 0
 #define PAST_KEY 1
-#define PAST_CLASS 3
+#define CORRECTIONS_KEY 2
+#define OUR_CLASS 3
 
 static LOCKTAG past_tag(Oid stream);
+static LOCKTAG refresh_tag(int32 view_id);
 static int try_all(const List *relations, LOCKMODE mode);
 static void release(const List *relations, int n, LOCKMODE mode);
 static void wait_for(Oid relid, LOCKMODE mode);
@@ -65,12 +68,54 @@ locks_release_past(Oid stream)
 	(void) LockRelease(&tag, ShareLock, true);
 }
 
+void
+locks_take_corrections(Oid stream, bool exclusive)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, stream, CORRECTIONS_KEY, OUR_CLASS);
+	(void) LockAcquire(&tag, exclusive ? ExclusiveLock : ShareLock, false, false);
+}
+
+bool
+locks_hold_refresh(int32 view_id)
+{
+	LOCKTAG tag = refresh_tag(view_id);
+
+	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+void
+locks_release_refresh(int32 view_id)
+{
+	LOCKTAG tag = refresh_tag(view_id);
+
+	(void) LockRelease(&tag, ExclusiveLock, true);
+}
+
+bool
+locks_take_refresh(int32 view_id)
+{
+	LOCKTAG tag = refresh_tag(view_id);
+
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
 static LOCKTAG
 past_tag(Oid stream)
 {
 	LOCKTAG tag;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, stream, PAST_KEY, PAST_CLASS);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, stream, PAST_KEY, OUR_CLASS);
+	return tag;
+}
+
+static LOCKTAG
+refresh_tag(int32 view_id)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, view_id, REFRESH_KEY, OUR_CLASS);
 	return tag;
 }
 

@@ -20,6 +20,7 @@
 
 #include "catalog/pg_type.h"
 #include "common/compat.h"
+#include "common/time_zone.h"
 #include "mb/pg_wchar.h"
 #include "message/convert.h"
 #include "message/decimal.h"
@@ -137,6 +138,7 @@ converter_create(const MessageLayout *layout, Oid type, int32 typmod, TimeUnit u
 {
 	Converter *converter = palloc0(sizeof(Converter));
 	const ConvertRule *rule = rules;
+	TimeZone zone;
 	Oid element;
 
 	if (get_typtype(type) == TYPTYPE_DOMAIN)
@@ -154,10 +156,9 @@ converter_create(const MessageLayout *layout, Oid type, int32 typmod, TimeUnit u
 		while (OidIsValid(rule->type) && rule->type != type)
 			rule++;
 
-	converter->zone = pg_tzset(layout->time_zone);
-	if (converter->zone == NULL)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("time zone \"%s\" not recognized", layout->time_zone)));
+	/* an abbreviation whose offset has changed stands for its zone */
+	time_zone_get(layout->time_zone, &zone);
+	converter->zone = zone.zone;
 	converter->convert = rule->convert;
 	converter->kinds = rule->kinds;
 	converter->accepts_now = rule->accepts_now;

@@ -230,6 +230,9 @@ collect_groups(ViewDef *def, const Stream *stream)
 	def->groups = palloc0((n + 1) * sizeof(GroupDef));
 	def->pane = -1;
 	def->has_window = window_find(&def->window, exprs, def->varno, stream->event_time);
+	if (def->query->groupingSets != NIL && def->has_window && def->window.kind == WINDOW_SESSION)
+		refuse("session windows in GROUPING SETS, ROLLUP or CUBE are not supported in a hybrid view",
+			   "Each set of keys would have sessions of its own: create a hybrid view for each.");
 	foreach (lc, exprs)
 		add_group(def, lfirst(lc));
 	if (def->has_window && def->pane < 0)
@@ -246,11 +249,18 @@ add_group(ViewDef *def, Node *expr)
 
 	for (int i = 0; i < def->ngroups; i++)
 	{
-		if (equal(def->groups[i].expr, expr))
-			return;
+		if (!equal(def->groups[i].expr, expr))
+			continue;
+		/* the parser takes them for two keys, each of which may be rolled up; printed, they are one */
+		if (def->query->groupingSets != NIL)
+			refuse("grouping sets with the same key in two output columns are not supported in a hybrid view",
+				   "Select the key once, and use it twice in a query on the hybrid view.");
+		return;
 	}
 	group->expr = expr;
 	group->key = -1;
+	group->constant =
+		def->query->groupingSets != NIL && IsA(eval_const_expressions(NULL, copyObject(expr)), Const);
 	if (assembled && column_walker(expr, def))
 		refuse(
 			"a grouping key that combines a hop, cumulate or session window with columns is not supported in a hybrid view",
@@ -434,7 +444,7 @@ check_event_time(const ViewDef *def, const Stream *stream)
 static bool
 ungrouped_walker(Node *node, ViewDef *def)
 {
-	if (node == NULL || IsA(node, Aggref))
+	if (node == NULL || IsA(node, Aggref) || IsA(node, GroupingFunc))
 		return false;
 	for (int i = 0; i < def->ngroups; i++)
 	{
@@ -450,6 +460,7 @@ ungrouped_walker(Node *node, ViewDef *def)
 	return expression_tree_walker(node, ungrouped_walker, def);
 }
 
+/* Collect aggregates and calls of GROUPING(). */
 static bool
 aggregate_walker(Node *node, ViewDef *def)
 {
@@ -460,6 +471,11 @@ aggregate_walker(Node *node, ViewDef *def)
 
 	if (node == NULL)
 		return false;
+	if (IsA(node, GroupingFunc))
+	{
+		def->groupings = list_append_unique(def->groupings, node);
+		return false;
+	}
 	if (!IsA(node, Aggref))
 		return expression_tree_walker(node, aggregate_walker, def);
 	for (int i = 0; i < def->nresults; i++)

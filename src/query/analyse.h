@@ -30,6 +30,7 @@ typedef struct GroupDef
 	Node *expr;
 	int key;			/* index of the stored key; -1: computed when windows are assembled from panes */
 	const char *column; /* in the merged view: the key's, or g1, g2, … */
+	bool constant;		/* in grouping sets; elsewhere in the query the same constant is not this key */
 } GroupDef;
 
 typedef struct ViewDef
@@ -49,6 +50,7 @@ typedef struct ViewDef
 	StateDef *states; /* stored as s1, s2, … */
 	int nresults;
 	ResultDef *results; /* one for each different aggregate */
+	List *groupings;	/* the different calls of GROUPING() */
 	int session_first;	/* states that hold a session's first and last event time; -1: no session */
 	int session_last;
 } ViewDef;

@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "pgtime.h"
 #include "query/portable_pane.h"
 #include "utils/timestamp.h"
 
@@ -93,9 +92,12 @@ by_length(const ViewDef *def)
 static char *
 by_calendar(const ViewDef *def, const char *unit)
 {
-	const char *zone = pg_get_timezone_name(def->window.shape.clock.zone);
+	const char *zone = time_zone_name(&def->window.shape.clock.zone);
 	char *time = argument(def);
 
+	if (zone == NULL)
+		portable_refuse(def, def->window.pane,
+						"Other engines do not know the abbreviation of the time zone.");
 	switch (def->window.type)
 	{
 		case TIMESTAMPTZOID:

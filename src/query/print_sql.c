@@ -26,6 +26,8 @@ sql_select(const ViewDef *def, List *exprs)
 
 	query->targetList = NIL;
 	query->groupClause = NIL;
+	query->groupingSets = NIL;
+	query->groupDistinct = false;
 	query->havingQual = NULL;
 	foreach (lc, exprs)
 		query->targetList =

@@ -36,7 +36,6 @@ static void check_subqueries(const Query *query);
 static bool sublink_walker(Node *node, void *context);
 static bool condition_walker(Node *node, void *context);
 static bool hidden_group(const Query *query);
-static bool grouping_walker(Node *node, void *context);
 static bool set_walker(Node *node, void *context);
 static bool volatile_walker(Node *node, void *context);
 static bool is_volatile_function(Oid funcid, void *context);
@@ -79,14 +78,10 @@ query_check(const Query *query)
 	if (query->distinctClause != NIL && hidden_group(query))
 		refuse("SELECT DISTINCT that omits grouping keys is not supported in a hybrid view",
 			   "Group only by the selected expressions, or use DISTINCT in a query on the hybrid view.");
-	if (query->groupClause == NIL && list_length(query->groupingSets) == 1 &&
-		linitial_node(GroupingSet, query->groupingSets)->kind == GROUPING_SET_EMPTY)
-		refuse("GROUP BY () is not supported in a hybrid view",
-			   "Remove it; without GROUP BY, aggregates are computed over all events.");
-	if (query->groupingSets != NIL || grouping_walker((Node *) query->targetList, NULL) ||
-		grouping_walker(query->havingQual, NULL))
-		refuse("GROUPING SETS, ROLLUP, CUBE and GROUPING are not supported in a hybrid view",
-			   "Create a hybrid view for each set of grouping keys.");
+	if (query->distinctClause != NIL && query->groupingSets != NIL)
+		refuse(
+			"SELECT DISTINCT with grouping sets is not supported in a hybrid view",
+			"Use GROUP BY DISTINCT to leave out duplicate sets, or DISTINCT in a query on the hybrid view.");
 	if (query->hasTargetSRFs && set_walker((Node *) query->targetList, NULL))
 		refuse("set-returning functions are not supported in the select list of a hybrid view",
 			   "Call the function in FROM: FROM stream, unnest(…).");
@@ -282,14 +277,6 @@ hidden_group(const Query *query)
 			return true;
 	}
 	return false;
-}
-
-static bool
-grouping_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return IsA(node, GroupingFunc) || expression_tree_walker(node, grouping_walker, context);
 }
 
 /* Set-returning functions other than window functions, which return the windows of an event. */

@@ -7,9 +7,11 @@
  * chunk of a refresh is
  *
  *		WITH _event AS (SELECT … FROM public.events_archive event WHERE … below the cut and in the range …)
- *		INSERT INTO streambatch_state.batch_1 (k1, pane, s1, s2)
  *		SELECT events.user_id, streambatch.tumble(events.ts, …), sum(events.amount), count(events.amount)
  *		FROM _event events WHERE events.amount > 0 GROUP BY 1, 2
+ *
+ * and, of its rows, INSERT INTO streambatch_state.batch_1 (k1, pane, s1, s2) SELECT * FROM _group. PostgreSQL does not run
+ * INSERT … SELECT in parallel.
  */
 #include "postgres.h"
 
@@ -63,28 +65,34 @@ static void append_group_by(StringInfo buf, const ViewDef *def, const char *clau
 static char *select_from_source(const ViewDef *def, List *exprs, bool with_keys);
 static Node *key_condition(const ViewDef *def);
 static Node *position_mutator(Node *node, const ViewDef *def);
+static bool position_walker(Node *node, void *def);
 
 char *
-sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream, const char *cut,
-			PaneSet panes)
+sql_compute(const ViewDef *def, const BatchSource *source, bool into_stream, const char *cut, PaneSet panes)
 {
 	StringInfoData buf;
-	StringInfoData names;
-	List *columns;
+	List *columns = group_columns(def, into_stream, NULL);
 
 	initStringInfo(&buf);
-	initStringInfo(&names);
 	append_source(&buf, def, source, cut, panes, (SourceOptions){0});
-	columns = group_columns(def, into_stream, &names);
 	if (into_stream)
-	{
-		appendStringInfo(&names, "%sepoch", columns ? ", " : "");
 		columns = lappend(columns, parameter(6, INT8OID));
-	}
-	appendStringInfo(&buf, "INSERT INTO streambatch_state.%s_%d (%s) %s", into_stream ? "stream" : "batch",
-					 id, names.data, select_from_source(def, columns, false));
+	appendStringInfoString(&buf, select_from_source(def, columns, false));
 	append_group_by(&buf, def, "GROUP BY");
 	return buf.data;
+}
+
+char *
+sql_insert_groups(const ViewDef *def, int32 id, bool into_stream, const char *groups)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	(void) group_columns(def, into_stream, &names);
+	if (into_stream)
+		appendStringInfo(&names, "%sepoch", names.len > 0 ? ", " : "");
+	return psprintf("INSERT INTO streambatch_state.%s_%d (%s) SELECT * FROM %s",
+					into_stream ? "stream" : "batch", id, names.data, groups);
 }
 
 char *
@@ -133,6 +141,8 @@ sql_group_keys(const ViewDef *def, const BatchSource *source, const char *cut, P
 char *
 sql_below_cut(const BatchSource *source)
 {
+	if (source->log || source->partition == NULL)
+		return pstrdup("true");
 	if (source->epoch == NULL)
 		return psprintf("coalesce(event.%s < ($1)[event.%s + 1], event.%s IS NULL)", source->offset,
 						source->partition, source->partition);
@@ -171,23 +181,48 @@ sql_any_row(const ViewDef *def, int32 id)
 }
 
 char *
-sql_changed_panes(const ViewDef *def, int32 id)
+sql_changed_panes(const ViewDef *def, int32 id, const BatchSource *source)
 {
-	return psprintf("SELECT %s, EXISTS (SELECT FROM streambatch_state.batch_%d b WHERE b.pane = s.pane) "
-					"FROM (SELECT DISTINCT pane FROM streambatch_state.stream_%d "
-					"WHERE epoch <= $6 AND pane >= %s AND pane < %s) s ORDER BY 1",
-					window_to_instant_sql(&def->window, "s.pane"), id, id,
-					window_from_instant_sql(&def->window, "$2"), window_from_instant_sql(&def->window, "$3"));
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	if (source != NULL)
+		append_source(&buf, def, source, sql_below_cut(source), (PaneSet){PANES_WITHIN}, (SourceOptions){0});
+	appendStringInfo(
+		&buf,
+		"SELECT %s, EXISTS (SELECT FROM streambatch_state.batch_%d b WHERE b.pane = s.pane), late "
+		"FROM (SELECT pane, pg_catalog.bool_or(late) AS late FROM (SELECT DISTINCT pane, true AS late "
+		"FROM streambatch_state.stream_%d WHERE epoch <= $6 AND %s "
+		"UNION ALL SELECT pane, false FROM pg_catalog.unnest($12) AS list (pane)",
+		window_to_instant_sql(&def->window, "s.pane"), id, id, range_condition(def, "pane"));
+	if (source != NULL)
+		appendStringInfo(&buf,
+						 " UNION ALL SELECT DISTINCT pane, false FROM streambatch_state.batch_%d WHERE %s "
+						 "UNION ALL SELECT DISTINCT (%s), false FROM " SOURCE " event",
+						 id, range_condition(def, "pane"), print(def, def->window.pane));
+	appendStringInfoString(&buf, ") p WHERE pane IS NOT NULL GROUP BY pane) s ORDER BY 1");
+	return buf.data;
+}
+
+char *
+sql_panes_of(const ViewDef *def, const char *relation)
+{
+	char *pane = psprintf("(%s)", print(def, def->window.pane));
+
+	return psprintf("SELECT DISTINCT %s FROM %s event ORDER BY 1 NULLS LAST",
+					window_to_instant_sql(&def->window, pane), relation);
 }
 
 char *
 sql_event_panes(const ViewDef *def, const BatchSource *source, PaneSet panes)
 {
 	char *pane = psprintf("(%s)", print(def, def->window.pane));
-	SourceOptions options = {.earlier = psprintf("(event.%s IS NULL OR %s)", source->partition,
-												 position_below(source, "$7", "$10"))};
+	SourceOptions options = {.earlier = "true"};
 	StringInfoData buf;
 
+	if (source->partition != NULL)
+		options.earlier =
+			psprintf("(event.%s IS NULL OR %s)", source->partition, position_below(source, "$7", "$10"));
 	initStringInfo(&buf);
 	append_source(&buf, def, source, sql_below_cut(source), panes, options);
 	appendStringInfo(&buf,
@@ -223,6 +258,12 @@ sql_count_events(const ViewDef *def, const BatchSource *source, int64 limit)
 	return buf.data;
 }
 
+bool
+sql_needs_positions(const ViewDef *def)
+{
+	return position_walker((Node *) group_columns(def, false, NULL), (void *) def);
+}
+
 /* Condition: the position of an event, which is not null, is below a cut. The cut is NULL for unread partitions. */
 static char *
 position_below(const BatchSource *source, const char *cut, const char *topic_epoch)
@@ -253,7 +294,8 @@ partition_rank(const BatchSource *source)
 
 /*
  * WITH _event AS (the rows of the source). The view's own expressions, which may raise errors, must not be
- * evaluated for rows that are left out or beyond the cut. OFFSET 0 keeps the planner from doing so.
+ * evaluated for rows that are left out or beyond the cut. OFFSET '0' keeps the planner from doing so. As a literal, not
+ * as a number, which would be a call of a cast, it does not keep the planner from reading in parallel.
  */
 static void
 append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut, PaneSet panes,
@@ -266,7 +308,9 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	bool inner;
 
 	pane_conditions(def, panes, &first, &then);
-	inner = source->leave_out || options.mark || then != NULL;
+	/* what the planner evaluates first for a row is what costs least */
+	inner = source->leave_out || options.mark || then != NULL || def->joined ||
+			def->query->jointree->quals != NULL;
 	appendStringInfoString(buf, "WITH " SOURCE " AS NOT MATERIALIZED (SELECT ");
 	foreach (lc, names)
 	{
@@ -275,8 +319,12 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	}
 	if (options.earlier != NULL)
 		appendStringInfo(buf, "%s AS " SOURCE_EARLIER ", ", options.earlier);
-	appendStringInfo(buf, "%s AS " SOURCE_PARTITION ", event.%s AS " SOURCE_OFFSET, partition_rank(source),
-					 source->offset);
+	if (source->partition != NULL)
+		appendStringInfo(buf, "%s AS " SOURCE_PARTITION ", event.%s AS " SOURCE_OFFSET,
+						 partition_rank(source), source->offset);
+	else
+		appendStringInfoString(buf, "0::pg_catalog.int8 AS " SOURCE_PARTITION
+									", 0::pg_catalog.int8 AS " SOURCE_OFFSET);
 	appendStringInfo(buf, " FROM %s%s event", inner ? "(SELECT * FROM " : "", source->relation);
 	if (options.percent > 0)
 		appendStringInfo(buf, " TABLESAMPLE pg_catalog.system (%f)", options.percent);
@@ -292,7 +340,7 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	if (options.mark)
 		appendStringInfoString(buf, " AND $11");
 	if (inner)
-		appendStringInfo(buf, " OFFSET 0) event WHERE %s", then != NULL ? then : "true");
+		appendStringInfo(buf, " OFFSET '0') event WHERE %s", then != NULL ? then : "true");
 	appendStringInfoString(buf, ") ");
 }
 
@@ -510,4 +558,15 @@ position_mutator(Node *node, const ViewDef *def)
 		return (Node *) makeVar(def->varno, attnum, var->vartype, -1, InvalidOid, 0);
 	}
 	return expression_tree_mutator(node, position_mutator, (void *) def);
+}
+
+static bool
+position_walker(Node *node, void *def)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var) && ((Var *) node)->varno == ((const ViewDef *) def)->varno &&
+		((Var *) node)->varattno >= STREAM_PARTITION_ATTNUM)
+		return true;
+	return expression_tree_walker(node, position_walker, def);
 }

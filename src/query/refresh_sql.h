@@ -17,9 +17,10 @@
 typedef struct BatchSource
 {
 	const char *relation;  /* qualified and quoted */
-	const char *partition; /* columns with partition and offset, quoted */
+	const char *partition; /* columns with partition and offset, quoted; NULL: its rows have no positions */
 	const char *offset;
 	const char *epoch; /* column with the topic epoch; NULL: all rows are of topic epoch 0 */
+	bool log;		   /* the stream: the scan knows the cut and what to leave out */
 	bool leave_out;	   /* exclude rows whose position is in $8 int[], $4 int[] and $5 bigint[] */
 } BatchSource;
 
@@ -42,13 +43,15 @@ typedef struct PaneSet
 } PaneSet;
 
 /*
- * INSERT of states computed from the rows in the panes that satisfy the cut, a condition on partition and
+ * The states of groups, computed from the rows in the panes that satisfy the cut, a condition on partition and
  * offset of "event". Expressions that may raise an error are not evaluated for rows excluded by the cut or
- * leave_out. into_stream: insert into the stream layer, with the epoch $6 bigint; otherwise into the batch
- * layer.
+ * leave_out. into_stream: those of the stream layer, and the epoch $6 bigint; otherwise of the batch layer.
  */
-extern char *sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream,
-						 const char *cut, PaneSet panes);
+extern char *sql_compute(const ViewDef *def, const BatchSource *source, bool into_stream, const char *cut,
+						 PaneSet panes);
+
+/* INSERT of its rows, which are in a relation with this name, into the layer. */
+extern char *sql_insert_groups(const ViewDef *def, int32 id, bool into_stream, const char *groups);
 
 /*
  * The input rows of the same computation. For each row, the condition $11 is evaluated before the row's
@@ -80,10 +83,14 @@ extern char *sql_clear(const ViewDef *def, int32 id, bool stream, PaneRange pane
 extern char *sql_any_row(const ViewDef *def, int32 id);
 
 /*
- * The panes in [$2, $3) of stream rows up to epoch $6, ascending: the start as timestamptz; whether the batch layer has
- * rows of the pane.
+ * The panes in [$2, $3) of stream rows up to epoch $6, and those in the list $12; with a source, all in [$2, $3) that have
+ * batch rows or events below the cut $1. Ascending: the start as timestamptz; whether the batch layer, and whether the
+ * stream layer up to that epoch has rows of the pane.
  */
-extern char *sql_changed_panes(const ViewDef *def, int32 id);
+extern char *sql_changed_panes(const ViewDef *def, int32 id, const BatchSource *source);
+
+/* The panes of the rows of a relation that has the stream's columns: the start as timestamptz, ascending, at last null. */
+extern char *sql_panes_of(const ViewDef *def, const char *relation);
 
 /*
  * The panes that have events below the cut $1, ascending, and the null pane: the start as timestamptz; the number of
@@ -97,5 +104,8 @@ extern char *sql_event_panes(const ViewDef *def, const BatchSource *source, Pane
  */
 extern char *sql_event_times(const ViewDef *def, const BatchSource *source, double percent);
 extern char *sql_count_events(const ViewDef *def, const BatchSource *source, int64 limit);
+
+/* Whether a view's states depend on the positions of events. */
+extern bool sql_needs_positions(const ViewDef *def);
 
 #endif /* STREAMBATCH_REFRESH_SQL_H */

@@ -15,13 +15,15 @@
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "query/grouping_sql.h"
 #include "query/print_sql.h"
 #include "query/serving_sql.h"
 #include "utils/builtins.h"
 #include "utils/ruleutils.h"
 #include "window/window_sql.h"
 
-static void append_groups(StringInfo buf, const ViewDef *def, const char *before);
+static bool aggregate_walker(Node *node, void *context);
+static void append_groups(StringInfo buf, const ViewDef *def);
 static Node *column(AttrNumber attno, Node *of);
 static void append_results(StringInfo buf, const ViewDef *def, bool comma, const char *prefix,
 						   const char *condition);
@@ -33,11 +35,11 @@ static char *select_assembled(const ViewDef *def);
 static void add_target(Query *query, Node *expr, char *name);
 static void add_column(Query *query, List **names, char *name, Oid type, int32 typmod, Oid collation);
 static Node *edge_mutator(Node *node, const ViewDef *def);
+static char *print_output(const ViewDef *def, const TargetEntry *tle, const char *alias, Oid merged);
 static char *print_merged(const ViewDef *def, Node *expr, const char *alias, Oid merged);
 static Node *merged_mutator(Node *node, const ViewDef *def);
 static char *group_end(const ViewDef *def);
 static void append_outputs(StringInfo buf, const ViewDef *def, Oid merged);
-static bool aggregate_inside(Node *node, void *context);
 static void append_merged(StringInfo buf, const ViewDef *def, int32 id);
 static void append_exact(StringInfo buf, const ViewDef *def);
 static void append_layer(StringInfo buf, const ViewDef *def, const char *alias);
@@ -49,11 +51,12 @@ sql_merged_view(const ViewDef *def, int32 id)
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "CREATE VIEW streambatch_state.merged_%d AS SELECT ", id);
-	append_groups(&buf, def, "");
+	append_groups(&buf, def);
 	append_results(&buf, def, def->ngroups > 0, "", NULL);
+	sql_append_groupings(&buf, def, def->ngroups > 0 || def->nresults > 0);
 	append_rows(&buf, def, id, true);
 	/* without GROUP BY there is always one row */
-	append_groups(&buf, def, " GROUP BY ");
+	sql_append_group_by(&buf, def);
 	return buf.data;
 }
 
@@ -83,8 +86,8 @@ sql_serving_view(const ViewDef *def, int32 id, const char *name, Oid merged)
 
 		if (tle->resjunk)
 			continue;
-		appendStringInfo(&buf, "%s%s AS %s", first ? "" : ", ",
-						 print_merged(def, (Node *) tle->expr, "m", merged), quote_identifier(tle->resname));
+		appendStringInfo(&buf, "%s%s AS %s", first ? "" : ", ", print_output(def, tle, "m", merged),
+						 quote_identifier(tle->resname));
 		first = false;
 	}
 	appendStringInfo(&buf, " FROM streambatch_state.merged_%d m", id);
@@ -118,7 +121,8 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, cons
 		") END AS batch_as_of, CASE WHEN m.of_batch = 0 THEN 'stream' WHEN m.of_stream = 0 THEN 'batch' "
 		"ELSE 'merged' END AS recommended, m.exact, ");
 	if (end)
-		appendStringInfo(&buf, "coalesce(%s + %s <= a.watermark, false) AS closed", end, lateness);
+		appendStringInfo(&buf, "%scoalesce(%s + %s <= a.watermark, false) AS closed",
+						 def->query->groupingSets != NIL ? "m.of_window AND " : "", end, lateness);
 	else
 		appendStringInfoString(&buf, "false AS closed");
 	append_merged(&buf, def, id);
@@ -130,11 +134,25 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, cons
 	return buf.data;
 }
 
+bool
+sql_is_value(const Node *expr)
+{
+	return aggregate_walker(unconstify(Node *, expr), NULL);
+}
+
+static bool
+aggregate_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, Aggref) || expression_tree_walker(node, aggregate_walker, context);
+}
+
 static void
-append_groups(StringInfo buf, const ViewDef *def, const char *before)
+append_groups(StringInfo buf, const ViewDef *def)
 {
 	for (int i = 0; i < def->ngroups; i++)
-		appendStringInfo(buf, "%su.%s", i == 0 ? before : ", ", def->groups[i].column);
+		appendStringInfo(buf, "%su.%s", i == 0 ? "" : ", ", def->groups[i].column);
 }
 
 static Node *
@@ -313,13 +331,28 @@ edge_mutator(Node *node, const ViewDef *def)
 	return expression_tree_mutator(node, edge_mutator, (void *) def);
 }
 
+/*
+ * An output column. A constant that is a key of grouping sets is NULL where it is rolled up, but only in its own column, as
+ * in PostgreSQL.
+ */
+static char *
+print_output(const ViewDef *def, const TargetEntry *tle, const char *alias, Oid merged)
+{
+	for (int i = 0; i < def->ngroups; i++)
+	{
+		if (def->groups[i].constant && tle->ressortgroupref != 0 && equal(def->groups[i].expr, tle->expr))
+			return psprintf("%s.%s", alias, def->groups[i].column);
+	}
+	return print_merged(def, (Node *) tle->expr, alias, merged);
+}
+
 static char *
 print_merged(const ViewDef *def, Node *expr, const char *alias, Oid merged)
 {
 	return deparse_expression(merged_mutator(expr, def), deparse_context_for(alias, merged), true, false);
 }
 
-/* Replaces what the query groups by, and aggregates, by columns of the merged view. */
+/* Replaces what the query groups by, aggregates, and calls of GROUPING() by columns of the merged view. */
 static Node *
 merged_mutator(Node *node, const ViewDef *def)
 {
@@ -327,7 +360,7 @@ merged_mutator(Node *node, const ViewDef *def)
 		return NULL;
 	for (int i = 0; i < def->ngroups; i++)
 	{
-		if (equal(def->groups[i].expr, node))
+		if (!def->groups[i].constant && equal(def->groups[i].expr, node))
 			return column(i + 1, node);
 	}
 	for (int i = 0; i < def->nresults; i++)
@@ -335,6 +368,8 @@ merged_mutator(Node *node, const ViewDef *def)
 		if (equal(def->results[i].aggref, node))
 			return column(def->ngroups + 1 + i, node);
 	}
+	if (IsA(node, GroupingFunc))
+		return column(sql_grouping_number(def, node) + def->ngroups + def->nresults, node);
 	return expression_tree_mutator(node, merged_mutator, (void *) def);
 }
 
@@ -373,32 +408,23 @@ append_outputs(StringInfo buf, const ViewDef *def, Oid merged)
 		foreach (lc, def->query->targetList)
 		{
 			TargetEntry *tle = lfirst_node(TargetEntry, lc);
-			Node *expr = (Node *) tle->expr;
 
-			if (tle->resjunk || keys == (int) aggregate_inside(expr, NULL))
+			if (tle->resjunk || keys == (int) sql_is_value((Node *) tle->expr))
 				continue;
 			if (!keys)
 				appendStringInfo(
 					buf,
 					"%sCASE WHEN m.of_stream > 0 THEN %s END AS %s, CASE WHEN m.of_batch > 0 THEN %s END AS %s",
-					sep, print_merged(def, expr, "s", merged),
+					sep, print_output(def, tle, "s", merged),
 					quote_identifier(psprintf("stream_%s", tle->resname)),
-					print_merged(def, expr, "b", merged),
+					print_output(def, tle, "b", merged),
 					quote_identifier(psprintf("batch_%s", tle->resname)));
 			sep = keys ? sep : ", ";
-			appendStringInfo(buf, "%s%s AS %s", sep, print_merged(def, expr, "m", merged),
+			appendStringInfo(buf, "%s%s AS %s", sep, print_output(def, tle, "m", merged),
 							 quote_identifier(tle->resname));
 			sep = ", ";
 		}
 	}
-}
-
-static bool
-aggregate_inside(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return IsA(node, Aggref) || expression_tree_walker(node, aggregate_inside, context);
 }
 
 /* FROM the merged rows with each layer's results, as m. */
@@ -408,8 +434,9 @@ append_merged(StringInfo buf, const ViewDef *def, int32 id)
 	bool any = def->ngroups > 0 || def->nresults > 0;
 
 	appendStringInfoString(buf, " FROM (SELECT ");
-	append_groups(buf, def, "");
+	append_groups(buf, def);
 	append_results(buf, def, def->ngroups > 0, "", NULL);
+	sql_append_groupings(buf, def, any);
 	append_results(buf, def, true, "b", "u.batch");
 	append_results(buf, def, true, "s", "NOT u.batch");
 	appendStringInfo(buf,
@@ -422,9 +449,11 @@ append_merged(StringInfo buf, const ViewDef *def, int32 id)
 									"pg_catalog.max(u.pane) FILTER (WHERE u.batch) AS last_batch_pane");
 	if (def->pane >= 0 && def->window.assembled)
 		appendStringInfoString(buf, ", pg_catalog.max(u.window_end) AS last_end");
+	if (def->pane >= 0 && def->query->groupingSets != NIL)
+		appendStringInfo(buf, ", %s AS of_window", sql_has_window(def));
 	append_exact(buf, def);
 	append_rows(buf, def, id, false);
-	append_groups(buf, def, " GROUP BY ");
+	sql_append_group_by(buf, def);
 	appendStringInfoString(buf, ") m");
 }
 
@@ -467,6 +496,11 @@ append_layer(StringInfo buf, const ViewDef *def, const char *alias)
 	for (int i = 0; i < def->nresults; i++)
 	{
 		appendStringInfo(buf, "%sm.%sa%d AS a%d", sep, alias, i + 1, i + 1);
+		sep = ", ";
+	}
+	for (int i = 1; i <= list_length(def->groupings); i++)
+	{
+		appendStringInfo(buf, "%sm." GROUPING_COLUMN, sep, i);
 		sep = ", ";
 	}
 	appendStringInfo(buf, ") %s", alias);

@@ -21,4 +21,7 @@ extern char *sql_serving_view(const ViewDef *def, int32 id, const char *name, Oi
 extern char *sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged,
 							 const char *lateness);
 
+/* Whether <view>_layers has three columns for this output column: it is computed from aggregates. */
+extern bool sql_is_value(const Node *expr);
+
 #endif /* STREAMBATCH_SERVING_SQL_H */

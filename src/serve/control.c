@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_class.h"
+#include "common/archive_triggers.h"
 #include "common/catalog_restore.h"
 #include "common/catalog_topic.h"
 #include "common/clock.h"
@@ -164,6 +165,7 @@ start(Oid relid, const StreamRow *row)
 	Oid archive = OidIsValid(row->archive) ? row->archive : catalog_require_archive(relid);
 
 	catalog_link_views();
+	archive_triggers_add(archive);
 	if (archive_only && !OidIsValid(archive))
 		ereport(
 			ERROR,

@@ -18,18 +18,17 @@
  * positions C1 are added, and the generation is raised. The worker's next flush finds the new generation, and
  * the worker folds this view from C1 on: each event is counted once.
  *
+ * Corrections of the archive that are committed are in what is computed; others wait, and mark the view when they see it
+ * (batch/dirty_marks.c).
+ *
  * Events of the history that the view's query fails on become dead letters of the view, as they would have become
  * had it been there. So a view can be dropped and created again, or restored, whatever its dead letters were.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "aggregate/combinability_check.h"
-#include "batch/computation.h"
-#include "catalog/dependency.h"
+#include "batch/dirty_marks.h"
 #include "catalog/namespace.h"
-#include "catalog/objectaddress.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
@@ -39,40 +38,25 @@
 #include "common/guard.h"
 #include "common/locks.h"
 #include "common/subtransaction.h"
+#include "common/view_parts.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "optimizer/clauses.h"
-#include "parser/scansup.h"
-#include "query/query_check.h"
 #include "query/serving_sql.h"
-#include "query/state_tables_sql.h"
+#include "serve/complete_from.h"
+#include "serve/creation.h"
 #include "serve/failing_events.h"
 #include "serve/stream_setup.h"
 #include "serve/view_comments.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/ruleutils.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 #include "worker/dead_letters.h"
 
 /* Limit of max_staleness and allowed_lateness: a longer interval could overflow when added to a time. */
 #define MAX_DELAY_DAYS 36525
-
-typedef struct Creation
-{
-	char *name; /* qualified and quoted */
-	char *layers;
-	Oid namespace;
-	char *relname;
-	Oid owner;
-	ViewRow row;
-	Query *query;
-	ViewDef *def;
-	char *definition; /* the query, printed with every name qualified */
-} Creation;
 
 /* A part of the view's history: what is below a cut, or between two. */
 typedef struct HistoryJob
@@ -87,19 +71,8 @@ typedef struct HistoryJob
 
 static void check_interval(const Interval *interval, const char *name);
 static void parse_name(Creation *c, text *name);
-static void analyse(Creation *c, text *sql);
-static void check_duplicate_columns(const Query *query);
-static void check_layers_columns(const Creation *c);
-static void check_privileges(const Creation *c, const StreamRow *stream, bool fresh);
-static void check_tables(const Creation *c);
-static void create_internal(const Creation *c);
-static void execute(const char *sql);
 static void create_views(Creation *c);
-static Oid internal_object(const Creation *c, const char *what);
-static char *lateness_literal(const Creation *c);
 static void link_objects(const Creation *c);
-static void add_internal_dependency(Oid object, Oid view);
-static char *trim(text *sql);
 static bool lock_if_unread(const Creation *c);
 static bool archive_has_rows(const Creation *c, const StreamRow *stream);
 static void compute_or_leave_out(HistoryJob *job);
@@ -131,25 +104,27 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	check_interval(&c.row.allowed_lateness, "allowed_lateness");
 	parse_name(&c, PG_GETARG_TEXT_PP(0));
 	c.row.settings = guard_note_settings();
-	analyse(&c, PG_GETARG_TEXT_PP(1));
-	check_privileges(&c, NULL, false);
+	creation_analyse(&c, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	creation_check_privileges(&c, NULL, false);
 	fresh = !catalog_stream(c.def->stream, &stream);
 	stream_setup(c.def->stream, &stream);
 	if (history && !OidIsValid(stream.archive))
 		stream.archive = catalog_require_archive(c.def->stream);
-	check_privileges(&c, &stream, fresh);
+	creation_check_privileges(&c, &stream, fresh);
 	if (!stream.paused)
 		stream_check_limit(c.def->stream);
 	stream_setup_warn(c.def->stream);
+	/* a correction sees this view, and marks its panes, or is in what it is computed from */
+	locks_take_corrections(c.def->stream, true);
 
 	c.row.id = catalog_next_view_id();
 	c.row.stream = c.def->stream;
 	c.row.epoch = 1;
-	create_internal(&c);
+	creation_create_parts(&c);
 	create_views(&c);
 	link_objects(&c);
 	catalog_insert_view(&c.row);
-	catalog_set_view_query(c.row.view, trim(PG_GETARG_TEXT_PP(1)));
+	catalog_set_view_query(c.row.view, creation_trim(text_to_cstring(PG_GETARG_TEXT_PP(1))));
 	catalog_follow_owners();
 	CommandCounterIncrement();
 	(void) locks_take_past(c.def->stream, false, true);
@@ -157,7 +132,12 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	/* if the worker has started since, all events that it has read are above the positions in "before" */
 	if (history && (!cut_is_empty(before) || !lock_if_unread(&c) || archive_has_rows(&c, &stream)))
 		compute_history_of_view(&c, &stream, before);
+	/* an older snapshot may lack corrections that are committed */
+	if (history && IsolationUsesXactSnapshot())
+		dirty_marks_all(c.row.id);
 	catalog_raise_generation(c.def->stream);
+	if (!history)
+		complete_from_record(&c.row, c.def, stream.archive);
 	if (!stream.paused)
 		stream_want_at_commit(c.def->stream);
 	PG_RETURN_OID(c.row.view);
@@ -205,185 +185,20 @@ parse_name(Creation *c, text *name)
 	c->layers = quote_qualified_identifier(get_namespace_name(c->namespace), layers);
 }
 
-static void
-analyse(Creation *c, text *sql)
-{
-	Guard guard;
-
-	c->query = analyse_parse(text_to_cstring(sql));
-	check_duplicate_columns(c->query);
-	c->def = analyse_query(c->query);
-	check_layers_columns(c);
-	combinability_check(c->def->results, c->def->nresults, c->def->states, c->owner, c->row.settings);
-	/* fold window sizes to constants, so that later changes of functions do not change the windows */
-	c->query->targetList = (List *) window_normalise((Node *) c->query->targetList);
-	c->query->havingQual = window_normalise(c->query->havingQual);
-	guard_enter(&guard, InvalidOid, c->row.settings);
-	c->definition = pg_get_querydef(copyObject(c->query), false);
-	guard_leave(&guard);
-}
-
-static void
-check_duplicate_columns(const Query *query)
-{
-	ListCell *a;
-	ListCell *b;
-
-	foreach (a, query->targetList)
-	{
-		foreach (b, query->targetList)
-		{
-			const TargetEntry *x = lfirst(a);
-			const TargetEntry *y = lfirst(b);
-
-			if (x == y || x->resjunk || y->resjunk || strcmp(x->resname, y->resname) != 0)
-				continue;
-			ereport(ERROR, (errcode(ERRCODE_DUPLICATE_COLUMN),
-							errmsg("column \"%s\" specified more than once", x->resname),
-							errhint("Give each output column a unique name with AS.")));
-		}
-	}
-}
-
-/* The query must not have the columns that <view>_layers adds to those of the query. */
-static void
-check_layers_columns(const Creation *c)
-{
-	static const char *const own[] = {"stream_as_of", "batch_as_of", "recommended", "exact", "closed"};
-	List *taken = NIL;
-	ListCell *lc;
-
-	for (int i = 0; i < lengthof(own); i++)
-		taken = lappend(taken, makeString(pstrdup(own[i])));
-	foreach (lc, c->query->targetList)
-	{
-		const TargetEntry *tle = lfirst(lc);
-
-		if (tle->resjunk || !contain_agg_clause((Node *) tle->expr))
-			continue;
-		taken = lappend(taken, makeString(psprintf("stream_%s", tle->resname)));
-		taken = lappend(taken, makeString(psprintf("batch_%s", tle->resname)));
-	}
-	foreach (lc, c->query->targetList)
-	{
-		const TargetEntry *tle = lfirst(lc);
-
-		if (!tle->resjunk && list_member(taken, makeString(tle->resname)))
-			ereport(ERROR, (errcode(ERRCODE_DUPLICATE_COLUMN),
-							errmsg("column name \"%s\" cannot be used in a hybrid view", tle->resname),
-							errdetail("The name is reserved for a column of view %s.", c->layers),
-							errhint("Rename the output column with AS.")));
-	}
-}
-
-static void
-check_privileges(const Creation *c, const StreamRow *stream, bool fresh)
-{
-	const char *role = quote_identifier(GetUserNameFromId(c->owner, false));
-
-	if (pg_class_aclcheck(c->def->stream, c->owner, ACL_SELECT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(c->def->stream));
-	check_tables(c);
-	if (stream != NULL && OidIsValid(stream->archive) &&
-		pg_class_aclcheck(stream->archive, c->owner, ACL_SELECT) != ACLCHECK_OK)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied for table %s", get_rel_name(stream->archive)),
-			 /* an archive that this call created is removed by the error, so it must be created first */
-			 fresh
-				 ? errhint(
-					   "As the stream's owner, create the archive with SELECT streambatch.resume('%s'), then GRANT SELECT ON %s TO %s.",
-					   get_rel_name(c->def->stream), quote_identifier(get_rel_name(stream->archive)), role)
-				 : errhint(
-					   "The owner of a hybrid view needs SELECT on the stream's archive: GRANT SELECT ON %s TO %s.",
-					   quote_identifier(get_rel_name(stream->archive)), role)));
-	if (stream != NULL && OidIsValid(stream->archive))
-		compute_check_row_security(stream->archive, c->owner);
-}
-
-/* Check SELECT on joined tables now: the worker would suspend the view later. */
-static void
-check_tables(const Creation *c)
-{
-	List *relations = query_relations(c->query);
-	ListCell *lc;
-
-	foreach (lc, relations)
-	{
-		Oid relid = lfirst_oid(lc);
-
-		if (pg_class_aclcheck(relid, c->owner, ACL_SELECT) != ACLCHECK_OK &&
-			pg_attribute_aclcheck_all(relid, c->owner, ACL_SELECT, ACLMASK_ANY) != ACLCHECK_OK)
-			aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(relid)),
-						   get_rel_name(relid));
-	}
-}
-
-/*
- * Create the objects in streambatch_state, as the bootstrap superuser, who alone may create anything there.
- * catalog_follow_owners() gives them to the view's owner: what hangs on the types of keys and states must run as
- * nobody else. The event triggers keep their definitions as they are.
- */
-static void
-create_internal(const Creation *c)
-{
-	Guard guard;
-	ListCell *lc;
-
-	guard_enter(&guard, BOOTSTRAP_SUPERUSERID, c->row.settings);
-	SPI_connect();
-	execute(psprintf("CREATE VIEW streambatch_state.query_%d AS %s", c->row.id, c->definition));
-	foreach (lc, sql_state_tables(c->def, c->row.id))
-		execute(lfirst(lc));
-	execute(sql_merged_view(c->def, c->row.id));
-	foreach (lc, sql_times_views(c->row.id))
-		execute(lfirst(lc));
-	SPI_finish();
-	CommandCounterIncrement();
-	guard_leave(&guard);
-}
-
-static void
-execute(const char *sql)
-{
-	int rc = SPI_execute(sql, false, 0);
-
-	if (rc < 0)
-		elog(ERROR, "could not run \"%s\": %s", sql, SPI_result_code_string(rc));
-}
-
 /* Create the views for users, as the calling user. */
 static void
 create_views(Creation *c)
 {
 	Guard guard;
-	Oid merged = internal_object(c, "merged");
+	Oid merged = view_part(c->row.id, "merged");
 
 	guard_enter(&guard, c->owner, c->row.settings);
 	SPI_connect();
-	execute(sql_serving_view(c->def, c->row.id, c->name, merged));
-	execute(sql_layers_view(c->def, c->row.id, c->layers, merged, lateness_literal(c)));
+	creation_execute(sql_serving_view(c->def, c->row.id, c->name, merged));
+	creation_execute(sql_layers_view(c->def, c->row.id, c->layers, merged, creation_lateness(c)));
 	SPI_finish();
 	guard_leave(&guard);
 	c->row.view = get_relname_relid(c->relname, c->namespace);
-}
-
-static Oid
-internal_object(const Creation *c, const char *kind)
-{
-	return get_relname_relid(psprintf("%s_%d", kind, c->row.id),
-							 get_namespace_oid("streambatch_state", false));
-}
-
-/* The allowed lateness as an SQL literal that does not depend on IntervalStyle. */
-static char *
-lateness_literal(const Creation *c)
-{
-	const Interval *delay = &c->row.allowed_lateness;
-
-	return psprintf("'%d months %d days %lld microseconds'::pg_catalog.interval", delay->month, delay->day,
-					(long long) delay->time);
 }
 
 /*
@@ -396,35 +211,9 @@ link_objects(const Creation *c)
 {
 	Oid layers = get_relname_relid(psprintf("%s_layers", c->relname), c->namespace);
 
-	add_internal_dependency(internal_object(c, "query"), c->row.view);
-	add_internal_dependency(layers, c->row.view);
+	creation_make_part(view_part(c->row.id, "query"), c->row.view);
+	creation_make_part(layers, c->row.view);
 	view_comments_add(c->row.id, c->row.view, layers);
-}
-
-static void
-add_internal_dependency(Oid object, Oid view)
-{
-	ObjectAddress depender;
-	ObjectAddress referenced;
-
-	ObjectAddressSet(depender, RelationRelationId, object);
-	ObjectAddressSet(referenced, RelationRelationId, view);
-	recordDependencyOn(&depender, &referenced, DEPENDENCY_INTERNAL);
-}
-
-/* A query as it was written, without white space around it and semicolons behind it. */
-static char *
-trim(text *sql)
-{
-	char *start = text_to_cstring(sql);
-	char *end = start + strlen(start);
-
-	while (scanner_isspace(*start))
-		start++;
-	while (end > start && (scanner_isspace(end[-1]) || end[-1] == ';'))
-		end--;
-	*end = '\0';
-	return start;
 }
 
 /* Lock the stream's row, and return whether the stream has never been read; the lock prevents that it is. */
@@ -540,7 +329,7 @@ compute_history_of_view(const Creation *c, const StreamRow *stream, const Cut *b
 	row.to = closed;
 	run = catalog_begin_run(c->row.id, c->row.view, &row);
 	catalog_cover(c->row.id, &(Coverage){DT_NOBEGIN, closed, 0}, started);
-	catalog_run_chunks(run, 1);
-	catalog_run_progress(run, 1, job.rows);
+	catalog_plan_run(run, DT_NOBEGIN, closed, 1, -1);
+	catalog_run_progress(run, &(RunProgress){.chunks = 1, .rows = job.rows});
 	catalog_end_run(run, NULL);
 }

@@ -4,18 +4,20 @@
  */
 #include "postgres.h"
 
-#include "catalog/dependency.h"
 #include "catalog/namespace.h"
-#include "catalog/objectaddress.h"
-#include "catalog/pg_class.h"
 #include "commands/event_trigger.h"
+#include "common/archive_triggers.h"
 #include "common/catalog_ddl.h"
+#include "common/catalog_dirty.h"
 #include "common/catalog_restore.h"
 #include "common/export.h"
+#include "common/view_parts.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "serve/archive_partitions.h"
+#include "serve/schedule.h"
 #include "serve/stream_setup.h"
 #include "utils/lsyscache.h"
 
@@ -24,8 +26,6 @@ static void refuse_part(const ViewPart *part);
 static bool relies_on_links(const EventTriggerData *event);
 static bool changes_owner(const Node *command);
 static DropBehavior behavior_of(const Node *command);
-static void drop_internal(List *views, DropBehavior behavior);
-static void drop_relation(Oid relid, DropBehavior behavior);
 static RangeVar *early_relation(const Node *command);
 
 STREAMBATCH_FUNCTION(streambatch_on_drop);
@@ -39,6 +39,7 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 {
 	EventTriggerData *event;
 	ViewPart part;
+	List *dropped;
 	List *streams;
 	ListCell *lc;
 
@@ -48,7 +49,13 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 	if (!superuser() && event->tag != CMDTAG_DROP_OWNED && catalog_dropped_part(&part))
 		refuse_part(&part);
 	/* lock tables before rows, in the same order as the worker */
-	drop_internal(catalog_dropped_views(), behavior_of(event->parsetree));
+	dropped = catalog_dropped_views();
+	foreach (lc, dropped)
+		view_parts_drop(lfirst_int(lc), behavior_of(event->parsetree));
+	schedule_forget(dropped);
+	foreach (lc, catalog_dropped_archives())
+		archive_triggers_remove(lfirst_oid(lc));
+	catalog_forget_marks();
 	streams = catalog_forget_dropped();
 	foreach (lc, streams)
 		stream_nudge_at_commit(lfirst_oid(lc));
@@ -97,6 +104,7 @@ streambatch_on_alter(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("cannot replace hybrid view \"%s\"", replaced),
 				 errhint("Use DROP VIEW first, or choose another name for the new view.")));
 	catalog_follow_owners();
+	archive_partitions_follow(((EventTriggerData *) fcinfo->context)->parsetree);
 	PG_RETURN_NULL();
 }
 
@@ -187,38 +195,6 @@ behavior_of(const Node *command)
 		default:
 			return DROP_RESTRICT;
 	}
-}
-
-/* Drop the state tables and the merged views of dropped views, with what others have made to depend on them. */
-static void
-drop_internal(List *views, DropBehavior behavior)
-{
-	static const char *const objects[] = {"merged", "stream", "batch", "cuts", "clock"};
-	Oid nsp = get_namespace_oid("streambatch_state", false);
-	ListCell *lc;
-
-	foreach (lc, views)
-	{
-		List *staging = catalog_staging_tables(lfirst_int(lc));
-		ListCell *table;
-
-		for (int i = 0; i < lengthof(objects); i++)
-			drop_relation(get_relname_relid(psprintf("%s_%d", objects[i], lfirst_int(lc)), nsp), behavior);
-		foreach (table, staging)
-			drop_relation(lfirst_oid(table), behavior);
-	}
-}
-
-static void
-drop_relation(Oid relid, DropBehavior behavior)
-{
-	ObjectAddress address;
-
-	/* DROP … CASCADE may have dropped it already */
-	if (!OidIsValid(relid))
-		return;
-	ObjectAddressSet(address, RelationRelationId, relid);
-	performDeletion(&address, behavior, PERFORM_DELETION_INTERNAL);
 }
 
 /* What a command moves to another schema or changes concurrently; NULL: nothing. */

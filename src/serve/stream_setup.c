@@ -11,6 +11,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/comment.h"
+#include "common/archive_triggers.h"
 #include "common/catalog_topic.h"
 #include "common/guard.h"
 #include "common/settings.h"
@@ -109,7 +110,11 @@ stream_setup(Oid relid, StreamRow *row)
 	ArrayType *settings;
 
 	if (find_row(relid, row))
+	{
+		/* made by an older version, restored without them, or dropped by a user */
+		archive_triggers_add(row->archive);
 		return;
+	}
 	stream = stream_open(relid);
 	settings = guard_note_settings();
 	if (stream->archive_name != NULL)
@@ -134,6 +139,7 @@ stream_setup(Oid relid, StreamRow *row)
 		archive = get_relname_relid(stream->archive_name, nsp);
 	}
 	catalog_insert_stream(relid, archive, stream->topic, settings);
+	archive_triggers_add(archive);
 	if (existing)
 	{
 		guard_enter(&guard, stream->owner, NULL);

@@ -7,11 +7,11 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/comment.h"
 #include "common/catalog_view.h"
 #include "common/export.h"
+#include "common/view_parts.h"
 #include "fmgr.h"
 #include "serve/view_comments.h"
 #include "storage/lmgr.h"
@@ -58,17 +58,21 @@ streambatch_comment_view(PG_FUNCTION_ARGS)
 void
 view_comments_add(int32 id, Oid view, Oid layers)
 {
-	Oid nsp = get_namespace_oid("streambatch_state", false);
-
 	comment(
 		view, 0,
 		"hybrid view: the results of an aggregate query over a stream, kept up to date by pg_streambatch; "
 		"streambatch.query() returns the query, streambatch.stat_view shows its state");
 	if (OidIsValid(layers))
 		comment_layers(view, layers);
+	view_comments_add_parts(id);
+}
+
+void
+view_comments_add_parts(int32 id)
+{
 	for (int i = 0; i < lengthof(parts); i++)
 	{
-		Oid part = get_relname_relid(psprintf("%s_%d", parts[i][0], id), nsp);
+		Oid part = view_part(id, parts[i][0]);
 
 		if (OidIsValid(part))
 			comment(part, 0, parts[i][1]);

@@ -24,11 +24,11 @@
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/int.h"
+#include "common/time_zone.h"
 #include "kafka/option_rule.h"
 #include "kafka/properties.h"
 #include "message/path.h"
 #include "miscadmin.h"
-#include "pgtime.h"
 #include "stream/options.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
@@ -308,12 +308,12 @@ check_interval(const OptionRule *rule, const char *value)
 static void
 check_zone(const OptionRule *rule, const char *value)
 {
-	pg_tz *zone = pg_tzset(value);
+	TimeZone zone;
 
-	if (zone == NULL || !pg_tz_acceptable(zone))
+	if (!time_zone_find(value, &zone))
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 						errmsg("invalid value for option \"%s\": \"%s\"", rule->name, value),
-						errhint("The view pg_timezone_names lists the time zones.")));
+						errhint(TIME_ZONE_HINT)));
 }
 
 static void

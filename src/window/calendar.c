@@ -16,40 +16,33 @@
 #include "utils/timestamp.h"
 #include "window/calendar.h"
 
-/* An offset is less than a week, even in a POSIX specification. */
-#define MAX_OFFSET (7 * USECS_PER_DAY)
-
 #define EPOCH_SECONDS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
 /* readings may exceed the last timestamp, 294276-12-31, by an offset */
 #define MAX_YEAR 294277
 
 static void look_up(ZoneClock *clock, int64 instant);
-static int64 next_change(const pg_tz *zone, int64 instant, int64 *offset);
+static int64 next_change(const TimeZone *zone, int64 instant, int64 *offset);
 static int64 add_saturated(int64 a, int64 b);
 
-pg_tz *
-calendar_zone(const char *name)
-{
-	pg_tz *zone = strlen(name) <= TZ_STRLEN_MAX ? pg_tzset(name) : NULL;
-
-	if (zone == NULL || !pg_tz_acceptable(zone))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("time zone \"%s\" not recognized", name),
-				 errhint("Use a name from pg_catalog.pg_timezone_names, for example 'Europe/Berlin'.")));
-	return zone;
-}
-
 void
-clock_init(ZoneClock *clock, pg_tz *zone)
+clock_init(ZoneClock *clock, const TimeZone *zone)
 {
 	long int offset;
 
-	clock->zone = zone;
-	clock->fixed = pg_get_timezone_offset(zone, &offset);
+	clock->zone = *zone;
+	clock->fixed = zone->abbreviation[0] == '\0' && pg_get_timezone_offset(zone->zone, &offset);
 	clock->offset = clock->fixed ? offset * USECS_PER_SEC : 0;
 	clock->from = DT_NOBEGIN;
 	clock->until = clock->fixed ? DT_NOEND : DT_NOBEGIN; /* otherwise nothing is cached yet */
 	clock->reached = DT_NOBEGIN;
+}
+
+int64
+clock_offset(ZoneClock *clock, int64 instant, int64 *until)
+{
+	look_up(clock, instant);
+	*until = clock->until;
+	return clock->offset;
 }
 
 int64
@@ -76,12 +69,12 @@ clock_instant(ZoneClock *clock, int64 reading)
 	if (clock->from <= instant && instant < clock->until && clock->reached < reading)
 		return instant;
 	/* earlier the clock cannot have shown the reading */
-	at = reading - MAX_OFFSET;
+	at = reading - CLOCK_MAX_OFFSET;
 	for (;;)
 	{
 		int64 offset;
 
-		until = next_change(clock->zone, at, &offset);
+		until = next_change(&clock->zone, at, &offset);
 		instant = Max(at, add_saturated(reading, -offset));
 		if (instant < until || until == DT_NOEND)
 			return instant;
@@ -157,15 +150,15 @@ static void
 look_up(ZoneClock *clock, int64 instant)
 {
 	/* earlier readings are less than the one at the instant, whatever the offsets */
-	int64 from = instant - 2 * MAX_OFFSET;
-	int64 at = from - 2 * MAX_OFFSET;
+	int64 from = instant - 2 * CLOCK_MAX_OFFSET;
+	int64 at = from - 2 * CLOCK_MAX_OFFSET;
 	int64 reached = DT_NOBEGIN;
 	int64 offset;
 	int64 until;
 
 	if (clock->from <= instant && instant < clock->until)
 		return;
-	while ((until = next_change(clock->zone, at, &offset)) <= instant)
+	while ((until = next_change(&clock->zone, at, &offset)) <= instant)
 	{
 		reached = Max(reached, until - 1 + offset);
 		from = Max(from, until);
@@ -179,7 +172,7 @@ look_up(ZoneClock *clock, int64 instant)
 
 /* The offset at an instant, and the next instant at which it may change; DT_NOEND if there is none. */
 static int64
-next_change(const pg_tz *zone, int64 instant, int64 *offset)
+next_change(const TimeZone *zone, int64 instant, int64 *offset)
 {
 	pg_time_t at = floor_div(instant, USECS_PER_SEC) + EPOCH_SECONDS;
 	pg_time_t boundary;
@@ -188,16 +181,20 @@ next_change(const pg_tz *zone, int64 instant, int64 *offset)
 	int is_dst;
 	int found;
 
-	found = pg_next_dst_boundary(&at, &before, &is_dst, &boundary, &after, &is_dst, zone);
+	found = pg_next_dst_boundary(&at, &before, &is_dst, &boundary, &after, &is_dst, zone->zone);
 	/* at exactly the last change in the zone's table, it misses the rule that applies from there on */
 	if (found == 0)
 	{
 		at++;
-		found = pg_next_dst_boundary(&at, &before, &is_dst, &boundary, &after, &is_dst, zone);
+		found = pg_next_dst_boundary(&at, &before, &is_dst, &boundary, &after, &is_dst, zone->zone);
 	}
 	if (found < 0)
 		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
-	*offset = before * USECS_PER_SEC;
+	/* an abbreviation changes its meaning when the zone does */
+	if (zone->abbreviation[0] == '\0' ||
+		!pg_interpret_timezone_abbrev(zone->abbreviation, &at, &after, &is_dst, zone->zone))
+		after = before;
+	*offset = after * USECS_PER_SEC;
 	if (found == 0 || boundary - EPOCH_SECONDS > PG_INT64_MAX / USECS_PER_SEC)
 		return DT_NOEND;
 	return (boundary - EPOCH_SECONDS) * USECS_PER_SEC;

@@ -8,8 +8,8 @@
 #ifndef STREAMBATCH_CALENDAR_H
 #define STREAMBATCH_CALENDAR_H
 
+#include "common/time_zone.h"
 #include "datatype/timestamp.h"
-#include "pgtime.h"
 
 /* A half-open slice of time. An edge out of the range of timestamps is DT_NOBEGIN or DT_NOEND. */
 typedef struct TimeSlice
@@ -21,7 +21,7 @@ typedef struct TimeSlice
 /* A zone's clock, with a cache of the offset around the instant last looked up. Can be copied. */
 typedef struct ZoneClock
 {
-	pg_tz *zone;  /* lives as long as the backend */
+	TimeZone zone;
 	bool fixed;	  /* the offset never changes */
 	int64 offset; /* clock minus instant, for instants from <= t < until */
 	int64 from;
@@ -29,10 +29,13 @@ typedef struct ZoneClock
 	int64 reached; /* the latest reading before from */
 } ZoneClock;
 
-/* The zone with a name from pg_timezone_names or a POSIX specification. Raises invalid_parameter_value. */
-extern pg_tz *calendar_zone(const char *name);
+extern void clock_init(ZoneClock *clock, const TimeZone *zone);
 
-extern void clock_init(ZoneClock *clock, pg_tz *zone);
+/* An offset is less than a week, even in a POSIX specification. */
+#define CLOCK_MAX_OFFSET (7 * USECS_PER_DAY)
+
+/* The offset (reading minus instant) at a finite instant, and the instant up to which it is the same. */
+extern int64 clock_offset(ZoneClock *clock, int64 instant, int64 *until);
 
 /* The reading at a finite instant. */
 extern int64 clock_shows(ZoneClock *clock, int64 instant);

@@ -13,8 +13,11 @@
  * the other: start <= time < end. A slice that is mapped to nothing, such as a day that a zone skipped, contains
  * no time.
  *
- * Only cumulate may need both lines: hourly steps in a day of 23 or 25 hours. There a step counts from the start
- * of its day, and the day's last step ends with the day.
+ * Two kinds need both lines: hourly steps of cumulate in a day of 23 or 25 hours, where a step counts from the start
+ * of its day, and the day's last step ends with the day; and a hop that slides by instant and whose windows last a
+ * number of calendar days. Its panes lie between any two edges. An instant window ends when the clock first shows
+ * what it showed at the start, days later, or a later reading. After a change of the clock these ends need not lie on
+ * the grid of the starts, and where the clock was set back a later window may end before an earlier one.
  */
 #include "postgres.h"
 
@@ -26,6 +29,10 @@
 
 static int64 gcd(int64 a, int64 b);
 static TimeSlice step_in_day(WindowShape *shape, int64 time);
+static TimeSlice pane_of_days(WindowShape *shape, int64 time);
+static int64 ends_around(WindowShape *shape, int64 time, TimeSlice *ends);
+static int64 end_after_days(WindowShape *shape, ZoneClock *clock, int64 start);
+static int64 shifted(int64 edge, int64 by);
 static TimeSlice slice_at(WindowShape *shape, int64 length, int64 time);
 static int64 to_line(WindowShape *shape, int64 time);
 static int64 edge_at(WindowShape *shape, int64 units);
@@ -52,7 +59,14 @@ TimeSlice
 pane_at(WindowShape *shape, int64 time)
 {
 	if (time < shape->last.start || time >= shape->last.end)
-		shape->last = shape->day != 0 ? step_in_day(shape, time) : slice_at(shape, shape->pane, time);
+	{
+		if (shape->day != 0)
+			shape->last = step_in_day(shape, time);
+		else if (shape->lasts != 0)
+			shape->last = pane_of_days(shape, time);
+		else
+			shape->last = slice_at(shape, shape->pane, time);
+	}
 	return shape->last;
 }
 
@@ -64,13 +78,17 @@ window_walk_begin(WindowWalk *walk, WindowShape *shape, int64 time)
 	if (shape->kind == WINDOW_HOP)
 	{
 		int64 units = grid_units(&shape->grid, to_line(shape, time));
+		TimeSlice ends;
 
+		walk->time = time;
 		/* the window after the last one that has ended by then */
-		walk->index = floor_div(units - shape->size, shape->slide) + 1;
+		walk->index = shape->lasts != 0 ? ends_around(shape, time, &ends)
+										: floor_div(units - shape->size, shape->slide) + 1;
 		walk->last = floor_div(units, shape->slide);
 		/* those with an edge out of range are left out at once: there may be very many of them */
 		walk->index = first_hop(walk, 0, DT_NOBEGIN + 1);
-		walk->last = first_hop(walk, shape->size, DT_NOEND) - 1;
+		if (shape->lasts == 0)
+			walk->last = first_hop(walk, shape->size, DT_NOEND) - 1;
 		walk->done = walk->index > walk->last;
 		walk->next.start = edge_at(shape, walk->index * shape->slide);
 	}
@@ -149,6 +167,85 @@ step_in_day(WindowShape *shape, int64 time)
 	if (end < instants.end)
 		result.end = naive ? clock_before(clock, end) : end;
 	return result;
+}
+
+/* The pane of a hop that slides by instant and whose windows last a number of days. */
+static TimeSlice
+pane_of_days(WindowShape *shape, int64 time)
+{
+	TimeSlice result = slice_at(shape, shape->slide, time);
+	TimeSlice ends;
+
+	(void) ends_around(shape, time, &ends);
+	result.start = Max(result.start, ends.start);
+	result.end = Min(result.end, ends.end);
+	return result;
+}
+
+/*
+ * The latest end of such windows up to a time, and the first one after it; infinite if there is none. Returns the
+ * first window that ends after it: windows from there on need not, but all before have ended.
+ */
+static int64
+ends_around(WindowShape *shape, int64 time, TimeSlice *ends)
+{
+	ZoneClock clock = shape->clock;
+	int64 margin = 2 * CLOCK_MAX_OFFSET + shape->slide;
+	int64 reading = time - shape->lasts;
+	int64 result = PG_INT64_MAX;
+	int64 until;
+
+	if (shape->type == TIMESTAMPOID)
+	{
+		*ends = slice_at(shape, shape->slide, reading);
+		ends->start = shifted(ends->start, shape->lasts);
+		ends->end = shifted(ends->end, shape->lasts);
+		return floor_div(grid_units(&shape->grid, to_line(shape, reading)), shape->slide) + 1;
+	}
+	reading = clock_reached(&shape->clock, time) - shape->lasts;
+	ends->start = DT_NOBEGIN;
+	ends->end = DT_NOEND;
+	/* of windows that long, none that has a valid start has ended */
+	if (add_units(reading, margin) <= MIN_TIMESTAMP)
+		return floor_div(grid_units(&shape->grid, MIN_TIMESTAMP), shape->slide);
+	/* of the starts at one offset, those up to a reading have ended */
+	for (int64 at = Max(reading - margin, MIN_TIMESTAMP); at < add_units(reading, margin); at = until)
+	{
+		int64 last = reading - clock_offset(&clock, at, &until);
+		int64 index;
+		int64 start;
+
+		last = Min(Max(last, at - 1), until - 1);
+		index = floor_div(grid_units(&shape->grid, last), shape->slide);
+		start = grid_time(&shape->grid, index * shape->slide);
+		if (start >= at)
+			ends->start = Max(ends->start, end_after_days(shape, &clock, start));
+		start = add_units(start, shape->slide);
+		if (start >= until)
+			continue;
+		ends->end = Min(ends->end, end_after_days(shape, &clock, start));
+		result = Min(result, index + 1);
+	}
+	return result;
+}
+
+/* The end of such a window. clock: the zone's. */
+static int64
+end_after_days(WindowShape *shape, ZoneClock *clock, int64 start)
+{
+	int64 reading;
+
+	if (shape->type == TIMESTAMPOID)
+		return shifted(start, shape->lasts);
+	reading = within_range(add_units(clock_shows(clock, start), shape->lasts), USECS_PER_DAY);
+	return TIMESTAMP_NOT_FINITE(reading) ? reading : within_range(clock_instant(clock, reading), 0);
+}
+
+/* A later edge; infinite if it is out of range. */
+static int64
+shifted(int64 edge, int64 by)
+{
+	return TIMESTAMP_NOT_FINITE(edge) ? edge : within_range(add_units(edge, by), 0);
 }
 
 /* The slice between multiples of length (units) that contains a time. */
@@ -253,8 +350,12 @@ next_hop(WindowWalk *walk, TimeSlice *window)
 		if (start == walk->next.start)
 			continue;
 		window->start = start;
-		window->end = edge_at(shape, add_units(first, shape->size));
-		return true;
+		if (shape->lasts != 0)
+			window->end = end_after_days(shape, &shape->clock, start);
+		else
+			window->end = edge_at(shape, add_units(first, shape->size));
+		if (window->end > walk->time && !TIMESTAMP_NOT_FINITE(window->end))
+			return true;
 	}
 	return false;
 }

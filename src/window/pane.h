@@ -32,6 +32,7 @@ typedef struct WindowWalk
 	TimeSlice next;
 	int64 index; /* hop: of the next window */
 	int64 last;	 /* hop: of the last one */
+	int64 time;	 /* hop: that the windows contain */
 	bool done;
 } WindowWalk;
 

@@ -119,6 +119,19 @@ window_pane_end(StreamWindow *window, TimestampTz start)
 	return TIMESTAMP_NOT_FINITE(start) ? start : pane_at(&window->shape, start).end;
 }
 
+int64
+window_count_panes(StreamWindow *window, TimestampTz from, TimestampTz to)
+{
+	int64 length = window_pane_length(window);
+	int64 n = 0;
+
+	if (!window->shape.grid.months)
+		return to <= from ? 0 : (int64) (((double) to - from) / length + 0.5);
+	for (; from < to; from = window_pane_end(window, from))
+		n++;
+	return n;
+}
+
 static bool
 call_walker(Node *node, Search *search)
 {
@@ -312,30 +325,32 @@ fill_date_trunc(StreamWindow *window, FuncExpr *call)
 {
 	Node *name = eval_const_expressions(NULL, copyObject(linitial(call->args)));
 	const TruncField *field = IsA(name, Const) ? trunc_field((Const *) name) : NULL;
-	const char *zone = "UTC";
+	TimeZone zone = {session_timezone};
 	int64 origin = YEAR_2001;
 
 	if (field == NULL && IsA(name, Const) && !((Const *) name)->constisnull)
 	{
-		Datum args[3] = {((Const *) name)->constvalue, TimestampGetDatum(0), CStringGetTextDatum(zone)};
+		Datum args[3] = {((Const *) name)->constvalue, TimestampGetDatum(0), CStringGetTextDatum("UTC")};
 
 		try_call(call, args, list_length(call->args),
 				 "Common fields are 'minute', 'hour', 'day', 'week', 'month', 'quarter' and 'year'.");
 	}
 	if (field == NULL)
 		return false;
-	if (call->funcid == F_DATE_TRUNC_TEXT_TIMESTAMPTZ)
-		zone = pg_get_timezone_name(session_timezone);
+	if (call->funcid == F_DATE_TRUNC_TEXT_TIMESTAMP)
+		time_zone_get("UTC", &zone);
 	if (list_length(call->args) == 3)
 	{
 		Node *given = eval_const_expressions(NULL, copyObject(lthird(call->args)));
 
 		if (!IsA(given, Const) || ((Const *) given)->constisnull)
 			return false;
-		zone = TextDatumGetCString(((Const *) given)->constvalue);
+		time_zone_get(TextDatumGetCString(((Const *) given)->constvalue), &zone);
+		/* an abbreviation whose offset has changed stands for its zone here */
+		zone.abbreviation[0] = '\0';
 	}
 	fill_tumbling(window, (Node *) call, lsecond(call->args), &field->size, field->from_2001 ? &origin : NULL,
-				  zone);
+				  time_zone_name(&zone));
 	return true;
 }
 

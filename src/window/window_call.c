@@ -26,6 +26,7 @@ static const WindowFunctions window_functions[] = {
 
 static bool contained_walker(Node *node, void *context);
 static Node *normalise_mutator(Node *node, void *context);
+static void name_zone(Node *node);
 
 const WindowFunctions *
 window_call_functions(const Node *node, WindowEdge *edge)
@@ -136,6 +137,23 @@ normalise_mutator(Node *node, void *context)
 		ReleaseSysCache(tuple);
 		for (int i = 1; i < list_length(call->args); i++)
 			lfirst(list_nth_cell(call->args, i)) = eval_const_expressions(NULL, list_nth(call->args, i));
+		name_zone(llast(call->args));
 	}
 	return node;
+}
+
+/* Names a constant time zone so that it is the same one for the sessions that read a view. */
+static void
+name_zone(Node *node)
+{
+	Const *zone = (Const *) node;
+	const char *name;
+	TimeZone found;
+
+	if (!IsA(zone, Const) || zone->consttype != TEXTOID || zone->constisnull ||
+		!time_zone_find(TextDatumGetCString(zone->constvalue), &found))
+		return;
+	name = time_zone_name(&found);
+	if (name != NULL)
+		zone->constvalue = CStringGetTextDatum(name);
 }

@@ -48,7 +48,7 @@ extern bool window_contained(Node *expr);
 
 /*
  * The expression with all arguments of window functions in their places, defaults included; sizes, origins and
- * time zones are folded to constants where possible. Functions in them are executed as the current user.
+ * time zones are folded to constants where possible, and zones named as no session's settings can change. Functions in them are executed as the current user.
  */
 extern Node *window_normalise(Node *expr);
 

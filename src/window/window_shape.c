@@ -11,6 +11,8 @@
  *		timestamp	LINE_OWN							LINE_INSTANT, read from and shown by the zone's clock
  *		date		LINE_OWN							-
  *
+ * A hop whose slide is by instant and whose size is in days uses both: the grid is that of the slide.
+ *
  * In a zone whose offset never changes both lines are one, and every shape uses LINE_OWN.
  */
 #include "postgres.h"
@@ -70,6 +72,7 @@ window_shape_init(WindowShape *shape, WindowKind kind, Oid type, const Interval 
 {
 	WindowLength length = length_of(size, type, kinds[kind].size);
 	WindowLength leading = length;
+	TimeZone found;
 	bool calendar;
 
 	memset(shape, 0, sizeof(WindowShape));
@@ -77,7 +80,8 @@ window_shape_init(WindowShape *shape, WindowKind kind, Oid type, const Interval 
 	shape->type = type;
 	shape->last.start = shape->last.end = DT_NOEND;
 	shape->slide = shape->size = shape->pane = length.length;
-	clock_init(&shape->clock, calendar_zone(kind == WINDOW_SESSION ? "UTC" : zone));
+	time_zone_get(kind == WINDOW_SESSION ? "UTC" : zone, &found);
+	clock_init(&shape->clock, &found);
 	if (kind == WINDOW_SESSION)
 	{
 		if (length.unit == UNIT_MONTHS)
@@ -94,6 +98,9 @@ window_shape_init(WindowShape *shape, WindowKind kind, Oid type, const Interval 
 	calendar = by_calendar(length, type);
 	if (kind == WINDOW_HOP)
 	{
+		/* in a zone whose clock is never set, days have a fixed length, and all edges lie on one grid */
+		if (length.unit == UNIT_DAYS && !by_calendar(leading, type) && !shape->clock.fixed)
+			shape->lasts = length.length;
 		calendar = by_calendar(leading, type);
 		shape->slide = leading.length;
 	}
@@ -202,17 +209,17 @@ static void
 check_step(WindowKind kind, WindowLength step, WindowLength size)
 {
 	const char *what = kinds[kind].step;
-	bool steps_of_day = kind == WINDOW_CUMULATE && step.unit == UNIT_HOURS && size.unit == UNIT_DAYS;
+	bool hours_of_days = step.unit == UNIT_HOURS && size.unit == UNIT_DAYS;
 
 	if (approximate(step) > approximate(size))
 		refuse("%s is longer than the window size", what,
 			   psprintf("The order of the arguments is %s.", kinds[kind].call));
-	if (step.unit != size.unit && !steps_of_day)
+	if (step.unit != size.unit && !hours_of_days)
 		refuse("%s and window size must use the same unit", what,
 			   step.unit == UNIT_MONTHS || size.unit == UNIT_MONTHS
 				   ? "Months have no fixed length; specify either both or none in months."
 				   : "Specify both in hours or both in days, for example '24 hours' instead of '1 day'.");
-	if (steps_of_day && USECS_PER_DAY % step.length != 0)
+	if (kind == WINDOW_CUMULATE && hours_of_days && USECS_PER_DAY % step.length != 0)
 		refuse("%s must divide a day evenly", what,
 			   "For a window size in days, the step must be a number of days or divide 24 hours evenly.");
 	if (kind == WINDOW_CUMULATE && size.length % step.length != 0)

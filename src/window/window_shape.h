@@ -41,6 +41,8 @@ typedef struct WindowShape
 	/* cumulate by instant within calendar days: length of the day, at whose start steps restart; otherwise 0 */
 	int64 day;
 	int64 step; /* if day is set: microseconds of a step */
+	/* hop by instant whose windows end by calendar: their length on the zone's clock; otherwise 0 */
+	int64 lasts;
 	ZoneClock clock;
 	TimeSlice last; /* cache: the pane found last */
 } WindowShape;

@@ -2,7 +2,7 @@
  * archive_writer.c
  *		Appending events to the archive (see archive_writer.h).
  *
- * A plain table whose columns are the stream's and the position, without triggers, takes multi-inserts, as
+ * A plain table whose columns are the stream's and the position, without triggers but ours, takes multi-inserts, as
  * COPY does. Any other table (partitioned, a partition, foreign, with triggers, generated or additional
  * columns) takes INSERT … SELECT from the rows, which are an ephemeral named relation of the query. In both
  * cases one subtransaction covers the micro-batch. An index is opened and closed within it: access methods keep
@@ -21,6 +21,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "common/archive_triggers.h"
 #include "common/compat.h"
 #include "common/subtransaction.h"
 #include "executor/executor.h"
@@ -108,7 +109,7 @@ archive_writer_open(const Stream *stream, Oid archive, int32 topic_epoch)
 	stream_check_archive(stream, archive);
 	topic_epoch_check_archive(stream, archive, topic_epoch);
 	writer->plain = writer->rel->rd_rel->relkind == RELKIND_RELATION &&
-					!writer->rel->rd_rel->relispartition && writer->rel->trigdesc == NULL &&
+					!writer->rel->rd_rel->relispartition && archive_triggers_are_all(writer->rel->trigdesc) &&
 					map_columns(writer, partition, offset);
 	if (writer->plain)
 		open_plain(writer);
@@ -400,7 +401,7 @@ write_any(WriteJob *job)
 	Datum *values = palloc(writer->desc->natts * sizeof(Datum));
 	bool *nulls = palloc(writer->desc->natts * sizeof(bool));
 	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
-	int rc;
+	volatile int rc = 0;
 
 	for (int row = job->from; row < job->to; row++)
 	{
@@ -416,7 +417,16 @@ write_any(WriteJob *job)
 	rc = SPI_register_relation(relation);
 	if (rc != SPI_OK_REL_REGISTER)
 		elog(ERROR, "could not register the rows for the archive: %s", SPI_result_code_string(rc));
-	rc = SPI_execute(writer->insert, false, 0);
+	archive_triggers_begin_own(RelationGetRelid(writer->rel));
+	PG_TRY();
+	{
+		rc = SPI_execute(writer->insert, false, 0);
+	}
+	PG_FINALLY();
+	{
+		archive_triggers_end_own();
+	}
+	PG_END_TRY();
 	if (rc != SPI_OK_INSERT)
 		elog(ERROR, "could not insert into the archive: %s", SPI_result_code_string(rc));
 	SPI_finish();

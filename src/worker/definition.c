@@ -10,6 +10,7 @@
 
 #include "access/xact.h"
 #include "commands/extension.h"
+#include "common/catalog_shadow.h"
 #include "common/guard.h"
 #include "common/locks.h"
 #include "common/settings.h"
@@ -249,6 +250,7 @@ load_views(Definition *d)
 	d->views = NIL;
 	d->failed = NIL;
 	d->suspended = NIL;
+	d->shadows = NIL;
 	d->max_staleness = USECS_PER_SEC;
 	guard_enter(&guard, InvalidOid, d->row.settings);
 	rows = catalog_views_of(d->relid);
@@ -258,6 +260,8 @@ load_views(Definition *d)
 
 		if (lc == list_head(rows))
 			d->max_staleness = interval_usec(&row->max_staleness);
+		if (catalog_is_shadow(row->view))
+			d->shadows = lappend_int(d->shadows, row->id);
 		if (row->suspended)
 			d->suspended = lappend(d->suspended, lfirst(lc));
 		else

@@ -20,6 +20,7 @@ typedef struct Definition
 	List *views;		 /* of WorkerView *, without suspended views */
 	List *failed;		 /* of FailedView *: their queries cannot be analysed; the next flush suspends them */
 	List *suspended;	 /* of ViewRow * */
+	List *shadows;		 /* ids */
 	bool apart;			 /* views do not share folds; set by the worker before a load */
 	int64 max_staleness; /* microseconds; the least of the views' */
 	DecodedBatch decoded;

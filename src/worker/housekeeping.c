@@ -11,6 +11,7 @@
 #include "access/xact.h"
 #include "common/clock.h"
 #include "utils/snapmgr.h"
+#include "worker/abandoned_shadows.h"
 #include "worker/flush_transaction.h"
 #include "worker/housekeeping.h"
 #include "worker/topic_check.h"
@@ -40,6 +41,11 @@ housekeeping_run(Worker *w)
 	if (w->d.failed != NIL && flush_transaction_begin(w))
 		flush_transaction_end(w);
 	flush_watermark(w, &row);
+	if (w->d.shadows != NIL && abandoned_shadows_drop(w->d.shadows))
+	{
+		worker_load(w);
+		return;
+	}
 	if (now - w->last_partitions > PARTITIONS_MS * INT64CONST(1000))
 	{
 		w->last_partitions = now;

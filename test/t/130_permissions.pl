@@ -108,6 +108,8 @@ view      CREATE INDEX              42809 -     42809 -     -     -     -     -
 view      INHERIT                   42809 42809 42809 42809 42809 42809 42809 42809
 view      COMMENT                   +     -     +     -     -     -     -     -
 view      refresh                   +     -     +     -     -     -     -     -
+view      set_source                +     -     +     -     -     -     -     -
+view      rebuild                   42P01 -     42P01 -     -     -     -     -
 view      explain                   +     -     +     +     -     -     -     +
 # a view that other engines cannot compute, and a batch of another one
 view      begin_batch               0A000 -     0A000 -     -     -     -     -
@@ -210,6 +212,7 @@ rows      stat_view                 1     1     1     1     0     1     1     1
 rows      refresh_history           1     0     1     1     0     1     1     1
 rows      stat_progress_refresh     1     0     1     1     0     1     1     1
 rows      _groups                   1     0     1     1     0     1     1     1
+rows      _dirty_panes              1     0     1     1     0     1     1     1
 # messages: the stream's owner
 rows      dead_letter               1     1     0     0     0     0     0     0
 # and texts of errors, where they tell of an event, to those who may SELECT the stream: pg_monitor may not
@@ -270,6 +273,9 @@ my %verbs = (
     'publish_batch' => q(SELECT streambatch.publish_batch(substring('%s' FROM '\d+$')::bigint)),
     'abandon_batch' => q(SELECT streambatch.abandon_batch(substring('%s' FROM '\d+$')::bigint)),
     'refresh' => q(CALL streambatch.refresh('%s')),
+    'set_source' => q(SELECT streambatch.set_source('%s', NULL)),
+    # it would give the view other states
+    'rebuild' => q(CALL streambatch.rebuild('%s', source => 'none')),
     'create_view' => q(SELECT streambatch.create_view('open.permitted', 'SELECT count(*) FROM %s')),
     'create_view in p' => q(SELECT streambatch.create_view('p.permitted', 'SELECT count(*) FROM %s')),
     'create_view in core' => q(SELECT streambatch.create_view('pg_catalog.permitted', 'SELECT count(*) FROM %s')),
@@ -310,6 +316,7 @@ my %verbs = (
     'refresh_history' => q(SELECT EXISTS (SELECT FROM streambatch.refresh_history x WHERE view = '%f'::regclass AND x::text LIKE '%e')?),
     'stat_progress_refresh' => q(SELECT EXISTS (SELECT FROM streambatch.stat_progress_refresh WHERE view = 'p.slow'::regclass)?),
     '_groups' => q(SELECT streambatch._groups('p.own') IS NOT NULL?),
+    '_dirty_panes' => q(SELECT streambatch._dirty_panes('p.own') IS NOT NULL?),
 );
 
 # Every function of the schema: its name, how many of that name, and who may execute it: all, because it is there to be used, or stands in
@@ -328,6 +335,12 @@ refresh 1 all
 begin_batch 1 all
 publish_batch 1 all
 abandon_batch 1 all
+rebuild 1 all
+set_source 1 all
+refresh_all 1 all
+schedule 1 all
+unschedule 1 all
+_view_of 1 all
 resume 1 all
 reset 1 all
 wait_for 1 all
@@ -364,6 +377,8 @@ _merge 1 all
 _mark_row 1 all
 _cardinality 1 all
 _groups 1 all
+_mark 1 all
+_dirty_panes 1 all
 _log_ends 1 all
 _workers 1 all
 _database 1 all

@@ -1,0 +1,214 @@
+/*
+ * catalog_dirty.c
+ *		Dirty marks in the extension's tables (see catalog_dirty.h).
+ *
+ * So that a thousand changes of one pane leave few marks, a change that finds its mark locks it, FOR KEY SHARE, instead
+ * of adding another one. It passes over a mark that a refresh is deleting, and a refresh passes over a mark that
+ * is locked, which then stays: that refresh may not see the change. So neither waits for the other. A transaction
+ * with an older snapshot than its statement always adds a mark.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/catalog_dirty.h"
+#include "common/catalog_statement.h"
+#include "common/catalog_version.h"
+#include "utils/timestamp.h"
+
+static void range_arrays(const Coverage *ranges, int n, Datum *from, Datum *to);
+static Coverage *read_ranges(StatementCall *call, int *n);
+
+Oid
+catalog_stream_changed_by(Oid relation)
+{
+	static Statement s = {
+		"WITH RECURSIVE above AS (SELECT $1 AS relation UNION "
+		"  SELECT i.inhparent FROM pg_catalog.pg_inherits i JOIN above a ON i.inhrelid = a.relation) "
+		"SELECT s.stream::oid FROM streambatch._stream s JOIN above a ON s.archive = a.relation LIMIT 1",
+		1,
+		{OIDOID}};
+	Datum values[1] = {ObjectIdGetDatum(relation)};
+	StatementCall call;
+	Oid result = InvalidOid;
+	bool isnull;
+
+	statement_run_now(&call, &s, values);
+	if (call.nrows > 0)
+		result = DatumGetObjectId(statement_get(0, 1, &isnull));
+	statement_finish(&call);
+	return result;
+}
+
+List *
+catalog_marked_views(Oid stream)
+{
+	static Statement s = {
+		"SELECT view::oid, id, settings FROM streambatch._view WHERE stream = $1 ORDER BY id", 1, {OIDOID}};
+	Datum values[1] = {ObjectIdGetDatum(stream)};
+	StatementCall call;
+	List *result = NIL;
+
+	statement_run_now(&call, &s, values);
+	for (uint64 i = 0; i < call.nrows; i++)
+	{
+		MarkedView *view = MemoryContextAlloc(call.caller, sizeof(MarkedView));
+		MemoryContext old;
+		bool isnull;
+
+		view->view = DatumGetObjectId(statement_get(i, 1, &isnull));
+		view->id = DatumGetInt32(statement_get(i, 2, &isnull));
+		view->settings = statement_get_array(&call, i, 3);
+		old = MemoryContextSwitchTo(call.caller);
+		result = lappend(result, view);
+		MemoryContextSwitchTo(old);
+	}
+	statement_finish(&call);
+	return result;
+}
+
+void
+catalog_mark(int32 view_id, const Coverage *ranges, int n)
+{
+	static Statement s = {
+		"WITH mark AS (SELECT f, t FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS u (f, t)), "
+		"old AS (SELECT from_time, to_time FROM streambatch._dirty d JOIN mark m ON d.from_time = m.f AND d.to_time = m.t "
+		"  WHERE d.view_id = $1 AND NOT $4 FOR KEY SHARE OF d SKIP LOCKED) "
+		"INSERT INTO streambatch._dirty (view_id, from_time, to_time) SELECT $1, f, t FROM mark "
+		"WHERE NOT EXISTS (SELECT FROM old WHERE from_time = f AND to_time = t)",
+		4,
+		{INT4OID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, BOOLOID}};
+	Datum values[4] = {Int32GetDatum(view_id), 0, 0, BoolGetDatum(IsolationUsesXactSnapshot())};
+
+	if (n == 0 || catalog_is_first_version())
+		return;
+	range_arrays(ranges, n, &values[1], &values[2]);
+	statement_run_only(&s, values, NULL);
+}
+
+Coverage *
+catalog_marks(int32 view_id, int *n)
+{
+	static Statement s = {
+		"SELECT lower(r), upper(r) FROM (SELECT unnest(range_agg(tstzrange(from_time, to_time))) AS r "
+		"FROM streambatch._dirty WHERE view_id = $1) m ORDER BY 1",
+		1,
+		{INT4OID}};
+	Datum values[1] = {Int32GetDatum(view_id)};
+	StatementCall call;
+	Coverage *result;
+
+	*n = 0;
+	if (catalog_is_first_version())
+		return NULL;
+	statement_run(&call, &s, values, NULL);
+	result = read_ranges(&call, n);
+	statement_finish(&call);
+	return result;
+}
+
+Coverage *
+catalog_clear_marks(int32 view_id, const Coverage *ranges, int n, bool no_time, int *ncleared)
+{
+	static Statement s = {
+		"WITH old AS (DELETE FROM streambatch._dirty WHERE ctid = ANY (ARRAY("
+		"  SELECT ctid FROM streambatch._dirty WHERE view_id = $1 AND (from_time < $3 AND to_time > $2 "
+		"    OR $6 AND from_time = 'infinity') FOR UPDATE SKIP LOCKED)) RETURNING from_time, to_time), "
+		"part AS (SELECT (SELECT range_agg(tstzrange(from_time, to_time)) FROM old) AS old, "
+		"  (SELECT range_agg(tstzrange(f, t)) FROM ROWS FROM (unnest($4), unnest($5)) AS u (f, t)) AS cleared), "
+		"rest AS (INSERT INTO streambatch._dirty (view_id, from_time, to_time) "
+		"  SELECT $1, lower(r), upper(r) FROM (SELECT unnest(old - cleared) AS r FROM part) p) "
+		"SELECT lower(r), upper(r) FROM (SELECT unnest(old * cleared) AS r FROM part) p ORDER BY 1",
+		6,
+		{INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, BOOLOID}};
+	Datum values[6] = {Int32GetDatum(view_id)};
+	StatementCall call;
+	Coverage *result;
+
+	*ncleared = 0;
+	if (n == 0 || catalog_is_first_version())
+		return NULL;
+	values[1] = TimestampTzGetDatum(ranges[0].from);
+	values[2] = TimestampTzGetDatum(ranges[n - 1].to);
+	range_arrays(ranges, n, &values[3], &values[4]);
+	values[5] = BoolGetDatum(no_time);
+	statement_run(&call, &s, values, NULL);
+	result = read_ranges(&call, ncleared);
+	statement_finish(&call);
+	return result;
+}
+
+#define DROPPED                                                                                              \
+	"(SELECT objid FROM pg_catalog.pg_event_trigger_dropped_objects() "                                      \
+	"WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objsubid = 0)"
+
+void
+catalog_forget_marks(void)
+{
+	static Statement s = {
+		"DELETE FROM streambatch._dirty d USING streambatch._view v WHERE v.id = d.view_id AND v.view::oid IN " DROPPED};
+
+	if (!catalog_is_first_version())
+		statement_run_only(&s, NULL, NULL);
+}
+
+List *
+catalog_dropped_archives(void)
+{
+	static Statement s = {
+		"SELECT s.archive::oid FROM streambatch._stream s JOIN pg_catalog.pg_class c ON c.oid = s.archive "
+		"WHERE s.stream::oid IN " DROPPED};
+
+	return statement_run_list(&s, NULL);
+}
+
+bool
+catalog_is_half_restored(Oid stream)
+{
+	/* each has an index, which comes after its rows */
+	static Statement s = {
+		"SELECT EXISTS (SELECT FROM streambatch._view v JOIN pg_catalog.pg_class c ON c.relname = 'stream_' || v.id "
+		"AND c.relnamespace = 'streambatch_state'::regnamespace WHERE v.stream = $1 AND NOT c.relhasindex)",
+		1,
+		{OIDOID}};
+	Datum values[1] = {ObjectIdGetDatum(stream)};
+	Datum result;
+
+	return statement_run_value(&s, values, &result) && DatumGetBool(result);
+}
+
+List *
+catalog_archives(void)
+{
+	static Statement s = {"SELECT s.archive::oid FROM streambatch._stream s JOIN pg_catalog.pg_class c "
+						  "ON c.oid = s.archive ORDER BY 1"};
+
+	return statement_run_list(&s, NULL);
+}
+
+static void
+range_arrays(const Coverage *ranges, int n, Datum *from, Datum *to)
+{
+	Datum *elems = palloc(n * sizeof(Datum));
+
+	for (int i = 0; i < n; i++)
+		elems[i] = TimestampTzGetDatum(ranges[i].from);
+	*from = PointerGetDatum(
+		construct_array(elems, n, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	for (int i = 0; i < n; i++)
+		elems[i] = TimestampTzGetDatum(ranges[i].to);
+	*to = PointerGetDatum(
+		construct_array(elems, n, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	pfree(elems);
+}
+
+static Coverage *
+read_ranges(StatementCall *call, int *n)
+{
+	Coverage *result = MemoryContextAlloc(call->caller, (call->nrows + 1) * sizeof(Coverage));
+
+	*n = (int) call->nrows;
+	for (int i = 0; i < *n; i++)
+		result[i] = (Coverage){statement_get_int64(i, 1, 0), statement_get_int64(i, 2, 0), 0};
+	return result;
+}

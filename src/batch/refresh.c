@@ -36,6 +36,7 @@
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/locks.h"
+#include "common/settings.h"
 #include "common/subtransaction.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -130,7 +131,11 @@ void
 refresh_view(Oid view, RefreshRange requested)
 {
 	ViewRow row;
-	Run run = {.kind = "refresh", .view = view, .recorded = view, .requested = requested};
+	Run run = {.kind = "refresh",
+			   .view = view,
+			   .recorded = view,
+			   .requested = requested,
+			   .track_drift = setting_track_drift != DRIFT_OFF};
 
 	catalog_require_view(run.view, &row);
 	if (!compat_class_ownercheck(run.view, GetUserId()))

@@ -32,6 +32,10 @@ typedef struct RunProgress
 	int chunks;
 	int64 rows; /* written */
 	int64 panes;
+	/* of the run so far; drift: jsonb as text, NULL: nothing is compared */
+	const char *drift;
+	int64 compared;
+	int64 differed;
 } RunProgress;
 
 /* The ranges that are covered, ordered by time. Current context. */

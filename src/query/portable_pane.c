@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "pgtime.h"
 #include "query/portable_pane.h"
 #include "utils/timestamp.h"
 
@@ -30,7 +31,7 @@ portable_pane(const ViewDef *def)
 						"Other engines do not know which hours a clock skips or shows twice.");
 	if (shape->grid.months || shape->line == LINE_CLOCK)
 		return by_calendar(def, calendar_unit(def));
-	if (def->window.by_pane && !shape->clock.fixed)
+	if ((def->window.by_pane && !shape->clock.fixed) || shape->lasts != 0)
 		portable_refuse(def, def->window.pane, "It depends on the clock changes of a time zone.");
 	return by_length(def);
 }
@@ -96,8 +97,8 @@ by_calendar(const ViewDef *def, const char *unit)
 	char *time = argument(def);
 
 	if (zone == NULL)
-		portable_refuse(def, def->window.pane,
-						"Other engines do not know the abbreviation of the time zone.");
+		portable_refuse(def, def->window.pane, "The abbreviation of its time zone has had several meanings.");
+
 	switch (def->window.type)
 	{
 		case TIMESTAMPTZOID:

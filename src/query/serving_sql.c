@@ -140,6 +140,22 @@ sql_is_value(const Node *expr)
 	return aggregate_walker(unconstify(Node *, expr), NULL);
 }
 
+char *
+sql_merged_results(const ViewDef *def)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	append_results(&buf, def, false, "", NULL);
+	return buf.data;
+}
+
+char *
+sql_merged_output(const ViewDef *def, Node *expr, Oid merged)
+{
+	return print_merged(def, expr, "m", merged);
+}
+
 static bool
 aggregate_walker(Node *node, void *context)
 {

@@ -33,6 +33,7 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "batch/batch_source.h"
+#include "batch/drift.h"
 #include "batch/refresh.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -45,6 +46,7 @@
 #include "common/export.h"
 #include "common/guard.h"
 #include "common/locks.h"
+#include "common/settings.h"
 #include "common/subtransaction.h"
 #include "common/view_parts.h"
 #include "executor/spi.h"
@@ -98,6 +100,8 @@ static ErrorData *compute(Rebuild *r);
 static bool leave_out(Rebuild *r, const ErrorData *error);
 static void record_failing(void *rebuild);
 pg_noreturn static void drop_and_raise(Rebuild *r, ErrorData *error);
+static void compare(Rebuild *r);
+static void compare_values(void *rebuild);
 static void swap(void *rebuild);
 static void lock_views(const Rebuild *r, Oid layers);
 static void check_shadow(const Rebuild *r);
@@ -198,6 +202,7 @@ rebuild(Rebuild *r)
 	make_shadow(r);
 	refresh_next_transaction();
 	compute_or_drop(r);
+	compare(r);
 	error = subtransaction_run(swap, r, PortalContext);
 	if (error != NULL)
 		drop_and_raise(r, error);
@@ -479,6 +484,30 @@ drop_and_raise(Rebuild *r, ErrorData *error)
 	ReThrowError(error);
 }
 
+/* What the old and the new logic differ in, for stat_drift. The rebuild goes on where that cannot be told. */
+static void
+compare(Rebuild *r)
+{
+	ErrorData *error = NULL;
+
+	if (setting_track_drift != DRIFT_OFF)
+		error = subtransaction_run(compare_values, r, PortalContext);
+	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		drop_and_raise(r, error);
+	refresh_next_transaction();
+}
+
+static void
+compare_values(void *arg)
+{
+	Rebuild *r = arg;
+	Run old = {.view = r->view, .archive = r->archive};
+
+	refresh_lock_relations(&old, &r->old);
+	refresh_lock_relations(&r->run, &r->shadow);
+	(void) drift_compare_views(compute_open_source(&r->old, r->source), r->run.c, r->run.id);
+}
+
 /* In the view's place, its shadow; see the head of this file. */
 static void
 swap(void *arg)
@@ -490,6 +519,8 @@ swap(void *arg)
 
 	layers = catalog_layers_of(r->view);
 	lock_views(r, layers);
+	/* engines outside compute what the present query says */
+	view_parts_drop_staging(r->old.id, DROP_RESTRICT);
 	if (!catalog_lock_stream(r->old.stream, &stream))
 		elog(ERROR, "stream %u has no row", r->old.stream);
 	check_shadow(r);
@@ -503,8 +534,6 @@ swap(void *arg)
 	view_parts_drop_query(replaced, r->view);
 	view_parts_drop(replaced, DROP_RESTRICT);
 	view_parts_drop(r->shadow.id, DROP_RESTRICT);
-	/* of open batches, which are of the old query */
-	view_parts_drop_staging(r->old.id, DROP_RESTRICT);
 	catalog_follow_owners();
 	CommandCounterIncrement();
 	view_comments_add(r->old.id, r->view, layers);

@@ -34,8 +34,8 @@
  *		create_view.c			the stream's corrections, exclusively: its rows of both layers, for events below
  *								positions that it has read;
  *								then the row: its stream rows from there to the current positions, generation
- *		rebuild.c				the row: a view's shadow, and the generation; at the end: the view's id, that is, which states
- *								it has, and the generation
+ *		rebuild.c				the row: a view's shadow, and the generation; at the end: which states are the view's, and
+ *								the generation
  *		resume (refresh.c)		the row, at the end: of a suspended view, stream rows of the current epoch, state,
  *								generation
  *		catch-up (catch_up.c)	the row, as a flush: of a suspended view, stream rows of the current epoch, dead

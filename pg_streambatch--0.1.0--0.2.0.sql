@@ -7,6 +7,8 @@
 LOCK TABLE streambatch._stream, streambatch._view, streambatch._coverage, streambatch._run, streambatch._dead_letter, streambatch._gap,
     streambatch._progress IN ACCESS EXCLUSIVE MODE;
 
+ALTER TABLE streambatch._stream ADD COLUMN archive_from timestamptz;
+
 -- where the stream has been in no other topic epoch, the cuts of earlier runs are of that one
 ALTER TABLE streambatch._run ADD COLUMN cut_topic_epoch int;
 UPDATE streambatch._run r SET cut_topic_epoch = 0
@@ -302,7 +304,8 @@ SELECT c.oid::regclass AS stream,
        s.flushed_at,
        s.archive,
        e.error_sqlstate, e.error_message, e.error_hint,
-       s.topic_epoch
+       s.topic_epoch,
+       s.archive_from
   FROM pg_catalog.pg_foreign_table f
   JOIN pg_catalog.pg_foreign_server v ON v.oid = f.ftserver
   JOIN pg_catalog.pg_foreign_data_wrapper d ON d.oid = v.srvfdw AND d.fdwname = 'streambatch_kafka'
@@ -318,6 +321,8 @@ SELECT c.oid::regclass AS stream,
                       WHERE s.stop_sqlstate IS NOT NULL AND (w.error_sqlstate IS NULL OR s.stop_lasts)) e ON true
   LEFT JOIN (SELECT stream, sum(lag)::bigint AS lag FROM streambatch.stat_partition GROUP BY stream) p ON p.stream = c.oid
  WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
+
+COMMENT ON COLUMN streambatch.stat_stream.archive_from IS 'event time before which retain() has removed events from the archive; NULL: it has not';
 
 COMMENT ON FUNCTION streambatch._on_start() IS
     'internal: refuses changes of the internal objects of hybrid views that would be committed, or hidden, at the end of the command; in a restored or upgraded database, adds the dependencies of hybrid views';
@@ -540,6 +545,16 @@ COMMENT ON COLUMN streambatch.stat_drift.differed IS 'windows of which this colu
 COMMENT ON COLUMN streambatch.stat_drift.largest_difference IS 'largest difference of a number, relative to the new value, or to the old one where the new one is 0; NULL: none differs, or they are not numbers';
 COMMENT ON COLUMN streambatch.stat_drift.examples IS 'up to ten of the windows that differ, with the largest differences: an array of {"keys": …, "old": …, "new": …}; NULL: the user may not SELECT from the view';
 GRANT SELECT ON streambatch.stat_drift TO PUBLIC;
+
+CREATE FUNCTION streambatch.change_archive(stream regclass, archive regclass, force boolean DEFAULT false)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_change_archive' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.change_archive(regclass, regclass, boolean) IS
+    'makes another table, for example a partitioned one, the archive of a paused stream; it must contain the same events, by number and last offset of each partition; force: it may contain others, and all windows are marked to be computed; for the stream''s owner; raises null_value_not_allowed for NULL, object_not_in_prerequisite_state if the stream is not paused or the events differ, object_in_use while a view is refreshed';
+
+CREATE FUNCTION streambatch.retain(stream regclass, keep interval)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_retain' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.retain(regclass, interval) IS
+    'removes from the archive of a stream events older than keep, by their event time, that the batch layer of every hybrid view contains, and returns their number; drops partitions of an archive that is partitioned by the event time, else deletes rows; a notice names the view for which others are kept; windows before stat_stream.archive_from are then computed by force only; for the stream''s owner; raises null_value_not_allowed for NULL, invalid_parameter_value for an interval that is negative or infinite, object_in_use while a view is refreshed';
 
 -- from now on, changes of archives are noticed
 CREATE FUNCTION streambatch._track_archives()

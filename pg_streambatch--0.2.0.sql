@@ -67,6 +67,7 @@ CREATE TABLE streambatch._stream (
     flushes     bigint NOT NULL DEFAULT 0,
     flushed_at  timestamptz,
     settings    text[] NOT NULL,                -- name, value, …: settings that text conversion depends on, as of the stream's first use
+    archive_from timestamptz,                   -- retain() has removed events before it from the archive; NULL: it has not
     names       text[]                          -- of stream and archive, in a dump (below); otherwise only that of an archive not restored yet
                 CONSTRAINT restored_by_trigger CHECK (names[1] IS NULL)
 ) WITH (fillfactor = 50);
@@ -840,6 +841,16 @@ CREATE FUNCTION streambatch._mark()
 COMMENT ON FUNCTION streambatch._mark() IS
     'internal: marks the panes of hybrid views whose archived events a statement has changed, so that the next refresh computes them; does nothing on a table that is no archive, nor a part of one';
 
+CREATE FUNCTION streambatch.change_archive(stream regclass, archive regclass, force boolean DEFAULT false)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_change_archive' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.change_archive(regclass, regclass, boolean) IS
+    'makes another table, for example a partitioned one, the archive of a paused stream; it must contain the same events, by number and last offset of each partition; force: it may contain others, and all windows are marked to be computed; for the stream''s owner; raises null_value_not_allowed for NULL, object_not_in_prerequisite_state if the stream is not paused or the events differ, object_in_use while a view is refreshed';
+
+CREATE FUNCTION streambatch.retain(stream regclass, keep interval)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_retain' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.retain(regclass, interval) IS
+    'removes from the archive of a stream events older than keep, by their event time, that the batch layer of every hybrid view contains, and returns their number; drops partitions of an archive that is partitioned by the event time, else deletes rows; a notice names the view for which others are kept; windows before stat_stream.archive_from are then computed by force only; for the stream''s owner; raises null_value_not_allowed for NULL, invalid_parameter_value for an interval that is negative or infinite, object_in_use while a view is refreshed';
+
 CREATE FUNCTION streambatch._dirty_panes(view regclass)
     RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_dirty_panes' LANGUAGE C STABLE STRICT;
 COMMENT ON FUNCTION streambatch._dirty_panes(regclass) IS
@@ -897,7 +908,8 @@ SELECT c.oid::regclass AS stream,
        s.flushed_at,
        s.archive,
        e.error_sqlstate, e.error_message, e.error_hint,
-       s.topic_epoch
+       s.topic_epoch,
+       s.archive_from
   FROM pg_catalog.pg_foreign_table f
   JOIN pg_catalog.pg_foreign_server v ON v.oid = f.ftserver
   JOIN pg_catalog.pg_foreign_data_wrapper d ON d.oid = v.srvfdw AND d.fdwname = 'streambatch_kafka'
@@ -933,6 +945,7 @@ COMMENT ON COLUMN streambatch.stat_stream.error_sqlstate IS 'SQLSTATE of what ha
 COMMENT ON COLUMN streambatch.stat_stream.error_message IS 'message of that error; NULL: no error, or it may contain data that the user may not read';
 COMMENT ON COLUMN streambatch.stat_stream.error_hint IS 'what to do about that error; NULL: no error or no hint';
 COMMENT ON COLUMN streambatch.stat_stream.topic_epoch IS 'how often reading has started over with new positions; NULL: the stream was never used';
+COMMENT ON COLUMN streambatch.stat_stream.archive_from IS 'event time before which retain() has removed events from the archive; NULL: it has not';
 
 CREATE FUNCTION streambatch._groups(view regclass)
     RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_groups' LANGUAGE C STABLE STRICT;

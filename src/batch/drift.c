@@ -9,6 +9,7 @@
 #include "batch/drift.h"
 #include "batch/drift_value.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "common/settings.h"
 #include "common/subtransaction.h"
 #include "miscadmin.h"
@@ -21,6 +22,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
@@ -51,7 +53,7 @@ typedef struct DriftColumn
 /* Values of one side: how they are read. */
 typedef struct Side
 {
-	const Computation *c;
+	const Computation *of;
 	DriftKey *keys;
 	List *outputs;
 } Side;
@@ -76,13 +78,15 @@ struct Drift
 	DriftRows new_rows;
 	BatchParameters parameters;
 	PaneRange range;
-	int sample;				/* one of so many groups */
+	int sample; /* one of so many groups */
+	bool one_snapshot;
 	Tuplestorestate *store; /* old values; NULL: they could not be read */
 	TupleTableSlot *old;
 	bool at_end;
 	const TimeRanges *kept;
 };
 
+static Computation *open_view(const ViewRow *row);
 static void init(Drift *d, const Computation *before, const Computation *after);
 static bool match(Drift *d);
 static void match_outputs(Drift *d);
@@ -130,7 +134,7 @@ drift_before(Drift *d, int64 closed_epoch, const Chunk *chunk)
 	d->old_rows = DRIFT_BEFORE;
 	d->new_rows = DRIFT_BATCH;
 	d->parameters = (BatchParameters){.from = chunk->from, .to = chunk->to, .epoch = closed_epoch};
-	d->range = compute_chunk_panes(d->before.c, chunk, &d->parameters.panes).range;
+	d->range = compute_chunk_panes(d->before.of, chunk, &d->parameters.panes).range;
 	read_old_values(d);
 	MemoryContextSwitchTo(old);
 }
@@ -189,7 +193,7 @@ drift_replace(Drift **drift, Drift *by)
 }
 
 bool
-drift_compare_views(const Computation *before, const Computation *after, int64 run)
+drift_compare_views(const ViewRow *before, const ViewRow *after, int64 run)
 {
 	RunProgress done = {0};
 	MemoryContext context =
@@ -199,7 +203,7 @@ drift_compare_views(const Computation *before, const Computation *after, int64 r
 	bool comparable;
 
 	d->context = context;
-	init(d, before, after);
+	init(d, open_view(before), open_view(after));
 	copy_found(d);
 	comparable = d->comparable;
 	if (comparable)
@@ -207,14 +211,35 @@ drift_compare_views(const Computation *before, const Computation *after, int64 r
 		d->old_rows = d->new_rows = DRIFT_ALL;
 		d->parameters = (BatchParameters){.from = DT_NOBEGIN, .to = DT_NOEND};
 		d->range = PANES_ALL;
+		/* a flush between the two would be a difference */
+		d->one_snapshot = true;
+		PushActiveSnapshot(GetTransactionSnapshot());
 		read_old_values(d);
 		drift_after(d, NULL);
+		PopActiveSnapshot();
 		drift_store(d, &done);
 		catalog_run_progress(run, &done);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return comparable;
+}
+
+/* As much of a computation as reading values needs. */
+static Computation *
+open_view(const ViewRow *row)
+{
+	Computation *c = palloc0(sizeof(Computation));
+	Guard guard;
+
+	c->view = *row;
+	c->owner = guard_owner_of(row->view);
+	guard_enter(&guard, InvalidOid, row->settings);
+	c->def = analyse_stored(row->id, c->owner);
+	guard_leave(&guard);
+	c->dead_epochs = c->dead_partitions = PointerGetDatum(construct_empty_array(INT4OID));
+	c->dead_offsets = PointerGetDatum(construct_empty_array(INT8OID));
+	return c;
 }
 
 static void
@@ -230,8 +255,8 @@ init(Drift *d, const Computation *before, const Computation *after)
 static bool
 match(Drift *d)
 {
-	const ViewDef *old = d->before.c->def;
-	const ViewDef *new = d->after.c->def;
+	const ViewDef *old = d->before.of->def;
+	const ViewDef *new = d->after.of->def;
 
 	if (old->nkeys != new->nkeys)
 		return false;
@@ -334,8 +359,9 @@ read_values(Drift *d, void (*body)(void *arg))
 	tuplestore_end(d->store);
 	d->store = NULL;
 	copy_found(d);
-	ereport(NOTICE, (errmsg("values of hybrid view \"%s\" could not be compared with those before: %s",
-							get_rel_name(d->before.c->view.view), error->message)));
+	/* for each part of a chunk that an error divides, too */
+	ereport(DEBUG1, (errmsg("values of hybrid view \"%s\" could not be compared with those before: %s",
+							get_rel_name(d->before.of->view.view), error->message)));
 }
 
 /* The temporary file of the store belongs to the caller's subtransaction. */
@@ -344,7 +370,7 @@ read_old_values(Drift *d)
 {
 	d->store = tuplestore_begin_heap(false, false, work_mem);
 	d->old = NULL;
-	d->sample = choose_sample(d->before.c);
+	d->sample = choose_sample(d->before.of);
 	read_values(d, read_old);
 }
 
@@ -352,14 +378,14 @@ static void
 read_old(void *drift)
 {
 	Drift *d = drift;
-	const Computation *c = d->before.c;
+	const Computation *c = d->before.of;
 	Guard guard;
 
 	batch_statement_begin(&guard, c);
-	batch_statement_read(c,
-						 sql_drift_values(c->def, c->view.id, d->before.keys, d->before.outputs, d->old_rows,
-										  d->range, d->sample),
-						 &d->parameters, put_old, d);
+	batch_statement_read_as_of(c,
+							   sql_drift_values(c->def, c->view.id, d->before.keys, d->before.outputs,
+												d->old_rows, d->range, d->sample),
+							   &d->parameters, d->one_snapshot, put_old, d);
 	batch_statement_end(&guard);
 }
 
@@ -380,7 +406,7 @@ static void
 read_new(void *drift)
 {
 	Drift *d = drift;
-	const Computation *c = d->after.c;
+	const Computation *c = d->after.of;
 	Guard guard;
 
 	d->at_end = d->old == NULL;
@@ -388,10 +414,10 @@ read_new(void *drift)
 		d->sample = choose_sample(c);
 	batch_statement_begin(&guard, c);
 	next_old(d);
-	batch_statement_read(c,
-						 sql_drift_values(c->def, c->view.id, d->after.keys, d->after.outputs, d->new_rows,
-										  d->range, d->sample),
-						 &d->parameters, compare_new, d);
+	batch_statement_read_as_of(c,
+							   sql_drift_values(c->def, c->view.id, d->after.keys, d->after.outputs,
+												d->new_rows, d->range, d->sample),
+							   &d->parameters, d->one_snapshot, compare_new, d);
 	for (; !d->at_end; next_old(d))
 		found(d, d->old, NULL);
 	batch_statement_end(&guard);

@@ -31,10 +31,10 @@ extern void drift_store(const Drift *drift, RunProgress *done);
 extern void drift_replace(Drift **drift, Drift *by);
 
 /*
- * Compare all values of two views, in the caller's transaction, and store what was found in a run: for a view that
- * replaces another one. Keys and outputs are matched by name. Returns false if the keys are not the same, and so nothing
- * can be compared.
+ * Compare all values of two views, as of one snapshot, and store what was found in a run: for a view that replaces
+ * another one. Keys and outputs are matched by name. Returns false if the keys are not the same, and so nothing can be
+ * compared.
  */
-extern bool drift_compare_views(const Computation *before, const Computation *after, int64 run);
+extern bool drift_compare_views(const ViewRow *before, const ViewRow *after, int64 run);
 
 #endif /* STREAMBATCH_DRIFT_H */

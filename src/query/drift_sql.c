@@ -14,7 +14,7 @@
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
-static bool needs_window(Node *node, const ViewDef *def);
+static bool is_of_reader(Node *node, const ViewDef *def);
 static char *sample_condition(const ViewDef *def, const DriftKey *keys, int sample);
 static void append_rows(StringInfo buf, const ViewDef *def, int32 id, DriftRows rows, const char *condition);
 
@@ -57,7 +57,7 @@ sql_drift_outputs(const ViewDef *def)
 	{
 		TargetEntry *tle = lfirst(lc);
 
-		if (!tle->resjunk && sql_is_value((Node *) tle->expr) && !needs_window((Node *) tle->expr, def))
+		if (!tle->resjunk && sql_is_value((Node *) tle->expr) && !is_of_reader((Node *) tle->expr, def))
 			result = lappend(result, tle);
 	}
 	return result;
@@ -118,13 +118,12 @@ sql_drift_can_sample(const ViewDef *def)
 	return def->nkeys > 0;
 }
 
-/* Whether an expression contains what is computed when windows are assembled from panes. */
+/* Whether an expression contains what is computed when windows are assembled from panes, or groups are rolled up. */
 static bool
-needs_window(Node *node, const ViewDef *def)
+is_of_reader(Node *node, const ViewDef *def)
 {
 	if (node == NULL)
 		return false;
-	/* GROUPING() is computed with the groups */
 	if (IsA(node, GroupingFunc))
 		return true;
 	for (int i = 0; i < def->ngroups; i++)
@@ -132,7 +131,7 @@ needs_window(Node *node, const ViewDef *def)
 		if (def->groups[i].key < 0 && equal(def->groups[i].expr, node))
 			return true;
 	}
-	return expression_tree_walker(node, needs_window, (void *) def);
+	return expression_tree_walker(node, is_of_reader, (void *) def);
 }
 
 static char *

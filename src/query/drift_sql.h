@@ -23,7 +23,8 @@ typedef struct DriftKey
 
 /*
  * What can be compared: the keys, NULL if one of them cannot be sorted; and the output columns with aggregates, as
- * TargetEntry *, unless they need the start or end of a window of several panes.
+ * TargetEntry *, unless they need the start or end of a window of several panes, or GROUPING(). Of grouping
+ * sets, the finest groups are compared.
  */
 extern DriftKey *sql_drift_keys(const ViewDef *def);
 extern List *sql_drift_outputs(const ViewDef *def);

@@ -100,8 +100,7 @@ static ErrorData *compute(Rebuild *r);
 static bool leave_out(Rebuild *r, const ErrorData *error);
 static void record_failing(void *rebuild);
 pg_noreturn static void drop_and_raise(Rebuild *r, ErrorData *error);
-static void compare(Rebuild *r);
-static void compare_values(void *rebuild);
+static void compare(void *rebuild);
 static void swap(void *rebuild);
 static void lock_views(const Rebuild *r, Oid layers);
 static void check_shadow(const Rebuild *r);
@@ -202,7 +201,10 @@ rebuild(Rebuild *r)
 	make_shadow(r);
 	refresh_next_transaction();
 	compute_or_drop(r);
-	compare(r);
+	error = subtransaction_run(compare, r, PortalContext);
+	if (error != NULL)
+		drop_and_raise(r, error);
+	refresh_next_transaction();
 	error = subtransaction_run(swap, r, PortalContext);
 	if (error != NULL)
 		drop_and_raise(r, error);
@@ -484,28 +486,19 @@ drop_and_raise(Rebuild *r, ErrorData *error)
 	ReThrowError(error);
 }
 
-/* What the old and the new logic differ in, for stat_drift. The rebuild goes on where that cannot be told. */
+/* The old values with the new ones, for stat_drift. */
 static void
-compare(Rebuild *r)
-{
-	ErrorData *error = NULL;
-
-	if (setting_track_drift != DRIFT_OFF)
-		error = subtransaction_run(compare_values, r, PortalContext);
-	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
-		drop_and_raise(r, error);
-	refresh_next_transaction();
-}
-
-static void
-compare_values(void *arg)
+compare(void *arg)
 {
 	Rebuild *r = arg;
-	Run old = {.view = r->view, .archive = r->archive};
 
-	refresh_lock_relations(&old, &r->old);
+	if (setting_track_drift == DRIFT_OFF || r->run.id == 0)
+		return;
 	refresh_lock_relations(&r->run, &r->shadow);
-	(void) drift_compare_views(compute_open_source(&r->old, r->source), r->run.c, r->run.id);
+	if (!drift_compare_views(&r->old, &r->shadow, r->run.id))
+		ereport(NOTICE, (errmsg("values of hybrid view \"%s\" could not be compared with those before",
+								get_rel_name(r->view)),
+						 errdetail("The new query has other keys, or keys that cannot be sorted.")));
 }
 
 /* In the view's place, its shadow; see the head of this file. */

@@ -203,6 +203,21 @@ stream_setup_warn(Oid relid)
 	MemoryContextDelete(context);
 }
 
+void
+stream_setup_check_archive(const Stream *stream, Oid archive)
+{
+	Stream with_archive = *stream;
+
+	if (get_rel_name(archive) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation with OID %u does not exist", archive)));
+	with_archive.archive_schema = get_namespace_name(get_rel_namespace(archive));
+	with_archive.archive_name = get_rel_name(archive);
+	stream_check_archive_owner(&with_archive, archive);
+	check_archive(&with_archive, archive);
+	check_archive_privileges(&with_archive, archive);
+}
+
 static void
 request_at_commit(Oid relid, void (*send)(Oid database, Oid stream))
 {

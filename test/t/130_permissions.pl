@@ -211,6 +211,7 @@ rows      _workers                  1     1     1     0     0     1     1     1
 rows      stat_view                 1     1     1     1     0     1     1     1
 rows      refresh_history           1     0     1     1     0     1     1     1
 rows      stat_progress_refresh     1     0     1     1     0     1     1     1
+rows      stat_drift                1     0     1     1     0     1     1     1
 rows      _groups                   1     0     1     1     0     1     1     1
 rows      _dirty_panes              1     0     1     1     0     1     1     1
 # messages: the stream's owner
@@ -314,6 +315,7 @@ my %verbs = (
     # the query names what its error says of a row; like the definition of any view, it is no secret
     'stat_view' => q(SELECT EXISTS (SELECT FROM streambatch.stat_view x WHERE view = '%f'::regclass AND (to_jsonb(x) - 'query')::text LIKE '%e')?),
     'refresh_history' => q(SELECT EXISTS (SELECT FROM streambatch.refresh_history x WHERE view = '%f'::regclass AND x::text LIKE '%e')?),
+    'stat_drift' => q(SELECT EXISTS (SELECT FROM streambatch.stat_drift WHERE view = '%f'::regclass)?),
     'stat_progress_refresh' => q(SELECT EXISTS (SELECT FROM streambatch.stat_progress_refresh WHERE view = 'p.slow'::regclass)?),
     '_groups' => q(SELECT streambatch._groups('p.own') IS NOT NULL?),
     '_dirty_panes' => q(SELECT streambatch._dirty_panes('p.own') IS NOT NULL?),
@@ -332,6 +334,8 @@ discard_dead_letters 1 all
 pause 1 all
 retry_dead_letters 1 all
 refresh 1 all
+retain 1 all
+change_archive 1 all
 rebuild 1 all
 set_source 1 all
 refresh_all 1 all

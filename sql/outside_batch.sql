@@ -271,6 +271,23 @@ CREATE TABLE span_before AS TABLE span;
 SELECT whole('span');
 SELECT count(*) FROM ((TABLE span EXCEPT ALL TABLE span_before) UNION ALL (TABLE span_before EXCEPT ALL TABLE span)) d;
 
+-- ---- a correction while a batch is open remains marked; a rebuild ends the batch ----
+CREATE TEMP TABLE b AS SELECT * FROM streambatch.begin_batch('daily', "to" => '2025-03-30 22:00Z');
+SELECT compute(query, staging) FROM b;
+UPDATE s_archive SET n = 1000 WHERE kafka_partition = 0 AND kafka_offset = 3;
+SELECT streambatch.publish_batch(id) FROM b;
+SELECT dirty_panes FROM streambatch.stat_view WHERE view = 'daily'::regclass;
+CALL streambatch.refresh('daily');
+SELECT dirty_panes, differ FROM streambatch.stat_view v, differences() d WHERE v.view = 'daily'::regclass AND d.view = 'daily';
+DROP TABLE b;
+SELECT id AS batch, staging FROM streambatch.begin_batch('daily') \gset
+CALL streambatch.rebuild('daily');
+SELECT to_regclass(:'staging') IS NULL AS dropped;
+SELECT state, error FROM streambatch.refresh_history WHERE id = :batch;
+SELECT f.* FROM failure(format('SELECT streambatch.publish_batch(%s)', :batch)) f;
+SELECT * FROM differences() WHERE view = 'daily';
+SELECT id AS batch, staging FROM streambatch.begin_batch('total') \gset
+
 -- ---- rights ----
 CREATE ROLE outside_owner;
 CREATE ROLE outside_other;

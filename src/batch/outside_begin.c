@@ -7,7 +7,8 @@
  * session holds anything: the open batch is a run of kind "outside" whose state is "running".
  *
  * All is one transaction, the caller's: the query is analysed and the table created first; the stream's row is locked
- * last, as by create_view(), so that the worker waits only until the caller commits. The protocol is in worker/flush.c. What
+ * last, as by create_view(), so that the worker waits only until the caller commits. No refresh may be running: it would
+ * have an earlier cut, and could clear the dirty mark of a correction that the engine does not see. The protocol is in worker/flush.c. What
  * the query leaves out are the dead letters as of the cut. One that is retried later becomes a stream row of a later
  * epoch, which the publication keeps: the event is in neither the engine's rows nor lost.
  */
@@ -77,6 +78,12 @@ streambatch_begin_batch(PG_FUNCTION_ARGS)
 	catalog_require_view(begin.run.view, &begin.row);
 	if (!compat_class_ownercheck(begin.run.view, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(begin.run.view));
+	/* one that has begun earlier would compute panes, and clear their dirty marks, as of an earlier cut */
+	if (!locks_take_refresh(begin.row.id))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+						errmsg("cannot begin a batch of hybrid view \"%s\" while a refresh of it is running",
+							   get_rel_name(begin.run.view)),
+						errhint("Try again when the refresh has ended.")));
 	open_view(&begin);
 	guard_enter(&guard, InvalidOid, begin.row.settings);
 	/* without the cut: what cannot be written is refused before the row is locked */

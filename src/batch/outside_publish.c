@@ -11,8 +11,8 @@
  * does not have them. Then nothing is published. The coverage tells; two open batches of a view can be published in the
  * order of their cuts, or if their ranges are disjoint, in any order.
  *
- * Marks of changed panes: those that existed at the cut are answered by the batch, as far as the engine has seen the
- * corrections; later ones must survive the publication (rule 6).
+ * Dirty marks remain, those that were set before the batch was begun, too: the engine may read the topic, which has no
+ * corrections. The next refresh computes these panes again.
  *
  * After a crash before the caller's commit, all is as before, and the batch is still open.
  */
@@ -20,7 +20,6 @@
 
 #include "access/xact.h"
 #include "batch/outside.h"
-#include "batch/refresh_run.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
@@ -141,7 +140,7 @@ require_run(int64 id, OutsideRun *run)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("batch %lld of hybrid view \"%s\" is not open", (long long) id,
 							   get_rel_name(run->view)),
-						errdetail("It was published or abandoned.")));
+						errdetail("It was published or abandoned, or the view was rebuilt.")));
 }
 
 /* The relations that a chunk locks, the staging table against further writes, and the run. */

@@ -78,19 +78,6 @@ catalog_follow_owners(void)
 	grant_times();
 }
 
-List *
-catalog_staging_tables(int32 view_id)
-{
-	static Statement s = {
-		"SELECT oid FROM pg_catalog.pg_class WHERE relnamespace = 'streambatch_state'::regnamespace "
-		"AND pg_catalog.starts_with(relname, 'staging_' || $1 || '_')",
-		1,
-		{INT4OID}};
-	Datum values[1] = {Int32GetDatum(view_id)};
-
-	return statement_run_list(&s, values);
-}
-
 /* The names of a part and its view, of rows of pg_class named c. */
 #define PART                                                                                                 \
 	"SELECT c.oid::pg_catalog.regclass::text, (SELECT v.view::text FROM streambatch._view v "                \

@@ -70,3 +70,16 @@ catalog_left_out(Oid stream, Oid view, int *n)
 	statement_finish(&call);
 	return result;
 }
+
+List *
+catalog_staging_tables(int32 view_id)
+{
+	static Statement s = {
+		"SELECT oid FROM pg_catalog.pg_class WHERE relnamespace = 'streambatch_state'::regnamespace "
+		"AND pg_catalog.starts_with(relname, 'staging_' || $1 || '_')",
+		1,
+		{INT4OID}};
+	Datum values[1] = {Int32GetDatum(view_id)};
+
+	return statement_run_list(&s, values);
+}

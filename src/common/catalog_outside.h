@@ -7,7 +7,7 @@
 #define STREAMBATCH_CATALOG_OUTSIDE_H
 
 #include "datatype/timestamp.h"
-#include "utils/array.h"
+#include "nodes/pg_list.h"
 
 /* The kind of their runs. */
 #define OUTSIDE_RUN "outside"
@@ -42,5 +42,8 @@ extern bool catalog_outside_run(int64 id, bool lock, OutsideRun *run);
  * order; next to each other they are one range. Current context.
  */
 extern LeftOut *catalog_left_out(Oid stream, Oid view, int *n);
+
+/* The Oids of the staging tables of a hybrid view's open batches. Current context. */
+extern List *catalog_staging_tables(int32 view_id);
 
 #endif /* STREAMBATCH_CATALOG_OUTSIDE_H */

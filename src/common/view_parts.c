@@ -10,7 +10,7 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "commands/tablecmds.h"
-#include "common/catalog_ddl.h"
+#include "common/catalog_outside.h"
 #include "common/view_parts.h"
 #include "utils/lsyscache.h"
 

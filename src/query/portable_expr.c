@@ -83,6 +83,7 @@ static void append_test(StringInfo buf, const ViewDef *def, const BooleanTest *t
 static void append_case(StringInfo buf, const ViewDef *def, const CaseExpr *expr);
 static void append_call(StringInfo buf, const ViewDef *def, const char *name, const List *args);
 static void append_function(StringInfo buf, const ViewDef *def, const FuncExpr *call);
+static bool is_zone(const Node *node);
 static void append_cast(StringInfo buf, const ViewDef *def, const Node *cast, const Node *arg);
 static bool keeps_value(Oid from, Oid to);
 static void append_constant(StringInfo buf, const ViewDef *def, const Const *constant);
@@ -462,7 +463,7 @@ append_function(StringInfo buf, const ViewDef *def, const FuncExpr *call)
 			return;
 		}
 	}
-	if (call->funcid == F_TIMEZONE_TEXT_TIMESTAMPTZ && IsA(linitial(call->args), Const))
+	if (call->funcid == F_TIMEZONE_TEXT_TIMESTAMPTZ && is_zone(linitial(call->args)))
 	{
 		appendStringInfoChar(buf, '(');
 		portable_expr(buf, def, lsecond(call->args));
@@ -477,6 +478,18 @@ append_function(StringInfo buf, const ViewDef *def, const FuncExpr *call)
 						psprintf("Other engines do not have the function %s, or compute something else.",
 								 get_func_name(call->funcid)));
 	append_cast(buf, def, (const Node *) call, linitial(call->args));
+}
+
+/* A time zone that other engines know: UTC, or one like Europe/Berlin, but no abbreviation. */
+static bool
+is_zone(const Node *node)
+{
+	const char *name;
+
+	if (!IsA(node, Const) || ((const Const *) node)->constisnull)
+		return false;
+	name = TextDatumGetCString(((const Const *) node)->constvalue);
+	return strcmp(name, "UTC") == 0 || strchr(name, '/') != NULL;
 }
 
 static void

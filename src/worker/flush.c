@@ -27,10 +27,10 @@
  *		cut (refresh.c)			the row: the epoch, of a view that is not suspended
  *		chunk (chunk_run.c)		the view's advisory lock, held during the whole refresh:
  *								dirty marks (deleted), batch rows, stream rows of closed epochs (deleted), coverage
- *		outside_begin.c			the row: the epoch, of a view that is not suspended; the run
- *		outside_publish.c		the view's advisory lock, until commit: as a chunk, as of the cut of its run, but for dirty
- *								marks, which remain
  *		a correction (dirty_marks.c)	the stream's corrections, in share mode: archive, dirty marks of all views
+ *		outside_begin.c			the view's advisory lock, then the row: the epoch, of a view that is not suspended
+ *		outside_publish.c		the view's advisory lock, until commit: as a chunk, as of the cut of its run, but no
+ *								dirty marks
  *		create_view.c			the stream's corrections, exclusively: its rows of both layers, for events below
  *								positions that it has read;
  *								then the row: its stream rows from there to the current positions, generation

@@ -65,6 +65,7 @@ my $refresh = StreamBatch::Background->new($node);
 $refresh->start(q{CALL streambatch.refresh('sums', "to" => '2025-01-03Z', "full" => true)});
 ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM streambatch.stat_progress_refresh"), 'a refresh is running, and the open batch is none');
 like(failure("SELECT streambatch.publish_batch($id)"), qr/55006: cannot publish a batch of hybrid view "sums" while a refresh of it is running/, 'a refresh runs');
+like(failure("SELECT streambatch.begin_batch('sums')"), qr/55006: cannot begin a batch of hybrid view "sums" while a refresh of it is running/, 'and no batch is begun');
 sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(601)'");
 $background->finish;
 $refresh->finish;

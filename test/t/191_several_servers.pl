@@ -21,6 +21,7 @@ my %queries = (
               FROM events WHERE amount >= 0 GROUP BY 1, 2 HAVING count(*) > 1),
     total => q(SELECT count(*), sum(amount), max(ts), count(*) FILTER (WHERE user_id IS NULL) AS unknown FROM events),
     hops => q(SELECT streambatch.hop(ts, '10 s', '30 s') AS window_start, count(*), avg(amount) FROM events GROUP BY 1),
+    rolled => q(SELECT user_id, streambatch.tumble(ts, '1 minute') AS window_start, count(*), sum(amount), GROUPING(user_id) AS every FROM events GROUP BY ROLLUP (1, 2)),
     distincts => q(SELECT streambatch.tumble(ts, '1 minute') AS window_start, count(DISTINCT note), percentile_cont(0.5) WITHIN GROUP (ORDER BY amount) AS median FROM events GROUP BY 1),
     visits => q(SELECT user_id, streambatch.session(ts, '3 s') AS session_start, streambatch.session_end(ts, '3 s') AS session_end, count(*) FROM events GROUP BY 1, 2, 3));
 
@@ -205,10 +206,10 @@ foreach my $name ('a', 'c')
     $server->safe_psql('copy', '\i ' . $server->basedir . '/dump.sql');
 }
 is($c->safe_psql('copy', 'SELECT count(*) FROM hops'), $c->safe_psql('postgres', 'SELECT count(*) FROM hops'), 'a dump has the merged view');
-$c->safe_psql('copy', 'DROP VIEW hops, visits, sums, distincts');
+$c->safe_psql('copy', 'DROP VIEW hops, visits, sums, distincts, rolled');
 is(parts('copy'), '', 'whose parts are dropped with it');
 is($node{a}->safe_psql('copy', q(DROP VIEW hops; SELECT count(*) FROM pg_class WHERE relname ~ 'hops')), 0, 'and the view of states with the hybrid view');
-$c->safe_psql('postgres', 'SET client_min_messages = error; DROP VIEW hops, visits; DROP SERVER node_a CASCADE');
+$c->safe_psql('postgres', 'SET client_min_messages = error; DROP VIEW hops, visits, rolled; DROP SERVER node_a CASCADE');
 is(parts('postgres'), '', 'DROP leaves nothing');
 done_testing();
 

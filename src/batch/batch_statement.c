@@ -6,7 +6,7 @@
 
 #include "batch/batch_statement.h"
 #include "catalog/pg_type.h"
-#include "tcop/dest.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -29,6 +29,8 @@ batch_statement_begin(Guard *guard, const Computation *c)
 {
 	guard_enter(guard, c->owner, c->view.settings);
 	SPI_connect();
+	if (c->slice != NULL)
+		log_slice_register(c->slice);
 }
 
 void
@@ -80,8 +82,24 @@ batch_statement_read(const Computation *c, const char *sql, const BatchParameter
 {
 	RowReceiver receiver = {{receive_row, start_rows, end_rows, end_rows, DestNone}, receive, arg};
 
+	batch_statement_send(c, sql, parameters, &receiver.pub);
+}
+
+void
+batch_statement_read_as_of(const Computation *c, const char *sql, const BatchParameters *parameters,
+						   bool active, BatchRowReceiver receive, void *arg)
+{
+	RowReceiver receiver = {{receive_row, start_rows, end_rows, end_rows, DestNone}, receive, arg};
+
+	(void) execute(c, sql, parameters, active, &receiver.pub);
+}
+
+void
+batch_statement_send(const Computation *c, const char *sql, const BatchParameters *parameters,
+					 DestReceiver *dest)
+{
 	/* not read-only: some see what the transaction has written */
-	(void) execute(c, sql, parameters, false, &receiver.pub);
+	(void) execute(c, sql, parameters, false, dest);
 }
 
 static uint64
@@ -90,8 +108,12 @@ execute(const Computation *c, const char *sql, const BatchParameters *parameters
 {
 	SPIExecuteOptions options = {
 		.params = batch_statement_parameters(c, parameters), .read_only = read_only, .dest = dest};
-	int rc = SPI_execute_extended(sql, &options);
+	int rc;
 
+	/* what is read of a list is little, and estimated to be much: not worth compiling for */
+	if (parameters->panes != NULL)
+		(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	rc = SPI_execute_extended(sql, &options);
 	if (rc < 0)
 		elog(ERROR, "could not run \"%s\": %s", sql, SPI_result_code_string(rc));
 	return SPI_processed;

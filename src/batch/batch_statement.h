@@ -12,6 +12,7 @@
 #include "common/guard.h"
 #include "executor/spi.h"
 #include "nodes/params.h"
+#include "tcop/dest.h"
 
 /* The parameters that a statement uses; $4, $5 and $8, the dead letters, come from the Computation. */
 typedef struct BatchParameters
@@ -41,6 +42,15 @@ extern uint64 batch_statement_execute(const Computation *c, const char *sql,
 /* The same for a query, whose rows go to a receiver one by one. It may run in parallel. */
 extern void batch_statement_read(const Computation *c, const char *sql, const BatchParameters *parameters,
 								 BatchRowReceiver receive, void *arg);
+
+/* The same, to a receiver of the server. */
+extern void batch_statement_send(const Computation *c, const char *sql, const BatchParameters *parameters,
+								 DestReceiver *dest);
+
+/* The same; active: as of the active snapshot, instead of a new one. */
+extern void batch_statement_read_as_of(const Computation *c, const char *sql,
+									   const BatchParameters *parameters, bool active,
+									   BatchRowReceiver receive, void *arg);
 
 /* The parameters in the form that SPI takes. Current context. */
 extern ParamListInfo batch_statement_parameters(const Computation *c, const BatchParameters *parameters);

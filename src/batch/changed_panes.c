@@ -66,6 +66,7 @@ static void put_found(TupleTableSlot *slot, void *finding);
 static void put(Tuplestorestate *store, TupleDesc desc, TimestampTz pane, int64 events, bool flag, bool late);
 static void count_found(Counting *counting, Tuplestorestate *found, const Coverage *covered, int ncovered);
 static void count(Counting *counting);
+static void put_counted(Counting *counting);
 static const Cut *earlier_cut(const Counting *counting);
 static void put_count(TupleTableSlot *slot, void *counting);
 static void finish(ChangedPanes *p);
@@ -95,7 +96,8 @@ changed_panes_open(const Computation *c, const Cut *cut, int64 closed_epoch, Tim
 	counting->desc = finding.desc;
 	counting->complete_from = catalog_archive_from(c->view.stream);
 	counting->n = counting->gaps = 0;
-	p->max_gaps = Max(PANE_LIST_READS - 1, tuplestore_tuple_count(finding.store) / MANY_LISTS);
+	p->max_gaps =
+		Max(Max(PANE_LIST_READS, c->source.reads) - 1, tuplestore_tuple_count(finding.store) / MANY_LISTS);
 	count_found(counting, finding.store, covered, ncovered);
 	tuplestore_end(finding.store);
 	pfree(counting);
@@ -185,7 +187,7 @@ find(const Computation *c, const Cut *cut, int64 closed_epoch, TimestampTz befor
 	dirty = dirty_marks_panes(c, before);
 	batch_statement_begin(&guard, c);
 	if (dirty.n > 0)
-		parameters.panes = pane_list_make(&c->def->window, dirty.panes, dirty.n);
+		parameters.panes = pane_list_make(&c->def->window, dirty.panes, dirty.n, 0);
 	batch_statement_read(c, sql_changed_panes(c->def, c->view.id, dirty.all ? &c->source : NULL), &parameters,
 						 put_found, finding);
 	batch_statement_end(&guard);
@@ -254,17 +256,34 @@ count(Counting *counting)
 
 	memset(counting->events, 0, sizeof(counting->events));
 	memset(counting->earlier, 0, sizeof(counting->earlier));
+	if (c->source.log)
+	{
+		/* it would be read only to count, and holds all events */
+		for (int i = 0; i < counting->n; i++)
+			counting->events[i] = counting->earlier[i] = 1;
+		put_counted(counting);
+		return;
+	}
 	batch_statement_begin(&guard, c);
 	parameters.other = earlier_cut(counting);
 	parameters.from = counting->panes[0];
 	parameters.to = window_pane_end(p->window, counting->panes[counting->n - 1]);
 	if (counting->gaps > 0)
 	{
-		parameters.panes = pane_list_make(p->window, counting->panes, counting->n);
+		parameters.panes = pane_list_make(p->window, counting->panes, counting->n, c->source.reads);
 		set = (PaneSet){PANES_LISTED, parameters.panes->nreads};
 	}
 	batch_statement_read(c, sql_event_panes(c->def, &c->source, set), &parameters, put_count, counting);
 	batch_statement_end(&guard);
+	put_counted(counting);
+}
+
+/* Store the panes at hand, which are counted. */
+static void
+put_counted(Counting *counting)
+{
+	ChangedPanes *p = counting->result;
+
 	for (int i = 0; i < counting->n; i++)
 	{
 		bool gone = (counting->has_rows[i] ? counting->earlier[i] : counting->events[i]) == 0 ||

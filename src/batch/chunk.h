@@ -14,6 +14,9 @@ typedef struct Chunk
 	TimestampTz to;
 	int npanes;
 	const TimestampTz *panes; /* starts, ascending; NULL: all */
+	/* of a range without beginning or end, about where the events begin and end; equal: not known */
+	TimestampTz events_from;
+	TimestampTz events_to;
 	/* after a chunk of changed panes, those around them, which have not changed, are as of the same cut, too */
 	bool changed;
 	TimestampTz advance_from;

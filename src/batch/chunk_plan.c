@@ -48,6 +48,41 @@ chunk_plan_free(ChunkPlan *plan)
 	plan->changed = NULL;
 }
 
+int64
+chunk_plan_panes(const ChunkPlan *plan, const Computation *c)
+{
+	int64 n = plan->changed != NULL ? plan->changed->npanes : 0;
+
+	for (int i = 0; i < plan->nranges; i++)
+	{
+		int64 of_range = chunk_panes(&plan->ranges[i], c);
+
+		if (of_range < 0)
+			return -1;
+		n += of_range;
+	}
+	return n;
+}
+
+int64
+chunk_panes(const Chunk *chunk, const Computation *c)
+{
+	TimestampTz from = chunk->from;
+	TimestampTz to = chunk->to;
+
+	if (!c->def->has_window)
+		return -1;
+	if (chunk->panes != NULL)
+		return chunk->npanes;
+	if (TIMESTAMP_IS_NOBEGIN(from))
+		from = chunk->events_from;
+	if (TIMESTAMP_IS_NOEND(to))
+		to = chunk->events_to;
+	if (TIMESTAMP_NOT_FINITE(from) || TIMESTAMP_NOT_FINITE(to))
+		return -1;
+	return window_count_panes(&c->def->window, from, to);
+}
+
 /* Extend the range to whole panes. */
 static void
 extend_to_panes(const Computation *c, RefreshRange *requested)
@@ -77,7 +112,7 @@ plan_default(ChunkPlan *plan, const Computation *c, const Cut *cut, int64 closed
 
 	plan_ranges(plan, c, cut, uncovered);
 	for (int i = 0; i < plan->nranges; i++)
-		plan->ranges[i].keep_gone = !plan->force;
+		plan->ranges[i].keep_gone = !plan->force && !c->source.log;
 	plan->changed = changed_panes_open(c, cut, closed_epoch, plan->before, covered, n, plan->force);
 	if (plan->changed->npanes > 0)
 	{

@@ -28,6 +28,7 @@ typedef struct RefreshRange
 	bool full;	/* including what is already covered */
 	bool force; /* including what the archive no longer holds the events of */
 	bool newest_first;
+	bool of_all; /* of refresh_all() */
 } RefreshRange;
 
 typedef struct ChunkPlan
@@ -50,5 +51,9 @@ typedef struct ChunkPlan
 extern void chunk_plan_make(ChunkPlan *plan, const Computation *c, const Cut *cut, RefreshRange requested,
 							int64 closed_epoch, const StreamRow *stream);
 extern void chunk_plan_free(ChunkPlan *plan);
+
+/* About how many panes a plan, or a chunk, has; -1: not known, as where there is no window. */
+extern int64 chunk_plan_panes(const ChunkPlan *plan, const Computation *c);
+extern int64 chunk_panes(const Chunk *chunk, const Computation *c);
 
 #endif /* STREAMBATCH_CHUNK_PLAN_H */

@@ -31,6 +31,7 @@ typedef struct ChunkJob
 	const Chunk *chunk;
 	int done; /* chunks that this completes */
 	int64 kept;
+	Drift *drift; /* of the run, with this chunk */
 } ChunkJob;
 
 /* The panes with events of a chunk. */
@@ -110,7 +111,13 @@ try_chunk(Run *run, const Chunk *chunk, int done)
 	if (error != NULL && (run->strict || !compute_is_data_error(error->sqlerrcode)))
 		refresh_fail(run, error);
 	if (error == NULL)
+	{
 		run->kept += job.kept;
+		if (job.drift != NULL)
+			drift_replace(&run->drift, job.drift);
+	}
+	else
+		drift_replace(&job.drift, NULL);
 	refresh_next_transaction();
 	return error;
 }
@@ -122,7 +129,7 @@ compute_and_cover(void *arg)
 	const Run *run = job->run;
 	const Chunk *chunk = job->chunk;
 	TimeRanges kept = {0};
-	int64 rows = 0;
+	RunProgress done = {.chunks = job->done};
 
 	CHECK_FOR_INTERRUPTS();
 	refresh_lock_relations(run, &run->c->view);
@@ -130,7 +137,11 @@ compute_and_cover(void *arg)
 	{
 		TimeRanges cleared = dirty_marks_clear(run->c, chunk);
 
-		rows = compute_chunk(run->c, run->cut, run->closed_epoch, chunk, &kept, &job->kept);
+		job->drift = run->track_drift ? drift_begin(run->drift, run->c, run->context) : NULL;
+		drift_before(job->drift, run->closed_epoch, chunk);
+		done.rows = compute_chunk(run->c, run->cut, run->closed_epoch, chunk, &kept, &job->kept);
+		drift_after(job->drift, &kept);
+		drift_store(job->drift, &done);
 		dirty_marks_put_back(run->c, cleared, kept);
 	}
 	if (chunk->changed)
@@ -145,7 +156,8 @@ compute_and_cover(void *arg)
 			catalog_cover(run->c->view.id, &rest.items[i], run->cut_at);
 		}
 	}
-	catalog_run_progress(run->id, job->done, rows);
+	done.panes = Max(0, chunk_panes(chunk, run->c));
+	catalog_run_progress(run->id, &done);
 }
 
 /* Run a part of a chunk, which has n panes. */

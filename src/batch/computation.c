@@ -4,10 +4,12 @@
  */
 #include "postgres.h"
 
+#include "batch/batch_source.h"
 #include "batch/batch_statement.h"
 #include "batch/computation.h"
 #include "batch/failing_row.h"
 #include "batch/gone_panes.h"
+#include "batch/group_store.h"
 #include "common/catalog_shadow.h"
 #include "common/catalog_dead_letter.h"
 #include "common/catalog_restore.h"
@@ -43,11 +45,15 @@ static void clear(const Computation *c, bool stream, PaneSet panes, const BatchP
 Computation *
 compute_open(const ViewRow *view)
 {
+	return compute_open_source(view, BATCH_SOURCE_ARCHIVE);
+}
+
+Computation *
+compute_open_source(const ViewRow *view, const char *source)
+{
 	Computation *c = palloc0(sizeof(Computation));
 	StreamRow stream_row;
 	Stream *stream;
-	const char *partition;
-	const char *offset;
 	Guard guard;
 
 	c->view = *view;
@@ -66,28 +72,10 @@ compute_open(const ViewRow *view)
 				 errhint("The owner of a hybrid view needs SELECT on the stream: GRANT SELECT ON %s TO %s.",
 						 quote_qualified_identifier(stream->schema, stream->name),
 						 quote_identifier(GetUserNameFromId(c->owner, false)))));
-	if (!OidIsValid(stream_row.archive))
-		stream_row.archive = catalog_require_archive(view->stream);
-	if (!OidIsValid(stream_row.archive))
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("cannot compute hybrid view \"%s\" because stream \"%s\" has no archive",
-							   catalog_view_name(view->view), stream->name),
-						errhint("Create the stream without archive 'none'.")));
-	if (get_rel_name(stream_row.archive) == NULL)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("the archive of stream \"%s\" no longer exists", stream->name),
-						errhint("Drop the stream and its hybrid views, and create them again.")));
-	stream_check_archive(stream, stream_row.archive);
 	guard_enter(&guard, InvalidOid, view->settings);
 	c->def = analyse_stored(view->id, c->owner);
 	guard_leave(&guard);
-	stream_position_columns(stream, &partition, &offset);
-	c->archive = stream_row.archive;
-	c->source.relation = quote_qualified_identifier(get_namespace_name(get_rel_namespace(stream_row.archive)),
-													get_rel_name(stream_row.archive));
-	c->source.partition = quote_identifier(partition);
-	c->source.offset = quote_identifier(offset);
-	compute_read_archive(c);
+	batch_source_open(c, stream, &stream_row, source);
 	compute_leave_out(c);
 	return c;
 }
@@ -95,7 +83,7 @@ compute_open(const ViewRow *view)
 void
 compute_check_row_security(Oid archive, Oid owner)
 {
-	if (check_enable_rls(archive, owner, true) != RLS_ENABLED)
+	if (!OidIsValid(archive) || check_enable_rls(archive, owner, true) != RLS_ENABLED)
 		return;
 	ereport(
 		ERROR,
@@ -110,22 +98,10 @@ compute_check_row_security(Oid archive, Oid owner)
 }
 
 void
-compute_read_archive(Computation *c)
-{
-	Stream *stream = stream_open(c->view.stream);
-	StreamRow row;
-
-	LockRelationOid(c->archive, AccessShareLock);
-	if (!catalog_stream(c->view.stream, &row))
-		elog(ERROR, "stream %u has no row", c->view.stream);
-	topic_epoch_check_archive(stream, c->archive, row.topic_epoch);
-	c->source.epoch = topic_epoch_column(stream, c->archive);
-}
-
-void
 compute_leave_out(Computation *c)
 {
 	c->source.leave_out =
+		!c->source.log && c->source.partition != NULL &&
 		catalog_view_dead_letters(c->view.view, &c->dead_epochs, &c->dead_partitions, &c->dead_offsets) > 0;
 }
 
@@ -161,7 +137,7 @@ compute_chunk_panes(const Computation *c, const Chunk *chunk, const PaneList **l
 
 	if (chunk->panes == NULL)
 		return panes;
-	*list = pane_list_make(&c->def->window, chunk->panes, chunk->npanes);
+	*list = pane_list_make(&c->def->window, chunk->panes, chunk->npanes, c->source.reads);
 	panes.range = PANES_LISTED;
 	panes.nreads = (*list)->nreads;
 	return panes;
@@ -213,8 +189,8 @@ compute_or_name_row(const Computation *c, bool into_stream, const char *cut, Pan
 	if (error == NULL)
 		return job.rows;
 	/* instead of the generated statement */
-	error->context =
-		psprintf("computing hybrid view \"%s\" from its archive", catalog_view_name(c->view.view));
+	error->context = psprintf("computing hybrid view \"%s\" from %s", catalog_view_name(c->view.view),
+							  batch_source_name(c));
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION)
 		failing_row_find(c, cut, panes, parameters, error);
 	ReThrowError(error);
@@ -228,20 +204,23 @@ compute_job(void *arg)
 	job->rows = compute(job->c, job->into_stream, job->cut, job->panes, job->parameters);
 }
 
-/* Run a statement that computes states. Returns the number of rows written. */
+/* Compute states and write them. Returns the number of rows. */
 static int64
 compute(const Computation *c, bool into_stream, const char *cut, PaneSet panes,
 		const BatchParameters *parameters)
 {
 	Guard guard;
+	GroupStore *groups;
 	char *sql;
 	int64 rows;
 
 	/* each time, for it may be enabled between two chunks */
 	compute_check_row_security(c->archive, c->owner);
 	batch_statement_begin(&guard, c);
-	sql = sql_compute(c->def, c->view.id, &c->source, into_stream, cut, panes);
-	rows = (int64) batch_statement_execute(c, sql, parameters, false);
+	sql = sql_compute(c->def, &c->source, into_stream, cut, panes);
+	groups = group_store_compute(c, sql, parameters);
+	sql = sql_insert_groups(c->def, c->view.id, into_stream, GROUP_STORE);
+	rows = (int64) group_store_insert(groups, c, sql, parameters);
 	batch_statement_end(&guard);
 	return rows;
 }

@@ -10,14 +10,16 @@
 #include "batch/pane_list.h"
 #include "common/catalog_view.h"
 #include "query/refresh_sql.h"
+#include "stream/log_slice.h"
 
 typedef struct Computation
 {
 	ViewRow view;
 	ViewDef *def;
-	Oid owner; /* of the view; all statements run as this role */
-	Oid archive;
+	Oid owner;	 /* of the view; all statements run as this role */
+	Oid archive; /* or another relation that it is computed from; InvalidOid: the log */
 	BatchSource source;
+	LogSlice *slice;   /* of the log; NULL: a relation */
 	Datum dead_epochs; /* positions of the view's dead letters: int[], int[], bigint[] */
 	Datum dead_partitions;
 	Datum dead_offsets;
@@ -30,16 +32,16 @@ typedef struct Computation
 extern Computation *compute_open(const ViewRow *view);
 
 /*
+ * The same for another source (batch_source.h); NULL: the view's own, or the archive, or if there is none the log.
+ * Raises also if it cannot be read, or lacks columns of the stream.
+ */
+extern Computation *compute_open_source(const ViewRow *view, const char *source);
+
+/*
  * Raises feature_not_supported if row-level security would hide rows of the archive from the role that reads it for
  * a hybrid view.
  */
 extern void compute_check_row_security(Oid archive, Oid owner);
-
-/*
- * Lock the archive, and check whether it has a column for the topic epoch, as compute_open() does. Needed in each
- * transaction, because another session may add the column.
- */
-extern void compute_read_archive(Computation *c);
 
 /*
  * Read the positions of the view's dead letters, which computations skip, as compute_open() does. Called again

@@ -31,7 +31,8 @@ typedef struct Divider
 	TimeRanges ranges;
 	int range; /* the current one */
 	TimestampTz from;
-	TimestampTz pane; /* the current one */
+	TimestampTz first; /* pane of the chunk */
+	TimestampTz pane;  /* the current one */
 	TimestampTz pane_end;
 	double rows; /* before it */
 	double pane_rows;
@@ -57,7 +58,8 @@ divide_ranges(const Computation *c, const Cut *cut, TimeRanges ranges, int *nchu
 	d.allocated = ranges.n;
 	d.chunks = palloc(d.allocated * sizeof(Chunk));
 	begin_range(&d, 0);
-	if (c->def->has_window && !is_one_chunk(c, cut, ranges))
+	/* each chunk would read the log anew */
+	if (c->def->has_window && !c->source.log && !is_one_chunk(c, cut, ranges))
 		sample(&d, c, cut);
 	for (;;)
 	{
@@ -79,8 +81,9 @@ add_chunk(Divider *d, TimestampTz to)
 		d->allocated *= 2;
 		d->chunks = repalloc(d->chunks, d->allocated * sizeof(Chunk));
 	}
-	d->chunks[d->n++] = (Chunk){.from = d->from, .to = to};
-	d->from = to;
+	d->chunks[d->n++] =
+		(Chunk){.from = d->from, .to = to, .events_from = d->first, .events_to = Min(to, d->pane_end)};
+	d->from = d->first = to;
 	d->rows = 0;
 }
 
@@ -170,6 +173,8 @@ take_time(TupleTableSlot *slot, void *divider)
 			d->pane_rows = 0;
 			d->pane = window_pane_start(d->window, time);
 			d->pane_end = window_pane_end(d->window, d->pane);
+			if (TIMESTAMP_IS_NOBEGIN(d->first))
+				d->first = d->pane;
 		}
 		d->pane_rows += d->weight;
 		if (d->rows > 0 && d->rows + d->pane_rows > setting_refresh_chunk_rows && d->pane > d->from &&
@@ -183,7 +188,7 @@ static void
 begin_range(Divider *d, int range)
 {
 	d->range = range;
-	d->from = d->ranges.items[range].from;
+	d->from = d->first = d->ranges.items[range].from;
 	d->pane_end = DT_NOBEGIN;
 	d->rows = d->pane_rows = 0;
 }

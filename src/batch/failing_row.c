@@ -78,8 +78,12 @@ failing_row_find(const Computation *c, const char *cut, PaneSet panes, const Bat
 {
 	Reading reading = {c, cut, panes, parameters};
 	const Mark *mark = &reading.mark;
-	ErrorData *found = subtransaction_run(read_rows, &reading, CurrentMemoryContext);
+	ErrorData *found;
 
+	/* where they have no positions, it cannot be named */
+	if (c->source.partition == NULL)
+		return;
+	found = subtransaction_run(read_rows, &reading, CurrentMemoryContext);
 	if (found != NULL && ERRCODE_TO_CATEGORY(found->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
 		ReThrowError(found);
 	/* if no row raises an error by itself, the aggregate does; and reading may fail for other reasons */

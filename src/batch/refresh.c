@@ -22,7 +22,9 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "batch/archive_index.h"
+#include "batch/batch_source.h"
 #include "batch/chunk_run.h"
 #include "batch/failing_pane.h"
 #include "batch/refresh.h"
@@ -35,6 +37,7 @@
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/locks.h"
+#include "common/settings.h"
 #include "common/subtransaction.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -55,13 +58,22 @@ typedef struct ResumeJob
 	bool overtaken; /* by the worker */
 } ResumeJob;
 
+typedef struct PlanJob
+{
+	Run *run;
+	const ViewRow *row;
+	const StreamRow *stream;
+} PlanJob;
+
 static void refresh(Run *run, ViewRow *row);
 static void resume_view(const Run *run, const ViewRow *row);
 static void add_missed(void *arg);
+static bool is_left_out(const Run *run, const ViewDef *def);
 static void check_arguments(const ViewRow *row, const Run *run, const ViewDef *def);
 static void check_archive_complete(const ViewRow *row, const Run *run, const ViewDef *def);
 static void take_cut(Run *run, const ViewRow *row, StreamRow *stream);
 static bool plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream);
+static void make_plan(void *arg);
 static void run_chunks(Run *run);
 static void finish(Run *run, Chunk *rest);
 static void say_nothing_to_do(const Run *run, const StreamRow *stream);
@@ -72,9 +84,7 @@ STREAMBATCH_FUNCTION(streambatch_refresh);
 Datum
 streambatch_refresh(PG_FUNCTION_ARGS)
 {
-	CallContext *call = (CallContext *) fcinfo->context;
-	ViewRow row;
-	Run run = {0};
+	RefreshRange requested;
 
 	for (int i = 0; i < PG_NARGS(); i++)
 	{
@@ -82,23 +92,53 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 							errmsg("only \"from\" and \"to\" of refresh can be null")));
 	}
-	if (call == NULL || !IsA(call, CallContext) || call->atomic)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-			 errmsg("refresh cannot run inside a transaction block or a function"),
-			 errhint(
-				 "Use CALL streambatch.refresh(…) as a statement of its own; it commits after each chunk.")));
-	run.kind = "refresh";
-	run.view = run.recorded = PG_GETARG_OID(0);
-	run.requested.has_from = !PG_ARGISNULL(1) && !TIMESTAMP_IS_NOBEGIN(PG_GETARG_TIMESTAMPTZ(1));
-	run.requested.has_to = !PG_ARGISNULL(2);
-	run.requested.from = run.requested.has_from ? PG_GETARG_TIMESTAMPTZ(1) : 0;
-	run.requested.to = run.requested.has_to ? PG_GETARG_TIMESTAMPTZ(2) : 0;
-	run.requested.full = PG_GETARG_BOOL(3);
+	refresh_check_commits(fcinfo, "refresh");
+	requested = refresh_range_of(fcinfo, 1);
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	refresh_view(PG_GETARG_OID(0), requested);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+void
+refresh_check_commits(FunctionCallInfo fcinfo, const char *name)
+{
+	CallContext *call = (CallContext *) fcinfo->context;
+
+	if (call == NULL || !IsA(call, CallContext) || call->atomic || IsSubTransaction())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("%s cannot run inside a transaction block or a function", name),
+				 errhint("Use CALL streambatch.%s(…) as a statement of its own; it commits after each chunk.",
+						 name)));
+}
+
+RefreshRange
+refresh_range_of(FunctionCallInfo fcinfo, int first)
+{
+	RefreshRange range = {0};
+
+	range.has_from = !PG_ARGISNULL(first) && !TIMESTAMP_IS_NOBEGIN(PG_GETARG_TIMESTAMPTZ(first));
+	range.has_to = !PG_ARGISNULL(first + 1);
+	range.from = range.has_from ? PG_GETARG_TIMESTAMPTZ(first) : 0;
+	range.to = range.has_to ? PG_GETARG_TIMESTAMPTZ(first + 1) : 0;
+	range.full = PG_GETARG_BOOL(first + 2);
 	/* version 0.1.0 has four arguments */
-	run.requested.force = PG_NARGS() > 4 && PG_GETARG_BOOL(4);
-	run.requested.newest_first = PG_NARGS() > 5 && PG_GETARG_BOOL(5);
+	range.force = PG_NARGS() > first + 3 && PG_GETARG_BOOL(first + 3);
+	range.newest_first = PG_NARGS() > first + 4 && PG_GETARG_BOOL(first + 4);
+	return range;
+}
+
+void
+refresh_view(Oid view, RefreshRange requested)
+{
+	ViewRow row;
+	Run run = {.kind = "refresh",
+			   .view = view,
+			   .recorded = view,
+			   .requested = requested,
+			   .track_drift = setting_track_drift != DRIFT_OFF};
+
 	catalog_require_view(run.view, &row);
 	if (!compat_class_ownercheck(run.view, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(run.view));
@@ -106,10 +146,9 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 	{
 		ereport(NOTICE, (errmsg("another refresh of hybrid view \"%s\" is already running, skipping",
 								get_rel_name(run.view))));
-		PG_RETURN_VOID();
+		return;
 	}
 	run.context = AllocSetContextCreate(TopMemoryContext, "streambatch refresh", ALLOCSET_DEFAULT_SIZES);
-	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	PG_TRY();
 	{
 		refresh(&run, &row);
@@ -123,8 +162,6 @@ streambatch_refresh(PG_FUNCTION_ARGS)
 		MemoryContextDelete(run.context);
 	}
 	PG_END_TRY();
-	SPI_finish();
-	PG_RETURN_VOID();
 }
 
 void
@@ -135,13 +172,17 @@ refresh_compute(Run *run, ViewRow *row)
 
 	refresh_lock_relations(run, row);
 	old = MemoryContextSwitchTo(run->context);
-	run->c = compute_open(row);
+	run->c = compute_open_source(row, run->source);
+	run->archive = run->c->archive;
 	MemoryContextSwitchTo(old);
+	if (is_left_out(run, run->c->def))
+		return;
 	check_arguments(row, run, run->c->def);
 	compute_check_row_security(run->c->archive, run->c->owner);
 	refresh_next_transaction();
 	take_cut(run, row, &stream);
-	archive_index_summarise(run->c->archive);
+	if (!run->c->source.log)
+		archive_index_summarise(run->c->archive);
 	refresh_next_transaction();
 	if (plan_chunks(run, row, &stream))
 		run_chunks(run);
@@ -218,6 +259,17 @@ add_missed(void *arg)
 	catalog_raise_generation(before.stream);
 }
 
+/* refresh_all() leaves out views that have no range. */
+static bool
+is_left_out(const Run *run, const ViewDef *def)
+{
+	if (!run->requested.of_all || def->has_window || (!run->requested.has_from && !run->requested.has_to))
+		return false;
+	ereport(NOTICE,
+			(errmsg("hybrid view \"%s\" has no window and so no range, skipping", get_rel_name(run->view))));
+	return true;
+}
+
 static void
 check_arguments(const ViewRow *row, const Run *run, const ViewDef *def)
 {
@@ -265,6 +317,7 @@ static void
 take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->context);
+	RunRow begun = {.kind = run->kind, .from = DT_NOBEGIN, .to = DT_NOEND};
 	ViewRow now;
 
 	locks_take(NIL, catalog_written_tables());
@@ -280,31 +333,44 @@ take_cut(Run *run, const ViewRow *row, StreamRow *stream)
 	run->cut_at = GetCurrentTimestamp();
 	run->closed_epoch = catalog_raise_epoch(run->view);
 	catalog_fail_abandoned_runs(row->id);
+	begun.cut_epoch = run->closed_epoch;
+	begun.cut = cut_array(run->cut);
+	begun.topic_epoch = run->cut->topic_epoch;
+	run->id = catalog_begin_run(row->id, run->recorded, &begun);
 	MemoryContextSwitchTo(old);
 	refresh_next_transaction();
 }
 
-/* Plan the chunks to compute as of the cut. Returns false if there are none. */
+/* Plan the chunks to compute as of the cut. Returns false if there are none: then there was no run. */
 static bool
 plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream)
 {
-	MemoryContext old = MemoryContextSwitchTo(run->context);
-	ChunkPlan *plan = &run->plan;
+	PlanJob job = {run, row, stream};
+	ErrorData *error = subtransaction_run(make_plan, &job, PortalContext);
 
-	refresh_lock_relations(run, row);
-	compute_leave_out(run->c);
-	chunk_plan_make(plan, run->c, run->cut, run->requested, run->closed_epoch, stream);
-	if (plan->nchunks > 0)
-	{
-		const RunRow begun = {run->kind,  run->closed_epoch, cut_array(run->cut), run->cut->topic_epoch,
-							  plan->from, plan->to};
-
-		run->id = catalog_begin_run(row->id, run->recorded, &begun);
-		catalog_run_chunks(run->id, plan->nchunks);
-	}
-	MemoryContextSwitchTo(old);
+	if (error != NULL)
+		refresh_fail(run, error);
 	refresh_next_transaction();
-	return plan->nchunks > 0;
+	return run->plan.nchunks > 0;
+}
+
+static void
+make_plan(void *arg)
+{
+	PlanJob *job = arg;
+	Run *run = job->run;
+	ChunkPlan *plan = &run->plan;
+	MemoryContext old = MemoryContextSwitchTo(run->context);
+
+	refresh_lock_relations(run, job->row);
+	compute_leave_out(run->c);
+	batch_source_cut(run->c, run->cut, run->requested.force);
+	chunk_plan_make(plan, run->c, run->cut, run->requested, run->closed_epoch, job->stream);
+	if (plan->nchunks > 0)
+		catalog_plan_run(run->id, plan->from, plan->to, plan->nchunks, chunk_plan_panes(plan, run->c));
+	else
+		catalog_forget_run(run->id);
+	MemoryContextSwitchTo(old);
 }
 
 static void

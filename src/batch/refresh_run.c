@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "batch/batch_source.h"
 #include "batch/refresh_run.h"
 #include "common/catalog_shadow.h"
 #include "common/catalog_ddl.h"
@@ -22,9 +23,22 @@
 void
 refresh_next_transaction(void)
 {
+	MemoryContext old = CurrentMemoryContext;
+	bool inside = IsSubTransaction();
+
+	if (inside)
+	{
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(old);
+	}
 	SPI_commit();
 	XactIsoLevel = XACT_READ_COMMITTED;
 	EnsurePortalSnapshotExists();
+	if (inside)
+	{
+		BeginInternalSubTransaction(NULL);
+		MemoryContextSwitchTo(old);
+	}
 }
 
 void
@@ -35,7 +49,7 @@ refresh_lock_relations(const Run *run, const ViewRow *row)
 		catalog_written_tables());
 	refresh_check_view_exists(run);
 	if (run->c != NULL)
-		compute_read_archive(run->c);
+		batch_source_lock(run->c);
 }
 
 void
@@ -47,15 +61,15 @@ refresh_check_view_exists(const Run *run)
 }
 
 void
-refresh_fail(Run *run, ErrorData *error)
+refresh_fail(const Run *run, ErrorData *error)
 {
 	MemoryContext old = MemoryContextSwitchTo(PortalContext);
 
 	/* instead of the generated statement */
-	error->context = psprintf("computing hybrid view \"%s\" from its archive", catalog_view_name(run->view));
+	error->context = psprintf("computing hybrid view \"%s\" from %s", catalog_view_name(run->view),
+							  batch_source_name(run->c));
 	MemoryContextSwitchTo(old);
 	catalog_end_run(run->id, error);
 	refresh_next_transaction();
-	run->end = error;
 	ReThrowError(error);
 }

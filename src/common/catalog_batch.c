@@ -87,7 +87,9 @@ catalog_begin_run(int32 view_id, Oid view, const RunRow *run)
 		7,
 		{INT4OID, REGCLASSOID, TEXTOID, INT8OID, INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
 	static Statement topic_epoch = {
-		"UPDATE streambatch._run SET cut_topic_epoch = $2 WHERE id = $1", 2, {INT8OID, INT4OID}};
+		"UPDATE streambatch._run SET cut_topic_epoch = $2, phase = 'planning' WHERE id = $1",
+		2,
+		{INT8OID, INT4OID}};
 	Datum values[7] = {Int32GetDatum(view_id),		   ObjectIdGetDatum(view),
 					   CStringGetTextDatum(run->kind), Int64GetDatum(run->cut_epoch),
 					   PointerGetDatum(run->cut),	   TimestampTzGetDatum(run->from),
@@ -98,6 +100,45 @@ catalog_begin_run(int32 view_id, Oid view, const RunRow *run)
 	if (!catalog_is_first_version())
 		statement_run_only(&topic_epoch, more, NULL);
 	return DatumGetInt64(more[0]);
+}
+
+void
+catalog_plan_run(int64 run, TimestampTz from, TimestampTz to, int chunks, int64 panes)
+{
+	static Statement s = {
+		"UPDATE streambatch._run SET from_time = $2, to_time = $3, chunks = $4 WHERE id = $1",
+		4,
+		{INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}};
+	static Statement more = {
+		"UPDATE streambatch._run SET panes = nullif($2, -1), phase = 'computing' WHERE id = $1",
+		2,
+		{INT8OID, INT8OID}};
+	Datum values[4] = {Int64GetDatum(run), TimestampTzGetDatum(from), TimestampTzGetDatum(to),
+					   Int32GetDatum(chunks)};
+	Datum added[2] = {Int64GetDatum(run), Int64GetDatum(panes)};
+
+	statement_run_only(&s, values, NULL);
+	if (!catalog_is_first_version())
+		statement_run_only(&more, added, NULL);
+}
+
+void
+catalog_run_phase(int64 run, const char *phase)
+{
+	static Statement s = {"UPDATE streambatch._run SET phase = $2 WHERE id = $1", 2, {INT8OID, TEXTOID}};
+	Datum values[2] = {Int64GetDatum(run), CStringGetTextDatum(phase)};
+
+	if (!catalog_is_first_version())
+		statement_run_only(&s, values, NULL);
+}
+
+void
+catalog_forget_run(int64 run)
+{
+	static Statement s = {"DELETE FROM streambatch._run WHERE id = $1", 1, {INT8OID}};
+	Datum values[1] = {Int64GetDatum(run)};
+
+	statement_run_only(&s, values, NULL);
 }
 
 ArrayType *
@@ -127,24 +168,31 @@ catalog_run_cut(int32 view_id, int64 cut_epoch, int32 *topic_epoch)
 }
 
 void
-catalog_run_chunks(int64 run, int chunks)
-{
-	static Statement s = {"UPDATE streambatch._run SET chunks = $2 WHERE id = $1", 2, {INT8OID, INT4OID}};
-	Datum values[2] = {Int64GetDatum(run), Int32GetDatum(chunks)};
-
-	statement_run_only(&s, values, NULL);
-}
-
-void
-catalog_run_progress(int64 run, int chunks, int64 rows)
+catalog_run_progress(int64 run, const RunProgress *done)
 {
 	static Statement s = {
+		"UPDATE streambatch._run SET chunks_done = chunks_done + $2, rows = rows + $3, panes_done = panes_done + $4, "
+		"  progress_at = pg_catalog.clock_timestamp(), drift = coalesce($5::jsonb, drift), "
+		"  compared = CASE WHEN $5 IS NULL THEN compared ELSE $6 END, differed = CASE WHEN $5 IS NULL THEN differed ELSE $7 END "
+		"WHERE id = $1",
+		7,
+		{INT8OID, INT4OID, INT8OID, INT8OID, TEXTOID, INT8OID, INT8OID}};
+	static Statement first_version = {
 		"UPDATE streambatch._run SET chunks_done = chunks_done + $2, rows = rows + $3 WHERE id = $1",
 		3,
 		{INT8OID, INT4OID, INT8OID}};
-	Datum values[3] = {Int64GetDatum(run), Int32GetDatum(chunks), Int64GetDatum(rows)};
+	Datum values[7] = {Int64GetDatum(run),
+					   Int32GetDatum(done->chunks),
+					   Int64GetDatum(done->rows),
+					   Int64GetDatum(done->panes),
+					   done->drift ? CStringGetTextDatum(done->drift) : 0,
+					   Int64GetDatum(done->compared),
+					   Int64GetDatum(done->differed)};
 
-	statement_run_only(&s, values, NULL);
+	if (catalog_is_first_version())
+		statement_run_only(&first_version, values, NULL);
+	else
+		statement_run_only(&s, values, done->drift ? NULL : "    n  ");
 }
 
 void
@@ -170,7 +218,7 @@ catalog_fail_abandoned_runs(int32 view_id)
 {
 	static Statement s = {
 		"UPDATE streambatch._run SET state = 'failed', error_sqlstate = '57P01', error = 'interrupted', ended_at = pg_catalog.clock_timestamp() "
-		"WHERE view_id = $1 AND state = 'running'",
+		"WHERE view_id = $1 AND state = 'running' AND kind <> 'outside'",
 		1,
 		{INT4OID}};
 	Datum values[1] = {Int32GetDatum(view_id)};

@@ -31,10 +31,10 @@ extern Oid catalog_layers_of(Oid view);
 extern char *catalog_options_of(Oid view);
 
 /*
- * In the view's place, the shadow with this id: its rows become those of the view, whose own are deleted. Afterwards
- * the generation must be raised. With the stream's row locked.
+ * Let the rows of a shadow become those of the view with this id, whose own are deleted. Afterwards the generation must
+ * be raised. With the stream's row locked.
  */
-extern void catalog_replace_by_shadow(Oid view, int32 id);
+extern void catalog_replace_by_shadow(int32 id, int32 shadow_id);
 
 /* Delete the rows of a shadow, raise the stream's generation, and drop its parts. */
 extern void catalog_drop_shadow(int32 id);

@@ -80,11 +80,40 @@ catalog_query_of(Oid view)
 }
 
 char *
+catalog_source_of(Oid view)
+{
+	static Statement s = {"SELECT source FROM streambatch._view WHERE view = $1", 1, {REGCLASSOID}};
+
+	return catalog_is_first_version() ? NULL : text_of(&s, view);
+}
+
+void
+catalog_set_source(Oid view, const char *source)
+{
+	static Statement s = {
+		"UPDATE streambatch._view SET source = $2 WHERE view = $1", 2, {REGCLASSOID, TEXTOID}};
+	Datum values[2] = {ObjectIdGetDatum(view), source != NULL ? CStringGetTextDatum(source) : 0};
+
+	statement_run_only(&s, values, source != NULL ? NULL : " n");
+}
+
+char *
 catalog_view_error(Oid view)
 {
 	static Statement s = {"SELECT error_message FROM streambatch._view WHERE view = $1", 1, {REGCLASSOID}};
 
 	return text_of(&s, view);
+}
+
+void
+catalog_set_complete_from(Oid view, TimestampTz from)
+{
+	static Statement s = {
+		"UPDATE streambatch._view SET complete_from = $2 WHERE view = $1", 2, {REGCLASSOID, TIMESTAMPTZOID}};
+	Datum values[2] = {ObjectIdGetDatum(view), TimestampTzGetDatum(from)};
+
+	if (!catalog_is_first_version())
+		statement_run_only(&s, values, NULL);
 }
 
 void
@@ -122,6 +151,24 @@ catalog_views_of(Oid stream)
 	Datum values[1] = {ObjectIdGetDatum(stream)};
 
 	return read_views(&s, values);
+}
+
+List *
+catalog_all_views(void)
+{
+	static Statement s = {VIEW_COLUMNS "ORDER BY id"};
+
+	return read_views(&s, NULL);
+}
+
+Oid
+catalog_view_of_id(int32 id)
+{
+	static Statement s = {"SELECT view::oid FROM streambatch._view WHERE id = $1", 1, {INT4OID}};
+	Datum values[1] = {Int32GetDatum(id)};
+	Datum view;
+
+	return statement_run_value(&s, values, &view) ? DatumGetObjectId(view) : InvalidOid;
 }
 
 int64

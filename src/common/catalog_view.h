@@ -27,13 +27,20 @@ extern int32 catalog_next_view_id(void);
 extern void catalog_insert_view(const ViewRow *row);
 /* The query as written. Does nothing where the extension has no place for it yet. */
 extern void catalog_set_view_query(Oid view, const char *query);
+/* From when on a view without history is complete; infinity: not known. Likewise. */
+extern void catalog_set_complete_from(Oid view, TimestampTz from);
 /* Raises an error if the relation is not a hybrid view. */
 extern void catalog_require_view(Oid view, ViewRow *row);
 /* The query as written, and the error of a suspended view. NULL: not known, or none. Current context. */
 extern char *catalog_query_of(Oid view);
 extern char *catalog_view_error(Oid view);
+/* What its batch layer is computed from (batch/batch_source.h); NULL: by default. Current context. */
+extern char *catalog_source_of(Oid view);
+extern void catalog_set_source(Oid view, const char *source);
 extern bool catalog_view(Oid view, ViewRow *row); /* false: it is none */
 extern List *catalog_views_of(Oid stream);		  /* of ViewRow *, in the order of their ids */
+extern List *catalog_all_views(void);			  /* likewise */
+extern Oid catalog_view_of_id(int32 id);		  /* InvalidOid: none */
 
 extern int64 catalog_raise_epoch(Oid view); /* returns the epoch that it closed */
 /*

@@ -78,7 +78,7 @@ sql_has_window(const ViewDef *def)
 	return buf.data;
 }
 
-/* One element of GROUP BY, as ruleutils.c prints it; a single key has parentheses within GROUPING SETS only. */
+/* One element of GROUP BY, as PostgreSQL prints it; a single key has parentheses within GROUPING SETS only. */
 static void
 append_set(StringInfo buf, const ViewDef *def, const GroupingSet *set, bool parentheses)
 {

@@ -7,9 +7,11 @@
  * chunk of a refresh is
  *
  *		WITH _event AS (SELECT … FROM public.events_archive event WHERE … below the cut and in the range …)
- *		INSERT INTO streambatch_state.batch_1 (k1, pane, s1, s2)
  *		SELECT events.user_id, streambatch.tumble(events.ts, …), sum(events.amount), count(events.amount)
  *		FROM _event events WHERE events.amount > 0 GROUP BY 1, 2
+ *
+ * and, of its rows, INSERT INTO streambatch_state.batch_1 (k1, pane, s1, s2) SELECT * FROM _group. PostgreSQL does not run
+ * INSERT … SELECT in parallel.
  */
 #include "postgres.h"
 
@@ -50,12 +52,14 @@ static char *epoch_of(const BatchSource *source);
 static char *partition_rank(const BatchSource *source);
 static void append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut,
 						  PaneSet panes, SourceOptions options);
-static void pane_conditions(const ViewDef *def, PaneSet panes, const char **first, const char **then);
+static void pane_conditions(const ViewDef *def, const BatchSource *source, PaneSet panes, const char **first,
+							const char **then);
 static List *column_names(const ViewDef *def);
 static int ncolumns(const ViewDef *def);
 static char *print(const ViewDef *def, Node *expr);
 static char *range_condition(const ViewDef *def, const char *time);
 static char *index_condition(const ViewDef *def, const char *time);
+static bool reads_ranges(const ViewDef *def, const BatchSource *source, PaneSet panes);
 static char *listed_condition(const ViewDef *def, const char *time, int nreads);
 static Node *parameter(int number, Oid type);
 static List *group_columns(const ViewDef *def, bool into_stream, StringInfo names);
@@ -63,28 +67,34 @@ static void append_group_by(StringInfo buf, const ViewDef *def, const char *clau
 static char *select_from_source(const ViewDef *def, List *exprs, bool with_keys);
 static Node *key_condition(const ViewDef *def);
 static Node *position_mutator(Node *node, const ViewDef *def);
+static bool position_walker(Node *node, void *def);
 
 char *
-sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream, const char *cut,
-			PaneSet panes)
+sql_compute(const ViewDef *def, const BatchSource *source, bool into_stream, const char *cut, PaneSet panes)
 {
 	StringInfoData buf;
-	StringInfoData names;
-	List *columns;
+	List *columns = group_columns(def, into_stream, NULL);
 
 	initStringInfo(&buf);
-	initStringInfo(&names);
 	append_source(&buf, def, source, cut, panes, (SourceOptions){0});
-	columns = group_columns(def, into_stream, &names);
 	if (into_stream)
-	{
-		appendStringInfo(&names, "%sepoch", columns ? ", " : "");
 		columns = lappend(columns, parameter(6, INT8OID));
-	}
-	appendStringInfo(&buf, "INSERT INTO streambatch_state.%s_%d (%s) %s", into_stream ? "stream" : "batch",
-					 id, names.data, select_from_source(def, columns, false));
+	appendStringInfoString(&buf, select_from_source(def, columns, false));
 	append_group_by(&buf, def, "GROUP BY");
 	return buf.data;
+}
+
+char *
+sql_insert_groups(const ViewDef *def, int32 id, bool into_stream, const char *groups)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	(void) group_columns(def, into_stream, &names);
+	if (into_stream)
+		appendStringInfo(&names, "%sepoch", names.len > 0 ? ", " : "");
+	return psprintf("INSERT INTO streambatch_state.%s_%d (%s) SELECT * FROM %s",
+					into_stream ? "stream" : "batch", id, names.data, groups);
 }
 
 char *
@@ -133,6 +143,8 @@ sql_group_keys(const ViewDef *def, const BatchSource *source, const char *cut, P
 char *
 sql_below_cut(const BatchSource *source)
 {
+	if (source->log || source->partition == NULL)
+		return pstrdup("true");
 	if (source->epoch == NULL)
 		return psprintf("coalesce(event.%s < ($1)[event.%s + 1], event.%s IS NULL)", source->offset,
 						source->partition, source->partition);
@@ -155,9 +167,24 @@ sql_clear(const ViewDef *def, int32 id, bool stream, PaneRange panes)
 	appendStringInfo(&buf, "DELETE FROM streambatch_state.%s_%d WHERE %s", stream ? "stream" : "batch", id,
 					 stream ? "epoch <= $6" : "true");
 	if (def->pane >= 0)
-		appendStringInfo(&buf, " AND %s",
-						 panes == PANES_LISTED ? "pane = ANY ($12)" : range_condition(def, "pane"));
+		appendStringInfo(&buf, " AND %s", sql_pane_condition(def, panes));
 	return buf.data;
+}
+
+char *
+sql_pane_condition(const ViewDef *def, PaneRange panes)
+{
+	return panes == PANES_LISTED ? pstrdup("pane = ANY ($12)") : range_condition(def, "pane");
+}
+
+char *
+sql_any_row(const ViewDef *def, int32 id)
+{
+	const char *within = def->pane >= 0 ? range_condition(def, "pane") : "true";
+
+	return psprintf("SELECT FROM streambatch_state.batch_%1$d WHERE %2$s UNION ALL "
+					"SELECT FROM streambatch_state.stream_%1$d WHERE epoch <= $6 AND %2$s LIMIT 1",
+					id, within);
 }
 
 char *
@@ -197,10 +224,12 @@ char *
 sql_event_panes(const ViewDef *def, const BatchSource *source, PaneSet panes)
 {
 	char *pane = psprintf("(%s)", print(def, def->window.pane));
-	SourceOptions options = {.earlier = psprintf("(event.%s IS NULL OR %s)", source->partition,
-												 position_below(source, "$7", "$10"))};
+	SourceOptions options = {.earlier = "true"};
 	StringInfoData buf;
 
+	if (source->partition != NULL)
+		options.earlier =
+			psprintf("(event.%s IS NULL OR %s)", source->partition, position_below(source, "$7", "$10"));
 	initStringInfo(&buf);
 	append_source(&buf, def, source, sql_below_cut(source), panes, options);
 	appendStringInfo(&buf,
@@ -236,6 +265,12 @@ sql_count_events(const ViewDef *def, const BatchSource *source, int64 limit)
 	return buf.data;
 }
 
+bool
+sql_needs_positions(const ViewDef *def)
+{
+	return position_walker((Node *) group_columns(def, false, NULL), (void *) def);
+}
+
 /* Condition: the position of an event, which is not null, is below a cut. The cut is NULL for unread partitions. */
 static char *
 position_below(const BatchSource *source, const char *cut, const char *topic_epoch)
@@ -266,7 +301,8 @@ partition_rank(const BatchSource *source)
 
 /*
  * WITH _event AS (the rows of the source). The view's own expressions, which may raise errors, must not be
- * evaluated for rows that are left out or beyond the cut. OFFSET 0 keeps the planner from doing so.
+ * evaluated for rows that are left out or beyond the cut. OFFSET '0' keeps the planner from doing so. As a literal, not
+ * as a number, which would be a call of a cast, it does not keep the planner from reading in parallel.
  */
 static void
 append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut, PaneSet panes,
@@ -276,10 +312,13 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	const char *then = NULL;
 	List *names = column_names(def);
 	ListCell *lc;
+	bool ranges = reads_ranges(def, source, panes);
 	bool inner;
 
-	pane_conditions(def, panes, &first, &then);
-	inner = source->leave_out || options.mark || then != NULL;
+	pane_conditions(def, source, panes, &first, &then);
+	/* what the planner evaluates first for a row is what costs least */
+	inner = source->leave_out || options.mark || then != NULL || def->joined ||
+			def->query->jointree->quals != NULL;
 	appendStringInfoString(buf, "WITH " SOURCE " AS NOT MATERIALIZED (SELECT ");
 	foreach (lc, names)
 	{
@@ -288,9 +327,17 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	}
 	if (options.earlier != NULL)
 		appendStringInfo(buf, "%s AS " SOURCE_EARLIER ", ", options.earlier);
-	appendStringInfo(buf, "%s AS " SOURCE_PARTITION ", event.%s AS " SOURCE_OFFSET, partition_rank(source),
-					 source->offset);
-	appendStringInfo(buf, " FROM %s%s event", inner ? "(SELECT * FROM " : "", source->relation);
+	if (source->partition != NULL)
+		appendStringInfo(buf, "%s AS " SOURCE_PARTITION ", event.%s AS " SOURCE_OFFSET,
+						 partition_rank(source), source->offset);
+	else
+		appendStringInfoString(buf, "0::pg_catalog.int8 AS " SOURCE_PARTITION
+									", 0::pg_catalog.int8 AS " SOURCE_OFFSET);
+	appendStringInfoString(buf, " FROM ");
+	if (ranges)
+		appendStringInfoString(
+			buf, "ROWS FROM (pg_catalog.unnest($13), pg_catalog.unnest($14)) AS _range (a, b), LATERAL ");
+	appendStringInfo(buf, "%s%s event", inner ? "(SELECT * FROM " : "", source->relation);
 	if (options.percent > 0)
 		appendStringInfo(buf, " TABLESAMPLE pg_catalog.system (%f)", options.percent);
 	appendStringInfo(buf, " WHERE (%s)", cut);
@@ -305,7 +352,7 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	if (options.mark)
 		appendStringInfoString(buf, " AND $11");
 	if (inner)
-		appendStringInfo(buf, " OFFSET 0) event WHERE %s", then != NULL ? then : "true");
+		appendStringInfo(buf, " OFFSET '0') event WHERE %s", then != NULL ? then : "true");
 	appendStringInfoString(buf, ") ");
 }
 
@@ -314,7 +361,8 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
  * NULL: none.
  */
 static void
-pane_conditions(const ViewDef *def, PaneSet panes, const char **first, const char **then)
+pane_conditions(const ViewDef *def, const BatchSource *source, PaneSet panes, const char **first,
+				const char **then)
 {
 	char *time;
 	char *pane;
@@ -329,7 +377,11 @@ pane_conditions(const ViewDef *def, PaneSet panes, const char **first, const cha
 	column = IsA(def->window.argument, Var);
 	if (panes.range == PANES_LISTED)
 	{
-		*first = column ? listed_condition(def, time, panes.nreads) : NULL;
+		if (reads_ranges(def, source, panes))
+			*first = psprintf("%s >= %s AND %s < %s", time, window_from_instant_sql(&def->window, "_range.a"),
+							  time, window_from_instant_sql(&def->window, "_range.b"));
+		else
+			*first = column ? listed_condition(def, time, panes.nreads) : NULL;
 		*then = psprintf("%s = ANY ($12)", pane);
 		return;
 	}
@@ -395,6 +447,14 @@ index_condition(const ViewDef *def, const char *time)
 	return psprintf("(%s >= %s - %s AND %s < %s + %s OR $3 = 'infinity')", time,
 					window_from_instant_sql(&def->window, "$2"), window_margin_sql(&def->window), time,
 					window_from_instant_sql(&def->window, "$3"), window_margin_sql(&def->window));
+}
+
+/* Whether the ranges that contain the listed panes are read one by one. With margins they would overlap. */
+static bool
+reads_ranges(const ViewDef *def, const BatchSource *source, PaneSet panes)
+{
+	return panes.range == PANES_LISTED && source->reads > 0 && IsA(def->window.argument, Var) &&
+		   !def->window.by_pane;
 }
 
 /* A condition on the event's time that contains the listed panes, which can use an index. */
@@ -523,4 +583,15 @@ position_mutator(Node *node, const ViewDef *def)
 		return (Node *) makeVar(def->varno, attnum, var->vartype, -1, InvalidOid, 0);
 	}
 	return expression_tree_mutator(node, position_mutator, (void *) def);
+}
+
+static bool
+position_walker(Node *node, void *def)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var) && ((Var *) node)->varno == ((const ViewDef *) def)->varno &&
+		((Var *) node)->varattno >= STREAM_PARTITION_ATTNUM)
+		return true;
+	return expression_tree_walker(node, position_walker, def);
 }

@@ -17,10 +17,12 @@
 typedef struct BatchSource
 {
 	const char *relation;  /* qualified and quoted */
-	const char *partition; /* columns with partition and offset, quoted */
+	const char *partition; /* columns with partition and offset, quoted; NULL: its rows have no positions */
 	const char *offset;
 	const char *epoch; /* column with the topic epoch; NULL: all rows are of topic epoch 0 */
+	bool log;		   /* the stream: the scan knows the cut and what to leave out */
 	bool leave_out;	   /* exclude rows whose position is in $8 int[], $4 int[] and $5 bigint[] */
+	int reads;		   /* so many ranges of time are worth reading one by one, with an index; 0: none */
 } BatchSource;
 
 /*
@@ -42,13 +44,15 @@ typedef struct PaneSet
 } PaneSet;
 
 /*
- * INSERT of states computed from the rows in the panes that satisfy the cut, a condition on partition and
+ * The states of groups, computed from the rows in the panes that satisfy the cut, a condition on partition and
  * offset of "event". Expressions that may raise an error are not evaluated for rows excluded by the cut or
- * leave_out. into_stream: insert into the stream layer, with the epoch $6 bigint; otherwise into the batch
- * layer.
+ * leave_out. into_stream: those of the stream layer, and the epoch $6 bigint; otherwise of the batch layer.
  */
-extern char *sql_compute(const ViewDef *def, int32 id, const BatchSource *source, bool into_stream,
-						 const char *cut, PaneSet panes);
+extern char *sql_compute(const ViewDef *def, const BatchSource *source, bool into_stream, const char *cut,
+						 PaneSet panes);
+
+/* INSERT of its rows, which are in a relation with this name, into the layer. */
+extern char *sql_insert_groups(const ViewDef *def, int32 id, bool into_stream, const char *groups);
 
 /*
  * The input rows of the same computation. For each row, the condition $11 is evaluated before the row's
@@ -76,6 +80,12 @@ extern char *sql_between_cuts(const BatchSource *source);
  */
 extern char *sql_clear(const ViewDef *def, int32 id, bool stream, PaneRange panes);
 
+/* Its condition on rows of a state table. */
+extern char *sql_pane_condition(const ViewDef *def, PaneRange panes);
+
+/* A row of either layer in the panes [$2, $3), in the stream layer of those up to the epoch $6; no row if there is none. */
+extern char *sql_any_row(const ViewDef *def, int32 id);
+
 /*
  * The panes in [$2, $3) of stream rows up to epoch $6, and those in the list $12; with a source, all in [$2, $3) that have
  * batch rows or events below the cut $1. Ascending: the start as timestamptz; whether the batch layer, and whether the
@@ -98,5 +108,8 @@ extern char *sql_event_panes(const ViewDef *def, const BatchSource *source, Pane
  */
 extern char *sql_event_times(const ViewDef *def, const BatchSource *source, double percent);
 extern char *sql_count_events(const ViewDef *def, const BatchSource *source, int64 limit);
+
+/* Whether a view's states depend on the positions of events. */
+extern bool sql_needs_positions(const ViewDef *def);
 
 #endif /* STREAMBATCH_REFRESH_SQL_H */

@@ -44,6 +44,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "query/serving_sql.h"
+#include "serve/complete_from.h"
 #include "serve/creation.h"
 #include "serve/failing_events.h"
 #include "serve/stream_setup.h"
@@ -137,6 +138,8 @@ streambatch_create_view(PG_FUNCTION_ARGS)
 	if (history && IsolationUsesXactSnapshot())
 		dirty_marks_all(c.row.id);
 	catalog_raise_generation(c.def->stream);
+	if (!history)
+		complete_from_record(&c.row, c.def, stream.archive);
 	if (!stream.paused)
 		stream_want_at_commit(c.def->stream);
 	PG_RETURN_OID(c.row.view);
@@ -342,7 +345,7 @@ compute_history_of_view(const Creation *c, const StreamRow *stream, const Cut *b
 	row.to = closed;
 	run = catalog_begin_run(c->row.id, c->row.view, &row);
 	catalog_cover(c->row.id, &(Coverage){DT_NOBEGIN, closed, 0}, started);
-	catalog_run_chunks(run, 1);
-	catalog_run_progress(run, 1, job.rows);
+	catalog_plan_run(run, DT_NOBEGIN, closed, 1, -1);
+	catalog_run_progress(run, &(RunProgress){.chunks = 1, .rows = job.rows});
 	catalog_end_run(run, NULL);
 }

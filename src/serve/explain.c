@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "batch/computation.h"
+#include "batch/group_store.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "common/catalog_stream.h"
@@ -86,22 +87,15 @@ explain_layers(ReturnSetInfo *rsinfo, const ViewRow *row)
 {
 	ViewDef *def = analyse_stored(row->id, guard_owner_of(row->view));
 	FoldState *states;
-	StreamRow stream;
+	Computation *c = compute_open_source(row, NULL);
 
 	put_lines(rsinfo, "stream layer, over each micro-batch:", sql_fold(def, &states));
-	if (catalog_stream(row->stream, &stream) && OidIsValid(stream.archive))
-	{
-		Computation *c = compute_open(row);
-
-		put_lines(rsinfo,
-				  "batch layer, for each chunk of a refresh:", sql_clear(def, row->id, false, PANES_WITHIN));
-		put_lines(
-			rsinfo, "",
-			sql_compute(def, row->id, &c->source, false, sql_below_cut(&c->source), (PaneSet){PANES_WITHIN}));
-		put_lines(rsinfo, "", sql_clear(def, row->id, true, PANES_WITHIN));
-	}
-	else
-		put_lines(rsinfo, "batch layer:", "none: the stream has no archive");
+	put_lines(rsinfo,
+			  "batch layer, for each chunk of a refresh:", sql_clear(def, row->id, false, PANES_WITHIN));
+	put_lines(rsinfo, "",
+			  sql_compute(def, &c->source, false, sql_below_cut(&c->source), (PaneSet){PANES_WITHIN}));
+	put_lines(rsinfo, "", sql_insert_groups(def, row->id, false, GROUP_STORE));
+	put_lines(rsinfo, "", sql_clear(def, row->id, true, PANES_WITHIN));
 	put_lines(rsinfo, "both layers merged:", sql_merged_view(def, row->id));
 	put_lines(rsinfo, "serving view:",
 			  sql_serving_view(def, row->id,

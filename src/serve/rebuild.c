@@ -8,9 +8,10 @@
  *		1. shadow		the new query gets states of its own (common/catalog_shadow.h), which the worker maintains from the
  *						stored positions P on, like those of any view: in this transaction the generation is raised
  *		2. compute		a refresh of all panes of the shadow (batch/refresh.h), as of a cut at or after P: what is below
- *						the cut comes from the archive, what is above it from the worker
- *		3. swap			under an exclusive lock on the view: it is replaced by one over the new states, the shadow's row
- *						becomes its row, the old states are dropped, and the generation is raised
+ *						the cut comes from the source, what is above it from the worker
+ *		3. swap			under an exclusive lock on the view: the new states get the names of the old ones, the view is
+ *						replaced by one over them, the shadow's rows become its rows, the old states are dropped, and the
+ *						generation is raised
  *
  * For example, count(*) of a topic of 100 messages, which is at 120 when the cut is taken, and at 130 at the end:
  *
@@ -23,26 +24,30 @@
  * Events that the new query fails on become dead letters of the view, as with create_view(): the first error of the
  * data ends step 2, the failing events are found, and it begins again, once.
  *
- * An error in any step drops the shadow. If the session ends, or is cancelled between two steps, the shadow remains
- * until the stream's worker (worker/abandoned_shadows.c) or the next rebuild finds that nobody holds its right to
- * refresh, and drops it. There is nothing to resume: the next call starts anew.
+ * An error in any step, or a cancel, drops the shadow. If the session ends, the shadow remains until the stream's worker
+ * (worker/abandoned_shadows.c) or the next rebuild finds that nobody holds its right to refresh, and drops it. There is
+ * nothing to resume: the next call starts anew.
  */
 #include "postgres.h"
 
 #include "access/relation.h"
 #include "access/xact.h"
+#include "batch/batch_source.h"
+#include "batch/drift.h"
 #include "batch/refresh.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/tablecmds.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
+#include "common/catalog_merged.h"
 #include "common/catalog_shadow.h"
 #include "common/catalog_version.h"
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/guard.h"
 #include "common/locks.h"
+#include "common/settings.h"
 #include "common/subtransaction.h"
 #include "common/view_parts.h"
 #include "executor/spi.h"
@@ -53,6 +58,7 @@
 #include "query/serving_sql.h"
 #include "serve/creation.h"
 #include "serve/failing_events.h"
+#include "serve/states_view.h"
 #include "serve/stream_setup.h"
 #include "serve/view_comments.h"
 #include "storage/lmgr.h"
@@ -68,6 +74,8 @@ typedef struct Rebuild
 {
 	MemoryContext context; /* survives the transactions */
 	const char *query;	   /* NULL: the present one */
+	const char *source;	   /* batch_source.h */
+	bool force;
 	Oid view;
 	ViewRow old;
 	Oid archive;
@@ -80,7 +88,6 @@ typedef struct Rebuild
 } Rebuild;
 
 static void check_call(FunctionCallInfo fcinfo);
-static void check_source(const char *source);
 static void begin(Rebuild *r);
 static void drop_leftovers(Rebuild *r);
 static void rebuild(Rebuild *r);
@@ -95,8 +102,9 @@ static ErrorData *compute(Rebuild *r);
 static bool leave_out(Rebuild *r, const ErrorData *error);
 static void record_failing(void *rebuild);
 pg_noreturn static void drop_and_raise(Rebuild *r, ErrorData *error);
+static void compare(void *rebuild);
 static void swap(void *rebuild);
-static void lock_views(const Rebuild *r, Oid layers);
+static void lock_views(const Rebuild *r, Oid layers, Oid states);
 static void check_shadow(const Rebuild *r);
 static void replace_views(const Rebuild *r, Oid layers);
 static char *replacement(Oid view, const char *body);
@@ -108,14 +116,17 @@ Datum
 streambatch_rebuild(PG_FUNCTION_ARGS)
 {
 	Rebuild r = {0};
+	const char *source;
 
 	check_call(fcinfo);
 	r.view = PG_GETARG_OID(0);
 	catalog_require_view(r.view, &r.old);
 	if (!compat_class_ownercheck(r.view, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(r.view));
-	check_source(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	source = batch_source_parse(r.old.stream, GetUserId(), text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	r.context = AllocSetContextCreate(TopMemoryContext, "streambatch rebuild", ALLOCSET_DEFAULT_SIZES);
+	r.source = MemoryContextStrdup(r.context, source);
+	r.force = PG_GETARG_BOOL(3);
 	if (!PG_ARGISNULL(1))
 		r.query = MemoryContextStrdup(r.context, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	if (!locks_hold_refresh(r.old.id))
@@ -157,15 +168,6 @@ check_call(FunctionCallInfo fcinfo)
 						errhint("Use CALL streambatch.rebuild(…) as a statement of its own.")));
 }
 
-static void
-check_source(const char *source)
-{
-	if (strcmp(source, "archive") == 0)
-		return;
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid source: \"%s\"", source),
-					errhint("The source of a rebuild is 'archive'.")));
-}
-
 /* Nobody adds events below the cut meanwhile. */
 static void
 begin(Rebuild *r)
@@ -201,6 +203,10 @@ rebuild(Rebuild *r)
 	make_shadow(r);
 	refresh_next_transaction();
 	compute_or_drop(r);
+	error = subtransaction_run(compare, r, PortalContext);
+	if (error != NULL)
+		drop_and_raise(r, error);
+	refresh_next_transaction();
 	error = subtransaction_run(swap, r, PortalContext);
 	if (error != NULL)
 		drop_and_raise(r, error);
@@ -219,16 +225,14 @@ make_shadow(Rebuild *r)
 	analyse(r, &c);
 	check_columns(r, &c);
 	check_layers(r, &c);
+	if (OidIsValid(catalog_states_view_of(r->view)))
+		states_view_check(c.def);
 	if (!catalog_stream(r->old.stream, &stream))
 		elog(ERROR, "stream %u has no row", r->old.stream);
-	if (!OidIsValid(stream.archive))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot rebuild hybrid view \"%s\" from the archive because stream \"%s\" has none",
-						get_rel_name(r->view), get_rel_name(r->old.stream))));
 	creation_check_privileges(&c, &stream, false);
 	c.row.id = catalog_next_view_id();
-	c.row.epoch = 1;
+	/* later than any epoch of the present states */
+	c.row.epoch = r->old.epoch + 1;
 	if (!locks_hold_refresh(c.row.id))
 		elog(ERROR, "hybrid view %d is locked", c.row.id);
 	r->shadow.id = c.row.id;
@@ -242,6 +246,8 @@ make_shadow(Rebuild *r)
 	catalog_insert_view(&c.row);
 	catalog_set_view_query(query,
 						   r->query != NULL ? creation_trim(pstrdup(r->query)) : catalog_query_of(r->view));
+	if (!catalog_is_first_version())
+		catalog_set_source(query, catalog_source_of(r->view));
 	catalog_set_building(query);
 	view_comments_add_parts(c.row.id);
 	CommandCounterIncrement();
@@ -402,7 +408,7 @@ compute_or_drop(Rebuild *r)
 		drop_and_raise(r, error);
 }
 
-/* Returns an error after which the transaction is as after a commit; raises any other. */
+/* Returns the error that has ended it; what was committed remains. */
 static ErrorData *
 compute(Rebuild *r)
 {
@@ -412,23 +418,32 @@ compute(Rebuild *r)
 	r->run = (Run){.kind = "rebuild",
 				   .view = r->shadow.view,
 				   .recorded = r->view,
+				   .source = r->source,
 				   .strict = true,
 				   .archive = r->archive,
 				   .context = r->context,
-				   .requested = {.has_to = r->has_window, .to = DT_NOEND, .full = true}};
+				   .requested = {.has_to = r->has_window, .to = DT_NOEND, .full = true, .force = r->force}};
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(PortalContext);
 	PG_TRY();
 	{
 		refresh_compute(&r->run, &r->shadow);
+		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
-		if (r->run.end == NULL)
-			PG_RE_THROW();
 		MemoryContextSwitchTo(PortalContext);
 		error = CopyErrorData();
 		FlushErrorState();
+		/* not if the commit itself has failed, which leaves a new transaction */
+		if (IsSubTransaction())
+			RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(PortalContext);
+	EnsurePortalSnapshotExists();
+	if (error == NULL)
+		refresh_next_transaction();
 	return error;
 }
 
@@ -439,6 +454,8 @@ leave_out(Rebuild *r, const ErrorData *error)
 	ErrorData *other;
 	unsigned long n;
 
+	if (!OidIsValid(r->archive))
+		return false;
 	refresh_lock_relations(&r->run, &r->shadow);
 	other = subtransaction_run(record_failing, r, PortalContext);
 	if (other != NULL)
@@ -473,34 +490,60 @@ drop_and_raise(Rebuild *r, ErrorData *error)
 	ReThrowError(error);
 }
 
+/* The old values with the new ones, for stat_drift. */
+static void
+compare(void *arg)
+{
+	Rebuild *r = arg;
+
+	if (setting_track_drift == DRIFT_OFF || r->run.id == 0)
+		return;
+	refresh_lock_relations(&r->run, &r->shadow);
+	if (!drift_compare_views(&r->old, &r->shadow, r->run.id))
+		ereport(NOTICE, (errmsg("values of hybrid view \"%s\" could not be compared with those before",
+								get_rel_name(r->view)),
+						 errdetail("The new query has other keys, or keys that cannot be sorted.")));
+}
+
 /* In the view's place, its shadow; see the head of this file. */
 static void
 swap(void *arg)
 {
 	Rebuild *r = arg;
 	Oid layers;
+	Oid states;
 	StreamRow stream;
+	int32 replaced;
 
 	layers = catalog_layers_of(r->view);
-	lock_views(r, layers);
+	states = catalog_states_view_of(r->view);
+	lock_views(r, layers, states);
+	/* engines outside compute what the present query says */
+	view_parts_drop_staging(r->old.id, DROP_RESTRICT);
 	if (!catalog_lock_stream(r->old.stream, &stream))
 		elog(ERROR, "stream %u has no row", r->old.stream);
 	check_shadow(r);
-	catalog_replace_by_shadow(r->view, r->shadow.id);
+	catalog_replace_by_shadow(r->old.id, r->shadow.id);
 	catalog_raise_generation(r->old.stream);
-	CommandCounterIncrement();
+	/* the view keeps its id, and so the names of its parts */
+	replaced = catalog_next_view_id();
+	view_parts_rename(r->old.id, replaced);
+	view_parts_rename(r->shadow.id, r->old.id);
 	replace_views(r, layers);
-	view_parts_drop_query(r->old.id, r->view);
-	view_parts_drop(r->old.id, DROP_RESTRICT);
+	if (OidIsValid(states))
+		states_view_replace(states, r->old.id, &r->shadow, r->view);
+	view_parts_drop_query(replaced, r->view);
+	view_parts_drop(replaced, DROP_RESTRICT);
+	view_parts_drop(r->shadow.id, DROP_RESTRICT);
 	catalog_follow_owners();
 	CommandCounterIncrement();
-	view_comments_add(r->shadow.id, r->view, layers);
+	view_comments_add(r->old.id, r->view, layers);
 	stream_nudge_at_commit(r->old.stream);
 }
 
 /* In the order in which a reader locks them, before any row. */
 static void
-lock_views(const Rebuild *r, Oid layers)
+lock_views(const Rebuild *r, Oid layers, Oid states)
 {
 	static const char *const kinds[] = {"merged", "cuts", "clock", "batch", "stream", "query"};
 
@@ -508,6 +551,8 @@ lock_views(const Rebuild *r, Oid layers)
 	LockRelationOid(r->view, AccessExclusiveLock);
 	if (OidIsValid(layers))
 		LockRelationOid(layers, AccessExclusiveLock);
+	if (OidIsValid(states))
+		LockRelationOid(states, AccessExclusiveLock);
 	for (int i = 0; i < lengthof(kinds); i++)
 	{
 		Oid part = view_part(r->old.id, kinds[i]);
@@ -541,7 +586,7 @@ static void
 replace_views(const Rebuild *r, Oid layers)
 {
 	Creation c = {.row = r->shadow, .owner = guard_owner_of(r->view)};
-	Oid merged = view_part(r->shadow.id, "merged");
+	Oid merged = view_part(r->old.id, "merged");
 	List *columns;
 	StringInfoData select;
 	Guard guard;
@@ -550,10 +595,10 @@ replace_views(const Rebuild *r, Oid layers)
 
 	initStringInfo(&select);
 	guard_enter(&guard, c.owner, r->shadow.settings);
-	c.def = analyse_stored(r->shadow.id, c.owner);
+	c.def = analyse_stored(r->old.id, c.owner);
 	c.query = c.def->query;
 	SPI_connect();
-	creation_execute(replacement(r->view, body_of(sql_serving_view(c.def, r->shadow.id, "v", merged), "v")));
+	creation_execute(replacement(r->view, body_of(sql_serving_view(c.def, r->old.id, "v", merged), "v")));
 	if (OidIsValid(layers))
 	{
 		/* the present columns first, then those that are new */
@@ -565,9 +610,8 @@ replace_views(const Rebuild *r, Oid layers)
 		}
 		foreach (lc, columns)
 			appendStringInfo(&select, ", l.%s", quote_identifier(strVal(lfirst(lc))));
-		appendStringInfo(
-			&select, " FROM (%s) l",
-			body_of(sql_layers_view(c.def, r->shadow.id, "v", merged, creation_lateness(&c)), "v"));
+		appendStringInfo(&select, " FROM (%s) l",
+						 body_of(sql_layers_view(c.def, r->old.id, "v", merged, creation_lateness(&c)), "v"));
 		creation_execute(replacement(layers, select.data));
 	}
 	SPI_finish();

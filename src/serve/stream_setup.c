@@ -198,6 +198,12 @@ stream_setup_warn(Oid relid)
 			 errhint(
 				 "Create the topic, or correct the option: ALTER FOREIGN TABLE %s OPTIONS (SET topic '…').",
 				 quote_qualified_identifier(stream->schema, stream->name))));
+	else if (partition_set_missing(stream->partitions, partitions) >= 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("%s", stream_no_partition_message(
+								  stream, partition_set_missing(stream->partitions, partitions), partitions)),
+				 errhint("%s", stream_no_partition_hint(stream))));
 	consumer_close(consumer);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

@@ -4,7 +4,7 @@
  *
  * A scan has one of two sources, chosen when it begins. If the query environment contains a micro-batch of the
  * stream (micro_batch.h), the worker is running a view's query: rows are taken from it, and no connection is
- * opened. Otherwise the log is read (log_scan.h), within the range given by the query's conditions on partition,
+ * opened. Otherwise the log is read (log_scan.h): of a slice (log_slice.h), if the batch layer has registered one, and within the range given by the query's conditions on partition,
  * offset and timestamp. The executor checks every condition again.
  *
  * The plan contains the expressions that bound the range (fdw_exprs), how to combine them, and the columns to
@@ -57,8 +57,9 @@ typedef struct StreamScan
 	List *states;		   /* ExprState of fdw_exprs */
 	MemoryContext context; /* of the current pass over the log */
 	LogRange *range;
-	LogScan *scan;	/* NULL before the first row */
-	int64 messages; /* of completed passes */
+	const LogSlice *slice; /* to read of the log; NULL: all that the range contains */
+	LogScan *scan;		   /* NULL before the first row */
+	int64 messages;		   /* of completed passes */
 	int64 undecodable;
 } StreamScan;
 
@@ -169,7 +170,8 @@ begin_scan(ForeignScanState *node, int eflags)
 		return;
 	}
 	state->stream = stream_open(relid);
-	state->role = compat_scan_role(node);
+	state->slice = log_slice_lookup(node->ss.ps.state->es_queryEnv, relid);
+	state->role = state->slice != NULL ? state->slice->role : compat_scan_role(node);
 	state->conditions = list_nth(plan->fdw_private, PRIVATE_CONDITIONS);
 	state->states = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
 	foreach (lc, (List *) list_nth(plan->fdw_private, PRIVATE_COLUMNS))
@@ -225,7 +227,7 @@ start_pass(ForeignScanState *node)
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 
 	state->range = log_range_evaluate(state->conditions, state->states, node->ss.ps.ps_ExprContext);
-	state->scan = log_scan_begin(state->stream, state->role, state->columns, state->range);
+	state->scan = log_scan_begin(state->stream, state->role, state->columns, state->range, state->slice);
 	MemoryContextSwitchTo(old);
 }
 

@@ -35,6 +35,7 @@
 struct LogScan
 {
 	const Stream *stream;
+	const LogSlice *slice; /* NULL: none */
 	Consumer *consumer;
 	Decoder *decoder;
 	MemoryContext block_context; /* decoded Datums of the block */
@@ -59,6 +60,8 @@ struct LogScan
 };
 
 static void plan_pass(LogScan *scan, const LogRange *range);
+static int64 slice_end(const LogScan *scan, int32 partition, int64 start, int64 end);
+static int64 slice_start(const LogScan *scan, int32 partition, int64 start);
 static void query_offsets(LogScan *scan, const int32 *partitions, int64 *offsets, int n, int64 query);
 pg_noreturn static void raise_consumer_error(LogScan *scan);
 static bool read_block(LogScan *scan);
@@ -72,12 +75,14 @@ static void skip_message(void *arg, int i, ErrorData *error);
 static void note_undecodable(LogScan *scan, const Message *message, const char *reason);
 
 LogScan *
-log_scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums, const LogRange *range)
+log_scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums, const LogRange *range,
+			   const LogSlice *slice)
 {
 	LogScan *scan = palloc0(sizeof(LogScan));
 	int natts = Max(1, stream->desc->natts);
 
 	scan->stream = stream;
+	scan->slice = slice;
 	if (range->empty)
 		return scan;
 	scan->block_context =
@@ -87,7 +92,7 @@ log_scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums, const L
 	scan->values = palloc(LAST_BLOCK * natts * sizeof(Datum));
 	scan->nulls = palloc(LAST_BLOCK * natts * sizeof(bool));
 	scan->block = FIRST_BLOCK;
-	scan->consumer = consumer_open(stream->serverid, stream->topic, role, false);
+	scan->consumer = consumer_open(stream->serverid, stream->topic, role, slice != NULL);
 	plan_pass(scan, range);
 	scan->progress = clock_now();
 	return scan;
@@ -151,12 +156,16 @@ plan_pass(LogScan *scan, const LogRange *range)
 
 	if (count <= 0)
 		raise_consumer_error(scan);
+	/* a slice has what was read, also of partitions that are not read any more */
+	if (scan->slice == NULL)
+		stream_check_partitions(scan->stream, count);
 	scan->npartitions = count;
 	scan->ends = palloc0(count * sizeof(int64));
 	scan->reading = palloc(count * sizeof(int32));
 	for (int p = 0; p < count; p++)
 	{
-		if (log_range_has_partition(range, p))
+		if ((scan->slice != NULL || partition_set_has(scan->stream->partitions, p)) &&
+			log_range_has_partition(range, p))
 			scan->reading[n++] = p;
 	}
 	positions = palloc(Max(1, n) * sizeof(PartitionPosition));
@@ -173,6 +182,11 @@ plan_pass(LogScan *scan, const LogRange *range)
 		int64 start = Max(lows[i], range->offset_low);
 		int64 end = range->offset_high == PG_INT64_MAX ? highs[i] : Min(highs[i], range->offset_high + 1);
 
+		if (scan->slice != NULL)
+		{
+			end = slice_end(scan, p, start, end);
+			start = slice_start(scan, p, start);
+		}
 		/* no message at or after time_low: nothing to read */
 		if (range->has_time)
 			start = times[i] < 0 ? end : Max(start, times[i]);
@@ -184,6 +198,39 @@ plan_pass(LogScan *scan, const LogRange *range)
 		scan->reading[scan->nreading++] = p;
 	}
 	consumer_assign(scan->consumer, positions, scan->nreading);
+}
+
+/* Where a partition of a slice ends, which the log must hold. */
+static int64
+slice_end(const LogScan *scan, int32 partition, int64 start, int64 end)
+{
+	int64 wanted = partition < scan->slice->n ? scan->slice->ends[partition] : -1;
+
+	if (wanted < 0)
+		return start;
+	if (start > scan->slice->starts[partition] && !scan->slice->incomplete)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("the log of topic \"%s\" no longer holds all events", scan->stream->topic),
+						errdetail("Partition %d begins at offset " INT64_FORMAT ".", partition, start),
+						errhint("Compute from the archive, or with force => true from what the log holds.")));
+	/* control records may be all that was between them, and transactions that were aborted */
+	if (wanted > end)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the log of topic \"%s\" ends before events that were read", scan->stream->topic),
+			 errdetail("Partition %d ends at offset " INT64_FORMAT ", but was read up to " INT64_FORMAT ".",
+					   partition, end, wanted),
+			 errhint("If the topic was recreated or truncated, use SELECT streambatch.reset('%s').",
+					 scan->stream->name)));
+	return wanted;
+}
+
+/* Where it begins: not before the stream did. */
+static int64
+slice_start(const LogScan *scan, int32 partition, int64 start)
+{
+	return partition < scan->slice->n ? Max(start, scan->slice->starts[partition]) : start;
 }
 
 static void
@@ -271,6 +318,8 @@ read_block(LogScan *scan)
 			const Message *m = &scan->messages[i];
 
 			if (m->offset >= scan->ends[m->partition])
+				continue;
+			if (scan->slice != NULL && log_slice_leaves_out(scan->slice, m->partition, m->offset))
 				continue;
 			scan->taken++;
 			if (m->broken != NULL)

@@ -8,6 +8,7 @@
 #include "executor/tuptable.h"
 #include "nodes/bitmapset.h"
 #include "stream/log_range.h"
+#include "stream/log_slice.h"
 #include "stream/stream.h"
 
 typedef struct LogScan LogScan;
@@ -16,10 +17,10 @@ typedef struct LogScan LogScan;
  * Begin reading the messages of the range that are now in the log, with the user mapping of the role. The columns
  * in attnums are decoded, the others are NULL. Allocated in the current context, which also frees the connection.
  * Waits for the broker; raises an error if it does not respond within a few seconds, or if the topic does not
- * exist.
+ * exist. slice: only its messages; NULL: all. Raises also if the log does not hold all of them.
  */
 extern LogScan *log_scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums,
-							   const LogRange *range);
+							   const LogRange *range, const LogSlice *slice);
 
 /* Store the next row in the slot, as a virtual tuple valid until the next call; false at the end. */
 extern bool log_scan_next(LogScan *scan, TupleTableSlot *slot);

@@ -119,6 +119,19 @@ window_pane_end(StreamWindow *window, TimestampTz start)
 	return TIMESTAMP_NOT_FINITE(start) ? start : pane_at(&window->shape, start).end;
 }
 
+int64
+window_count_panes(StreamWindow *window, TimestampTz from, TimestampTz to)
+{
+	int64 length = window_pane_length(window);
+	int64 n = 0;
+
+	if (!window->shape.grid.months)
+		return to <= from ? 0 : (int64) (((double) to - from) / length + 0.5);
+	for (; from < to; from = window_pane_end(window, from))
+		n++;
+	return n;
+}
+
 static bool
 call_walker(Node *node, Search *search)
 {

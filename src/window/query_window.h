@@ -41,4 +41,7 @@ extern bool window_edge(const StreamWindow *window, const Node *node, WindowEdge
 extern TimestampTz window_pane_start(StreamWindow *window, TimestampTz instant);
 extern TimestampTz window_pane_end(StreamWindow *window, TimestampTz start);
 
+/* The number of panes between the starts of two; approximately where panes differ in length. */
+extern int64 window_count_panes(StreamWindow *window, TimestampTz from, TimestampTz to);
+
 #endif /* STREAMBATCH_QUERY_WINDOW_H */

@@ -185,6 +185,14 @@ sub _keys
         $key->{sql} = "($key->{sql} IS TRUE)" if $key->{type} eq 'bool' && $key->{sql} =~ / (?:AND|OR|IN) /;
     }
     push @{ $self->{keys} }, $self->_window_keys if $self->{window};
+    $self->{sets} = !$self->{distinct} && !($self->{window} && $self->{window}{session}) && $dice->chance(0.2);
+    return unless $self->{sets};
+
+    # which do not take a key twice; and in version 18 a constant key changes what the same constant is elsewhere
+    my $name = $self->{schema}->name;
+    my $columns = join '|', map { quotemeta($_->{sql} =~ s/^\Q$name\E\.//r) } @{ $self->{columns} };
+    my %seen;
+    $self->{keys} = [ grep { $_->{window} || $_->{sql} =~ s/'[^']*'//gr =~ /$columns/ } grep { !$seen{ $_->{sql} =~ s/\b\Q$name\E\.//gr }++ } @{ $self->{keys} } ];
     return;
 }
 
@@ -236,13 +244,64 @@ sub _select
     if ($self->{distinct}) { $self->{items} = [ $dice->some(scalar @keys, @keys) ]; $self->{group} = []; return; }
     $self->{rows} = 0;
     $self->{scope} = [ grep({ !($_->{window} && $self->{window}{set}) } @keys), grep { !$_->{rough} && !$_->{few} && !$_->{batch} } @{ $self->{aggregates} } ];
+    $self->_grouping(\@items) if $self->{sets};
     push @items, { sql => $self->_expression($_, 2), type => $_ } foreach map { $self->_type(@types) } 1 .. $dice->pick(0, 0, 1, 2);
     @items = $dice->some(scalar @items, @items);
     push @items, { sql => 'count(*)', type => 'int8' } unless @items;
     $self->{items} = \@items;
     $self->{having} = $dice->chance(0.2) && @{ $self->{scope} } ? $self->_expression('bool', 2) : undef;
-    $self->{group} = [ map { $self->_grouped($_) } @keys, $dice->chance(0.05) && @keys ? $dice->pick(@keys) : () ];
+    $self->{group} = [ map { $self->_grouped($_) } @keys, $dice->chance(0.05) && @keys && !$self->{sets} ? $dice->pick(@keys) : () ];
+    $self->{group} = [ $self->_sets(@{ $self->{group} }) ] if $self->{sets};
     return;
+}
+
+# Calls of GROUPING(), which takes no function that returns a set. Expressions over them, and over keys that are columns: PostgreSQL looks for
+# the others after it has simplified what they are part of, and does not find them all, before version 18
+sub _grouping
+{
+    my ($self, $items) = @_;
+    my $dice = $self->{dice};
+    my @keys = grep { !($_->{window} && $self->{window}{set}) } @{ $self->{keys} };
+    my %columns = map { $_->{sql} => 1 } @{ $self->{columns} };
+    my @calls =
+      map { { sql => 'grouping(' . join(', ', map { $_->{sql} } $dice->some($dice->between(1, 3), @keys)) . ')', type => 'int4' } } 1 .. (@keys ? $dice->pick(0, 1, 1, 2) : 0);
+
+    push @$items, @calls;
+    my @aggregates = grep { my $one = $_; grep { $_ == $one } @{ $self->{aggregates} } } @{ $self->{scope} };
+    $self->{scope} = [ (grep { $columns{ $_->{sql} } } @keys), @aggregates, @calls ];
+    return;
+}
+
+# GROUP BY: some of the keys by themselves, the others in one element or two, which may have keys in common
+sub _sets
+{
+    my ($self, @keys) = @_;
+    my $dice = $self->{dice};
+
+    $self->{once} = $dice->chance(0.2);
+    return $dice->pick('()', 'GROUPING SETS (())', 'GROUPING SETS ((), ())') unless @keys;
+    @keys = $dice->some(scalar @keys, @keys);
+    my @alone = $dice->chance(0.3) ? splice(@keys, 0, $dice->below(scalar @keys)) : ();
+    my @more = $dice->chance(0.2) ? $dice->some($dice->between(1, 2), @keys) : ();
+    return $dice->some(2 + @alone, @alone, $self->_element(@keys), @more ? $self->_element(@more) : ());
+}
+
+# ROLLUP, CUBE or GROUPING SETS of all of these keys
+sub _element
+{
+    my ($self, @keys) = @_;
+    my $dice = $self->{dice};
+    my $kind = $dice->pick('ROLLUP', 'CUBE', 'GROUPING SETS');
+    my (@units, @sets);
+
+    push @{ $units[ $dice->below($kind eq 'CUBE' ? 3 : 5) ] }, $_ foreach @keys;
+    @units = map { @$_ > 1 || $dice->chance(0.1) ? '(' . join(', ', @$_) . ')' : $_->[0] } grep { $_ } @units;
+    return "$kind (" . join(', ', @units) . ')' if $kind ne 'GROUPING SETS';
+    @sets = $dice->chance(0.5) ? '(' . join(', ', @keys) . ')' : @units;
+    push @sets, '(' . join(', ', $dice->some($dice->between(1, 3), @keys)) . ')' if $dice->chance(0.5);
+    push @sets, '()' if $dice->chance(0.4);
+    push @sets, $self->_element($dice->some($dice->between(1, 3), @keys)) if $dice->chance(0.3);
+    return 'GROUPING SETS (' . join(', ', $dice->some(scalar @sets, @sets)) . ')';
 }
 
 sub _grouped
@@ -264,7 +323,7 @@ sub _sql
 
     $sql .= "\nFROM $from";
     $sql .= "\nWHERE " . join(' AND ', @conditions) if @conditions;
-    $sql .= "\nGROUP BY " . join(', ', @{ $self->{group} }) if @{ $self->{group} };
+    $sql .= "\nGROUP BY " . ($self->{once} ? 'DISTINCT ' : '') . join(', ', @{ $self->{group} }) if @{ $self->{group} };
     $sql .= "\nHAVING $self->{having}" if defined $self->{having};
     return $sql;
 }
@@ -369,8 +428,8 @@ sub difference_sql
     my ($self, %options) = @_;
     my @names = map { "c$_" } 1 .. @{ $self->{items} };
 
-    # windows of several panes are still estimated by sketches
-    my $exact = $options{exact} && !$self->{window}{set} && !$self->{window}{session};
+    # windows of several panes are still estimated by sketches, and so are totals
+    my $exact = $options{exact} && !$self->{window}{set} && !$self->{window}{session} && !$self->{sets};
     my @values = map { _compared($self->{items}[$_], 'c' . ($_ + 1), $exact) } 0 .. $#names;
     my ($names, $values) = (join(', ', @names), join(', ', @values));
     my $plain = $options{layers} ? 'SELECT ' . join(', ', map { "o$_" } 1 .. @names) . " FROM $self->{name}_layers" : $self->plain_sql(%options);

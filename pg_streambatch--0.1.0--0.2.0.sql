@@ -24,6 +24,15 @@ CREATE TABLE streambatch._dirty (
 );
 ALTER TABLE streambatch._dirty REPLICA IDENTITY FULL;
 CREATE INDEX ON streambatch._dirty (view_id, from_time);
+
+-- Tables that hybrid views join, and whose changes mark them as dirty.
+CREATE TABLE streambatch._tracked (
+    view        regclass NOT NULL,
+    relation    regclass NOT NULL,
+    names       text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL), -- of both, in a dump
+    PRIMARY KEY (view, relation)
+);
+COMMENT ON TABLE streambatch._tracked IS 'internal: tables whose changes mark the hybrid views that join them';
 COMMENT ON TABLE streambatch._dirty IS 'internal: ranges of panes whose archived events have been changed';
 
 -- ------------------------------------------------------------------------------------------------------------------
@@ -263,6 +272,8 @@ CREATE TRIGGER _restore BEFORE INSERT ON streambatch._run FOR EACH ROW WHEN (NEW
     EXECUTE FUNCTION streambatch._restore('view');
 CREATE TRIGGER _restore BEFORE INSERT ON streambatch._dead_letter FOR EACH ROW WHEN (NEW.names IS NOT NULL)
     EXECUTE FUNCTION streambatch._restore('stream', 'view');
+CREATE TRIGGER _restore BEFORE INSERT ON streambatch._tracked FOR EACH ROW WHEN (NEW.names IS NOT NULL)
+    EXECUTE FUNCTION streambatch._restore('view', 'relation');
 CREATE TRIGGER _restore BEFORE INSERT ON streambatch._gap FOR EACH ROW WHEN (NEW.names IS NOT NULL)
     EXECUTE FUNCTION streambatch._restore('stream');
 ALTER TABLE streambatch._stream ENABLE ALWAYS TRIGGER _restore;
@@ -271,12 +282,14 @@ ALTER TABLE streambatch._view ENABLE ALWAYS TRIGGER _restore;
 ALTER TABLE streambatch._run ENABLE ALWAYS TRIGGER _restore;
 ALTER TABLE streambatch._dead_letter ENABLE ALWAYS TRIGGER _restore;
 ALTER TABLE streambatch._gap ENABLE ALWAYS TRIGGER _restore;
+ALTER TABLE streambatch._tracked ENABLE ALWAYS TRIGGER _restore;
 COMMENT ON TRIGGER _restore ON streambatch._stream IS 'internal: restores a row from a dump';
 COMMENT ON TRIGGER _restore ON streambatch._progress IS 'internal: restores a row from a dump';
 COMMENT ON TRIGGER _restore ON streambatch._view IS 'internal: restores a row from a dump';
 COMMENT ON TRIGGER _restore ON streambatch._run IS 'internal: restores a row from a dump';
 COMMENT ON TRIGGER _restore ON streambatch._dead_letter IS 'internal: restores a row from a dump';
 COMMENT ON TRIGGER _restore ON streambatch._gap IS 'internal: restores a row from a dump';
+COMMENT ON TRIGGER _restore ON streambatch._tracked IS 'internal: restores a row from a dump';
 
 CREATE FUNCTION streambatch._dump(relation regclass, VARIADIC columns text[]) RETURNS void LANGUAGE sql AS $$
 -- pg_dump appends the condition to SELECT <all columns> FROM <table>: here an alias that hides some columns, and others in their place
@@ -297,6 +310,7 @@ SELECT streambatch._dump('streambatch._view', 'view', 'stream');
 SELECT streambatch._dump('streambatch._run', 'view');
 SELECT streambatch._dump('streambatch._dead_letter', 'stream', 'view');
 SELECT streambatch._dump('streambatch._gap', 'stream');
+SELECT streambatch._dump('streambatch._tracked', 'view', 'relation');
 SELECT pg_catalog.pg_extension_config_dump('streambatch._coverage', '');
 SELECT pg_catalog.pg_extension_config_dump('streambatch._dirty', '');
 SELECT pg_catalog.pg_extension_config_dump('streambatch._view_id', '');
@@ -570,6 +584,16 @@ CREATE FUNCTION streambatch.change_archive(stream regclass, archive regclass, fo
     RETURNS void AS 'MODULE_PATHNAME', 'streambatch_change_archive' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION streambatch.change_archive(regclass, regclass, boolean) IS
     'makes another table, for example a partitioned one, the archive of a paused stream; it must contain the same events, by number and last offset of each partition; force: it may contain others, and all windows are marked to be computed; for the stream''s owner; raises null_value_not_allowed for NULL, object_not_in_prerequisite_state if the stream is not paused or the events differ, object_in_use while a view is refreshed';
+
+CREATE FUNCTION streambatch.track(view regclass, relation regclass)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_track' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.track(regclass, regclass) IS
+    'from now on, changes of a table that a hybrid view joins mark all of its windows, so that the next refresh computes them; for the view''s owner, who needs TRIGGER on the table; raises null_value_not_allowed for NULL, invalid_parameter_value for a relation that the view does not join';
+
+CREATE FUNCTION streambatch.untrack(view regclass, relation regclass)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_untrack' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.untrack(regclass, regclass) IS
+    'ends what track() began; a notice if it had not; for the view''s owner; raises null_value_not_allowed for NULL';
 
 CREATE FUNCTION streambatch.retain(stream regclass, keep interval)
     RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_retain' LANGUAGE C VOLATILE;

@@ -62,6 +62,12 @@ CALL streambatch.refresh('by_hour', '2025-01-12', '2025-01-14');
 CALL streambatch.refresh('by_hour', '2025-01-13', '2025-01-14');
 CALL streambatch.refresh('by_hour', NULL, 'infinity');
 CALL streambatch.rebuild('by_hour');
+-- another source may have them
+CREATE TABLE copy AS SELECT i % 2 AS k, i AS n, '2025-01-06'::timestamptz + i * interval '1 h' AS ts FROM generate_series(0, 24 * 21) i;
+SELECT streambatch.set_source('by_week', 'retain.copy');
+CALL streambatch.refresh('by_week', "full" => true);
+SELECT count(*) FROM ((TABLE by_week EXCEPT TABLE weeks) UNION ALL (TABLE weeks EXCEPT TABLE by_week)) d;
+SELECT streambatch.set_source('by_week', 'archive');
 SELECT count(*) FROM ((TABLE by_hour EXCEPT TABLE hours) UNION ALL (TABLE hours EXCEPT TABLE by_hour)) d;
 -- a late event, and a correction, of a window that was removed stay beside its value
 INSERT INTO events VALUES (1, 1000, '2025-01-07 00:30');

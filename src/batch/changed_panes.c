@@ -12,10 +12,10 @@
 #include "postgres.h"
 
 #include "access/tupdesc.h"
+#include "batch/batch_source.h"
 #include "batch/batch_statement.h"
 #include "batch/changed_panes.h"
 #include "catalog/pg_type.h"
-#include "common/catalog_retention.h"
 #include "common/settings.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -94,7 +94,7 @@ changed_panes_open(const Computation *c, const Cut *cut, int64 closed_epoch, Tim
 	counting->cut = cut;
 	counting->result = p;
 	counting->desc = finding.desc;
-	counting->complete_from = catalog_archive_from(c->view.stream);
+	counting->complete_from = batch_source_complete_from(c);
 	counting->n = counting->gaps = 0;
 	p->max_gaps =
 		Max(Max(PANE_LIST_READS, c->source.reads) - 1, tuplestore_tuple_count(finding.store) / MANY_LISTS);

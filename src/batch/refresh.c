@@ -33,7 +33,6 @@
 #include "common/catalog_shadow.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
-#include "common/catalog_retention.h"
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/locks.h"
@@ -292,7 +291,7 @@ static void
 check_archive_complete(const ViewRow *row, const Run *run, const ViewDef *def)
 {
 	const RefreshRange *range = &run->requested;
-	TimestampTz from = catalog_archive_from(row->stream);
+	TimestampTz from = batch_source_complete_from(run->c);
 	const char *time;
 
 	if (!(range->full || range->has_from || range->has_to) || TIMESTAMP_IS_NOBEGIN(from) ||

@@ -74,7 +74,7 @@ streambatch_change_archive(PG_FUNCTION_ARGS)
 	catalog_set_archive(relid, archive);
 	set_option(stream, archive);
 	CommandCounterIncrement();
-	if (!OidIsValid(catalog_stream_changed_by(row.archive)))
+	if (!catalog_is_watched(row.archive))
 		archive_triggers_remove(row.archive);
 	archive_triggers_add(archive);
 	foreach (lc, catalog_marked_views(relid))

@@ -63,6 +63,11 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 	schedule_forget(dropped);
 	foreach (lc, catalog_dropped_archives())
 		archive_triggers_remove(lfirst_oid(lc));
+	foreach (lc, catalog_forget_tracked())
+	{
+		if (!catalog_is_watched(lfirst_oid(lc)))
+			archive_triggers_remove(lfirst_oid(lc));
+	}
 	catalog_forget_marks();
 	streams = catalog_forget_dropped();
 	foreach (lc, streams)

@@ -339,6 +339,8 @@ pause 1 all
 retry_dead_letters 1 all
 refresh 1 all
 retain 1 all
+track 1 all
+untrack 1 all
 change_archive 1 all
 rebuild 1 all
 set_source 1 all

@@ -158,6 +158,10 @@ sql(q{SELECT streambatch.change_archive('events', 'events_archive', force => tru
 sql(q{CALL streambatch.refresh('hourly', "to" => 'infinity')});
 is(dirty('hourly') . wrong('hourly', 'events_archive'), '00', 'and back');
 
+# ---- a tracked table comes back from a dump ----
+sql(q{CREATE TABLE site (n int PRIMARY KEY, name text); INSERT INTO site SELECT i, 'x' FROM generate_series(0, 100) i});
+sql(q{SELECT streambatch.create_view('by_site', $$SELECT streambatch.tumble(ts, '1 h') AS w, name, count(*) AS c FROM parts JOIN site USING (n) GROUP BY 1, 2$$); SELECT streambatch.track('by_site', 'site')});
+
 # ---- dump and restore: the marks and the triggers come back, and a correction before the first use of the copy is noticed ----
 sql(q{UPDATE parts_archive SET n = 100 WHERE ts = '2025-01-01 08:00Z'});
 my $dump = PostgreSQL::Test::Utils::tempdir . '/dump';
@@ -171,6 +175,9 @@ sql(q{CALL streambatch.refresh('by_part')}, 'copy');
 is(dirty('by_part', 'copy'), '0', 'a refresh of the copy clears them');
 is(sql(q{SELECT c FROM by_part WHERE w = '2025-01-02 03:00Z'}, 'copy'), '59', 'and computes the panes');
 is(dirty('by_part'), '1', 'the original is as it was');
+sql(q{CALL streambatch.refresh('by_site')}, 'copy');
+sql(q{UPDATE site SET name = 'y' WHERE n = 1}, 'copy');
+is(dirty('by_site', 'copy'), '', 'a change of a tracked table marks the view of the copy');
 sql(q{SET client_min_messages = warning; DROP FOREIGN TABLE events, parts CASCADE; DROP EXTENSION pg_streambatch CASCADE}, 'copy');
 is(sql(q{SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'streambatch%'}, 'copy'), '0', 'DROP leaves no triggers');
 

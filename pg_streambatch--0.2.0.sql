@@ -134,7 +134,7 @@ CREATE TABLE streambatch._run (
     id          bigint PRIMARY KEY DEFAULT nextval('streambatch._run_id'),
     view_id     int NOT NULL,
     view        regclass NOT NULL,
-    kind        text NOT NULL,                  -- history | refresh
+    kind        text NOT NULL,                  -- history | refresh | outside
     state       text NOT NULL,                  -- running | done | failed
     cut_epoch   bigint NOT NULL,                -- the epoch that the cut closed
     cut         bigint[] NOT NULL,              -- next offset of partition i at index i + 1; NULL: not read yet
@@ -425,6 +425,72 @@ CREATE FUNCTION streambatch._pane_known(pane anyelement)
 COMMENT ON FUNCTION streambatch._pane_known(anyelement) IS
     'internal: whether this call was recently evaluated for the same pane; true for NULL';
 
+-- A literal in the place of the origin that is the name of a time zone: a hint
+CREATE TYPE streambatch._origin;
+CREATE FUNCTION streambatch._origin_in(cstring)
+    RETURNS streambatch._origin AS 'MODULE_PATHNAME', 'streambatch_origin_in' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION streambatch._origin_out(streambatch._origin)
+    RETURNS cstring AS 'MODULE_PATHNAME', 'streambatch_origin_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._origin_in(cstring) IS 'internal: a timestamp, with and without time zone; raises invalid_datetime_format, for the name of a time zone with the hint to use time_zone';
+COMMENT ON FUNCTION streambatch._origin_out(streambatch._origin) IS 'internal: the timestamp with its offset';
+CREATE TYPE streambatch._origin (INPUT = streambatch._origin_in, OUTPUT = streambatch._origin_out, INTERNALLENGTH = 16, ALIGNMENT = double, CATEGORY = 'S');
+COMMENT ON TYPE streambatch._origin IS 'internal: the origin of a window, written as a literal';
+
+CREATE FUNCTION streambatch.tumble(ts timestamptz, size interval, streambatch._origin)
+    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_tumble' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.tumble(ts timestamp, size interval, streambatch._origin)
+    RETURNS timestamp AS 'MODULE_PATHNAME', 'streambatch_tumble' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.tumble(ts date, size interval, streambatch._origin)
+    RETURNS date AS 'MODULE_PATHNAME', 'streambatch_tumble' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch.tumble(timestamptz, interval, streambatch._origin) IS 'as with an origin of type timestamptz, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.tumble(timestamp, interval, streambatch._origin) IS 'as with an origin of type timestamp, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.tumble(date, interval, streambatch._origin) IS 'as with an origin of type date, in UTC; raises for the name of a time zone, with a hint';
+CREATE FUNCTION streambatch.tumble_end(ts timestamptz, size interval, streambatch._origin)
+    RETURNS timestamptz AS 'MODULE_PATHNAME', 'streambatch_tumble_end' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.tumble_end(ts timestamp, size interval, streambatch._origin)
+    RETURNS timestamp AS 'MODULE_PATHNAME', 'streambatch_tumble_end' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch.tumble_end(ts date, size interval, streambatch._origin)
+    RETURNS date AS 'MODULE_PATHNAME', 'streambatch_tumble_end' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch.tumble_end(timestamptz, interval, streambatch._origin) IS 'as with an origin of type timestamptz, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.tumble_end(timestamp, interval, streambatch._origin) IS 'as with an origin of type timestamp, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.tumble_end(date, interval, streambatch._origin) IS 'as with an origin of type date, in UTC; raises for the name of a time zone, with a hint';
+CREATE FUNCTION streambatch.hop(ts timestamptz, slide interval, size interval, streambatch._origin)
+    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_hop' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
+CREATE FUNCTION streambatch.hop(ts timestamp, slide interval, size interval, streambatch._origin)
+    RETURNS SETOF timestamp AS 'MODULE_PATHNAME', 'streambatch_hop' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
+CREATE FUNCTION streambatch.hop(ts date, slide interval, size interval, streambatch._origin)
+    RETURNS SETOF date AS 'MODULE_PATHNAME', 'streambatch_hop' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
+COMMENT ON FUNCTION streambatch.hop(timestamptz, interval, interval, streambatch._origin) IS 'as with an origin of type timestamptz, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.hop(timestamp, interval, interval, streambatch._origin) IS 'as with an origin of type timestamp, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.hop(date, interval, interval, streambatch._origin) IS 'as with an origin of type date, in UTC; raises for the name of a time zone, with a hint';
+CREATE FUNCTION streambatch.hop_end(ts timestamptz, slide interval, size interval, streambatch._origin)
+    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_hop_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
+CREATE FUNCTION streambatch.hop_end(ts timestamp, slide interval, size interval, streambatch._origin)
+    RETURNS SETOF timestamp AS 'MODULE_PATHNAME', 'streambatch_hop_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
+CREATE FUNCTION streambatch.hop_end(ts date, slide interval, size interval, streambatch._origin)
+    RETURNS SETOF date AS 'MODULE_PATHNAME', 'streambatch_hop_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._hop_rows;
+COMMENT ON FUNCTION streambatch.hop_end(timestamptz, interval, interval, streambatch._origin) IS 'as with an origin of type timestamptz, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.hop_end(timestamp, interval, interval, streambatch._origin) IS 'as with an origin of type timestamp, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.hop_end(date, interval, interval, streambatch._origin) IS 'as with an origin of type date, in UTC; raises for the name of a time zone, with a hint';
+CREATE FUNCTION streambatch.cumulate(ts timestamptz, step interval, size interval, streambatch._origin)
+    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_cumulate' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
+CREATE FUNCTION streambatch.cumulate(ts timestamp, step interval, size interval, streambatch._origin)
+    RETURNS SETOF timestamp AS 'MODULE_PATHNAME', 'streambatch_cumulate' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
+CREATE FUNCTION streambatch.cumulate(ts date, step interval, size interval, streambatch._origin)
+    RETURNS SETOF date AS 'MODULE_PATHNAME', 'streambatch_cumulate' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
+COMMENT ON FUNCTION streambatch.cumulate(timestamptz, interval, interval, streambatch._origin) IS 'as with an origin of type timestamptz, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.cumulate(timestamp, interval, interval, streambatch._origin) IS 'as with an origin of type timestamp, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.cumulate(date, interval, interval, streambatch._origin) IS 'as with an origin of type date, in UTC; raises for the name of a time zone, with a hint';
+CREATE FUNCTION streambatch.cumulate_end(ts timestamptz, step interval, size interval, streambatch._origin)
+    RETURNS SETOF timestamptz AS 'MODULE_PATHNAME', 'streambatch_cumulate_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
+CREATE FUNCTION streambatch.cumulate_end(ts timestamp, step interval, size interval, streambatch._origin)
+    RETURNS SETOF timestamp AS 'MODULE_PATHNAME', 'streambatch_cumulate_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
+CREATE FUNCTION streambatch.cumulate_end(ts date, step interval, size interval, streambatch._origin)
+    RETURNS SETOF date AS 'MODULE_PATHNAME', 'streambatch_cumulate_end' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT streambatch._cumulate_rows;
+COMMENT ON FUNCTION streambatch.cumulate_end(timestamptz, interval, interval, streambatch._origin) IS 'as with an origin of type timestamptz, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.cumulate_end(timestamp, interval, interval, streambatch._origin) IS 'as with an origin of type timestamp, in UTC; raises for the name of a time zone, with a hint';
+COMMENT ON FUNCTION streambatch.cumulate_end(date, interval, interval, streambatch._origin) IS 'as with an origin of type date, in UTC; raises for the name of a time zone, with a hint';
+
 -- ------------------------------------------------------------------------------------------------------------------
 -- First and last values, sketches (src/aggregate)
 -- ------------------------------------------------------------------------------------------------------------------
@@ -505,8 +571,12 @@ CREATE FUNCTION streambatch._cardinality(sketch anyelement)
     RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_cardinality' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION streambatch._digest_value(double precision)
     RETURNS double precision AS 'MODULE_PATHNAME', 'streambatch_digest_value' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION streambatch._digest(bytes bytea, type anyelement)
-    RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_digest' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._quantile(sketch bytea, fraction double precision, type anyelement, digest_type anycompatible, discrete boolean, descending boolean)
+    RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_quantile' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._quantiles(sketch bytea, fractions double precision[], type anyelement, digest_type anycompatible, discrete boolean, descending boolean)
+    RETURNS anyarray AS 'MODULE_PATHNAME', 'streambatch_quantiles' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streambatch._holds_all(sketch anyelement)
+    RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_holds_all' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION streambatch._percentile(digest anyelement, fraction double precision, type anycompatible)
     RETURNS anycompatible AS 'MODULE_PATHNAME', 'streambatch_percentile' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION streambatch._percentiles(digest anyelement, fractions double precision[], type anycompatible)
@@ -524,8 +594,12 @@ COMMENT ON FUNCTION streambatch._cardinality(anyelement) IS
     'internal: estimated number of different values in a HyperLogLog; NULL for NULL; raises invalid_binary_representation if the bytes are not a sketch made by _sketch';
 COMMENT ON FUNCTION streambatch._digest_value(double precision) IS
     'internal: returns its argument; raises numeric_value_out_of_range for NaN, infinity and absolute values above 1e285, which a t-digest cannot store';
-COMMENT ON FUNCTION streambatch._digest(bytea, anyelement) IS
-    'internal: the t-digest of bytes from a state table; type: a NULL of type tdigest; NULL for NULL; raises invalid_binary_representation if the bytes are not a sketch made by _sketch';
+COMMENT ON FUNCTION streambatch._quantile(bytea, double precision, anyelement, anycompatible, boolean, boolean) IS
+    'internal: a percentile of a list of values or a t-digest from state tables; type: a NULL of the result type; digest_type: a NULL of type tdigest; NULL for a NULL sketch; raises invalid_binary_representation if the bytes are not a sketch made by _sketch';
+COMMENT ON FUNCTION streambatch._quantiles(bytea, double precision[], anyelement, anycompatible, boolean, boolean) IS
+    'internal: percentiles of a list of values or a t-digest; type: a NULL of the element type of the result';
+COMMENT ON FUNCTION streambatch._holds_all(anyelement) IS
+    'internal: whether a sketch has every value, so that what is computed from it is exact; NULL for NULL';
 COMMENT ON FUNCTION streambatch._percentile(anyelement, double precision, anycompatible) IS
     'internal: a percentile of a t-digest, rounded to the result type; type: a NULL of the result type; NULL for a NULL digest';
 COMMENT ON FUNCTION streambatch._percentiles(anyelement, double precision[], anycompatible) IS
@@ -540,8 +614,8 @@ CREATE AGGREGATE streambatch._sketch_merge(sketch anyelement)
 CREATE AGGREGATE streambatch._exact(exact anyelement, sketch anycompatible)
     (SFUNC = streambatch._exact_add, STYPE = int, INITCOND = '0', FINALFUNC = streambatch._exact_end, FINALFUNC_EXTRA);
 COMMENT ON AGGREGATE streambatch._sketch(anyelement, anycompatible) IS
-    'internal: a sketch of the values that are not NULL; type: a NULL of type hll (HyperLogLog, of hashes), tdigest (t-digest, of double precision) or bytea (the same, as bytes); NULL if there are no values';
-COMMENT ON AGGREGATE streambatch._sketch_merge(anyelement) IS 'internal: the union of sketches of type hll or tdigest';
+    'internal: a sketch of the values that are not NULL; type: a NULL of type hll (HyperLogLog, of hashes), tdigest (t-digest, of double precision) or bytea (a list of up to 320 values, then a t-digest as bytes); NULL if there are no values';
+COMMENT ON AGGREGATE streambatch._sketch_merge(anyelement) IS 'internal: the union of sketches';
 COMMENT ON AGGREGATE streambatch._exact(anyelement, anycompatible) IS
     'internal: whether the value of a group is exact: the group has a single row with an exact value, or all sketches are empty';
 
@@ -596,6 +670,23 @@ CREATE FUNCTION streambatch._view_of(id int)
     RETURNS regclass AS 'MODULE_PATHNAME', 'streambatch_view_of' LANGUAGE C STABLE STRICT;
 COMMENT ON FUNCTION streambatch._view_of(int) IS
     'internal, for jobs: the hybrid view with an id, which no ALTER and no dump changes; NULL for NULL; raises undefined_table if there is none';
+
+CREATE FUNCTION streambatch.begin_batch(view regclass, "from" timestamptz DEFAULT NULL, "to" timestamptz DEFAULT NULL,
+                                        OUT id bigint, OUT topic text, OUT cut bigint[], OUT topic_epoch int,
+                                        OUT from_time timestamptz, OUT to_time timestamptz, OUT query text, OUT staging regclass)
+    AS 'MODULE_PATHNAME', 'streambatch_begin_batch' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.begin_batch(regclass, timestamptz, timestamptz) IS
+    'takes a cut for an engine outside of PostgreSQL, and returns what the engine needs to compute the windows in [from, to): the topic, and the next offset of partition i at index i + 1 (NULL: not read), below which its events are; the range in whole panes (NULL: no limit); the query in portable SQL, over a relation "events"; the table that takes its result. NULL from: since the beginning; NULL to: up to the watermark; raises null_value_not_allowed for a NULL view, feature_not_supported for what other engines cannot compute';
+
+CREATE FUNCTION streambatch.publish_batch(id bigint)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_publish_batch' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION streambatch.publish_batch(bigint) IS
+    'replaces the windows of a batch by the rows of its staging table, as of its cut, drops the table, and returns the number of rows; NULL for NULL; raises object_not_in_prerequisite_state if windows of the range were computed as of a later cut, object_in_use during a refresh of the view, check_violation or unique_violation for a row that cannot be published, no_data for an empty table';
+
+CREATE FUNCTION streambatch.abandon_batch(id bigint)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_abandon_batch' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION streambatch.abandon_batch(bigint) IS
+    'ends a batch without a change of its hybrid view, and drops its staging table; NULL for NULL; raises object_not_in_prerequisite_state if the batch is not open';
 
 CREATE FUNCTION streambatch.explain(view regclass)
     RETURNS SETOF text AS 'MODULE_PATHNAME', 'streambatch_explain' LANGUAGE C STABLE STRICT;
@@ -926,11 +1017,11 @@ SELECT r.id, r.view, r.kind, r.state, r.cut, r.cut_epoch, r.cut_at,
   JOIN pg_catalog.pg_class w ON w.oid = v.view
  WHERE pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW streambatch.refresh_history IS
-    'runs of the batch layer: kind (history: by create_view(); refresh), state (running, done, failed), cut, range of time, chunks, rows of states written';
+    'runs of the batch layer: kind (history: by create_view(); refresh; outside: by another engine), state (running, done, failed), cut, range of time, chunks, rows of states written';
 COMMENT ON COLUMN streambatch.refresh_history.id IS 'number of the run';
 COMMENT ON COLUMN streambatch.refresh_history.view IS 'the hybrid view';
-COMMENT ON COLUMN streambatch.refresh_history.kind IS 'refresh, or history: what create_view() computed';
-COMMENT ON COLUMN streambatch.refresh_history.state IS 'running, done or failed; a run that was killed remains running until the next refresh';
+COMMENT ON COLUMN streambatch.refresh_history.kind IS 'refresh; history: what create_view() computed; outside: what another engine computes, from begin_batch() on';
+COMMENT ON COLUMN streambatch.refresh_history.state IS 'running, done or failed; a run that was killed remains running until the next refresh, an outside one until it is published or abandoned';
 COMMENT ON COLUMN streambatch.refresh_history.cut IS 'next offset of partition i at index i + 1: the events below are in what the run computed; NULL as an element: the partition had not been read';
 COMMENT ON COLUMN streambatch.refresh_history.cut_epoch IS 'epoch of the stream layer that the cut closed';
 COMMENT ON COLUMN streambatch.refresh_history.cut_at IS 'when the cut was recorded';
@@ -959,7 +1050,7 @@ SELECT l.pid, r.id, r.view,
   JOIN pg_catalog.pg_database d ON d.oid = l.database AND d.datname = pg_catalog.current_database(),
        -- until the last chunk was done; NULL: none is
        LATERAL (SELECT r.progress_at - r.started_at AS passed, extract(epoch FROM r.progress_at - r.started_at)::float8 AS seconds) t
- WHERE r.state = 'running'
+ WHERE r.state = 'running' AND r.kind <> 'outside'
    AND (pg_catalog.has_table_privilege(r.view::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'));
 COMMENT ON VIEW streambatch.stat_progress_refresh IS
     'runs of the batch layer in progress: pid of the session, phase, chunks and panes done and total, rows of states written, rates, expected end';

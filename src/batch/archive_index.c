@@ -1,14 +1,33 @@
 /*
  * archive_index.c
- *		The archive's block range indexes (see archive_index.h).
+ *		The archive's indexes over the event time (see archive_index.h).
  */
 #include "postgres.h"
 
+#include "access/brin.h"
+#include "access/genam.h"
+#include "access/table.h"
 #include "batch/archive_index.h"
+#include "batch/pane_list.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_statistic.h"
 #include "catalog/pg_type.h"
 #include "common/guard.h"
 #include "executor/spi.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/syscache.h"
+
+/* Block ranges that all scans of one statement look at: 0.15 us each. */
+#define MAX_BLOCK_RANGES 300000.0
+#define MIN_CORRELATION 0.9
+
+static bool in_order(Oid archive, AttrNumber column);
+static int index_reads(Relation archive, Relation index, AttrNumber column);
 
 void
 archive_index_summarise(Oid archive)
@@ -33,4 +52,61 @@ archive_index_summarise(Oid archive)
 		elog(ERROR, "could not summarize the archive's indexes");
 	SPI_finish();
 	guard_leave(&guard);
+}
+
+int
+archive_index_reads(Oid archive, AttrNumber column)
+{
+	Relation rel;
+	int reads = 0;
+	ListCell *lc;
+
+	if (get_rel_relkind(archive) != RELKIND_RELATION || !in_order(archive, column))
+		return 0;
+	rel = table_open(archive, AccessShareLock);
+	foreach (lc, RelationGetIndexList(rel))
+	{
+		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		reads = Max(reads, index_reads(rel, index, column));
+		index_close(index, AccessShareLock);
+	}
+	table_close(rel, NoLock);
+	return reads;
+}
+
+/* Whether the planner knows that the values are in the order of the rows: only then it surely uses the index. */
+static bool
+in_order(Oid archive, AttrNumber column)
+{
+	HeapTuple tuple =
+		SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(archive), Int16GetDatum(column), BoolGetDatum(false));
+	AttStatsSlot slot;
+	bool result = false;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	if (get_attstatsslot(&slot, tuple, STATISTIC_KIND_CORRELATION, InvalidOid, ATTSTATSSLOT_NUMBERS))
+	{
+		result = slot.nnumbers == 1 && Abs(slot.numbers[0]) >= MIN_CORRELATION;
+		free_attstatsslot(&slot);
+	}
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static int
+index_reads(Relation archive, Relation index, AttrNumber column)
+{
+	double block_ranges;
+
+	if (!index->rd_index->indisvalid || index->rd_index->indkey.values[0] != column ||
+		RelationGetIndexPredicate(index) != NIL)
+		return 0;
+	if (index->rd_rel->relam == BTREE_AM_OID)
+		return PANE_LIST_MAX_READS;
+	if (index->rd_rel->relam != BRIN_AM_OID)
+		return 0;
+	block_ranges = RelationGetNumberOfBlocks(archive) / (double) BrinGetPagesPerRange(index) + 1;
+	return (int) Min(PANE_LIST_MAX_READS, Max(PANE_LIST_READS, MAX_BLOCK_RANGES / block_ranges));
 }

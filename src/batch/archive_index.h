@@ -1,14 +1,22 @@
 /*
  * archive_index.h
- *		The archive's block range indexes.
+ *		The archive's indexes over the event time.
  */
 #ifndef STREAMBATCH_ARCHIVE_INDEX_H
 #define STREAMBATCH_ARCHIVE_INDEX_H
+
+#include "access/attnum.h"
 
 /*
  * Summarize the pages that were filled since the last vacuum, so that a chunk reads only the blocks of its
  * panes. Runs as the archive's owner. Does nothing if the archive cannot be locked at once.
  */
 extern void archive_index_summarise(Oid archive);
+
+/*
+ * How many ranges of a column, the event time, are worth reading one by one with an index, which is scanned for each; 0 if
+ * that does not find them, because there is no such index, or the column's values are not in the order of the rows.
+ */
+extern int archive_index_reads(Oid archive, AttrNumber column);
 
 #endif /* STREAMBATCH_ARCHIVE_INDEX_H */

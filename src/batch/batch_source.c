@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "batch/archive_index.h"
 #include "batch/batch_source.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -25,6 +26,7 @@
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
+static int time_reads(const Computation *c);
 static void check_relation(Oid relid, Oid stream, Oid owner);
 static void check_columns(const Stream *stream, Oid relid);
 static void open_archive(Computation *c, Stream *stream, const StreamRow *row);
@@ -79,6 +81,7 @@ batch_source_lock(Computation *c)
 	if (!OidIsValid(c->archive))
 		return;
 	LockRelationOid(c->archive, AccessShareLock);
+	c->source.reads = time_reads(c);
 	if (c->source.partition == NULL)
 		return;
 	if (!catalog_stream(c->view.stream, &row))
@@ -122,6 +125,19 @@ batch_source_name(const Computation *c)
 		return "the log";
 	return catalog_stream(c->view.stream, &row) && row.archive == c->archive ? "its archive"
 																			 : c->source.relation;
+}
+
+/* The ranges of event time to read one by one. A pane by date_trunc() or date_bin() has no range of its own. */
+static int
+time_reads(const Computation *c)
+{
+	const StreamWindow *window = &c->def->window;
+
+	if (!c->def->has_window || window->by_pane || !IsA(window->argument, Var))
+		return 0;
+	return archive_index_reads(
+		c->archive, get_attnum(c->archive, get_attname(c->def->stream,
+													   ((const Var *) window->argument)->varattno, false)));
 }
 
 /* The view's owner reads it. */

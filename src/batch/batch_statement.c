@@ -6,6 +6,7 @@
 
 #include "batch/batch_statement.h"
 #include "catalog/pg_type.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -107,8 +108,12 @@ execute(const Computation *c, const char *sql, const BatchParameters *parameters
 {
 	SPIExecuteOptions options = {
 		.params = batch_statement_parameters(c, parameters), .read_only = read_only, .dest = dest};
-	int rc = SPI_execute_extended(sql, &options);
+	int rc;
 
+	/* what is read of a list is little, and estimated to be much: not worth compiling for */
+	if (parameters->panes != NULL)
+		(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	rc = SPI_execute_extended(sql, &options);
 	if (rc < 0)
 		elog(ERROR, "could not run \"%s\": %s", sql, SPI_result_code_string(rc));
 	return SPI_processed;

@@ -93,7 +93,8 @@ changed_panes_open(const Computation *c, const Cut *cut, int64 closed_epoch, Tim
 	counting->result = p;
 	counting->desc = finding.desc;
 	counting->n = counting->gaps = 0;
-	p->max_gaps = Max(PANE_LIST_READS - 1, tuplestore_tuple_count(finding.store) / MANY_LISTS);
+	p->max_gaps =
+		Max(Max(PANE_LIST_READS, c->source.reads) - 1, tuplestore_tuple_count(finding.store) / MANY_LISTS);
 	count_found(counting, finding.store, covered, ncovered);
 	tuplestore_end(finding.store);
 	pfree(counting);
@@ -183,7 +184,7 @@ find(const Computation *c, const Cut *cut, int64 closed_epoch, TimestampTz befor
 	dirty = dirty_marks_panes(c, before);
 	batch_statement_begin(&guard, c);
 	if (dirty.n > 0)
-		parameters.panes = pane_list_make(&c->def->window, dirty.panes, dirty.n);
+		parameters.panes = pane_list_make(&c->def->window, dirty.panes, dirty.n, 0);
 	batch_statement_read(c, sql_changed_panes(c->def, c->view.id, dirty.all ? &c->source : NULL), &parameters,
 						 put_found, finding);
 	batch_statement_end(&guard);
@@ -266,7 +267,7 @@ count(Counting *counting)
 	parameters.to = window_pane_end(p->window, counting->panes[counting->n - 1]);
 	if (counting->gaps > 0)
 	{
-		parameters.panes = pane_list_make(p->window, counting->panes, counting->n);
+		parameters.panes = pane_list_make(p->window, counting->panes, counting->n, c->source.reads);
 		set = (PaneSet){PANES_LISTED, parameters.panes->nreads};
 	}
 	batch_statement_read(c, sql_event_panes(c->def, &c->source, set), &parameters, put_count, counting);

@@ -137,7 +137,7 @@ compute_chunk_panes(const Computation *c, const Chunk *chunk, const PaneList **l
 
 	if (chunk->panes == NULL)
 		return panes;
-	*list = pane_list_make(&c->def->window, chunk->panes, chunk->npanes);
+	*list = pane_list_make(&c->def->window, chunk->panes, chunk->npanes, c->source.reads);
 	panes.range = PANES_LISTED;
 	panes.nreads = (*list)->nreads;
 	return panes;

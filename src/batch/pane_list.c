@@ -17,27 +17,29 @@
 
 static Datum pane_array(Oid type, const TimestampTz *panes, int n);
 static Datum timestamp_array(Datum *elems, int n, Oid type);
-static int64 least_gap(const TimestampTz *panes, const TimestampTz *ends, int n);
+static int64 least_gap(const TimestampTz *panes, const TimestampTz *ends, int n, int max_reads);
 static int compare_descending(const void *a, const void *b);
 
 PaneList *
-pane_list_make(StreamWindow *window, const TimestampTz *panes, int n)
+pane_list_make(StreamWindow *window, const TimestampTz *panes, int n, int max_reads)
 {
 	PaneList *list = palloc0(sizeof(PaneList));
 	TimestampTz *ends = palloc(n * sizeof(TimestampTz));
-	Datum from[PANE_LIST_READS];
-	Datum to[PANE_LIST_READS];
+	Datum from[PANE_LIST_MAX_READS];
+	Datum to[PANE_LIST_MAX_READS];
 	int64 gap;
 
-	Assert(n > 0);
+	Assert(n > 0 && max_reads <= PANE_LIST_MAX_READS);
+	if (max_reads == 0)
+		max_reads = PANE_LIST_READS;
 	for (int i = 0; i < n; i++)
 		ends[i] = window_pane_end(window, panes[i]);
-	gap = least_gap(panes, ends, n);
+	gap = least_gap(panes, ends, n, max_reads);
 	from[0] = TimestampTzGetDatum(panes[0]);
 	for (int i = 1; i < n; i++)
 	{
 		/* of gaps of the same width, the first ones */
-		if (panes[i] - ends[i - 1] < gap || list->nreads == PANE_LIST_READS - 1)
+		if (panes[i] - ends[i - 1] < gap || list->nreads == max_reads - 1)
 			continue;
 		to[list->nreads++] = TimestampTzGetDatum(ends[i - 1]);
 		from[list->nreads] = TimestampTzGetDatum(panes[i]);
@@ -73,16 +75,16 @@ timestamp_array(Datum *elems, int n, Oid type)
 
 /* The width of the narrowest of the widest gaps, of as many as can be left out; 1 if all can. */
 static int64
-least_gap(const TimestampTz *panes, const TimestampTz *ends, int n)
+least_gap(const TimestampTz *panes, const TimestampTz *ends, int n, int max_reads)
 {
 	int64 *gaps = palloc(n * sizeof(int64));
 
-	if (n <= PANE_LIST_READS)
+	if (n <= max_reads)
 		return 1;
 	for (int i = 1; i < n; i++)
 		gaps[i - 1] = panes[i] - ends[i - 1];
 	qsort(gaps, n - 1, sizeof(int64), compare_descending);
-	return Max(1, gaps[PANE_LIST_READS - 2]);
+	return Max(1, gaps[max_reads - 2]);
 }
 
 static int

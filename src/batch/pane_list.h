@@ -11,23 +11,25 @@
 #define PANE_LIST_MAX 10000
 
 /*
- * With more ranges, the conditions on each event of the pages that the index finds would take longer than reading more
- * pages.
+ * With more ranges in one condition, evaluating it for each event of the pages that the index finds would take longer than
+ * reading more pages.
  */
 #define PANE_LIST_READS 16
+/* More are not read one by one, either. */
+#define PANE_LIST_MAX_READS 1000
 
 typedef struct PaneList
 {
 	int n;
 	const TimestampTz *panes; /* starts, ascending */
 	Datum array;			  /* the same as an array of the window's type */
-	/* at most PANE_LIST_READS ranges of time that contain the panes, for a condition that can use an index: timestamptz[] */
+	/* ranges of time that contain the panes, for a condition that can use an index: timestamptz[] */
 	int nreads;
 	Datum read_from;
 	Datum read_to;
 } PaneList;
 
-/* A list of panes, which must remain. Current context. */
-extern PaneList *pane_list_make(StreamWindow *window, const TimestampTz *panes, int n);
+/* A list of panes, which must remain, with so many ranges at most (0: PANE_LIST_READS). Current context. */
+extern PaneList *pane_list_make(StreamWindow *window, const TimestampTz *panes, int n, int max_reads);
 
 #endif /* STREAMBATCH_PANE_LIST_H */

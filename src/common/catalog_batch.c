@@ -218,7 +218,7 @@ catalog_fail_abandoned_runs(int32 view_id)
 {
 	static Statement s = {
 		"UPDATE streambatch._run SET state = 'failed', error_sqlstate = '57P01', error = 'interrupted', ended_at = pg_catalog.clock_timestamp() "
-		"WHERE view_id = $1 AND state = 'running'",
+		"WHERE view_id = $1 AND state = 'running' AND kind <> 'outside'",
 		1,
 		{INT4OID}};
 	Datum values[1] = {Int32GetDatum(view_id)};

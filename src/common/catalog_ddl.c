@@ -47,8 +47,9 @@ catalog_follow_owners(void)
 		"SELECT p.oid, c.relowner, v.stream::oid FROM streambatch._view v "
 		"JOIN pg_catalog.pg_class c ON c.oid = v.view, LATERAL "
 		"(SELECT r.oid, r.relowner FROM pg_catalog.pg_class r "
-		"  WHERE r.relnamespace = 'streambatch_state'::regnamespace AND r.relname = ANY "
+		"  WHERE r.relnamespace = 'streambatch_state'::regnamespace AND (r.relname = ANY "
 		"    (ARRAY['query_' || v.id, 'stream_' || v.id, 'batch_' || v.id, 'merged_' || v.id]::name[]) "
+		"    OR pg_catalog.starts_with(r.relname, 'staging_' || v.id || '_')) "
 		" UNION ALL SELECT l.oid, l.relowner FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class l ON l.oid = d.objid "
 		"  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass "
 		"    AND d.refobjid = v.view AND d.deptype = 'i' AND l.relnamespace <> 'streambatch_state'::regnamespace) p "
@@ -75,6 +76,19 @@ catalog_follow_owners(void)
 	}
 	statement_finish(&call);
 	grant_times();
+}
+
+List *
+catalog_staging_tables(int32 view_id)
+{
+	static Statement s = {
+		"SELECT oid FROM pg_catalog.pg_class WHERE relnamespace = 'streambatch_state'::regnamespace "
+		"AND pg_catalog.starts_with(relname, 'staging_' || $1 || '_')",
+		1,
+		{INT4OID}};
+	Datum values[1] = {Int32GetDatum(view_id)};
+
+	return statement_run_list(&s, values);
 }
 
 /* The names of a part and its view, of rows of pg_class named c. */

@@ -17,6 +17,9 @@ extern List *catalog_written_tables(void);
  */
 extern void catalog_follow_owners(void);
 
+/* The Oids of the staging tables of a hybrid view's open batches. */
+extern List *catalog_staging_tables(int32 view_id);
+
 /* A part of a hybrid view. Names are as a user would write them; view is NULL if it is not known. */
 typedef struct ViewPart
 {

@@ -108,6 +108,9 @@ catalog_replace_by_shadow(int32 id, int32 shadow_id)
 		{"DELETE FROM streambatch._dirty WHERE view_id = $1 AND $2 > 0", OF_IDS},
 		{"UPDATE streambatch._dirty SET view_id = $1 WHERE view_id = $2", OF_IDS},
 		{"UPDATE streambatch._coverage SET view_id = $1 WHERE view_id = $2", OF_IDS},
+		{"UPDATE streambatch._run SET state = 'failed', error_sqlstate = '57014', error = 'the view was rebuilt', "
+		 "ended_at = pg_catalog.clock_timestamp() WHERE view_id = $1 AND state = 'running' AND $2 > 0",
+		 OF_IDS},
 		{"UPDATE streambatch._run SET view_id = $1 WHERE view_id = $2", OF_IDS},
 		{"DELETE FROM streambatch._dead_letter WHERE view = (SELECT view FROM streambatch._view WHERE id = $1) AND $2 > 0",
 		 OF_IDS},

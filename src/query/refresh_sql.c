@@ -52,12 +52,14 @@ static char *epoch_of(const BatchSource *source);
 static char *partition_rank(const BatchSource *source);
 static void append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut,
 						  PaneSet panes, SourceOptions options);
-static void pane_conditions(const ViewDef *def, PaneSet panes, const char **first, const char **then);
+static void pane_conditions(const ViewDef *def, const BatchSource *source, PaneSet panes, const char **first,
+							const char **then);
 static List *column_names(const ViewDef *def);
 static int ncolumns(const ViewDef *def);
 static char *print(const ViewDef *def, Node *expr);
 static char *range_condition(const ViewDef *def, const char *time);
 static char *index_condition(const ViewDef *def, const char *time);
+static bool reads_ranges(const ViewDef *def, const BatchSource *source, PaneSet panes);
 static char *listed_condition(const ViewDef *def, const char *time, int nreads);
 static Node *parameter(int number, Oid type);
 static List *group_columns(const ViewDef *def, bool into_stream, StringInfo names);
@@ -173,6 +175,16 @@ char *
 sql_pane_condition(const ViewDef *def, PaneRange panes)
 {
 	return panes == PANES_LISTED ? pstrdup("pane = ANY ($12)") : range_condition(def, "pane");
+}
+
+char *
+sql_any_row(const ViewDef *def, int32 id)
+{
+	const char *within = def->pane >= 0 ? range_condition(def, "pane") : "true";
+
+	return psprintf("SELECT FROM streambatch_state.batch_%1$d WHERE %2$s UNION ALL "
+					"SELECT FROM streambatch_state.stream_%1$d WHERE epoch <= $6 AND %2$s LIMIT 1",
+					id, within);
 }
 
 char *
@@ -300,9 +312,10 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	const char *then = NULL;
 	List *names = column_names(def);
 	ListCell *lc;
+	bool ranges = reads_ranges(def, source, panes);
 	bool inner;
 
-	pane_conditions(def, panes, &first, &then);
+	pane_conditions(def, source, panes, &first, &then);
 	/* what the planner evaluates first for a row is what costs least */
 	inner = source->leave_out || options.mark || then != NULL || def->joined ||
 			def->query->jointree->quals != NULL;
@@ -320,7 +333,11 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	else
 		appendStringInfoString(buf, "0::pg_catalog.int8 AS " SOURCE_PARTITION
 									", 0::pg_catalog.int8 AS " SOURCE_OFFSET);
-	appendStringInfo(buf, " FROM %s%s event", inner ? "(SELECT * FROM " : "", source->relation);
+	appendStringInfoString(buf, " FROM ");
+	if (ranges)
+		appendStringInfoString(
+			buf, "ROWS FROM (pg_catalog.unnest($13), pg_catalog.unnest($14)) AS _range (a, b), LATERAL ");
+	appendStringInfo(buf, "%s%s event", inner ? "(SELECT * FROM " : "", source->relation);
 	if (options.percent > 0)
 		appendStringInfo(buf, " TABLESAMPLE pg_catalog.system (%f)", options.percent);
 	appendStringInfo(buf, " WHERE (%s)", cut);
@@ -344,7 +361,8 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
  * NULL: none.
  */
 static void
-pane_conditions(const ViewDef *def, PaneSet panes, const char **first, const char **then)
+pane_conditions(const ViewDef *def, const BatchSource *source, PaneSet panes, const char **first,
+				const char **then)
 {
 	char *time;
 	char *pane;
@@ -359,7 +377,11 @@ pane_conditions(const ViewDef *def, PaneSet panes, const char **first, const cha
 	column = IsA(def->window.argument, Var);
 	if (panes.range == PANES_LISTED)
 	{
-		*first = column ? listed_condition(def, time, panes.nreads) : NULL;
+		if (reads_ranges(def, source, panes))
+			*first = psprintf("%s >= %s AND %s < %s", time, window_from_instant_sql(&def->window, "_range.a"),
+							  time, window_from_instant_sql(&def->window, "_range.b"));
+		else
+			*first = column ? listed_condition(def, time, panes.nreads) : NULL;
 		*then = psprintf("%s = ANY ($12)", pane);
 		return;
 	}
@@ -425,6 +447,14 @@ index_condition(const ViewDef *def, const char *time)
 	return psprintf("(%s >= %s - %s AND %s < %s + %s OR $3 = 'infinity')", time,
 					window_from_instant_sql(&def->window, "$2"), window_margin_sql(&def->window), time,
 					window_from_instant_sql(&def->window, "$3"), window_margin_sql(&def->window));
+}
+
+/* Whether the ranges that contain the listed panes are read one by one. With margins they would overlap. */
+static bool
+reads_ranges(const ViewDef *def, const BatchSource *source, PaneSet panes)
+{
+	return panes.range == PANES_LISTED && source->reads > 0 && IsA(def->window.argument, Var) &&
+		   !def->window.by_pane;
 }
 
 /* A condition on the event's time that contains the listed panes, which can use an index. */

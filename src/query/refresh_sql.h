@@ -22,6 +22,7 @@ typedef struct BatchSource
 	const char *epoch; /* column with the topic epoch; NULL: all rows are of topic epoch 0 */
 	bool log;		   /* the stream: the scan knows the cut and what to leave out */
 	bool leave_out;	   /* exclude rows whose position is in $8 int[], $4 int[] and $5 bigint[] */
+	int reads;		   /* so many ranges of time are worth reading one by one, with an index; 0: none */
 } BatchSource;
 
 /*
@@ -81,6 +82,9 @@ extern char *sql_clear(const ViewDef *def, int32 id, bool stream, PaneRange pane
 
 /* Its condition on rows of a state table. */
 extern char *sql_pane_condition(const ViewDef *def, PaneRange panes);
+
+/* A row of either layer in the panes [$2, $3), in the stream layer of those up to the epoch $6; no row if there is none. */
+extern char *sql_any_row(const ViewDef *def, int32 id);
 
 /*
  * The panes in [$2, $3) of stream rows up to epoch $6, and those in the list $12; with a source, all in [$2, $3) that have

@@ -134,6 +134,12 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, cons
 	return buf.data;
 }
 
+bool
+sql_is_value(const Node *expr)
+{
+	return aggregate_walker(unconstify(Node *, expr), NULL);
+}
+
 char *
 sql_merged_results(const ViewDef *def)
 {
@@ -148,12 +154,6 @@ char *
 sql_merged_output(const ViewDef *def, Node *expr, Oid merged)
 {
 	return print_merged(def, expr, "m", merged);
-}
-
-bool
-sql_is_value(const Node *expr)
-{
-	return aggregate_walker(unconstify(Node *, expr), NULL);
 }
 
 static bool

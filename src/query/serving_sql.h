@@ -21,14 +21,14 @@ extern char *sql_serving_view(const ViewDef *def, int32 id, const char *name, Oi
 extern char *sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged,
 							 const char *lateness);
 
+/* Whether <view>_layers has three columns for this output column: it is computed from aggregates. */
+extern bool sql_is_value(const Node *expr);
+
 /*
  * The parts that these consist of: the query's aggregates, as columns a1, a2, …, merged from rows u of states; and an
  * expression of the query over merged rows m.
  */
 extern char *sql_merged_results(const ViewDef *def);
 extern char *sql_merged_output(const ViewDef *def, Node *expr, Oid merged);
-
-/* Whether <view>_layers has three columns for this output column: it is computed from aggregates. */
-extern bool sql_is_value(const Node *expr);
 
 #endif /* STREAMBATCH_SERVING_SQL_H */

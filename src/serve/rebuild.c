@@ -33,6 +33,7 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "batch/batch_source.h"
+#include "batch/drift.h"
 #include "batch/refresh.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -99,7 +100,8 @@ static ErrorData *compute(Rebuild *r);
 static bool leave_out(Rebuild *r, const ErrorData *error);
 static void record_failing(void *rebuild);
 pg_noreturn static void drop_and_raise(Rebuild *r, ErrorData *error);
-static void compare(void *rebuild);
+static void compare(Rebuild *r);
+static void compare_values(void *rebuild);
 static void swap(void *rebuild);
 static void lock_views(const Rebuild *r, Oid layers);
 static void check_shadow(const Rebuild *r);
@@ -200,10 +202,7 @@ rebuild(Rebuild *r)
 	make_shadow(r);
 	refresh_next_transaction();
 	compute_or_drop(r);
-	error = subtransaction_run(compare, r, PortalContext);
-	if (error != NULL)
-		drop_and_raise(r, error);
-	refresh_next_transaction();
+	compare(r);
 	error = subtransaction_run(swap, r, PortalContext);
 	if (error != NULL)
 		drop_and_raise(r, error);
@@ -485,14 +484,26 @@ drop_and_raise(Rebuild *r, ErrorData *error)
 	ReThrowError(error);
 }
 
-/* The old values with the new ones, for stat_drift. */
+/* What the old and the new logic differ in, for stat_drift. The rebuild goes on where that cannot be told. */
 static void
-compare(void *arg)
+compare(Rebuild *r)
+{
+	ErrorData *error = NULL;
+
+	if (setting_track_drift != DRIFT_OFF)
+		error = subtransaction_run(compare_values, r, PortalContext);
+	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		drop_and_raise(r, error);
+	refresh_next_transaction();
+}
+
+static void
+compare_values(void *arg)
 {
 	Rebuild *r = arg;
+	Run old = {.view = r->view, .archive = r->archive};
 
-	if (setting_track_drift == DRIFT_OFF || r->run.id == 0)
-		return;
+	refresh_lock_relations(&old, &r->old);
 	refresh_lock_relations(&r->run, &r->shadow);
 	if (!drift_compare_views(&r->old, &r->shadow, r->run.id))
 		ereport(NOTICE, (errmsg("values of hybrid view \"%s\" could not be compared with those before",
@@ -511,6 +522,8 @@ swap(void *arg)
 
 	layers = catalog_layers_of(r->view);
 	lock_views(r, layers);
+	/* engines outside compute what the present query says */
+	view_parts_drop_staging(r->old.id, DROP_RESTRICT);
 	if (!catalog_lock_stream(r->old.stream, &stream))
 		elog(ERROR, "stream %u has no row", r->old.stream);
 	check_shadow(r);

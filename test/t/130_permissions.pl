@@ -111,6 +111,10 @@ view      refresh                   +     -     +     -     -     -     -     -
 view      set_source                +     -     +     -     -     -     -     -
 view      rebuild                   42P01 -     42P01 -     -     -     -     -
 view      explain                   +     -     +     +     -     -     -     +
+# a view that other engines cannot compute, and a batch of another one
+view      begin_batch               0A000 -     0A000 -     -     -     -     -
+batch     publish_batch             +     -     +     -     -     -     -     -
+batch     abandon_batch             +     -     +     -     -     -     -     -
 view      query                     +     -     +     +     -     -     -     +
 view      pause                     42809 *     42809 *     *     *     *     *
 view      wait_for                  42809 *     42809 42809 *     *     *     42809
@@ -138,6 +142,12 @@ state     CREATE POLICY             *     -     *     -     -     -     -     -
 state     CREATE INDEX              *     -     *     -     -     -     -     -
 state     INHERIT                   *     -     *     -     -     -     -     -
 state     COMMENT                   *     -     *     -     -     -     -     -
+staging   SELECT                    +     -     +     -     -     -     -     +
+staging   INSERT                    +     -     +     -     -     -     -     -
+staging   TRUNCATE                  +     -     +     -     -     -     -     -
+staging   ALTER COLUMN              *     -     *     -     -     -     -     -
+staging   DROP                      *     -     *     -     -     -     -     -
+staging   CREATE TRIGGER            *     -     *     -     -     -     -     -
 merge     SELECT                    +     -     +     -     -     -     -     +
 merge     RENAME                    *     -     *     -     -     -     -     -
 merge     DROP                      *     -     *     -     -     -     -     -
@@ -259,6 +269,10 @@ my %verbs = (
     'wait_for' => q(SELECT streambatch.wait_for('%s')),
     'explain' => q(SELECT streambatch.explain('%s') LIMIT 1),
     'query' => q(SELECT streambatch.query('%s')),
+    'begin_batch' => q(SELECT streambatch.begin_batch('%s')),
+    # %s is the staging table, whose name ends with the number
+    'publish_batch' => q(SELECT streambatch.publish_batch(substring('%s' FROM '\d+$')::bigint)),
+    'abandon_batch' => q(SELECT streambatch.abandon_batch(substring('%s' FROM '\d+$')::bigint)),
     'refresh' => q(CALL streambatch.refresh('%s')),
     'set_source' => q(SELECT streambatch.set_source('%s', NULL)),
     # it would give the view other states
@@ -326,28 +340,35 @@ refresh_all 1 all
 schedule 1 all
 unschedule 1 all
 _view_of 1 all
+begin_batch 1 all
+publish_batch 1 all
+abandon_batch 1 all
 resume 1 all
 reset 1 all
 wait_for 1 all
 first 1 all
 last 1 all
-tumble 3 all
-tumble_end 3 all
-hop 3 all
-hop_end 3 all
-cumulate 3 all
-cumulate_end 3 all
+tumble 6 all
+tumble_end 6 all
+hop 6 all
+hop_end 6 all
+cumulate 6 all
+cumulate_end 6 all
 session 3 all
 session_end 3 all
 _hop_pane 3 all
+_origin_in 1 all
+_origin_out 1 all
 _cumulate_pane 3 all
 _session_pane 3 all
 _pane_known 1 all
 _serves 1 all
-_digest 1 all
 _digest_value 1 all
+_holds_all 1 all
 _percentile 1 all
 _percentiles 1 all
+_quantile 1 all
+_quantiles 1 all
 _sum 1 all
 _only 1 all
 _first_state 1 all
@@ -539,6 +560,8 @@ END $$;
 SELECT streambatch.create_view('p.own', 'SELECT n, streambatch.tumble(ts, ''1 h'') AS w, count(*) AS c, stddev(n) AS s FROM p.events GROUP BY 1, 2');
 SELECT streambatch.create_view('p.failing', 'SELECT sum(n) AS s FROM p.events WHERE open.penguins()');
 GRANT SELECT ON p.own, p.failing TO p_reader;
+SELECT streambatch.create_view('p.counted', 'SELECT count(*) AS c FROM p.events');
+SELECT id FROM streambatch.begin_batch('p.counted');
 SQL
     $broker->produce('events', 0,
         [ undef, '{"k": "1", "n": 1, "ts": "2025-02-14 00:10:00+00"}' ],
@@ -569,6 +592,8 @@ sub objects
 {
     my %query = (
         state => q(relnamespace = 'streambatch_state'::regnamespace AND relname IN ('stream_%n', 'batch_%n')),
+        staging => q(relnamespace = 'streambatch_state'::regnamespace AND relname LIKE 'staging%'),
+        batch => q(relnamespace = 'streambatch_state'::regnamespace AND relname LIKE 'staging%'),
         merge => q(relnamespace = 'streambatch_state'::regnamespace AND relname = 'merged_%n'),
         query => q(relnamespace = 'streambatch_state'::regnamespace AND relname = 'query_%n'),
         times => q(relnamespace = 'streambatch_state'::regnamespace AND relname IN ('cuts_%n', 'clock_%n')),

@@ -7,6 +7,8 @@
 LOCK TABLE streambatch._stream, streambatch._view, streambatch._coverage, streambatch._run, streambatch._dead_letter, streambatch._gap,
     streambatch._progress IN ACCESS EXCLUSIVE MODE;
 
+ALTER TABLE streambatch._stream ADD COLUMN archive_from timestamptz;
+
 -- where the stream has been in no other topic epoch, the cuts of earlier runs are of that one
 ALTER TABLE streambatch._run ADD COLUMN cut_topic_epoch int;
 UPDATE streambatch._run r SET cut_topic_epoch = 0
@@ -163,13 +165,32 @@ COMMENT ON COLUMN streambatch.refresh_history.ended_at IS 'when it ended; NULL: 
 COMMENT ON COLUMN streambatch.refresh_history.error_sqlstate IS 'SQLSTATE of the error of a failed run; NULL: none';
 COMMENT ON COLUMN streambatch.refresh_history.error IS 'message of that error; NULL: none, or it may contain data that the user may not read';
 
+CREATE FUNCTION streambatch._reads_partition(stream oid, kafka_partition int)
+    RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_reads_partition' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION streambatch._reads_partition(oid, int) IS
+    'internal: whether a stream reads a partition, according to its option partitions; false for anything but a stream; NULL for a NULL argument';
+
+CREATE OR REPLACE VIEW streambatch.stat_partition WITH (security_barrier) AS
+SELECT p.stream, p.partition, p.next_offset, greatest(p.log_end, p.next_offset) AS log_end,
+       CASE WHEN p.reading THEN greatest(p.log_end, p.next_offset) - p.next_offset END AS lag,
+       p.max_event_time, p.log_end_at, p.reading
+  FROM (SELECT coalesce(s.stream, l.stream::regclass) AS stream, coalesce(s.kafka_partition, l.kafka_partition) AS partition,
+               coalesce(s.next_offset, l.log_start) AS next_offset, greatest(s.log_end, l.log_end) AS log_end, s.max_event_time, l.at AS log_end_at,
+               s.stream IS NOT NULL AS known,
+               streambatch._reads_partition(coalesce(s.stream::oid, l.stream), coalesce(s.kafka_partition, l.kafka_partition)) AS reading
+          FROM streambatch._progress s
+          FULL JOIN (SELECT * FROM streambatch._log_ends() e WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = e.stream)) l
+            ON l.stream = s.stream AND l.kafka_partition = s.kafka_partition) p
+ WHERE (p.reading OR p.known)
+   AND (pg_catalog.has_table_privilege(p.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'));
 COMMENT ON COLUMN streambatch.stat_partition.stream IS 'the stream';
 COMMENT ON COLUMN streambatch.stat_partition.partition IS 'number of the partition in the topic';
 COMMENT ON COLUMN streambatch.stat_partition.next_offset IS 'offset that is read next; of a partition that was never read, the beginning of its log';
 COMMENT ON COLUMN streambatch.stat_partition.log_end IS 'end of the log (last stable offset), as last reported by the broker';
-COMMENT ON COLUMN streambatch.stat_partition.lag IS 'offsets from next_offset to log_end';
+COMMENT ON COLUMN streambatch.stat_partition.lag IS 'offsets from next_offset to log_end; NULL: the partition is not read any more';
 COMMENT ON COLUMN streambatch.stat_partition.max_event_time IS 'latest event time read; NULL: none, or the stream has no option event_time';
 COMMENT ON COLUMN streambatch.stat_partition.log_end_at IS 'when the worker last learned the end of the log; NULL: not since the server started';
+COMMENT ON COLUMN streambatch.stat_partition.reading IS 'false: the partition was read up to next_offset, and then removed from the option partitions';
 COMMENT ON COLUMN streambatch.stat_stream.stream IS 'the stream';
 COMMENT ON COLUMN streambatch.stat_stream.state IS 'state of the worker: stopped, starting, catching up, streaming, paused, reconnecting or error';
 COMMENT ON COLUMN streambatch.stat_stream.pid IS 'process id of the worker; NULL: none runs';
@@ -215,6 +236,7 @@ COMMENT ON COLUMN streambatch.gap.topic_epoch IS 'topic epoch that the offsets a
 -- ------------------------------------------------------------------------------------------------------------------
 
 ALTER TABLE streambatch._stream ADD names text[] CONSTRAINT restored_by_trigger CHECK (names[1] IS NULL);
+ALTER TABLE streambatch._progress ADD COLUMN first_offset bigint;
 ALTER TABLE streambatch._progress ADD names text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL);
 ALTER TABLE streambatch._view ADD names text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL);
 ALTER TABLE streambatch._run ADD names text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL);
@@ -302,7 +324,8 @@ SELECT c.oid::regclass AS stream,
        s.flushed_at,
        s.archive,
        e.error_sqlstate, e.error_message, e.error_hint,
-       s.topic_epoch
+       s.topic_epoch,
+       s.archive_from
   FROM pg_catalog.pg_foreign_table f
   JOIN pg_catalog.pg_foreign_server v ON v.oid = f.ftserver
   JOIN pg_catalog.pg_foreign_data_wrapper d ON d.oid = v.srvfdw AND d.fdwname = 'streambatch_kafka'
@@ -318,6 +341,8 @@ SELECT c.oid::regclass AS stream,
                       WHERE s.stop_sqlstate IS NOT NULL AND (w.error_sqlstate IS NULL OR s.stop_lasts)) e ON true
   LEFT JOIN (SELECT stream, sum(lag)::bigint AS lag FROM streambatch.stat_partition GROUP BY stream) p ON p.stream = c.oid
  WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
+
+COMMENT ON COLUMN streambatch.stat_stream.archive_from IS 'event time before which retain() has removed events from the archive; NULL: it has not';
 
 COMMENT ON FUNCTION streambatch._on_start() IS
     'internal: refuses changes of the internal objects of hybrid views that would be committed, or hidden, at the end of the command; in a restored or upgraded database, adds the dependencies of hybrid views';
@@ -541,8 +566,102 @@ COMMENT ON COLUMN streambatch.stat_drift.largest_difference IS 'largest differen
 COMMENT ON COLUMN streambatch.stat_drift.examples IS 'up to ten of the windows that differ, with the largest differences: an array of {"keys": …, "old": …, "new": …}; NULL: the user may not SELECT from the view';
 GRANT SELECT ON streambatch.stat_drift TO PUBLIC;
 
+CREATE FUNCTION streambatch.change_archive(stream regclass, archive regclass, force boolean DEFAULT false)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_change_archive' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.change_archive(regclass, regclass, boolean) IS
+    'makes another table, for example a partitioned one, the archive of a paused stream; it must contain the same events, by number and last offset of each partition; force: it may contain others, and all windows are marked to be computed; for the stream''s owner; raises null_value_not_allowed for NULL, object_not_in_prerequisite_state if the stream is not paused or the events differ, object_in_use while a view is refreshed';
+
+CREATE FUNCTION streambatch.retain(stream regclass, keep interval)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_retain' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.retain(regclass, interval) IS
+    'removes from the archive of a stream events older than keep, by their event time, that the batch layer of every hybrid view contains, and returns their number; drops partitions of an archive that is partitioned by the event time, else deletes rows; a notice names the view for which others are kept; windows before stat_stream.archive_from are then computed by force only; for the stream''s owner; raises null_value_not_allowed for NULL, invalid_parameter_value for an interval that is negative or infinite, object_in_use while a view is refreshed';
+
 -- from now on, changes of archives are noticed
 CREATE FUNCTION streambatch._track_archives()
     RETURNS void AS 'MODULE_PATHNAME', 'streambatch_track_archives' LANGUAGE C VOLATILE;
 SELECT streambatch._track_archives();
 DROP FUNCTION streambatch._track_archives();
+
+-- Aggregates whose value is again a state: what a server combines before another one reads it (src/serve/states_view.c)
+CREATE FUNCTION streambatch._gather_add(internal, regprocedure, anyelement, VARIADIC "any")
+    RETURNS internal AS 'MODULE_PATHNAME', 'streambatch_gather_add' LANGUAGE C IMMUTABLE;
+CREATE FUNCTION streambatch._gather_end(internal, regprocedure, anyelement, VARIADIC "any")
+    RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_gather_end' LANGUAGE C IMMUTABLE;
+COMMENT ON FUNCTION streambatch._gather_add(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: transition function of the aggregate _gather';
+COMMENT ON FUNCTION streambatch._gather_end(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: final function of the aggregate _gather';
+CREATE AGGREGATE streambatch._gather(aggregate regprocedure, state anyelement, VARIADIC arguments "any")
+    (SFUNC = streambatch._gather_add, STYPE = internal, SSPACE = 256, FINALFUNC = streambatch._gather_end, FINALFUNC_EXTRA, FINALFUNC_MODIFY = READ_WRITE);
+CREATE AGGREGATE streambatch._first_gather(state bytea) (SFUNC = streambatch._first_combine, STYPE = bytea, COMBINEFUNC = streambatch._first_combine, PARALLEL = SAFE);
+CREATE AGGREGATE streambatch._last_gather(state bytea) (SFUNC = streambatch._last_combine, STYPE = bytea, COMBINEFUNC = streambatch._last_combine, PARALLEL = SAFE);
+CREATE AGGREGATE streambatch._sketch_gather(sketch anyelement)
+    (SFUNC = streambatch._sketch_combine, STYPE = anyelement, COMBINEFUNC = streambatch._sketch_combine, PARALLEL = SAFE);
+COMMENT ON AGGREGATE streambatch._gather(regprocedure, anyelement, VARIADIC "any") IS
+    'internal: the state of an aggregate from stored states; state: a NULL of the type of the state; arguments: the state, then a NULL of each argument type of the aggregate; raises insufficient_privilege if the caller may not execute the aggregate';
+COMMENT ON AGGREGATE streambatch._first_gather(bytea) IS 'internal: the state of first() from a column of its states';
+COMMENT ON AGGREGATE streambatch._last_gather(bytea) IS 'internal: the state of last() from a column of its states';
+COMMENT ON AGGREGATE streambatch._sketch_gather(anyelement) IS 'internal: the union of sketches, as they are stored';
+
+-- ------------------------------------------------------------------------------------------------------------------
+-- Several servers (src/serve/states_view.c, src/serve/merged_view.c)
+-- ------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION streambatch.start_at(stream regclass, kafka_partition int, kafka_offset bigint)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_start_at' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION streambatch.start_at(regclass, int, bigint) IS
+    'sets where a stream begins to read a partition that it has not read yet, for a partition that another server has read up to there; restricted to the owner of the stream; NULL for a NULL argument; raises object_not_in_prerequisite_state if the stream has read the partition';
+
+CREATE FUNCTION streambatch.create_states_view(view regclass)
+    RETURNS regclass AS 'MODULE_PATHNAME', 'streambatch_create_states_view' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION streambatch.create_states_view(regclass) IS
+    'creates the view <view>_states, through which another server reads the states of a hybrid view, and returns it; restricted to the owner of the hybrid view; NULL for NULL; raises feature_not_supported for states that only the server that made them can read';
+
+CREATE FUNCTION streambatch.create_merged_view(name text, servers name[], view text DEFAULT NULL)
+    RETURNS regclass AS 'MODULE_PATHNAME', 'streambatch_create_merged_view' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.create_merged_view(text, name[], text) IS
+    'creates a view, and <name>_layers, that merges the states of a hybrid view of several servers that share a topic, and returns it; servers: foreign servers of postgres_fdw; view: name of the hybrid view on them (default: the same name and schema); raises invalid_parameter_value if their queries or settings differ or if they read the same partitions';
+
+CREATE FUNCTION streambatch._states_definition(view regclass)
+    RETURNS text[] AS 'MODULE_PATHNAME', 'streambatch_states_definition' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION streambatch._states_definition(regclass) IS
+    'internal: query, settings, SQL of a merged view and of its layers, and name, type and collation of each column of states; NULL for NULL; raises insufficient_privilege if the user may not SELECT from the hybrid view';
+
+CREATE VIEW streambatch.states_view WITH (security_barrier) AS
+SELECT n.nspname AS view_schema, c.relname AS view_name, m.nspname AS states_schema, l.relname AS states_name, l.attname AS definition_column,
+       streambatch._states_definition(v.view) AS definition,
+       (SELECT option_value FROM pg_catalog.pg_options_to_table(f.ftoptions) WHERE option_name = 'topic') AS topic,
+       (SELECT option_value FROM pg_catalog.pg_options_to_table(f.ftoptions) WHERE option_name = 'partitions') AS partitions,
+       (SELECT pg_catalog.array_agg(pg_catalog.format('%s:%s-%s', kafka_partition, coalesce(first_offset, 0), next_offset) ORDER BY kafka_partition)
+          FROM streambatch._progress WHERE stream = v.stream) AS positions,
+       t.flushed_at, t.watermark
+  FROM streambatch._view v
+  JOIN pg_catalog.pg_class c ON c.oid = v.view
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  JOIN streambatch._stream_as_of t ON t.view_id = v.id
+  JOIN pg_catalog.pg_foreign_table f ON f.ftrelid = v.stream
+  JOIN LATERAL (SELECT l.oid, l.relname, l.relnamespace, a.attname
+                  FROM pg_catalog.pg_class k
+                  JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = k.oid
+                  JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
+                  JOIN pg_catalog.pg_class l ON l.oid = r.ev_class AND l.relowner = c.relowner AND l.relnamespace <> k.relnamespace
+                  JOIN pg_catalog.pg_attribute a ON a.attrelid = l.oid AND a.attname ~ '^definition_[0-9a-f]{16}$'
+                 WHERE k.relname = 'clock_' || v.id AND k.relnamespace = 'streambatch_state'::pg_catalog.regnamespace
+                 ORDER BY l.oid LIMIT 1) l ON true
+  JOIN pg_catalog.pg_namespace m ON m.oid = l.relnamespace
+ WHERE pg_catalog.has_table_privilege(v.view::oid, 'SELECT') AND pg_catalog.has_table_privilege(l.oid, 'SELECT');
+COMMENT ON VIEW streambatch.states_view IS
+    'one row per hybrid view with a view of its states, both of which the user may SELECT from: what create_merged_view() on another server needs to know';
+COMMENT ON COLUMN streambatch.states_view.view_schema IS 'schema of the hybrid view';
+COMMENT ON COLUMN streambatch.states_view.view_name IS 'name of the hybrid view';
+COMMENT ON COLUMN streambatch.states_view.states_schema IS 'schema of the view of its states';
+COMMENT ON COLUMN streambatch.states_view.states_name IS 'name of the view of its states';
+COMMENT ON COLUMN streambatch.states_view.definition_column IS 'name of the column that identifies the definition, for those who read the states';
+COMMENT ON COLUMN streambatch.states_view.definition IS 'query, settings, SQL of a merged view and of its layers, and name, type and collation of each column of states';
+COMMENT ON COLUMN streambatch.states_view.topic IS 'topic of the stream';
+COMMENT ON COLUMN streambatch.states_view.partitions IS 'partitions that the stream reads, as in its option; NULL: all';
+COMMENT ON COLUMN streambatch.states_view.positions IS 'of each partition that was read, number, first and next offset, as 3:0-120; NULL: none was';
+COMMENT ON COLUMN streambatch.states_view.flushed_at IS 'when the last flush of the stream ended; NULL: none yet';
+COMMENT ON COLUMN streambatch.states_view.watermark IS 'watermark of the stream; NULL: none yet';
+GRANT SELECT ON streambatch.states_view TO PUBLIC;
+
+REVOKE ALL ON FUNCTION streambatch._gather_add(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._gather_end(internal, regprocedure, anyelement, VARIADIC "any")
+    FROM PUBLIC;

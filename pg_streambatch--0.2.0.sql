@@ -67,6 +67,7 @@ CREATE TABLE streambatch._stream (
     flushes     bigint NOT NULL DEFAULT 0,
     flushed_at  timestamptz,
     settings    text[] NOT NULL,                -- name, value, …: settings that text conversion depends on, as of the stream's first use
+    archive_from timestamptz,                   -- retain() has removed events before it from the archive; NULL: it has not
     names       text[]                          -- of stream and archive, in a dump (below); otherwise only that of an archive not restored yet
                 CONSTRAINT restored_by_trigger CHECK (names[1] IS NULL)
 ) WITH (fillfactor = 50);
@@ -81,6 +82,7 @@ CREATE TABLE streambatch._progress (
     last_offset     bigint,                     -- the fingerprint of the last message that was taken
     last_timestamp  timestamptz,
     last_hash       bigint,                     -- of its key and payload
+    first_offset    bigint,                     -- set by start_at(); NULL: the beginning of the log
     names           text[] CONSTRAINT restored_by_trigger CHECK (names IS NULL), -- of stream, in a dump
     PRIMARY KEY (stream, kafka_partition)
 ) WITH (fillfactor = 50);
@@ -779,6 +781,25 @@ COMMENT ON AGGREGATE streambatch._partial(regprocedure, anyelement) IS 'internal
 COMMENT ON AGGREGATE streambatch._merge(regprocedure, anyelement, VARIADIC "any") IS
     'internal: the value of an aggregate from stored states; value: a NULL of the result type; arguments: the state, then a NULL of each argument type of the aggregate; raises insufficient_privilege if the caller may not execute the aggregate';
 
+-- Aggregates whose value is again a state: what a server combines before another one reads it (src/serve/states_view.c)
+CREATE FUNCTION streambatch._gather_add(internal, regprocedure, anyelement, VARIADIC "any")
+    RETURNS internal AS 'MODULE_PATHNAME', 'streambatch_gather_add' LANGUAGE C IMMUTABLE;
+CREATE FUNCTION streambatch._gather_end(internal, regprocedure, anyelement, VARIADIC "any")
+    RETURNS anyelement AS 'MODULE_PATHNAME', 'streambatch_gather_end' LANGUAGE C IMMUTABLE;
+COMMENT ON FUNCTION streambatch._gather_add(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: transition function of the aggregate _gather';
+COMMENT ON FUNCTION streambatch._gather_end(internal, regprocedure, anyelement, VARIADIC "any") IS 'internal: final function of the aggregate _gather';
+CREATE AGGREGATE streambatch._gather(aggregate regprocedure, state anyelement, VARIADIC arguments "any")
+    (SFUNC = streambatch._gather_add, STYPE = internal, SSPACE = 256, FINALFUNC = streambatch._gather_end, FINALFUNC_EXTRA, FINALFUNC_MODIFY = READ_WRITE);
+CREATE AGGREGATE streambatch._first_gather(state bytea) (SFUNC = streambatch._first_combine, STYPE = bytea, COMBINEFUNC = streambatch._first_combine, PARALLEL = SAFE);
+CREATE AGGREGATE streambatch._last_gather(state bytea) (SFUNC = streambatch._last_combine, STYPE = bytea, COMBINEFUNC = streambatch._last_combine, PARALLEL = SAFE);
+CREATE AGGREGATE streambatch._sketch_gather(sketch anyelement)
+    (SFUNC = streambatch._sketch_combine, STYPE = anyelement, COMBINEFUNC = streambatch._sketch_combine, PARALLEL = SAFE);
+COMMENT ON AGGREGATE streambatch._gather(regprocedure, anyelement, VARIADIC "any") IS
+    'internal: the state of an aggregate from stored states; state: a NULL of the type of the state; arguments: the state, then a NULL of each argument type of the aggregate; raises insufficient_privilege if the caller may not execute the aggregate';
+COMMENT ON AGGREGATE streambatch._first_gather(bytea) IS 'internal: the state of first() from a column of its states';
+COMMENT ON AGGREGATE streambatch._last_gather(bytea) IS 'internal: the state of last() from a column of its states';
+COMMENT ON AGGREGATE streambatch._sketch_gather(anyelement) IS 'internal: the union of sketches, as they are stored';
+
 CREATE FUNCTION streambatch._mark_row(internal, kafka_partition int, kafka_offset bigint)
     RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_mark_row' LANGUAGE C VOLATILE COST 1000000;
 COMMENT ON FUNCTION streambatch._mark_row(internal, int, bigint) IS
@@ -840,6 +861,16 @@ CREATE FUNCTION streambatch._mark()
 COMMENT ON FUNCTION streambatch._mark() IS
     'internal: marks the panes of hybrid views whose archived events a statement has changed, so that the next refresh computes them; does nothing on a table that is no archive, nor a part of one';
 
+CREATE FUNCTION streambatch.change_archive(stream regclass, archive regclass, force boolean DEFAULT false)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_change_archive' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.change_archive(regclass, regclass, boolean) IS
+    'makes another table, for example a partitioned one, the archive of a paused stream; it must contain the same events, by number and last offset of each partition; force: it may contain others, and all windows are marked to be computed; for the stream''s owner; raises null_value_not_allowed for NULL, object_not_in_prerequisite_state if the stream is not paused or the events differ, object_in_use while a view is refreshed';
+
+CREATE FUNCTION streambatch.retain(stream regclass, keep interval)
+    RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_retain' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.retain(regclass, interval) IS
+    'removes from the archive of a stream events older than keep, by their event time, that the batch layer of every hybrid view contains, and returns their number; drops partitions of an archive that is partitioned by the event time, else deletes rows; a notice names the view for which others are kept; windows before stat_stream.archive_from are then computed by force only; for the stream''s owner; raises null_value_not_allowed for NULL, invalid_parameter_value for an interval that is negative or infinite, object_in_use while a view is refreshed';
+
 CREATE FUNCTION streambatch._dirty_panes(view regclass)
     RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_dirty_panes' LANGUAGE C STABLE STRICT;
 COMMENT ON FUNCTION streambatch._dirty_panes(regclass) IS
@@ -859,24 +890,34 @@ CREATE FUNCTION streambatch._log_ends(OUT stream oid, OUT kafka_partition int, O
 COMMENT ON FUNCTION streambatch._log_ends() IS
     'internal: log ends that the workers of this database have learned, from shared memory; log_start: NULL unless the partition was never read';
 
+CREATE FUNCTION streambatch._reads_partition(stream oid, kafka_partition int)
+    RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_reads_partition' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION streambatch._reads_partition(oid, int) IS
+    'internal: whether a stream reads a partition, according to its option partitions; false for anything but a stream; NULL for a NULL argument';
+
 CREATE VIEW streambatch.stat_partition WITH (security_barrier) AS
-SELECT p.stream, p.partition, p.next_offset, greatest(p.log_end, p.next_offset) AS log_end, greatest(p.log_end, p.next_offset) - p.next_offset AS lag,
-       p.max_event_time, p.log_end_at
+SELECT p.stream, p.partition, p.next_offset, greatest(p.log_end, p.next_offset) AS log_end,
+       CASE WHEN p.reading THEN greatest(p.log_end, p.next_offset) - p.next_offset END AS lag,
+       p.max_event_time, p.log_end_at, p.reading
   FROM (SELECT coalesce(s.stream, l.stream::regclass) AS stream, coalesce(s.kafka_partition, l.kafka_partition) AS partition,
-               coalesce(s.next_offset, l.log_start) AS next_offset, greatest(s.log_end, l.log_end) AS log_end, s.max_event_time, l.at AS log_end_at
+               coalesce(s.next_offset, l.log_start) AS next_offset, greatest(s.log_end, l.log_end) AS log_end, s.max_event_time, l.at AS log_end_at,
+               s.stream IS NOT NULL AS known,
+               streambatch._reads_partition(coalesce(s.stream::oid, l.stream), coalesce(s.kafka_partition, l.kafka_partition)) AS reading
           FROM streambatch._progress s
           FULL JOIN (SELECT * FROM streambatch._log_ends() e WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = e.stream)) l
             ON l.stream = s.stream AND l.kafka_partition = s.kafka_partition) p
- WHERE pg_catalog.has_table_privilege(p.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
+ WHERE (p.reading OR p.known)
+   AND (pg_catalog.has_table_privilege(p.stream::oid, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'));
 COMMENT ON VIEW streambatch.stat_partition IS
     'one row per partition of a stream: next offset to read, end of the log (last stable offset) last reported by the broker, lag in messages, latest event time read, when the end of the log was reported (NULL: not since the server started)';
 COMMENT ON COLUMN streambatch.stat_partition.stream IS 'the stream';
 COMMENT ON COLUMN streambatch.stat_partition.partition IS 'number of the partition in the topic';
 COMMENT ON COLUMN streambatch.stat_partition.next_offset IS 'offset that is read next; of a partition that was never read, the beginning of its log';
 COMMENT ON COLUMN streambatch.stat_partition.log_end IS 'end of the log (last stable offset), as last reported by the broker';
-COMMENT ON COLUMN streambatch.stat_partition.lag IS 'offsets from next_offset to log_end';
+COMMENT ON COLUMN streambatch.stat_partition.lag IS 'offsets from next_offset to log_end; NULL: the partition is not read any more';
 COMMENT ON COLUMN streambatch.stat_partition.max_event_time IS 'latest event time read; NULL: none, or the stream has no option event_time';
 COMMENT ON COLUMN streambatch.stat_partition.log_end_at IS 'when the worker last learned the end of the log; NULL: not since the server started';
+COMMENT ON COLUMN streambatch.stat_partition.reading IS 'false: the partition was read up to next_offset, and then removed from the option partitions';
 
 CREATE VIEW streambatch.stat_stream WITH (security_barrier) AS
 SELECT c.oid::regclass AS stream,
@@ -897,7 +938,8 @@ SELECT c.oid::regclass AS stream,
        s.flushed_at,
        s.archive,
        e.error_sqlstate, e.error_message, e.error_hint,
-       s.topic_epoch
+       s.topic_epoch,
+       s.archive_from
   FROM pg_catalog.pg_foreign_table f
   JOIN pg_catalog.pg_foreign_server v ON v.oid = f.ftserver
   JOIN pg_catalog.pg_foreign_data_wrapper d ON d.oid = v.srvfdw AND d.fdwname = 'streambatch_kafka'
@@ -933,6 +975,7 @@ COMMENT ON COLUMN streambatch.stat_stream.error_sqlstate IS 'SQLSTATE of what ha
 COMMENT ON COLUMN streambatch.stat_stream.error_message IS 'message of that error; NULL: no error, or it may contain data that the user may not read';
 COMMENT ON COLUMN streambatch.stat_stream.error_hint IS 'what to do about that error; NULL: no error or no hint';
 COMMENT ON COLUMN streambatch.stat_stream.topic_epoch IS 'how often reading has started over with new positions; NULL: the stream was never used';
+COMMENT ON COLUMN streambatch.stat_stream.archive_from IS 'event time before which retain() has removed events from the archive; NULL: it has not';
 
 CREATE FUNCTION streambatch._groups(view regclass)
     RETURNS bigint AS 'MODULE_PATHNAME', 'streambatch_groups' LANGUAGE C STABLE STRICT;
@@ -1154,4 +1197,69 @@ REVOKE ALL ON FUNCTION
     streambatch._partial_add(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._partial_add(internal, regprocedure, anyelement),
     streambatch._partial_end(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._partial_end(internal, regprocedure, anyelement),
     streambatch._merge_add(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._merge_end(internal, regprocedure, anyelement, VARIADIC "any")
+    FROM PUBLIC;
+
+-- ------------------------------------------------------------------------------------------------------------------
+-- Several servers (src/serve/states_view.c, src/serve/merged_view.c)
+-- ------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION streambatch.start_at(stream regclass, kafka_partition int, kafka_offset bigint)
+    RETURNS void AS 'MODULE_PATHNAME', 'streambatch_start_at' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION streambatch.start_at(regclass, int, bigint) IS
+    'sets where a stream begins to read a partition that it has not read yet, for a partition that another server has read up to there; restricted to the owner of the stream; NULL for a NULL argument; raises object_not_in_prerequisite_state if the stream has read the partition';
+
+CREATE FUNCTION streambatch.create_states_view(view regclass)
+    RETURNS regclass AS 'MODULE_PATHNAME', 'streambatch_create_states_view' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION streambatch.create_states_view(regclass) IS
+    'creates the view <view>_states, through which another server reads the states of a hybrid view, and returns it; restricted to the owner of the hybrid view; NULL for NULL; raises feature_not_supported for states that only the server that made them can read';
+
+CREATE FUNCTION streambatch.create_merged_view(name text, servers name[], view text DEFAULT NULL)
+    RETURNS regclass AS 'MODULE_PATHNAME', 'streambatch_create_merged_view' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION streambatch.create_merged_view(text, name[], text) IS
+    'creates a view, and <name>_layers, that merges the states of a hybrid view of several servers that share a topic, and returns it; servers: foreign servers of postgres_fdw; view: name of the hybrid view on them (default: the same name and schema); raises invalid_parameter_value if their queries or settings differ or if they read the same partitions';
+
+CREATE FUNCTION streambatch._states_definition(view regclass)
+    RETURNS text[] AS 'MODULE_PATHNAME', 'streambatch_states_definition' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION streambatch._states_definition(regclass) IS
+    'internal: query, settings, SQL of a merged view and of its layers, and name, type and collation of each column of states; NULL for NULL; raises insufficient_privilege if the user may not SELECT from the hybrid view';
+
+CREATE VIEW streambatch.states_view WITH (security_barrier) AS
+SELECT n.nspname AS view_schema, c.relname AS view_name, m.nspname AS states_schema, l.relname AS states_name, l.attname AS definition_column,
+       streambatch._states_definition(v.view) AS definition,
+       (SELECT option_value FROM pg_catalog.pg_options_to_table(f.ftoptions) WHERE option_name = 'topic') AS topic,
+       (SELECT option_value FROM pg_catalog.pg_options_to_table(f.ftoptions) WHERE option_name = 'partitions') AS partitions,
+       (SELECT pg_catalog.array_agg(pg_catalog.format('%s:%s-%s', kafka_partition, coalesce(first_offset, 0), next_offset) ORDER BY kafka_partition)
+          FROM streambatch._progress WHERE stream = v.stream) AS positions,
+       t.flushed_at, t.watermark
+  FROM streambatch._view v
+  JOIN pg_catalog.pg_class c ON c.oid = v.view
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  JOIN streambatch._stream_as_of t ON t.view_id = v.id
+  JOIN pg_catalog.pg_foreign_table f ON f.ftrelid = v.stream
+  JOIN LATERAL (SELECT l.oid, l.relname, l.relnamespace, a.attname
+                  FROM pg_catalog.pg_class k
+                  JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = k.oid
+                  JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
+                  JOIN pg_catalog.pg_class l ON l.oid = r.ev_class AND l.relowner = c.relowner AND l.relnamespace <> k.relnamespace
+                  JOIN pg_catalog.pg_attribute a ON a.attrelid = l.oid AND a.attname ~ '^definition_[0-9a-f]{16}$'
+                 WHERE k.relname = 'clock_' || v.id AND k.relnamespace = 'streambatch_state'::pg_catalog.regnamespace
+                 ORDER BY l.oid LIMIT 1) l ON true
+  JOIN pg_catalog.pg_namespace m ON m.oid = l.relnamespace
+ WHERE pg_catalog.has_table_privilege(v.view::oid, 'SELECT') AND pg_catalog.has_table_privilege(l.oid, 'SELECT');
+COMMENT ON VIEW streambatch.states_view IS
+    'one row per hybrid view with a view of its states, both of which the user may SELECT from: what create_merged_view() on another server needs to know';
+COMMENT ON COLUMN streambatch.states_view.view_schema IS 'schema of the hybrid view';
+COMMENT ON COLUMN streambatch.states_view.view_name IS 'name of the hybrid view';
+COMMENT ON COLUMN streambatch.states_view.states_schema IS 'schema of the view of its states';
+COMMENT ON COLUMN streambatch.states_view.states_name IS 'name of the view of its states';
+COMMENT ON COLUMN streambatch.states_view.definition_column IS 'name of the column that identifies the definition, for those who read the states';
+COMMENT ON COLUMN streambatch.states_view.definition IS 'query, settings, SQL of a merged view and of its layers, and name, type and collation of each column of states';
+COMMENT ON COLUMN streambatch.states_view.topic IS 'topic of the stream';
+COMMENT ON COLUMN streambatch.states_view.partitions IS 'partitions that the stream reads, as in its option; NULL: all';
+COMMENT ON COLUMN streambatch.states_view.positions IS 'of each partition that was read, number, first and next offset, as 3:0-120; NULL: none was';
+COMMENT ON COLUMN streambatch.states_view.flushed_at IS 'when the last flush of the stream ended; NULL: none yet';
+COMMENT ON COLUMN streambatch.states_view.watermark IS 'watermark of the stream; NULL: none yet';
+GRANT SELECT ON streambatch.states_view TO PUBLIC;
+
+REVOKE ALL ON FUNCTION streambatch._gather_add(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._gather_end(internal, regprocedure, anyelement, VARIADIC "any")
     FROM PUBLIC;

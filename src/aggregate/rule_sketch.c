@@ -168,6 +168,7 @@ fill_sketch(StateDef *state, const Aggref *aggref, Expr *value, Oid sketch)
 	state->combine =
 		LookupFuncName(list_make2(makeString("streambatch"), makeString("_sketch_combine")), 2, two, false);
 	state->merge = "streambatch._sketch_merge(%s)";
+	state->gather = "streambatch._sketch_gather(%s)";
 }
 
 static void

@@ -107,6 +107,7 @@ batch_source_cut(Computation *c, const Cut *cut, bool incomplete)
 						get_rel_name(c->view.stream)),
 				 errhint("Compute from the archive, or with force => true from what the log holds.")));
 	slice->n = cut->n;
+	slice->starts = catalog_first_offsets(c->view.stream, cut->n);
 	slice->ends = cut->offsets;
 	slice->incomplete = incomplete;
 	catalog_stream_dead_letters(c->view.stream, &partitions, &offsets);

@@ -33,6 +33,7 @@
 #include "common/catalog_shadow.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
+#include "common/catalog_retention.h"
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/locks.h"
@@ -69,6 +70,7 @@ static void resume_view(const Run *run, const ViewRow *row);
 static void add_missed(void *arg);
 static bool is_left_out(const Run *run, const ViewDef *def);
 static void check_arguments(const ViewRow *row, const Run *run, const ViewDef *def);
+static void check_archive_complete(const ViewRow *row, const Run *run, const ViewDef *def);
 static void take_cut(Run *run, const ViewRow *row, StreamRow *stream);
 static bool plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream);
 static void make_plan(void *arg);
@@ -281,6 +283,30 @@ check_arguments(const ViewRow *row, const Run *run, const ViewDef *def)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("refresh range must not end before it begins"),
 						errhint("Specify the earlier time first.")));
+	if (def->has_window && !run->requested.force)
+		check_archive_complete(row, run, def);
+}
+
+/* What retain() has removed would be lost. What the call does not name is left alone (changed_panes.h). */
+static void
+check_archive_complete(const ViewRow *row, const Run *run, const ViewDef *def)
+{
+	const RefreshRange *range = &run->requested;
+	TimestampTz from = catalog_archive_from(row->stream);
+	const char *time;
+
+	if (!(range->full || range->has_from || range->has_to) || TIMESTAMP_IS_NOBEGIN(from) ||
+		(range->has_from && window_pane_start(&((ViewDef *) def)->window, range->from) >= from))
+		return;
+	time = pstrdup(timestamptz_to_str(from));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		 errmsg("the archive no longer contains all events of the range for hybrid view \"%s\"",
+				catalog_view_name(row->view)),
+		 errdetail("The archive is complete from %s on; earlier events have been removed by retain().", time),
+		 errhint("Name a range that begins there or later, or use force => true to compute from what the "
+				 "archive contains.")));
 }
 
 /*
@@ -408,5 +434,5 @@ say_kept(const Run *run)
 						 : errmsg_plural("%lu window of hybrid view \"%s\" keeps its value",
 										 "%lu windows of hybrid view \"%s\" keep their values", n, n, name),
 					 errdetail("The archive no longer contains the events."),
-					 errhint("To compute from what it contains, name the range, or use full => true.")));
+					 errhint("To compute from what it contains, use force => true.")));
 }

@@ -7,6 +7,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "common/catalog_merged.h"
 #include "common/catalog_shadow.h"
 #include "common/catalog_statement.h"
 #include "common/view_parts.h"
@@ -75,7 +76,11 @@ catalog_shadow_exists(int32 id)
 Oid
 catalog_layers_of(Oid view)
 {
-	static Statement s = {"SELECT p.oid " PARTS_OF_VIEW "<> 'streambatch_state'::regnamespace", 1, {OIDOID}};
+	static Statement s = {
+		"SELECT p.oid " PARTS_OF_VIEW "<> 'streambatch_state'::regnamespace AND NOT EXISTS "
+		"(SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = p.oid AND " CATALOG_STATES_COLUMN ")",
+		1,
+		{OIDOID}};
 	Datum values[1] = {ObjectIdGetDatum(view)};
 	Datum layers;
 

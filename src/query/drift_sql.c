@@ -124,7 +124,6 @@ is_of_reader(Node *node, const ViewDef *def)
 {
 	if (node == NULL)
 		return false;
-	/* GROUPING() is computed with the groups */
 	if (IsA(node, GroupingFunc))
 		return true;
 	for (int i = 0; i < def->ngroups; i++)

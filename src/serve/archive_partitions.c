@@ -11,6 +11,7 @@
 #include "catalog/namespace.h"
 #include "common/archive_triggers.h"
 #include "common/catalog_dirty.h"
+#include "common/catalog_stream.h"
 #include "nodes/parsenodes.h"
 #include "serve/archive_partitions.h"
 #include "storage/lmgr.h"
@@ -63,8 +64,9 @@ attach(const RangeVar *partition, bool has_rows)
 {
 	Oid relid = RangeVarGetRelid(partition, NoLock, true);
 
-	/* an index has no rows of its own */
-	if (!OidIsValid(relid) || !OidIsValid(catalog_stream_changed_by(relid)))
+	/* an archive that becomes a part of another table is not changed */
+	if (!OidIsValid(relid) || !OidIsValid(catalog_stream_changed_by(relid)) ||
+		OidIsValid(catalog_stream_of_archive(relid)))
 		return;
 	archive_triggers_add(relid);
 	CommandCounterIncrement();

@@ -51,6 +51,7 @@ stream    discard_dead_letters      +     +     -     -     -     -     -     -
 stream    resume                    +     +     -     -     -     -     -     -
 stream    reset                     +     +     -     -     -     -     -     -
 stream    wait_for                  +     +     +     -     -     -     -     +
+stream    start_at                  +     +     -     -     -     -     -     -
 stream    create_view               +     +     +     -     -     -     -     +
 stream    create_view in p          +     +     +     -     -     -     -     -
 stream    create_view in core       *     -     -     -     -     -     -     -
@@ -108,6 +109,7 @@ view      CREATE INDEX              42809 -     42809 -     -     -     -     -
 view      INHERIT                   42809 42809 42809 42809 42809 42809 42809 42809
 view      COMMENT                   +     -     +     -     -     -     -     -
 view      refresh                   +     -     +     -     -     -     -     -
+view      create_states_view        0A000 -     0A000 -     -     -     -     -
 view      set_source                +     -     +     -     -     -     -     -
 view      rebuild                   42P01 -     42P01 -     -     -     -     -
 view      explain                   +     -     +     +     -     -     -     +
@@ -267,6 +269,8 @@ my %verbs = (
     'resume' => q(SELECT streambatch.resume('%s')),
     'reset' => q(SELECT streambatch.reset('%s')),
     'wait_for' => q(SELECT streambatch.wait_for('%s')),
+    'start_at' => q(SELECT streambatch.start_at('%s', 99, 0)),
+    'create_states_view' => q(SELECT streambatch.create_states_view('%s')),
     'explain' => q(SELECT streambatch.explain('%s') LIMIT 1),
     'query' => q(SELECT streambatch.query('%s')),
     'begin_batch' => q(SELECT streambatch.begin_batch('%s')),
@@ -334,6 +338,8 @@ discard_dead_letters 1 all
 pause 1 all
 retry_dead_letters 1 all
 refresh 1 all
+retain 1 all
+change_archive 1 all
 rebuild 1 all
 set_source 1 all
 refresh_all 1 all
@@ -346,6 +352,9 @@ abandon_batch 1 all
 resume 1 all
 reset 1 all
 wait_for 1 all
+start_at 1 all
+create_states_view 1 all
+create_merged_view 1 all
 first 1 all
 last 1 all
 tumble 6 all
@@ -377,6 +386,12 @@ _first_value 1 all
 _last_value 1 all
 _sketch 1 all
 _sketch_merge 1 all
+_gather 1 all
+_first_gather 1 all
+_last_gather 1 all
+_sketch_gather 1 all
+_states_definition 1 all
+_reads_partition 1 all
 _exact 1 all
 _partial 2 all
 _merge 1 all
@@ -416,6 +431,8 @@ _sketch_end 1 super
 _sketch_combine 1 super
 _sketch_merge_add 1 super
 _sketch_merge_end 1 super
+_gather_add 1 super
+_gather_end 1 super
 _exact_add 1 super
 _exact_end 1 super
 _partial_add 2 super

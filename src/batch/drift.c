@@ -73,6 +73,7 @@ struct Drift
 	DriftColumn *columns;
 	int64 compared;
 	int64 differed;
+	char *failure; /* the error for which values were not compared */
 	/* the comparison at hand */
 	DriftRows old_rows;
 	DriftRows new_rows;
@@ -185,6 +186,15 @@ drift_store(const Drift *d, RunProgress *done)
 }
 
 void
+drift_say_failure(const Drift *d, const char *view)
+{
+	if (d != NULL && d->failure != NULL)
+		ereport(NOTICE,
+				(errmsg("some values of hybrid view \"%s\" could not be compared with those before", view),
+				 errdetail_internal("%s", d->failure)));
+}
+
+void
 drift_replace(Drift **drift, Drift *by)
 {
 	if (*drift != NULL)
@@ -218,6 +228,7 @@ drift_compare_views(const ViewRow *before, const ViewRow *after, int64 run)
 		drift_after(d, NULL);
 		PopActiveSnapshot();
 		drift_store(d, &done);
+		drift_say_failure(d, get_rel_name(before->view));
 		catalog_run_progress(run, &done);
 	}
 	MemoryContextSwitchTo(old);
@@ -330,6 +341,8 @@ copy_found(Drift *d)
 
 	d->compared = from != NULL ? from->compared : 0;
 	d->differed = from != NULL ? from->differed : 0;
+	if (from != NULL && from->failure != NULL)
+		d->failure = pstrdup(from->failure);
 	for (int i = 0; i < d->ncolumns; i++)
 	{
 		DriftColumn *column = &d->columns[i];
@@ -354,14 +367,22 @@ read_values(Drift *d, void (*body)(void *arg))
 
 	if (error == NULL)
 		return;
-	if (!compute_is_data_error(error->sqlerrcode))
-		ReThrowError(error);
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+		case ERRCODE_INTERNAL_ERROR:
+			ReThrowError(error);
+		default:
+			break;
+	}
 	tuplestore_end(d->store);
 	d->store = NULL;
 	copy_found(d);
-	/* for each part of a chunk that an error divides, too */
-	ereport(DEBUG1, (errmsg("values of hybrid view \"%s\" could not be compared with those before: %s",
-							get_rel_name(d->before.of->view.view), error->message)));
+	if (d->failure == NULL)
+		d->failure = MemoryContextStrdup(d->context, error->message);
 }
 
 /* The temporary file of the store belongs to the caller's subtransaction. */

@@ -27,6 +27,9 @@ extern void drift_after(Drift *drift, const TimeRanges *kept);
 /* What was found, for the run's row. Current context. */
 extern void drift_store(const Drift *drift, RunProgress *done);
 
+/* A NOTICE if values could not be compared. */
+extern void drift_say_failure(const Drift *drift, const char *view);
+
 /* Put another one, or NULL, in the place of one, which is freed unless NULL. */
 extern void drift_replace(Drift **drift, Drift *by);
 

@@ -397,6 +397,7 @@ finish(Run *run, Chunk *rest)
 		run->kept += run->plan.changed->nkept;
 	}
 	say_kept(run);
+	drift_say_failure(run->drift, get_rel_name(run->view));
 	if (run->failed > 0)
 		failing_panes_raise(run, false);
 	catalog_end_run(run->id, NULL);

@@ -195,6 +195,47 @@ COMMIT;
 TABLE marked;
 TABLE wrong;
 
+-- ---- a joined table: only if it is tracked ----
+UPDATE price SET price = 20 WHERE k = 'a';
+SELECT dirty_panes FROM marked WHERE view = 'revenue'::regclass;
+SELECT streambatch.track('revenue', 'price');
+SELECT streambatch.track('revenue', 'price');
+SELECT streambatch.track('revenue', 'events');
+SELECT streambatch.track('by_hour', 'price');
+SELECT streambatch.track('revenue', NULL);
+SELECT streambatch.track('price', 'revenue');
+UPDATE price SET price = 21 WHERE false;
+SELECT dirty_panes FROM marked WHERE view = 'revenue'::regclass;
+UPDATE price SET price = 30 WHERE k = 'b';
+SELECT view, dirty_panes FROM marked WHERE dirty_panes IS DISTINCT FROM 0;
+CALL streambatch.refresh('revenue', "to" => 'infinity');
+TABLE marked;
+TABLE wrong;
+INSERT INTO price VALUES ('c', 1), ('x', 1);
+CALL streambatch.refresh('revenue');
+SELECT revenue FROM wrong;
+SELECT dirty_panes FROM marked WHERE view = 'revenue'::regclass;
+-- after a rebuild, too
+CALL streambatch.rebuild('revenue');
+DELETE FROM price WHERE k = 'c';
+SELECT view, dirty_panes FROM marked WHERE dirty_panes IS DISTINCT FROM 0;
+CALL streambatch.refresh('revenue');
+SELECT revenue FROM wrong;
+GRANT SELECT, INSERT ON price TO dirty_editor;
+SET ROLE dirty_editor;
+INSERT INTO price VALUES ('d', 1);
+SELECT streambatch.track('revenue', 'price');
+RESET ROLE;
+SELECT view, dirty_panes FROM marked WHERE dirty_panes IS DISTINCT FROM 0;
+CALL streambatch.refresh('revenue');
+SELECT streambatch.untrack('revenue', 'price');
+SELECT streambatch.untrack('revenue', 'price');
+DELETE FROM price WHERE k = 'd';
+SELECT view, dirty_panes FROM marked WHERE dirty_panes IS DISTINCT FROM 0;
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'price'::regclass;
+SELECT streambatch.track('revenue', 'price');
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'price'::regclass;
+
 -- ---- TRUNCATE: nobody knows what it removes; everything keeps its value, unless forced ----
 BEGIN;
 TRUNCATE events_archive;
@@ -209,7 +250,8 @@ SELECT count(*), sum(dirty_panes) FROM by_hour, marked WHERE view = 'by_hour'::r
 -- ---- the triggers go with the stream, the marks with the view ----
 SET client_min_messages = warning;
 DROP FOREIGN TABLE events CASCADE;
-SELECT count(*) FROM pg_trigger WHERE tgrelid = 'events_archive'::regclass;
+SELECT count(*) FROM pg_trigger WHERE tgrelid IN ('events_archive'::regclass, 'price'::regclass);
+SELECT count(*) FROM streambatch._tracked;
 SELECT count(*) FROM streambatch._dirty d WHERE NOT EXISTS (SELECT FROM streambatch._view v WHERE v.id = d.view_id);
 DROP OWNED BY dirty_editor;
 DROP ROLE dirty_editor;

@@ -6,7 +6,7 @@ SET search_path = sources;
 RESET client_min_messages;
 SET timezone = 'UTC';
 \getenv broker STREAMBATCH_BROKER
-\! test/broker/broker-command create sources 2
+\! test/broker/broker-command create sources 1
 CREATE SERVER sources_kafka FOREIGN DATA WRAPPER streambatch_kafka OPTIONS ("bootstrap.servers" :'broker');
 -- without an archive, the log is all there is
 CREATE FOREIGN TABLE bare (k int, v numeric, ts timestamptz) SERVER sources_kafka OPTIONS (topic 'sources', event_time 'ts', archive 'none');

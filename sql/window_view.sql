@@ -159,7 +159,7 @@ SELECT u, s, e, stream_count, batch_count, count, recommended, exact, closed FRO
 CALL streambatch.refresh('hand_hop', '2025-01-01 12:00:00+00', '2025-01-01 12:00:10+00');
 CALL streambatch.refresh('hand_hop', '2025-01-01 12:00:10+00', '2025-01-01 12:00:20+00');
 SELECT w, stream_count, batch_count, stream_as_of IS NOT NULL AS stream,
-       (SELECT count(*) + 1 FROM streambatch.refresh_history r WHERE r.view = 'hand_hop'::regclass AND r.cut_at < batch_as_of) AS cut
+       (SELECT count(*) + 1 FROM streambatch.refresh_history r WHERE r.view = 'hand_hop'::regclass AND r.kind = 'refresh' AND r.cut_at < batch_as_of) AS cut
   FROM (SELECT * FROM hand_hop_layers) l WHERE batch_as_of IS NOT NULL OR batch_count IS NOT NULL ORDER BY 1;
 -- a range that cuts panes is widened to theirs, which are no windows
 SET client_min_messages = notice;

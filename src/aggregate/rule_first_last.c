@@ -65,6 +65,7 @@ rule_first_last(const Aggref *aggref, const RuleStream *stream, ResultDef *resul
 		list_make2(makeString("streambatch"), makeString(last ? "_last_combine" : "_first_combine")), 2,
 		states, false);
 	state->merge = merge_call(aggref, last);
+	state->gather = last ? "streambatch._last_gather(%s)" : "streambatch._first_gather(%s)";
 	result->value = "%s";
 	(*nparts)++;
 	return true;

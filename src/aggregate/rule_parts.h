@@ -24,8 +24,9 @@ typedef struct StateDef
 	bool batch_only; /* the worker computes nothing and stores NULL */
 	Oid type;
 	Oid collation;
-	Oid combine;	   /* plain: function that combines two non-null states; partial: unused */
-	const char *merge; /* SQL: format, with one %s, of the aggregate that merges a column of states */
+	Oid combine;		/* plain: function that combines two non-null states; partial: unused */
+	const char *merge;	/* SQL: format, with one %s, of the aggregate that merges a column of states */
+	const char *gather; /* the same, of one whose value is again a state; NULL: the one that merges */
 } StateDef;
 
 /* One aggregate of the query: a value computed from its merged states. */

@@ -8,8 +8,9 @@
  * over merged states,
  *
  *		coalesce(_only(s1), _cardinality(_sketch_merge(s2)), 0)
- *		coalesce(_only(s3), _percentile(_sketch_merge(_digest(s4, NULL::tdigest)), '0.9'::float8, NULL::float8))
+ *		coalesce(_only(s3), _quantile(_sketch_merge(s4), '0.9'::float8, NULL::float8, NULL::tdigest, false, false))
  *
+ * While values are few, a sketch has all of them (value_list.h), and what is computed from it is exact, too.
  * Percentiles of one expression share their sketch.
  */
 #include "postgres.h"
@@ -42,11 +43,16 @@
 static void apply_distinct(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts);
 static Oid require_sketch(const char *extension, const char *what);
 static void fill_exact(StateDef *state, const Aggref *aggref);
+static const char *exact_format(void);
 static void fill_sketch(StateDef *state, const Aggref *aggref, Expr *value, Oid sketch);
 static void apply_percentile(const Aggref *aggref, ResultDef *result, StateDef *parts, int *nparts);
 static void fill_digest(StateDef *state, const Aggref *aggref, Expr *value, Oid sketch);
+static const char *quantile_format(const Aggref *aggref, const TargetEntry *arg, Oid sketch);
+static bool is_discrete(const Aggref *aggref);
 static bool is_number(Oid type);
 static Expr *digest_value(const Aggref *aggref, const Expr *value);
+static Expr *cast_to(const Expr *value, Oid type);
+static Expr *value_if(const Expr *condition, Expr *value);
 static char *print_fractions(const Aggref *aggref, bool descending);
 static void append_fraction(StringInfo buf, float8 fraction, bool descending);
 static bool order_descends(const Aggref *aggref, const TargetEntry *arg);
@@ -93,7 +99,7 @@ apply_distinct(const Aggref *aggref, ResultDef *result, StateDef *parts, int *np
 	fill_exact(&parts[(*nparts)++], aggref);
 	fill_sketch(&parts[(*nparts)++], aggref, value, sketch);
 	result->value = "coalesce(%s, streambatch._cardinality(%s), 0)";
-	result->exact = "streambatch._exact(%s, %s)";
+	result->exact = exact_format();
 }
 
 /* The sketch type of an extension. Raises if the extension is not installed. */
@@ -128,6 +134,16 @@ fill_exact(StateDef *state, const Aggref *aggref)
 	state->merge = "streambatch._only(%s)";
 }
 
+/* SQL of whether what is served is exact: a batch row's value, or that of a sketch with all values. */
+static const char *
+exact_format(void)
+{
+	if (catalog_is_first_version())
+		return "streambatch._exact(%s, %s)";
+	return "streambatch._exact(%1$s, %2$s) OR "
+		   "coalesce(streambatch._holds_all(streambatch._sketch_merge(%2$s)), false)";
+}
+
 /* A sketch of values, under the aggregate's own filter. */
 static void
 fill_sketch(StateDef *state, const Aggref *aggref, Expr *value, Oid sketch)
@@ -152,6 +168,7 @@ fill_sketch(StateDef *state, const Aggref *aggref, Expr *value, Oid sketch)
 	state->combine =
 		LookupFuncName(list_make2(makeString("streambatch"), makeString("_sketch_combine")), 2, two, false);
 	state->merge = "streambatch._sketch_merge(%s)";
+	state->gather = "streambatch._sketch_gather(%s)";
 }
 
 static void
@@ -159,8 +176,6 @@ apply_percentile(const Aggref *aggref, ResultDef *result, StateDef *parts, int *
 {
 	const TargetEntry *arg = linitial_node(TargetEntry, aggref->args);
 	Oid type = exprType((Node *) arg->expr);
-	Oid element = get_element_type(aggref->aggtype);
-	StringInfoData format;
 	Oid sketch;
 
 	if (!is_number(type))
@@ -170,33 +185,47 @@ apply_percentile(const Aggref *aggref, ResultDef *result, StateDef *parts, int *
 	sketch = require_sketch("tdigest", PERCENTILE);
 	fill_exact(&parts[(*nparts)++], aggref);
 	fill_digest(&parts[(*nparts)++], aggref, digest_value(aggref, arg->expr), sketch);
-	initStringInfo(&format);
-	appendStringInfo(&format, "coalesce(%%s, streambatch.%s(%%s, '%s'::pg_catalog.float8%s, ",
-					 OidIsValid(element) ? "_percentiles" : "_percentile",
-					 print_fractions(aggref, order_descends(aggref, arg)), OidIsValid(element) ? "[]" : "");
-	rule_append_null(&format, getBaseType(OidIsValid(element) ? element : aggref->aggtype), InvalidOid);
-	appendStringInfoString(&format, "))");
-	result->value = format.data;
-	result->exact = "streambatch._exact(%s, %s)";
+	result->value = quantile_format(aggref, arg, sketch);
+	result->exact = exact_format();
 }
 
-/* A t-digest, as bytea: its own text form, which a dump has, may lack digits. */
+/* A list of values or a t-digest, as bytea; in a view of version 0.1.0 a t-digest of its own type. */
 static void
 fill_digest(StateDef *state, const Aggref *aggref, Expr *value, Oid sketch)
 {
-	StringInfoData merge;
+	fill_sketch(state, aggref, value, catalog_is_first_version() ? sketch : BYTEAOID);
+}
 
-	if (catalog_is_first_version())
+/* SQL of the percentile, from the merged exact value and the merged sketch. */
+static const char *
+quantile_format(const Aggref *aggref, const TargetEntry *arg, Oid sketch)
+{
+	bool first_version = catalog_is_first_version();
+	bool descends = order_descends(aggref, arg);
+	Oid element = get_element_type(aggref->aggtype);
+	StringInfoData format;
+
+	initStringInfo(&format);
+	appendStringInfo(&format, "coalesce(%%s, streambatch.%s%s(%%s, '%s'::pg_catalog.float8%s, ",
+					 first_version ? "_percentile" : "_quantile", OidIsValid(element) ? "s" : "",
+					 print_fractions(aggref, first_version && descends), OidIsValid(element) ? "[]" : "");
+	rule_append_null(&format, getBaseType(OidIsValid(element) ? element : aggref->aggtype), InvalidOid);
+	if (!first_version)
 	{
-		fill_sketch(state, aggref, value, sketch);
-		return;
+		appendStringInfoString(&format, ", ");
+		rule_append_null(&format, sketch, InvalidOid);
+		appendStringInfo(&format, ", %s, %s", is_discrete(aggref) ? "true" : "false",
+						 descends ? "true" : "false");
 	}
-	fill_sketch(state, aggref, value, BYTEAOID);
-	initStringInfo(&merge);
-	appendStringInfoString(&merge, "streambatch._sketch_merge(streambatch._digest(%s, ");
-	rule_append_null(&merge, sketch, InvalidOid);
-	appendStringInfoString(&merge, "))");
-	state->merge = merge.data;
+	appendStringInfoString(&format, "))");
+	return format.data;
+}
+
+static bool
+is_discrete(const Aggref *aggref)
+{
+	return aggref->aggfnoid == F_PERCENTILE_DISC_FLOAT8_ANYELEMENT ||
+		   aggref->aggfnoid == F_PERCENTILE_DISC__FLOAT8_ANYELEMENT;
 }
 
 static bool
@@ -217,29 +246,54 @@ is_number(Oid type)
 }
 
 /*
- * The value that is added to the digest. A value that a digest does not support raises here, where only its row
- * fails, and not in the fold. Rows excluded by the filter are not checked.
+ * The value that is added to the sketch: bigint and numeric as they are, so that a list of them is exact. A value that a
+ * digest does not support raises here, where only its row fails, and not in the fold. Rows excluded by the filter are
+ * not checked.
  */
 static Expr *
 digest_value(const Aggref *aggref, const Expr *value)
 {
-	Oid type = FLOAT8OID;
+	Oid type = getBaseType(exprType((Node *) value));
+	Oid checked = FLOAT8OID;
 	List *name = list_make2(makeString("streambatch"), makeString("_digest_value"));
-	Node *cast = coerce_to_target_type(NULL, copyObject((Node *) value), exprType((Node *) value), FLOAT8OID,
-									   -1, COERCION_EXPLICIT, COERCE_EXPLICIT_CAST, -1);
-	Expr *checked = (Expr *) makeFuncExpr(LookupFuncName(name, 1, &type, false), FLOAT8OID, list_make1(cast),
-										  InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	Expr *result = (Expr *) makeFuncExpr(LookupFuncName(name, 1, &checked, false), FLOAT8OID,
+										 list_make1(cast_to(value, FLOAT8OID)), InvalidOid, InvalidOid,
+										 COERCE_EXPLICIT_CALL);
+
+	if (type == INT8OID && !catalog_is_first_version())
+		return cast_to(value, INT8OID);
+	if (type == NUMERICOID && !catalog_is_first_version())
+	{
+		NullTest *fits = makeNode(NullTest);
+
+		fits->arg = result;
+		fits->nulltesttype = IS_NOT_NULL;
+		fits->location = -1;
+		result = value_if((Expr *) fits, cast_to(value, NUMERICOID));
+	}
+	return aggref->aggfilter == NULL ? result : value_if(aggref->aggfilter, result);
+}
+
+static Expr *
+cast_to(const Expr *value, Oid type)
+{
+	return (Expr *) coerce_to_target_type(NULL, copyObject((Node *) value), exprType((Node *) value), type,
+										  -1, COERCION_EXPLICIT, COERCE_EXPLICIT_CAST, -1);
+}
+
+/* CASE WHEN condition THEN value END */
+static Expr *
+value_if(const Expr *condition, Expr *value)
+{
 	CaseExpr *result = makeNode(CaseExpr);
 	CaseWhen *when = makeNode(CaseWhen);
 
-	if (aggref->aggfilter == NULL)
-		return checked;
-	when->expr = copyObject(aggref->aggfilter);
-	when->result = checked;
+	when->expr = copyObject((Expr *) condition);
+	when->result = value;
 	when->location = -1;
-	result->casetype = FLOAT8OID;
+	result->casetype = exprType((Node *) value);
 	result->args = list_make1(when);
-	result->defresult = (Expr *) makeNullConst(FLOAT8OID, -1, InvalidOid);
+	result->defresult = (Expr *) makeNullConst(result->casetype, -1, InvalidOid);
 	result->location = -1;
 	return (Expr *) result;
 }

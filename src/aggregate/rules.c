@@ -95,7 +95,7 @@ static Aggref *part_aggregate(const Aggref *whole, const char *name, Oid cast);
 static void refuse_uncombinable(const Aggref *aggref, const TransitionShape *shape, const char *what);
 static void fill_partial(StateDef *state, const Aggref *aggref, Oid stored);
 static Aggref *partial_call(const Aggref *aggref, Oid stored);
-static char *merge_call(const Aggref *aggref);
+static char *merge_call(const Aggref *aggref, const char *function, Oid value);
 
 void
 rule_apply(const Aggref *aggref, const RuleStream *stream, ResultDef *result, StateDef *parts, int *nparts)
@@ -282,7 +282,8 @@ fill_partial(StateDef *state, const Aggref *aggref, Oid stored)
 	state->partial = true;
 	state->type = stored;
 	state->collation = state->aggref->aggcollid;
-	state->merge = merge_call(aggref);
+	state->merge = merge_call(aggref, "_merge", aggref->aggtype);
+	state->gather = merge_call(aggref, "_gather", stored);
 }
 
 /* The call of streambatch._partial() that computes the state of an aggregate from rows. */
@@ -311,19 +312,19 @@ partial_call(const Aggref *aggref, Oid stored)
 	return call;
 }
 
-/* The format of a call of streambatch._merge(). */
+/* The format of a call of streambatch._merge() or _gather(), whose value is of the given type. */
 static char *
-merge_call(const Aggref *aggref)
+merge_call(const Aggref *aggref, const char *function, Oid value)
 {
 	StringInfoData format;
 	Oid collation = aggref->inputcollid;
 	ListCell *lc;
 
 	initStringInfo(&format);
-	appendStringInfoString(&format, "streambatch._merge(");
+	appendStringInfo(&format, "streambatch.%s(", function);
 	rule_append_literally(&format, quote_literal_cstr(format_procedure_qualified(aggref->aggfnoid)));
 	appendStringInfoString(&format, "::pg_catalog.regprocedure, ");
-	rule_append_null(&format, aggref->aggtype, InvalidOid);
+	rule_append_null(&format, value, InvalidOid);
 	appendStringInfoString(&format, ", %s");
 	foreach (lc, aggref->aggargtypes)
 	{

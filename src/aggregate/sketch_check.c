@@ -113,6 +113,15 @@ sketch_check_hll(Datum sketch, int64 *count)
 	return PointerGetDatum(value);
 }
 
+bool
+sketch_hll_is_list(Datum sketch)
+{
+	int64 unused = 0;
+	const uint8 *bytes = (uint8 *) VARDATA(DatumGetPointer(sketch_check_hll(sketch, &unused)));
+
+	return (bytes[0] & 15) == HLL_EMPTY || (bytes[0] & 15) == HLL_EXPLICIT;
+}
+
 Datum
 sketch_check_tdigest(Datum sketch, int64 *count)
 {

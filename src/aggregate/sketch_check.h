@@ -15,4 +15,7 @@
 extern Datum sketch_check_hll(Datum sketch, int64 *count);
 extern Datum sketch_check_tdigest(Datum sketch, int64 *count);
 
+/* Whether a HyperLogLog has the hashes of all values, and is no estimate. Checks it. */
+extern bool sketch_hll_is_list(Datum sketch);
+
 #endif /* STREAMBATCH_SKETCH_CHECK_H */

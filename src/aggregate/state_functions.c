@@ -1,9 +1,10 @@
 /*
  * state_functions.c
- *		The SQL aggregates over transition states: streambatch._partial(), streambatch._merge().
+ *		The SQL aggregates over transition states: streambatch._partial(), streambatch._merge(), streambatch._gather().
  *
  *		_partial('stddev(double precision)', NULL::_state, x)						the state of stddev(x)
  *		_merge('stddev(double precision)', NULL::double precision, s1, NULL::double precision)	its value, of a column of states
+ *		_gather('stddev(double precision)', NULL::_state, s1, NULL::double precision)			their state, of a column of states
  *
  * The first argument is a constant and identifies the aggregate. NULLs only carry types: the result type, for
  * the parser, and the aggregate's argument types, which the states of a polymorphic aggregate depend on.
@@ -42,23 +43,25 @@ typedef struct PartialState
 	TransitionValue value;
 } PartialState;
 
-static PartialState *group_state(FunctionCallInfo fcinfo, int leading);
+static PartialState *group_state(FunctionCallInfo fcinfo, int leading, bool stored);
 static void check_caller(FunctionCallInfo fcinfo);
-static Transition *open_transition(FunctionCallInfo fcinfo, int leading);
+static Transition *open_transition(FunctionCallInfo fcinfo, int leading, bool stored);
 static Oid named_aggregate(const Aggref *call);
 static void refuse_type(Oid aggregate, const char *what, Oid is, Oid promised);
 static void check_state_functions(Oid aggregate);
-static PartialState *ended_state(FunctionCallInfo fcinfo, int leading);
+static PartialState *ended_state(FunctionCallInfo fcinfo, int leading, bool stored);
 
 STREAMBATCH_FUNCTION(streambatch_partial_add);
 STREAMBATCH_FUNCTION(streambatch_partial_end);
 STREAMBATCH_FUNCTION(streambatch_merge_add);
 STREAMBATCH_FUNCTION(streambatch_merge_end);
+STREAMBATCH_FUNCTION(streambatch_gather_add);
+STREAMBATCH_FUNCTION(streambatch_gather_end);
 
 Datum
 streambatch_partial_add(PG_FUNCTION_ARGS)
 {
-	PartialState *state = group_state(fcinfo, PARTIAL_LEADING);
+	PartialState *state = group_state(fcinfo, PARTIAL_LEADING, true);
 	Transition *t = state->transition;
 	/* the state and the leading arguments come before the aggregate's own */
 	const NullableDatum *args = &fcinfo->args[1 + PARTIAL_LEADING];
@@ -77,7 +80,7 @@ streambatch_partial_add(PG_FUNCTION_ARGS)
 Datum
 streambatch_partial_end(PG_FUNCTION_ARGS)
 {
-	PartialState *state = ended_state(fcinfo, PARTIAL_LEADING);
+	PartialState *state = ended_state(fcinfo, PARTIAL_LEADING, true);
 	bool isnull;
 	Datum result = transition_store(state->transition, &state->value, &isnull);
 
@@ -89,7 +92,7 @@ streambatch_partial_end(PG_FUNCTION_ARGS)
 Datum
 streambatch_merge_add(PG_FUNCTION_ARGS)
 {
-	PartialState *state = group_state(fcinfo, MERGE_LEADING);
+	PartialState *state = group_state(fcinfo, MERGE_LEADING, false);
 
 	transition_absorb(state->transition, &state->value, PG_GETARG_DATUM(MERGE_LEADING),
 					  PG_ARGISNULL(MERGE_LEADING));
@@ -99,7 +102,7 @@ streambatch_merge_add(PG_FUNCTION_ARGS)
 Datum
 streambatch_merge_end(PG_FUNCTION_ARGS)
 {
-	PartialState *state = ended_state(fcinfo, MERGE_LEADING);
+	PartialState *state = ended_state(fcinfo, MERGE_LEADING, false);
 	bool isnull;
 	Datum result = transition_final(state->transition, &state->value, &isnull);
 
@@ -108,9 +111,31 @@ streambatch_merge_end(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
+Datum
+streambatch_gather_add(PG_FUNCTION_ARGS)
+{
+	PartialState *state = group_state(fcinfo, MERGE_LEADING, true);
+
+	transition_absorb(state->transition, &state->value, PG_GETARG_DATUM(MERGE_LEADING),
+					  PG_ARGISNULL(MERGE_LEADING));
+	PG_RETURN_POINTER(state);
+}
+
+Datum
+streambatch_gather_end(PG_FUNCTION_ARGS)
+{
+	PartialState *state = ended_state(fcinfo, MERGE_LEADING, true);
+	bool isnull;
+	Datum result = transition_store(state->transition, &state->value, &isnull);
+
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(result);
+}
+
 /* The state of the current group, in the memory of the current grouping set. */
 static PartialState *
-group_state(FunctionCallInfo fcinfo, int leading)
+group_state(FunctionCallInfo fcinfo, int leading, bool stored)
 {
 	AggState *caller = (AggState *) fcinfo->context;
 	PartialState *state;
@@ -118,7 +143,7 @@ group_state(FunctionCallInfo fcinfo, int leading)
 
 	check_caller(fcinfo);
 	if (fcinfo->flinfo->fn_extra == NULL)
-		fcinfo->flinfo->fn_extra = open_transition(fcinfo, leading);
+		fcinfo->flinfo->fn_extra = open_transition(fcinfo, leading, stored);
 	t = fcinfo->flinfo->fn_extra;
 	t->agg->curaggcontext = caller->curaggcontext;
 	if (!PG_ARGISNULL(0))
@@ -139,11 +164,11 @@ check_caller(FunctionCallInfo fcinfo)
 }
 
 /*
- * Prepare the aggregate to run, from the calling aggregate; leading: number of arguments before its own. Its
- * functions allocate in the caller's contexts.
+ * Prepare the aggregate to run, from the calling aggregate; leading: number of arguments before its own; stored: the
+ * result is a state. Its functions allocate in the caller's contexts.
  */
 static Transition *
-open_transition(FunctionCallInfo fcinfo, int leading)
+open_transition(FunctionCallInfo fcinfo, int leading, bool stored)
 {
 	AggState *caller = (AggState *) fcinfo->context;
 	MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
@@ -161,11 +186,12 @@ open_transition(FunctionCallInfo fcinfo, int leading)
 	aggref = transition_aggref(aggregate, nargs, types, call->inputcollid);
 	transition_shape(aggref, &shape);
 	transition_init(t, aggref, true, caller->curaggcontext, caller->tmpcontext);
-	if (leading == PARTIAL_LEADING)
+	if (stored)
 		refuse_type(aggregate, "state", shape.stored, call->aggtype);
 	else
-	{
 		refuse_type(aggregate, "value", aggref->aggtype, call->aggtype);
+	if (leading == MERGE_LEADING)
+	{
 		refuse_type(aggregate, "state", shape.stored, list_nth_oid(call->aggargtypes, MERGE_LEADING - 1));
 		if (!t->sealed)
 			check_state_functions(aggregate);
@@ -223,12 +249,12 @@ check_state_functions(Oid aggregate)
 
 /* The state for a final function; a new one if there were no rows. */
 static PartialState *
-ended_state(FunctionCallInfo fcinfo, int leading)
+ended_state(FunctionCallInfo fcinfo, int leading, bool stored)
 {
 	PartialState *state;
 
 	if (PG_ARGISNULL(0))
-		return group_state(fcinfo, leading);
+		return group_state(fcinfo, leading, stored);
 	state = (PartialState *) PG_GETARG_POINTER(0);
 	state->transition->agg->curaggcontext = ((AggState *) fcinfo->context)->curaggcontext;
 	return state;

@@ -15,6 +15,7 @@
 #include "catalog/pg_type.h"
 #include "common/catalog_dead_letter.h"
 #include "common/catalog_restore.h"
+#include "common/catalog_retention.h"
 #include "common/catalog_shadow.h"
 #include "common/catalog_stream.h"
 #include "miscadmin.h"
@@ -107,6 +108,7 @@ batch_source_cut(Computation *c, const Cut *cut, bool incomplete)
 						get_rel_name(c->view.stream)),
 				 errhint("Compute from the archive, or with force => true from what the log holds.")));
 	slice->n = cut->n;
+	slice->starts = catalog_first_offsets(c->view.stream, cut->n);
 	slice->ends = cut->offsets;
 	slice->incomplete = incomplete;
 	catalog_stream_dead_letters(c->view.stream, &partitions, &offsets);
@@ -114,6 +116,16 @@ batch_source_cut(Computation *c, const Cut *cut, bool incomplete)
 	/* those of an earlier topic epoch are at offsets of another log */
 	if (cut->topic_epoch == 0 && catalog_view_dead_letters(c->view.view, &epochs, &partitions, &offsets) > 0)
 		log_slice_leave_out(slice, DatumGetArrayTypeP(partitions), DatumGetArrayTypeP(offsets));
+}
+
+TimestampTz
+batch_source_complete_from(const Computation *c)
+{
+	StreamRow row;
+
+	return catalog_stream(c->view.stream, &row) && row.archive == c->archive
+			   ? catalog_archive_from(c->view.stream)
+			   : DT_NOBEGIN;
 }
 
 const char *

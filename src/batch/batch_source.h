@@ -42,6 +42,9 @@ extern void batch_source_lock(Computation *c);
  */
 extern void batch_source_cut(Computation *c, const Cut *cut, bool incomplete);
 
+/* The event time before which retain() has removed events from the source; -infinity: none. */
+extern TimestampTz batch_source_complete_from(const Computation *c);
+
 /* For messages. */
 extern const char *batch_source_name(const Computation *c);
 

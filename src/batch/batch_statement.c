@@ -86,6 +86,15 @@ batch_statement_read(const Computation *c, const char *sql, const BatchParameter
 }
 
 void
+batch_statement_read_as_of(const Computation *c, const char *sql, const BatchParameters *parameters,
+						   bool active, BatchRowReceiver receive, void *arg)
+{
+	RowReceiver receiver = {{receive_row, start_rows, end_rows, end_rows, DestNone}, receive, arg};
+
+	(void) execute(c, sql, parameters, active, &receiver.pub);
+}
+
+void
 batch_statement_send(const Computation *c, const char *sql, const BatchParameters *parameters,
 					 DestReceiver *dest)
 {

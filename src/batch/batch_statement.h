@@ -47,6 +47,11 @@ extern void batch_statement_read(const Computation *c, const char *sql, const Ba
 extern void batch_statement_send(const Computation *c, const char *sql, const BatchParameters *parameters,
 								 DestReceiver *dest);
 
+/* The same; active: as of the active snapshot, instead of a new one. */
+extern void batch_statement_read_as_of(const Computation *c, const char *sql,
+									   const BatchParameters *parameters, bool active,
+									   BatchRowReceiver receive, void *arg);
+
 /* The parameters in the form that SPI takes. Current context. */
 extern ParamListInfo batch_statement_parameters(const Computation *c, const BatchParameters *parameters);
 

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/tupdesc.h"
+#include "batch/batch_source.h"
 #include "batch/batch_statement.h"
 #include "batch/changed_panes.h"
 #include "catalog/pg_type.h"
@@ -40,6 +41,7 @@ typedef struct Counting
 	const Cut *cut;
 	ChangedPanes *result;
 	TupleDesc desc;
+	TimestampTz complete_from; /* events before it have been removed from the archive */
 	int64 covered_epoch;
 	int n;
 	int gaps;
@@ -92,6 +94,7 @@ changed_panes_open(const Computation *c, const Cut *cut, int64 closed_epoch, Tim
 	counting->cut = cut;
 	counting->result = p;
 	counting->desc = finding.desc;
+	counting->complete_from = batch_source_complete_from(c);
 	counting->n = counting->gaps = 0;
 	p->max_gaps =
 		Max(Max(PANE_LIST_READS, c->source.reads) - 1, tuplestore_tuple_count(finding.store) / MANY_LISTS);
@@ -283,7 +286,8 @@ put_counted(Counting *counting)
 
 	for (int i = 0; i < counting->n; i++)
 	{
-		bool gone = (counting->has_rows[i] ? counting->earlier[i] : counting->events[i]) == 0;
+		bool gone = (counting->has_rows[i] ? counting->earlier[i] : counting->events[i]) == 0 ||
+					(counting->has_rows[i] && counting->panes[i] < counting->complete_from);
 		/* a marked pane that has no rows has nothing to keep */
 		bool kept = gone && !p->force && (counting->has_rows[i] || counting->late[i]);
 

@@ -8,7 +8,7 @@
  *
  * A pane whose events have left the archive keeps its value: it is not computed from the late events alone. They have
  * left it if the batch layer has rows of the pane, and the archive has no event of it below the cut as of which it is
- * covered; or if the batch layer has no rows, and the archive has no event at all. Its stream rows and its mark remain,
+ * covered, or retain() has removed events of it; or if the batch layer has no rows, and the archive has no event at all. Its stream rows and its mark remain,
  * and the next refresh finds it again.
  */
 #ifndef STREAMBATCH_CHANGED_PANES_H

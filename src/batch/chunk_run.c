@@ -31,6 +31,7 @@ typedef struct ChunkJob
 	const Chunk *chunk;
 	int done; /* chunks that this completes */
 	int64 kept;
+	Drift *drift; /* of the run, with this chunk */
 } ChunkJob;
 
 /* The panes with events of a chunk. */
@@ -110,7 +111,13 @@ try_chunk(Run *run, const Chunk *chunk, int done)
 	if (error != NULL && (run->strict || !compute_is_data_error(error->sqlerrcode)))
 		refresh_fail(run, error);
 	if (error == NULL)
+	{
 		run->kept += job.kept;
+		if (job.drift != NULL)
+			drift_replace(&run->drift, job.drift);
+	}
+	else
+		drift_replace(&job.drift, NULL);
 	refresh_next_transaction();
 	return error;
 }
@@ -130,7 +137,11 @@ compute_and_cover(void *arg)
 	{
 		TimeRanges cleared = dirty_marks_clear(run->c, chunk);
 
+		job->drift = run->track_drift ? drift_begin(run->drift, run->c, run->context) : NULL;
+		drift_before(job->drift, run->closed_epoch, chunk);
 		done.rows = compute_chunk(run->c, run->cut, run->closed_epoch, chunk, &kept, &job->kept);
+		drift_after(job->drift, &kept);
+		drift_store(job->drift, &done);
 		dirty_marks_put_back(run->c, cleared, kept);
 	}
 	if (chunk->changed)

@@ -11,6 +11,8 @@
  * or what it reads is locked, all of the view is marked. No lock is waited for but that of the stream's corrections
  * (common/locks.h): the caller has locked rows of the archive.
  *
+ * A table that a view joins, and tracks (serve/track.c), has the same triggers. They mark all of the view.
+ *
  * For example, with a view by hour, UPDATE events_archive SET amount = 0 WHERE … of events at 10:15, 11:45 and 17:30
  * leaves the marks [10:00, 12:00) and [17:00, 18:00). A refresh computes these three panes, unless all of their events
  * have gone.
@@ -57,6 +59,7 @@ typedef struct Marking
 
 static bool has_rows(const TriggerData *trigger);
 static void mark_views(TriggerData *trigger, Oid relation);
+static void mark_tracking_views(Oid relation);
 static void mark_view(Marking *m);
 static bool is_of_system(int sqlerrcode);
 static void find_panes(void *arg);
@@ -81,7 +84,10 @@ streambatch_mark(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("this function can only be called by a statement trigger, after the statement")));
 	if (!archive_triggers_is_own(trigger) && has_rows(trigger))
+	{
 		mark_views(trigger, RelationGetRelid(trigger->tg_relation));
+		mark_tracking_views(RelationGetRelid(trigger->tg_relation));
+	}
 	return PointerGetDatum(NULL);
 }
 
@@ -226,6 +232,7 @@ void
 dirty_marks_of_partition(Oid partition)
 {
 	mark_views(NULL, partition);
+	mark_tracking_views(partition);
 }
 
 void
@@ -264,6 +271,21 @@ mark_views(TriggerData *trigger, Oid relation)
 		mark_view(&marking);
 		MemoryContextDelete(marking.context);
 	}
+}
+
+/* Mark everything of the views that join a table, and track it. */
+static void
+mark_tracking_views(Oid relation)
+{
+	ListCell *lc;
+	List *streams = catalog_streams_tracking(relation);
+
+	foreach (lc, streams)
+		locks_take_corrections(lfirst_oid(lc), false);
+	if (streams == NIL)
+		return;
+	foreach (lc, catalog_views_tracking(relation))
+		dirty_marks_all(((const MarkedView *) lfirst(lc))->id);
 }
 
 static void

@@ -32,7 +32,7 @@ extern TimeRanges dirty_marks_clear(const Computation *c, const Chunk *chunk);
 extern void dirty_marks_put_back(const Computation *c, TimeRanges cleared, TimeRanges kept);
 
 /*
- * A table with events has become a partition of an archive: mark the panes of its events, as a statement that inserts them
+ * A table with rows has become a partition of an archive, or of a tracked table: mark what a statement that inserts the rows
  * does.
  */
 extern void dirty_marks_of_partition(Oid partition);

@@ -36,6 +36,7 @@
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/locks.h"
+#include "common/settings.h"
 #include "common/subtransaction.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -68,6 +69,7 @@ static void resume_view(const Run *run, const ViewRow *row);
 static void add_missed(void *arg);
 static bool is_left_out(const Run *run, const ViewDef *def);
 static void check_arguments(const ViewRow *row, const Run *run, const ViewDef *def);
+static void check_archive_complete(const ViewRow *row, const Run *run, const ViewDef *def);
 static void take_cut(Run *run, const ViewRow *row, StreamRow *stream);
 static bool plan_chunks(Run *run, const ViewRow *row, const StreamRow *stream);
 static void make_plan(void *arg);
@@ -130,7 +132,11 @@ void
 refresh_view(Oid view, RefreshRange requested)
 {
 	ViewRow row;
-	Run run = {.kind = "refresh", .view = view, .recorded = view, .requested = requested};
+	Run run = {.kind = "refresh",
+			   .view = view,
+			   .recorded = view,
+			   .requested = requested,
+			   .track_drift = setting_track_drift != DRIFT_OFF};
 
 	catalog_require_view(run.view, &row);
 	if (!compat_class_ownercheck(run.view, GetUserId()))
@@ -276,6 +282,30 @@ check_arguments(const ViewRow *row, const Run *run, const ViewDef *def)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("refresh range must not end before it begins"),
 						errhint("Specify the earlier time first.")));
+	if (def->has_window && !run->requested.force)
+		check_archive_complete(row, run, def);
+}
+
+/* What retain() has removed would be lost. What the call does not name is left alone (changed_panes.h). */
+static void
+check_archive_complete(const ViewRow *row, const Run *run, const ViewDef *def)
+{
+	const RefreshRange *range = &run->requested;
+	TimestampTz from = batch_source_complete_from(run->c);
+	const char *time;
+
+	if (!(range->full || range->has_from || range->has_to) || TIMESTAMP_IS_NOBEGIN(from) ||
+		(range->has_from && window_pane_start(&((ViewDef *) def)->window, range->from) >= from))
+		return;
+	time = pstrdup(timestamptz_to_str(from));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		 errmsg("the archive no longer contains all events of the range for hybrid view \"%s\"",
+				catalog_view_name(row->view)),
+		 errdetail("The archive is complete from %s on; earlier events have been removed by retain().", time),
+		 errhint("Name a range that begins there or later, or use force => true to compute from what the "
+				 "archive contains.")));
 }
 
 /*
@@ -367,6 +397,7 @@ finish(Run *run, Chunk *rest)
 		run->kept += run->plan.changed->nkept;
 	}
 	say_kept(run);
+	drift_say_failure(run->drift, get_rel_name(run->view));
 	if (run->failed > 0)
 		failing_panes_raise(run, false);
 	catalog_end_run(run->id, NULL);
@@ -402,5 +433,5 @@ say_kept(const Run *run)
 						 : errmsg_plural("%lu window of hybrid view \"%s\" keeps its value",
 										 "%lu windows of hybrid view \"%s\" keep their values", n, n, name),
 					 errdetail("The archive no longer contains the events."),
-					 errhint("To compute from what it contains, name the range, or use full => true.")));
+					 errhint("To compute from what it contains, use force => true.")));
 }

@@ -6,6 +6,7 @@
 #define STREAMBATCH_REFRESH_RUN_H
 
 #include "batch/chunk_plan.h"
+#include "batch/drift.h"
 #include "common/compat.h"
 
 typedef struct Run
@@ -25,6 +26,8 @@ typedef struct Run
 	int64 id;
 	ChunkPlan plan;
 	RefreshRange requested;
+	bool track_drift;
+	Drift *drift;	/* of the chunks that are done */
 	int64 kept;		/* panes that were left as they are, because their events have left the archive */
 	int failed;		/* panes that could not be computed */
 	ErrorData *why; /* the first one */

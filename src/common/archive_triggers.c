@@ -60,6 +60,12 @@ archive_triggers_add(Oid relation)
 }
 
 void
+archive_triggers_add_tracked(Oid relation)
+{
+	change_triggers(relation, true);
+}
+
+void
 archive_triggers_remove(Oid relation)
 {
 	change_triggers(relation, false);

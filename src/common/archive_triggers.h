@@ -23,6 +23,9 @@
  */
 extern void archive_triggers_add(Oid relation);
 
+/* The same for a table that hybrid views join and track. */
+extern void archive_triggers_add_tracked(Oid relation);
+
 /* Drop them, if there are any. Locks those that have some in AccessExclusiveLock. */
 extern void archive_triggers_remove(Oid relation);
 

@@ -172,17 +172,27 @@ catalog_run_progress(int64 run, const RunProgress *done)
 {
 	static Statement s = {
 		"UPDATE streambatch._run SET chunks_done = chunks_done + $2, rows = rows + $3, panes_done = panes_done + $4, "
-		"  progress_at = pg_catalog.clock_timestamp() WHERE id = $1",
-		4,
-		{INT8OID, INT4OID, INT8OID, INT8OID}};
+		"  progress_at = pg_catalog.clock_timestamp(), drift = coalesce($5::jsonb, drift), "
+		"  compared = CASE WHEN $5 IS NULL THEN compared ELSE $6 END, differed = CASE WHEN $5 IS NULL THEN differed ELSE $7 END "
+		"WHERE id = $1",
+		7,
+		{INT8OID, INT4OID, INT8OID, INT8OID, TEXTOID, INT8OID, INT8OID}};
 	static Statement first_version = {
 		"UPDATE streambatch._run SET chunks_done = chunks_done + $2, rows = rows + $3 WHERE id = $1",
 		3,
 		{INT8OID, INT4OID, INT8OID}};
-	Datum values[4] = {Int64GetDatum(run), Int32GetDatum(done->chunks), Int64GetDatum(done->rows),
-					   Int64GetDatum(done->panes)};
+	Datum values[7] = {Int64GetDatum(run),
+					   Int32GetDatum(done->chunks),
+					   Int64GetDatum(done->rows),
+					   Int64GetDatum(done->panes),
+					   done->drift ? CStringGetTextDatum(done->drift) : 0,
+					   Int64GetDatum(done->compared),
+					   Int64GetDatum(done->differed)};
 
-	statement_run_only(catalog_is_first_version() ? &first_version : &s, values, NULL);
+	if (catalog_is_first_version())
+		statement_run_only(&first_version, values, NULL);
+	else
+		statement_run_only(&s, values, done->drift ? NULL : "    n  ");
 }
 
 void
@@ -208,7 +218,7 @@ catalog_fail_abandoned_runs(int32 view_id)
 {
 	static Statement s = {
 		"UPDATE streambatch._run SET state = 'failed', error_sqlstate = '57P01', error = 'interrupted', ended_at = pg_catalog.clock_timestamp() "
-		"WHERE view_id = $1 AND state = 'running'",
+		"WHERE view_id = $1 AND state = 'running' AND kind <> 'outside'",
 		1,
 		{INT4OID}};
 	Datum values[1] = {Int32GetDatum(view_id)};

@@ -32,6 +32,10 @@ typedef struct RunProgress
 	int chunks;
 	int64 rows; /* written */
 	int64 panes;
+	/* of the run so far; drift: jsonb as text, NULL: nothing is compared */
+	const char *drift;
+	int64 compared;
+	int64 differed;
 } RunProgress;
 
 /* The ranges that are covered, ordered by time. Current context. */
@@ -61,7 +65,10 @@ extern ArrayType *catalog_run_cut(int32 view_id, int64 cut_epoch, int32 *topic_e
 extern void catalog_run_progress(int64 run, const RunProgress *done);
 extern void catalog_end_run(int64 run, const ErrorData *error); /* NULL: successful */
 
-/* Mark running runs as failed. The caller holds the view's refresh lock, so their sessions have ended. */
+/*
+ * Mark running runs as failed, but not open batches (catalog_outside.h), which are bound to no session. The caller holds the
+ * view's refresh lock, so their sessions have ended.
+ */
 extern void catalog_fail_abandoned_runs(int32 view_id);
 
 #endif /* STREAMBATCH_CATALOG_BATCH_H */

@@ -18,10 +18,6 @@
 /* Whether a dead letter of the stream $1 is of its current topic epoch. */
 #define CURRENT_EPOCH "d.topic_epoch = (SELECT s.topic_epoch FROM streambatch._stream s WHERE s.stream = $1)"
 
-/* Whether a view of the stream $1 is suspended, and so will read messages again. */
-#define SUSPENDED                                                                                            \
-	"EXISTS (SELECT FROM streambatch._view v WHERE v.stream = $1 AND v.suspended_at IS NOT NULL)"
-
 static void filter_values(const DeadLetterFilter *filter, Datum *values, char *nulls);
 static struct varlena *copy_varlena(uint64 row, int column);
 
@@ -197,15 +193,10 @@ catalog_replace_error(const DeadLetterFilter *filter, const DeadLetter *dead_let
 int64
 catalog_discard_dead_letters(const DeadLetterFilter *filter)
 {
-	/* a refresh of the view, or a suspended view that reads the log again, must continue to leave it out */
+	/* whatever reads the log or the archive again must continue to leave it out */
 	static Statement s = {
-		"WITH forgotten AS (DELETE FROM streambatch._dead_letter d WHERE d.stream = $1 AND d.view IS NULL AND d.discarded "
-		"    AND NOT " SUSPENDED "), "
-		"  deleted AS (DELETE FROM streambatch._dead_letter d WHERE " FILTER
-		" AND $2 IS NULL AND NOT " SUSPENDED "    RETURNING 1), "
-		"  kept AS (UPDATE streambatch._dead_letter d SET discarded = true, key = NULL, payload = NULL, headers = NULL, "
-		"    message = '', detail = NULL WHERE " FILTER " AND ($2 IS NOT NULL OR " SUSPENDED ") RETURNING 1) "
-		"SELECT (SELECT pg_catalog.count(*) FROM deleted) + (SELECT pg_catalog.count(*) FROM kept)",
+		"WITH kept AS (UPDATE streambatch._dead_letter d SET discarded = true, key = NULL, payload = NULL, headers = NULL, "
+		"    message = '', detail = NULL WHERE " FILTER " RETURNING 1) SELECT pg_catalog.count(*) FROM kept",
 		4,
 		{REGCLASSOID, REGCLASSOID, INT4OID, INT8OID}};
 	Datum values[4];

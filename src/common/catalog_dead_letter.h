@@ -3,8 +3,8 @@
  *		Dead letters in the extension's tables; see catalog_stream.h.
  *
  * A dead letter of a stream is a message that neither its archive nor any view contains; one of a view is
- * an event that only this view lacks. A discarded one remains as a position without content, as long as
- * anything would otherwise process the message again.
+ * an event that only this view lacks. A discarded one remains as a position without content, so that whatever reads
+ * the log or the archive again leaves it out.
  */
 #ifndef STREAMBATCH_CATALOG_DEAD_LETTER_H
 #define STREAMBATCH_CATALOG_DEAD_LETTER_H

@@ -186,6 +186,114 @@ catalog_archives(void)
 	return statement_run_list(&s, NULL);
 }
 
+void
+catalog_track(Oid view, Oid relation)
+{
+	static Statement s = {
+		"INSERT INTO streambatch._tracked (view, relation) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+		2,
+		{REGCLASSOID, REGCLASSOID}};
+	Datum values[2] = {ObjectIdGetDatum(view), ObjectIdGetDatum(relation)};
+
+	statement_run_only(&s, values, NULL);
+}
+
+bool
+catalog_untrack(Oid view, Oid relation)
+{
+	static Statement s = {"DELETE FROM streambatch._tracked WHERE view = $1 AND relation = $2 RETURNING 1",
+						  2,
+						  {REGCLASSOID, REGCLASSOID}};
+	Datum values[2] = {ObjectIdGetDatum(view), ObjectIdGetDatum(relation)};
+	Datum deleted;
+
+	return statement_run_value(&s, values, &deleted);
+}
+
+#define TRACKING                                                                                             \
+	"WITH RECURSIVE above AS (SELECT $1 AS relation UNION "                                                  \
+	"  SELECT i.inhparent FROM pg_catalog.pg_inherits i JOIN above a ON i.inhrelid = a.relation), "          \
+	"v AS (SELECT t.view FROM streambatch._tracked t JOIN above a ON t.relation = a.relation) "
+
+List *
+catalog_streams_tracking(Oid relation)
+{
+	static Statement s = {
+		TRACKING
+		"SELECT DISTINCT stream::oid FROM streambatch._view WHERE view IN (SELECT view FROM v) ORDER BY 1",
+		1,
+		{OIDOID}};
+	Datum values[1] = {ObjectIdGetDatum(relation)};
+	StatementCall call;
+	List *result = NIL;
+	bool isnull;
+
+	if (catalog_is_first_version())
+		return NIL;
+	statement_run_now(&call, &s, values);
+	for (uint64 i = 0; i < call.nrows; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(call.caller);
+
+		result = lappend_oid(result, DatumGetObjectId(statement_get(i, 1, &isnull)));
+		MemoryContextSwitchTo(old);
+	}
+	statement_finish(&call);
+	return result;
+}
+
+List *
+catalog_views_tracking(Oid relation)
+{
+	/* a shadow depends on its view */
+	static Statement s = {
+		TRACKING
+		"SELECT w.view::oid, w.id FROM streambatch._view w WHERE w.view IN (SELECT view FROM v) "
+		"OR w.view::oid IN (SELECT d.objid FROM pg_catalog.pg_depend d JOIN v ON d.refobjid = v.view "
+		"  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass "
+		"  AND d.deptype = 'i') ORDER BY 2",
+		1,
+		{OIDOID}};
+	Datum values[1] = {ObjectIdGetDatum(relation)};
+	StatementCall call;
+	List *result = NIL;
+	bool isnull;
+
+	statement_run_now(&call, &s, values);
+	for (uint64 i = 0; i < call.nrows; i++)
+	{
+		MarkedView *view = MemoryContextAllocZero(call.caller, sizeof(MarkedView));
+		MemoryContext old;
+
+		view->view = DatumGetObjectId(statement_get(i, 1, &isnull));
+		view->id = DatumGetInt32(statement_get(i, 2, &isnull));
+		old = MemoryContextSwitchTo(call.caller);
+		result = lappend(result, view);
+		MemoryContextSwitchTo(old);
+	}
+	statement_finish(&call);
+	return result;
+}
+
+bool
+catalog_is_watched(Oid relation)
+{
+	return OidIsValid(catalog_stream_changed_by(relation)) || catalog_streams_tracking(relation) != NIL;
+}
+
+List *
+catalog_forget_tracked(void)
+{
+	static Statement s = {
+		"WITH gone AS (DELETE FROM streambatch._tracked WHERE view::oid IN " DROPPED
+		" OR relation::oid IN " DROPPED " RETURNING view, relation) "
+		"SELECT DISTINCT g.relation::oid FROM gone g JOIN pg_catalog.pg_class c ON c.oid = g.relation "
+		"WHERE NOT EXISTS (SELECT FROM streambatch._tracked t WHERE t.relation = g.relation "
+		"  AND NOT EXISTS (SELECT FROM gone WHERE view = t.view AND relation = t.relation))"};
+
+	return catalog_is_first_version() ? NIL : statement_run_list(&s, NULL);
+}
+
 static void
 range_arrays(const Coverage *ranges, int n, Datum *from, Datum *to)
 {

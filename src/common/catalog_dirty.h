@@ -50,6 +50,24 @@ extern List *catalog_dropped_archives(void);
 /* Whether what follows the rows of a dump (section post-data) has not been restored yet. */
 extern bool catalog_is_half_restored(Oid stream);
 
+/*
+ * Tables that hybrid views join and track. The streams of the views that track a table, or one above it, as Oids; these
+ * views and their shadows, of MarkedView * without settings: both as of now.
+ */
+extern void catalog_track(Oid view, Oid relation);
+extern bool catalog_untrack(Oid view, Oid relation); /* false: it was not tracked */
+extern List *catalog_streams_tracking(Oid relation);
+extern List *catalog_views_tracking(Oid relation);
+
+/* Whether changes of a table are of interest: it is an archive, or tracked, or a part of such a table. */
+extern bool catalog_is_watched(Oid relation);
+
+/*
+ * In an sql_drop event trigger: delete the rows of dropped views and tables; returns the tables that no view tracks any
+ * more.
+ */
+extern List *catalog_forget_tracked(void);
+
 /* The archives of all streams. */
 extern List *catalog_archives(void);
 

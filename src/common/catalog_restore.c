@@ -27,6 +27,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "common/catalog_ddl.h"
+#include "common/catalog_merged.h"
 #include "common/catalog_restore.h"
 #include "common/catalog_statement.h"
 #include "common/catalog_version.h"
@@ -110,7 +111,7 @@ void
 catalog_link_views(void)
 {
 	/*
-	 * The stored query, and the view <view>_layers, by what it reads. Anybody can make another view that reads it: only one
+	 * The stored query, the view <view>_layers, by what it reads, and <view>_states, by that and by its last column. Anybody can make another view that reads it: only one
 	 * of the same owner is a part.
 	 */
 	static Statement s = {
@@ -123,7 +124,16 @@ catalog_link_views(void)
 		"  JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid "
 		"  JOIN pg_catalog.pg_class l ON l.oid = r.ev_class AND l.relowner = c.relowner AND l.relnamespace <> t.relnamespace "
 		"  WHERE t.relnamespace = 'streambatch_state'::regnamespace AND t.relname = 'cuts_' || v.id "
-		"  ORDER BY l.relname <> c.relname || '_layers', l.oid LIMIT 1)) p "
+		"  AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = l.oid AND " CATALOG_STATES_COLUMN
+		") "
+		"  ORDER BY l.relname <> c.relname || '_layers', l.oid LIMIT 1) "
+		" UNION ALL (SELECT l.oid FROM pg_catalog.pg_class t "
+		"  JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass "
+		"    AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = t.oid "
+		"  JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid "
+		"  JOIN pg_catalog.pg_class l ON l.oid = r.ev_class AND l.relowner = c.relowner AND l.relnamespace <> t.relnamespace "
+		"  JOIN pg_catalog.pg_attribute a ON a.attrelid = l.oid AND " CATALOG_STATES_COLUMN
+		"  WHERE t.relnamespace = 'streambatch_state'::regnamespace AND t.relname = 'clock_' || v.id ORDER BY l.oid LIMIT 1)) p "
 		/* looked up first, because it is all there is to do for a view that has both */
 		"WHERE 2 > (SELECT pg_catalog.count(DISTINCT i.objid) FROM pg_catalog.pg_depend i WHERE i.refclassid = 'pg_catalog.pg_class'::regclass "
 		"  AND i.refobjid = v.view AND i.classid = 'pg_catalog.pg_class'::regclass AND i.deptype = 'i') "

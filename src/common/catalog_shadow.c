@@ -7,6 +7,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "common/catalog_merged.h"
 #include "common/catalog_shadow.h"
 #include "common/catalog_statement.h"
 #include "common/view_parts.h"
@@ -75,7 +76,11 @@ catalog_shadow_exists(int32 id)
 Oid
 catalog_layers_of(Oid view)
 {
-	static Statement s = {"SELECT p.oid " PARTS_OF_VIEW "<> 'streambatch_state'::regnamespace", 1, {OIDOID}};
+	static Statement s = {
+		"SELECT p.oid " PARTS_OF_VIEW "<> 'streambatch_state'::regnamespace AND NOT EXISTS "
+		"(SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = p.oid AND " CATALOG_STATES_COLUMN ")",
+		1,
+		{OIDOID}};
 	Datum values[1] = {ObjectIdGetDatum(view)};
 	Datum layers;
 
@@ -108,6 +113,9 @@ catalog_replace_by_shadow(int32 id, int32 shadow_id)
 		{"DELETE FROM streambatch._dirty WHERE view_id = $1 AND $2 > 0", OF_IDS},
 		{"UPDATE streambatch._dirty SET view_id = $1 WHERE view_id = $2", OF_IDS},
 		{"UPDATE streambatch._coverage SET view_id = $1 WHERE view_id = $2", OF_IDS},
+		{"UPDATE streambatch._run SET state = 'failed', error_sqlstate = '57014', error = 'the view was rebuilt', "
+		 "ended_at = pg_catalog.clock_timestamp() WHERE view_id = $1 AND state = 'running' AND $2 > 0",
+		 OF_IDS},
 		{"UPDATE streambatch._run SET view_id = $1 WHERE view_id = $2", OF_IDS},
 		{"DELETE FROM streambatch._dead_letter WHERE view = (SELECT view FROM streambatch._view WHERE id = $1) AND $2 > 0",
 		 OF_IDS},

@@ -11,6 +11,7 @@
 #include "common/catalog_restore.h"
 #include "common/catalog_statement.h"
 #include "common/catalog_stream.h"
+#include "common/catalog_version.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -266,6 +267,38 @@ catalog_put_progress(Oid stream, const ProgressRow *rows, int n)
 	for (int c = 0; c < lengthof(types); c++)
 		values[1 + c] = array_of(columns + c * n, nulls + c * n, n, types[c]);
 	statement_run_only(&s, values, NULL);
+}
+
+void
+catalog_set_first_offset(Oid stream, int32 partition, int64 offset)
+{
+	static Statement s = {
+		"UPDATE streambatch._progress SET first_offset = $3 WHERE stream = $1 AND kafka_partition = $2",
+		3,
+		{REGCLASSOID, INT4OID, INT8OID}};
+	Datum values[3] = {ObjectIdGetDatum(stream), Int32GetDatum(partition), Int64GetDatum(offset)};
+
+	statement_run_only(&s, values, NULL);
+}
+
+int64 *
+catalog_first_offsets(Oid stream, int n)
+{
+	static Statement s = {"SELECT kafka_partition::pg_catalog.int8, first_offset FROM streambatch._progress "
+						  "WHERE stream = $1 AND first_offset IS NOT NULL AND kafka_partition < $2",
+						  2,
+						  {REGCLASSOID, INT4OID}};
+	Datum values[2] = {ObjectIdGetDatum(stream), Int32GetDatum(n)};
+	int64 *offsets = palloc0((n + 1) * sizeof(int64));
+	StatementCall call;
+
+	if (catalog_is_first_version())
+		return offsets;
+	statement_run(&call, &s, values, NULL);
+	for (uint64 i = 0; i < call.nrows; i++)
+		offsets[statement_get_int64(i, 1, 0)] = statement_get_int64(i, 2, 0);
+	statement_finish(&call);
+	return offsets;
 }
 
 void

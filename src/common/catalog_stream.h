@@ -80,6 +80,12 @@ extern void catalog_retried(Oid stream, int64 retried, const StreamCounts *count
 extern List *catalog_runnable_streams(void); /* of Oids */
 /* topic_epoch, unless NULL: that the positions are of, as of the same instant. */
 extern ProgressRow *catalog_progress(Oid stream, int *n, int32 *topic_epoch);
+/* Note that the stream has not read what lies below this offset of a partition that has a position. */
+extern void catalog_set_first_offset(Oid stream, int32 partition, int64 offset);
+
+/* For partitions 0 … n - 1, that offset; 0 if there is none. Current context. */
+extern int64 *catalog_first_offsets(Oid stream, int n);
+
 extern void catalog_put_progress(Oid stream, const ProgressRow *rows, int n);
 extern void catalog_insert_gap(Oid stream, int32 topic_epoch, int32 partition, int64 from, int64 to,
 							   const char *action);

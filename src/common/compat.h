@@ -67,7 +67,7 @@
 /*
  * Privileges
  *
- * utils/acl.h and the header of the catalog: pg_class.h, pg_database.h, pg_namespace.h, pg_proc.h.
+ * utils/acl.h and the header of the catalog: pg_class.h, pg_database.h, pg_foreign_server.h, pg_namespace.h, pg_proc.h.
  */
 
 /* 16 (11c2d6fdf5): object_ownercheck() and object_aclcheck() replaced a function per kind of object. */
@@ -76,11 +76,14 @@
 #define compat_database_ownercheck(dbid, role) pg_database_ownercheck(dbid, role)
 #define compat_namespace_aclcheck(nspid, role, mode) pg_namespace_aclcheck(nspid, role, mode)
 #define compat_proc_aclcheck(funcid, role, mode) pg_proc_aclcheck(funcid, role, mode)
+#define compat_server_aclcheck(server, role, mode) pg_foreign_server_aclcheck(server, role, mode)
 #else
 #define compat_class_ownercheck(relid, role) object_ownercheck(RelationRelationId, relid, role)
 #define compat_database_ownercheck(dbid, role) object_ownercheck(DatabaseRelationId, dbid, role)
 #define compat_namespace_aclcheck(nspid, role, mode) object_aclcheck(NamespaceRelationId, nspid, role, mode)
 #define compat_proc_aclcheck(funcid, role, mode) object_aclcheck(ProcedureRelationId, funcid, role, mode)
+#define compat_server_aclcheck(server, role, mode)                                                           \
+	object_aclcheck(ForeignServerRelationId, server, role, mode)
 #endif
 
 /*
@@ -115,6 +118,13 @@
 		grouped->rtable = list_truncate(grouped->rtable, list_length(grouped->rtable) - 1);                  \
 		grouped->hasGroupRTE = false;                                                                        \
 	} while (0)
+#endif
+
+/* 16 (858e776c84): parseTypeString() takes a node for errors instead of missing_ok. parser/parse_type.h */
+#if PG_VERSION_NUM < 160000
+#define compat_parse_type(text, type, typmod) parseTypeString(text, type, typmod, false)
+#else
+#define compat_parse_type(text, type, typmod) ((void) parseTypeString(text, type, typmod, NULL))
 #endif
 
 /*

@@ -16,12 +16,19 @@ char *setting_allowed_brokers = NULL;
 bool setting_autostart = true;
 int setting_refresh_chunk_rows = 1000000;
 int setting_max_dead_letters = 1000000;
+int setting_track_drift = DRIFT_OF_SAMPLE;
 int setting_view_timeout_ms = 5000;
 int setting_max_streams_per_role = -1;
 
 static const struct config_enum_entry serve_values[] = {{"merged", SERVE_MERGED, false},
 														{"batch", SERVE_BATCH, false},
 														{"stream", SERVE_STREAM, false},
+														{NULL, 0, false}};
+
+static const struct config_enum_entry drift_values[] = {{"sample", DRIFT_OF_SAMPLE, false},
+														{"full", DRIFT_OF_ALL, false},
+														{"off", DRIFT_OFF, false},
+														{"on", DRIFT_OF_SAMPLE, true},
 														{NULL, 0, false}};
 
 void
@@ -46,6 +53,11 @@ settings_define(void)
 							"Sets the approximate number of events that a refresh reads in one transaction.",
 							NULL, &setting_refresh_chunk_rows, 1000000, 1, INT_MAX, PGC_USERSET, 0, NULL,
 							NULL, NULL);
+	DefineCustomEnumVariable(
+		"streambatch.track_drift",
+		"Compares what a refresh computes with what the hybrid view returned before.",
+		"sample: all groups of a view with up to about 100,000, about as many of a larger one; full: all; off: none.",
+		&setting_track_drift, DRIFT_OF_SAMPLE, drift_values, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable(
 		"streambatch.allowed_brokers", "Sets the brokers that streams may connect to.",
 		"A comma-separated list of host[:port] patterns; if empty, any broker is allowed.",

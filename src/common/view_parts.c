@@ -10,6 +10,7 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "commands/tablecmds.h"
+#include "common/catalog_outside.h"
 #include "common/view_parts.h"
 #include "utils/lsyscache.h"
 
@@ -28,6 +29,16 @@ view_parts_drop(int32 id, DropBehavior behavior)
 
 	for (int i = 0; i < lengthof(kinds); i++)
 		drop(view_part(id, kinds[i]), behavior);
+	view_parts_drop_staging(id, behavior);
+}
+
+void
+view_parts_drop_staging(int32 id, DropBehavior behavior)
+{
+	ListCell *lc;
+
+	foreach (lc, catalog_staging_tables(id))
+		drop(lfirst_oid(lc), behavior);
 }
 
 void

@@ -167,9 +167,24 @@ sql_clear(const ViewDef *def, int32 id, bool stream, PaneRange panes)
 	appendStringInfo(&buf, "DELETE FROM streambatch_state.%s_%d WHERE %s", stream ? "stream" : "batch", id,
 					 stream ? "epoch <= $6" : "true");
 	if (def->pane >= 0)
-		appendStringInfo(&buf, " AND %s",
-						 panes == PANES_LISTED ? "pane = ANY ($12)" : range_condition(def, "pane"));
+		appendStringInfo(&buf, " AND %s", sql_pane_condition(def, panes));
 	return buf.data;
+}
+
+char *
+sql_pane_condition(const ViewDef *def, PaneRange panes)
+{
+	return panes == PANES_LISTED ? pstrdup("pane = ANY ($12)") : range_condition(def, "pane");
+}
+
+char *
+sql_any_row(const ViewDef *def, int32 id)
+{
+	const char *within = def->pane >= 0 ? range_condition(def, "pane") : "true";
+
+	return psprintf("SELECT FROM streambatch_state.batch_%1$d WHERE %2$s UNION ALL "
+					"SELECT FROM streambatch_state.stream_%1$d WHERE epoch <= $6 AND %2$s LIMIT 1",
+					id, within);
 }
 
 char *

@@ -80,6 +80,12 @@ extern char *sql_between_cuts(const BatchSource *source);
  */
 extern char *sql_clear(const ViewDef *def, int32 id, bool stream, PaneRange panes);
 
+/* Its condition on rows of a state table. */
+extern char *sql_pane_condition(const ViewDef *def, PaneRange panes);
+
+/* A row of either layer in the panes [$2, $3), in the stream layer of those up to the epoch $6; no row if there is none. */
+extern char *sql_any_row(const ViewDef *def, int32 id);
+
 /*
  * The panes in [$2, $3) of stream rows up to epoch $6, and those in the list $12; with a source, all in [$2, $3) that have
  * batch rows or events below the cut $1. Ascending: the start as timestamptz; whether the batch layer, and whether the

@@ -23,15 +23,19 @@
 #include "window/window_sql.h"
 
 static bool aggregate_walker(Node *node, void *context);
+static void append_merged_select(StringInfo buf, const ViewDef *def, int32 id);
+static void append_cut_time(StringInfo buf, const ViewDef *def, int32 id);
 static void append_groups(StringInfo buf, const ViewDef *def);
 static Node *column(AttrNumber attno, Node *of);
 static void append_results(StringInfo buf, const ViewDef *def, bool comma, const char *prefix,
 						   const char *condition);
 static void append_rows(StringInfo buf, const ViewDef *def, int32 id, bool as_served);
 static void append_union(StringInfo buf, const ViewDef *def, int32 id, bool as_served);
+static void append_remote_union(StringInfo buf, const ViewDef *def, bool as_served);
+static bool expands_panes(const ViewDef *def);
 static void append_sessions(StringInfo buf, const ViewDef *def, int32 id, bool as_served);
 static void append_windows(StringInfo buf, const ViewDef *def, int32 id, bool as_served);
-static char *select_assembled(const ViewDef *def);
+static char *select_assembled(const ViewDef *def, bool as_of);
 static void add_target(Query *query, Node *expr, char *name);
 static void add_column(Query *query, List **names, char *name, Oid type, int32 typmod, Oid collation);
 static Node *edge_mutator(Node *node, const ViewDef *def);
@@ -50,13 +54,8 @@ sql_merged_view(const ViewDef *def, int32 id)
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "CREATE VIEW streambatch_state.merged_%d AS SELECT ", id);
-	append_groups(&buf, def);
-	append_results(&buf, def, def->ngroups > 0, "", NULL);
-	sql_append_groupings(&buf, def, def->ngroups > 0 || def->nresults > 0);
-	append_rows(&buf, def, id, true);
-	/* without GROUP BY there is always one row */
-	sql_append_group_by(&buf, def);
+	appendStringInfo(&buf, "CREATE VIEW streambatch_state.merged_%d AS ", id);
+	append_merged_select(&buf, def, id);
 	return buf.data;
 }
 
@@ -79,7 +78,9 @@ sql_serving_view(const ViewDef *def, int32 id, const char *name, Oid merged)
 	bool first = true;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "CREATE VIEW %s AS SELECT ", name);
+	if (name != NULL)
+		appendStringInfo(&buf, "CREATE VIEW %s AS ", name);
+	appendStringInfoString(&buf, "SELECT ");
 	foreach (lc, def->query->targetList)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
@@ -90,7 +91,14 @@ sql_serving_view(const ViewDef *def, int32 id, const char *name, Oid merged)
 						 quote_identifier(tle->resname));
 		first = false;
 	}
-	appendStringInfo(&buf, " FROM streambatch_state.merged_%d m", id);
+	if (id != SQL_REMOTE)
+		appendStringInfo(&buf, " FROM streambatch_state.merged_%d m", id);
+	else
+	{
+		appendStringInfoString(&buf, " FROM (");
+		append_merged_select(&buf, def, id);
+		appendStringInfoString(&buf, ") m");
+	}
 	if (def->query->havingQual)
 		appendStringInfo(&buf, " WHERE %s", print_merged(def, def->query->havingQual, "m", merged));
 	return buf.data;
@@ -103,23 +111,18 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, cons
 	char *end = group_end(def);
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "CREATE VIEW %s AS SELECT ", name);
+	if (name != NULL)
+		appendStringInfo(&buf, "CREATE VIEW %s AS ", name);
+	appendStringInfoString(&buf, "SELECT ");
 	append_outputs(&buf, def, merged);
-	appendStringInfo(
-		&buf,
-		", CASE WHEN m.of_stream > 0 THEN a.flushed_at END AS stream_as_of, CASE WHEN m.of_batch > 0 THEN "
-		"(SELECT pg_catalog.min(c.cut_at) FROM streambatch_state.cuts_%d c",
-		id);
-	/* the null pane is part of a range that ends at infinity */
-	if (def->pane >= 0)
-		appendStringInfo(&buf,
-						 " WHERE coalesce(c.from_time <= %s AND c.to_time > %s, c.to_time = 'infinity')",
-						 window_to_instant_sql(&def->window, "m.last_batch_pane"),
-						 window_to_instant_sql(&def->window, "m.first_batch_pane"));
+	appendStringInfoString(&buf, ", CASE WHEN m.of_stream > 0 THEN a.flushed_at END AS stream_as_of, ");
+	if (id == SQL_REMOTE)
+		appendStringInfoString(&buf, "m.batch_as_of");
+	else
+		append_cut_time(&buf, def, id);
 	appendStringInfoString(
-		&buf,
-		") END AS batch_as_of, CASE WHEN m.of_batch = 0 THEN 'stream' WHEN m.of_stream = 0 THEN 'batch' "
-		"ELSE 'merged' END AS recommended, m.exact, ");
+		&buf, " AS batch_as_of, CASE WHEN m.of_batch = 0 THEN 'stream' WHEN m.of_stream = 0 THEN 'batch' "
+			  "ELSE 'merged' END AS recommended, m.exact, ");
 	if (end)
 		appendStringInfo(&buf, "%scoalesce(%s + %s <= a.watermark, false) AS closed",
 						 def->query->groupingSets != NIL ? "m.of_window AND " : "", end, lateness);
@@ -128,10 +131,29 @@ sql_layers_view(const ViewDef *def, int32 id, const char *name, Oid merged, cons
 	append_merged(&buf, def, id);
 	append_layer(&buf, def, "b");
 	append_layer(&buf, def, "s");
-	appendStringInfo(&buf, " LEFT JOIN streambatch_state.clock_%d a ON true", id);
+	if (id == SQL_REMOTE)
+		appendStringInfo(&buf, " LEFT JOIN %c a ON true", SQL_REMOTE_CLOCK);
+	else
+		appendStringInfo(&buf, " LEFT JOIN streambatch_state.clock_%d a ON true", id);
 	if (def->query->havingQual)
 		appendStringInfo(&buf, " WHERE %s", print_merged(def, def->query->havingQual, "m", merged));
 	return buf.data;
+}
+
+char *
+sql_merged_results(const ViewDef *def)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	append_results(&buf, def, false, "", NULL);
+	return buf.data;
+}
+
+char *
+sql_merged_output(const ViewDef *def, Node *expr, Oid merged)
+{
+	return print_merged(def, expr, "m", merged);
 }
 
 bool
@@ -140,12 +162,47 @@ sql_is_value(const Node *expr)
 	return aggregate_walker(unconstify(Node *, expr), NULL);
 }
 
+char *
+sql_lateness(const Interval *delay)
+{
+	return psprintf("'%d months %d days %lld microseconds'::pg_catalog.interval", delay->month, delay->day,
+					(long long) delay->time);
+}
+
 static bool
 aggregate_walker(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
 	return IsA(node, Aggref) || expression_tree_walker(node, aggregate_walker, context);
+}
+
+static void
+append_merged_select(StringInfo buf, const ViewDef *def, int32 id)
+{
+	appendStringInfoString(buf, "SELECT ");
+	append_groups(buf, def);
+	append_results(buf, def, def->ngroups > 0, "", NULL);
+	sql_append_groupings(buf, def, def->ngroups > 0 || def->nresults > 0);
+	append_rows(buf, def, id, true);
+	/* without GROUP BY there is always one row */
+	sql_append_group_by(buf, def);
+}
+
+/* The time of the earliest cut of a group's rows in the batch layer. */
+static void
+append_cut_time(StringInfo buf, const ViewDef *def, int32 id)
+{
+	appendStringInfo(
+		buf,
+		"CASE WHEN m.of_batch > 0 THEN (SELECT pg_catalog.min(c.cut_at) FROM streambatch_state.cuts_%d c",
+		id);
+	/* the null pane is part of a range that ends at infinity */
+	if (def->pane >= 0)
+		appendStringInfo(buf, " WHERE coalesce(c.from_time <= %s AND c.to_time > %s, c.to_time = 'infinity')",
+						 window_to_instant_sql(&def->window, "m.last_batch_pane"),
+						 window_to_instant_sql(&def->window, "m.first_batch_pane"));
+	appendStringInfoString(buf, ") END");
 }
 
 static void
@@ -199,7 +256,7 @@ append_rows(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 		append_sessions(buf, def, id, as_served);
 	else
 		append_windows(buf, def, id, as_served);
-	appendStringInfo(buf, ") %s) u", select_assembled(def));
+	appendStringInfo(buf, ") %s) u", select_assembled(def, id == SQL_REMOTE && !as_served));
 }
 
 /*
@@ -211,6 +268,11 @@ append_union(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 {
 	static const char *const layers[] = {"batch", "stream"};
 
+	if (id == SQL_REMOTE)
+	{
+		append_remote_union(buf, def, as_served);
+		return;
+	}
 	appendStringInfoChar(buf, '(');
 	for (int layer = 0; layer < 2; layer++)
 	{
@@ -225,6 +287,24 @@ append_union(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 			appendStringInfo(buf, " WHERE streambatch._serves('%s')", layers[layer]);
 	}
 	appendStringInfoString(buf, ") u");
+}
+
+/* The same of all servers: see serving_sql.h. */
+static void
+append_remote_union(StringInfo buf, const ViewDef *def, bool as_served)
+{
+	if (expands_panes(def))
+		appendStringInfo(buf, "%c u", as_served ? SQL_REMOTE_SERVED : SQL_REMOTE_ALL);
+	else
+		appendStringInfo(buf, "%c u WHERE u.definition%s", SQL_REMOTE_ROWS,
+						 as_served ? " AND " SQL_REMOTE_SERVES : "");
+}
+
+/* Whether a pane belongs to several windows. */
+static bool
+expands_panes(const ViewDef *def)
+{
+	return def->has_window && def->window.assembled && def->window.kind != WINDOW_SESSION;
 }
 
 /*
@@ -256,7 +336,7 @@ append_sessions(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
 					 keys.len > 0 ? ", " : "PARTITION BY ", gap, keys.data, first, first, last, keys.data,
 					 first, gap);
 	append_union(buf, def, id, as_served);
-	appendStringInfoString(buf, " WHERE u.pane IS NOT NULL) u) u");
+	appendStringInfo(buf, " %s u.pane IS NOT NULL) u) u", id == SQL_REMOTE ? "AND" : "WHERE");
 }
 
 /* A row for each window that a pane belongs to, with its start and end; none for the null pane. */
@@ -273,7 +353,7 @@ append_windows(StringInfo buf, const ViewDef *def, int32 id, bool as_served)
  * SELECT … FROM w: keys, states, and grouping expressions computed from the window's start and end.
  */
 static char *
-select_assembled(const ViewDef *def)
+select_assembled(const ViewDef *def, bool as_of)
 {
 	Query *query = makeNode(Query);
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
@@ -289,6 +369,8 @@ select_assembled(const ViewDef *def)
 				   def->keys[i].collation);
 	for (int i = 0; i < def->nstates; i++)
 		add_column(query, &names, psprintf("s%d", i + 1), def->states[i].type, -1, def->states[i].collation);
+	if (as_of)
+		add_column(query, &names, "as_of", TIMESTAMPTZOID, -1, InvalidOid);
 	for (int i = 0; i < def->ngroups; i++)
 	{
 		if (def->groups[i].key < 0)
@@ -449,6 +531,8 @@ append_merged(StringInfo buf, const ViewDef *def, int32 id)
 									"pg_catalog.max(u.pane) FILTER (WHERE u.batch) AS last_batch_pane");
 	if (def->pane >= 0 && def->window.assembled)
 		appendStringInfoString(buf, ", pg_catalog.max(u.window_end) AS last_end");
+	if (id == SQL_REMOTE)
+		appendStringInfoString(buf, ", pg_catalog.min(u.as_of) FILTER (WHERE u.batch) AS batch_as_of");
 	if (def->pane >= 0 && def->query->groupingSets != NIL)
 		appendStringInfo(buf, ", %s AS of_window", sql_has_window(def));
 	append_exact(buf, def);

@@ -83,8 +83,8 @@ create_table(const ViewDef *def, int32 id, bool stream)
 		appendStringInfoString(&buf, stream || i + def->nkeys > 0 ? ", " : "");
 		append_definition(&buf, psprintf("s%d", i + 1), state->type, -1, state->collation);
 	}
-	/* leave room for HOT updates */
-	appendStringInfo(&buf, ") WITH (fillfactor = %d)", stream ? 80 : 100);
+	/* leave room for HOT updates; keep sketches in their row, since out of line each update writes them anew */
+	appendStringInfo(&buf, ") WITH (fillfactor = %d, toast_tuple_target = 4080)", stream ? 80 : 100);
 	return buf.data;
 }
 

@@ -1,6 +1,6 @@
 /*
  * archive_partitions.c
- *		Partitions that an archive gets and loses (see archive_partitions.h).
+ *		Partitions that an archive, or a tracked table, gets and loses (see archive_partitions.h).
  *
  * Detaching or dropping a partition is the user's retention: panes keep their values, and no mark is left.
  */
@@ -11,6 +11,7 @@
 #include "catalog/namespace.h"
 #include "common/archive_triggers.h"
 #include "common/catalog_dirty.h"
+#include "common/catalog_stream.h"
 #include "nodes/parsenodes.h"
 #include "serve/archive_partitions.h"
 #include "storage/lmgr.h"
@@ -63,10 +64,10 @@ attach(const RangeVar *partition, bool has_rows)
 {
 	Oid relid = RangeVarGetRelid(partition, NoLock, true);
 
-	/* an index has no rows of its own */
-	if (!OidIsValid(relid) || !OidIsValid(catalog_stream_changed_by(relid)))
+	/* an archive that becomes a part of another table is not changed */
+	if (!OidIsValid(relid) || OidIsValid(catalog_stream_of_archive(relid)) || !catalog_is_watched(relid))
 		return;
-	archive_triggers_add(relid);
+	archive_triggers_add_tracked(relid);
 	CommandCounterIncrement();
 	if (has_rows)
 		dirty_marks_of_partition(relid);
@@ -77,6 +78,6 @@ detach(const RangeVar *partition)
 {
 	Oid relid = RangeVarGetRelid(partition, NoLock, true);
 
-	if (OidIsValid(relid) && !OidIsValid(catalog_stream_changed_by(relid)))
+	if (OidIsValid(relid) && !catalog_is_watched(relid))
 		archive_triggers_remove(relid);
 }

@@ -1,6 +1,6 @@
 /*
  * archive_partitions.h
- *		Partitions that an archive gets and loses.
+ *		Partitions that an archive, or a tracked table, gets and loses.
  */
 #ifndef STREAMBATCH_ARCHIVE_PARTITIONS_H
 #define STREAMBATCH_ARCHIVE_PARTITIONS_H

@@ -52,7 +52,7 @@ static int64 deadline_after(const Interval *timeout);
 static void check_running(Oid relid);
 pg_noreturn static void raise_stop(Oid relid, const WorkerError *stop);
 static LogEnds get_log_ends(const Stream *stream, int64 deadline);
-static bool ends_reached(Oid relid, const LogEnds *ends);
+static bool ends_reached(const Stream *stream, const LogEnds *ends);
 static bool is_reading(const Stream *stream);
 static void report_timeout(Oid relid);
 static bool has_worker(Oid relid);
@@ -125,7 +125,7 @@ streambatch_wait_for(PG_FUNCTION_ARGS)
 	check_running(relid);
 	for (ends = get_log_ends(stream, deadline);;)
 	{
-		bool reached = ends_reached(relid, &ends);
+		bool reached = ends_reached(stream, &ends);
 
 		if (reached && is_reading(stream))
 			break;
@@ -275,6 +275,8 @@ get_log_ends(const Stream *stream, int64 deadline)
 			 errhint(
 				 "Create the topic, or correct the option: ALTER FOREIGN TABLE %s OPTIONS (SET topic '…').",
 				 quote_qualified_identifier(stream->schema, stream->name))));
+	if (ends.n > 0)
+		stream_check_partitions(stream, ends.n);
 	ends.offsets = ends.n > 0 ? consumer_log_ends(consumer, ends.n, timeout_ms) : NULL;
 	if (ends.offsets == NULL)
 		ereport(ERROR, (errcode(ERRCODE_CONNECTION_FAILURE),
@@ -284,6 +286,8 @@ get_log_ends(const Stream *stream, int64 deadline)
 	consumer_close(consumer);
 	for (int i = 0; i < nrows; i++)
 	{
+		if (!partition_set_has(stream->partitions, rows[i].partition))
+			continue;
 		if (rows[i].partition >= ends.n || rows[i].next_offset > ends.offsets[rows[i].partition])
 			ends.before_positions = true;
 	}
@@ -293,10 +297,10 @@ get_log_ends(const Stream *stream, int64 deadline)
 
 /* Whether all events below the log end offsets are visible. */
 static bool
-ends_reached(Oid relid, const LogEnds *ends)
+ends_reached(const Stream *stream, const LogEnds *ends)
 {
 	int nrows;
-	ProgressRow *rows = catalog_progress(relid, &nrows, NULL);
+	ProgressRow *rows = catalog_progress(stream->relid, &nrows, NULL);
 	int r = 0;
 	bool result = !ends->before_positions;
 
@@ -304,6 +308,8 @@ ends_reached(Oid relid, const LogEnds *ends)
 	{
 		while (r < nrows && rows[r].partition < i)
 			r++;
+		if (!partition_set_has(stream->partitions, i))
+			continue;
 		if (ends->offsets[i] > 0 &&
 			(r >= nrows || rows[r].partition != i || rows[r].next_offset < ends->offsets[i]))
 			result = false;

@@ -32,6 +32,7 @@
 #include "catalog/pg_class.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
+#include "common/catalog_retention.h"
 #include "common/catalog_restore.h"
 #include "common/compat.h"
 #include "common/export.h"
@@ -77,6 +78,7 @@ static bool lock_if_unread(const Creation *c);
 static bool archive_has_rows(const Creation *c, const StreamRow *stream);
 static void compute_or_leave_out(HistoryJob *job);
 static void compute_part(void *arg);
+static void warn_incomplete(const Creation *c);
 static void compute_history_of_view(const Creation *c, const StreamRow *stream, const Cut *before);
 
 STREAMBATCH_FUNCTION(streambatch_create_view);
@@ -293,6 +295,19 @@ compute_part(void *arg)
 								   : compute_between(job->computation, job->from, job->to, 1);
 }
 
+/* Of the history, what retain() has removed is missing. */
+static void
+warn_incomplete(const Creation *c)
+{
+	TimestampTz from = catalog_archive_from(c->def->stream);
+
+	if (TIMESTAMP_IS_NOBEGIN(from))
+		return;
+	ereport(WARNING,
+			(errmsg("hybrid view \"%s\" is complete from %s on", c->relname, timestamptz_to_str(from)),
+			 errdetail("Earlier events have been removed from the archive by retain().")));
+}
+
 /* Compute the history of the view (see the head of this file). Locks the stream's row. */
 static void
 compute_history_of_view(const Creation *c, const StreamRow *stream, const Cut *before)
@@ -316,6 +331,7 @@ compute_history_of_view(const Creation *c, const StreamRow *stream, const Cut *b
 	computation = compute_open(&c->row);
 	if (c->def->has_window)
 		closed = stream->has_watermark ? window_pane_start(&c->def->window, stream->watermark) : DT_NOBEGIN;
+	warn_incomplete(c);
 	job.creation = c;
 	job.computation = computation;
 	job.to = before;

@@ -109,10 +109,7 @@ creation_execute(const char *sql)
 char *
 creation_lateness(const Creation *c)
 {
-	const Interval *delay = &c->row.allowed_lateness;
-
-	return psprintf("'%d months %d days %lld microseconds'::pg_catalog.interval", delay->month, delay->day,
-					(long long) delay->time);
+	return sql_lateness(&c->row.allowed_lateness);
 }
 
 void

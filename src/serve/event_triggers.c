@@ -4,11 +4,16 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
 #include "commands/event_trigger.h"
 #include "common/archive_triggers.h"
 #include "common/catalog_ddl.h"
 #include "common/catalog_dirty.h"
+#include "common/catalog_merged.h"
 #include "common/catalog_restore.h"
 #include "common/export.h"
 #include "common/view_parts.h"
@@ -26,6 +31,7 @@ static void refuse_part(const ViewPart *part);
 static bool relies_on_links(const EventTriggerData *event);
 static bool changes_owner(const Node *command);
 static DropBehavior behavior_of(const Node *command);
+static void drop_relations(List *relations, DropBehavior behavior);
 static RangeVar *early_relation(const Node *command);
 
 STREAMBATCH_FUNCTION(streambatch_on_drop);
@@ -48,6 +54,8 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 	/* DROP OWNED names the parts of a view as well as the view */
 	if (!superuser() && event->tag != CMDTAG_DROP_OWNED && catalog_dropped_part(&part))
 		refuse_part(&part);
+	drop_relations(catalog_merged_layers(), behavior_of(event->parsetree));
+	drop_relations(catalog_merged_unused(), DROP_RESTRICT);
 	/* lock tables before rows, in the same order as the worker */
 	dropped = catalog_dropped_views();
 	foreach (lc, dropped)
@@ -55,6 +63,11 @@ streambatch_on_drop(PG_FUNCTION_ARGS)
 	schedule_forget(dropped);
 	foreach (lc, catalog_dropped_archives())
 		archive_triggers_remove(lfirst_oid(lc));
+	foreach (lc, catalog_forget_tracked())
+	{
+		if (!catalog_is_watched(lfirst_oid(lc)))
+			archive_triggers_remove(lfirst_oid(lc));
+	}
 	catalog_forget_marks();
 	streams = catalog_forget_dropped();
 	foreach (lc, streams)
@@ -104,6 +117,7 @@ streambatch_on_alter(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("cannot replace hybrid view \"%s\"", replaced),
 				 errhint("Use DROP VIEW first, or choose another name for the new view.")));
 	catalog_follow_owners();
+	catalog_merged_follow_owners();
 	archive_partitions_follow(((EventTriggerData *) fcinfo->context)->parsetree);
 	PG_RETURN_NULL();
 }
@@ -194,6 +208,22 @@ behavior_of(const Node *command)
 			return DROP_RESTRICT;
 		default:
 			return DROP_RESTRICT;
+	}
+}
+
+static void
+drop_relations(List *relations, DropBehavior behavior)
+{
+	ListCell *lc;
+
+	foreach (lc, relations)
+	{
+		ObjectAddress address;
+
+		ObjectAddressSet(address, RelationRelationId, lfirst_oid(lc));
+		performDeletion(&address, behavior, PERFORM_DELETION_INTERNAL);
+		/* the next list is of what is left */
+		CommandCounterIncrement();
 	}
 }
 

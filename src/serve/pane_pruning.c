@@ -139,7 +139,8 @@ edge_column(const Query *query, const TargetEntry *tle, Oid relid, WindowEdge *e
 {
 	const FuncExpr *call = (const FuncExpr *) tle->expr;
 
-	if (!window_is_call((const Node *) call) || !call->funcretset || !IsA(linitial(call->args), Var))
+	if (!window_is_call((const Node *) call) || !call->funcretset || window_origin_is_literal(call) ||
+		!IsA(linitial(call->args), Var))
 		return NULL;
 	for (int i = 1; i < list_length(call->args); i++)
 	{

@@ -33,18 +33,21 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "batch/batch_source.h"
+#include "batch/drift.h"
 #include "batch/refresh.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/tablecmds.h"
 #include "common/catalog_batch.h"
 #include "common/catalog_ddl.h"
+#include "common/catalog_merged.h"
 #include "common/catalog_shadow.h"
 #include "common/catalog_version.h"
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/guard.h"
 #include "common/locks.h"
+#include "common/settings.h"
 #include "common/subtransaction.h"
 #include "common/view_parts.h"
 #include "executor/spi.h"
@@ -55,6 +58,7 @@
 #include "query/serving_sql.h"
 #include "serve/creation.h"
 #include "serve/failing_events.h"
+#include "serve/states_view.h"
 #include "serve/stream_setup.h"
 #include "serve/view_comments.h"
 #include "storage/lmgr.h"
@@ -98,8 +102,9 @@ static ErrorData *compute(Rebuild *r);
 static bool leave_out(Rebuild *r, const ErrorData *error);
 static void record_failing(void *rebuild);
 pg_noreturn static void drop_and_raise(Rebuild *r, ErrorData *error);
+static void compare(void *rebuild);
 static void swap(void *rebuild);
-static void lock_views(const Rebuild *r, Oid layers);
+static void lock_views(const Rebuild *r, Oid layers, Oid states);
 static void check_shadow(const Rebuild *r);
 static void replace_views(const Rebuild *r, Oid layers);
 static char *replacement(Oid view, const char *body);
@@ -198,6 +203,10 @@ rebuild(Rebuild *r)
 	make_shadow(r);
 	refresh_next_transaction();
 	compute_or_drop(r);
+	error = subtransaction_run(compare, r, PortalContext);
+	if (error != NULL)
+		drop_and_raise(r, error);
+	refresh_next_transaction();
 	error = subtransaction_run(swap, r, PortalContext);
 	if (error != NULL)
 		drop_and_raise(r, error);
@@ -216,6 +225,8 @@ make_shadow(Rebuild *r)
 	analyse(r, &c);
 	check_columns(r, &c);
 	check_layers(r, &c);
+	if (OidIsValid(catalog_states_view_of(r->view)))
+		states_view_check(c.def);
 	if (!catalog_stream(r->old.stream, &stream))
 		elog(ERROR, "stream %u has no row", r->old.stream);
 	creation_check_privileges(&c, &stream, false);
@@ -479,17 +490,36 @@ drop_and_raise(Rebuild *r, ErrorData *error)
 	ReThrowError(error);
 }
 
+/* The old values with the new ones, for stat_drift. */
+static void
+compare(void *arg)
+{
+	Rebuild *r = arg;
+
+	if (setting_track_drift == DRIFT_OFF || r->run.id == 0)
+		return;
+	refresh_lock_relations(&r->run, &r->shadow);
+	if (!drift_compare_views(&r->old, &r->shadow, r->run.id))
+		ereport(NOTICE, (errmsg("values of hybrid view \"%s\" could not be compared with those before",
+								get_rel_name(r->view)),
+						 errdetail("The new query has other keys, or keys that cannot be sorted.")));
+}
+
 /* In the view's place, its shadow; see the head of this file. */
 static void
 swap(void *arg)
 {
 	Rebuild *r = arg;
 	Oid layers;
+	Oid states;
 	StreamRow stream;
 	int32 replaced;
 
 	layers = catalog_layers_of(r->view);
-	lock_views(r, layers);
+	states = catalog_states_view_of(r->view);
+	lock_views(r, layers, states);
+	/* engines outside compute what the present query says */
+	view_parts_drop_staging(r->old.id, DROP_RESTRICT);
 	if (!catalog_lock_stream(r->old.stream, &stream))
 		elog(ERROR, "stream %u has no row", r->old.stream);
 	check_shadow(r);
@@ -500,6 +530,8 @@ swap(void *arg)
 	view_parts_rename(r->old.id, replaced);
 	view_parts_rename(r->shadow.id, r->old.id);
 	replace_views(r, layers);
+	if (OidIsValid(states))
+		states_view_replace(states, r->old.id, &r->shadow, r->view);
 	view_parts_drop_query(replaced, r->view);
 	view_parts_drop(replaced, DROP_RESTRICT);
 	view_parts_drop(r->shadow.id, DROP_RESTRICT);
@@ -511,7 +543,7 @@ swap(void *arg)
 
 /* In the order in which a reader locks them, before any row. */
 static void
-lock_views(const Rebuild *r, Oid layers)
+lock_views(const Rebuild *r, Oid layers, Oid states)
 {
 	static const char *const kinds[] = {"merged", "cuts", "clock", "batch", "stream", "query"};
 
@@ -519,6 +551,8 @@ lock_views(const Rebuild *r, Oid layers)
 	LockRelationOid(r->view, AccessExclusiveLock);
 	if (OidIsValid(layers))
 		LockRelationOid(layers, AccessExclusiveLock);
+	if (OidIsValid(states))
+		LockRelationOid(states, AccessExclusiveLock);
 	for (int i = 0; i < lengthof(kinds); i++)
 	{
 		Oid part = view_part(r->old.id, kinds[i]);

@@ -198,9 +198,30 @@ stream_setup_warn(Oid relid)
 			 errhint(
 				 "Create the topic, or correct the option: ALTER FOREIGN TABLE %s OPTIONS (SET topic '…').",
 				 quote_qualified_identifier(stream->schema, stream->name))));
+	else if (partition_set_missing(stream->partitions, partitions) >= 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("%s", stream_no_partition_message(
+								  stream, partition_set_missing(stream->partitions, partitions), partitions)),
+				 errhint("%s", stream_no_partition_hint(stream))));
 	consumer_close(consumer);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+}
+
+void
+stream_setup_check_archive(const Stream *stream, Oid archive)
+{
+	Stream with_archive = *stream;
+
+	if (get_rel_name(archive) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation with OID %u does not exist", archive)));
+	with_archive.archive_schema = get_namespace_name(get_rel_namespace(archive));
+	with_archive.archive_name = get_rel_name(archive);
+	stream_check_archive_owner(&with_archive, archive);
+	check_archive(&with_archive, archive);
+	check_archive_privileges(&with_archive, archive);
 }
 
 static void

@@ -6,6 +6,7 @@
 #define STREAMBATCH_STREAM_SETUP_H
 
 #include "common/catalog_stream.h"
+#include "stream/stream.h"
 
 /*
  * Create the stream's row and its archive, unless the row exists. The archive is created as the stream's owner,
@@ -14,6 +15,9 @@
  * used. The row is allocated in the current context.
  */
 extern void stream_setup(Oid relid, StreamRow *row);
+
+/* Raises unless a table can be the archive of the stream, as at its first use. */
+extern void stream_setup_check_archive(const Stream *stream, Oid archive);
 
 /*
  * Raises configuration_limit_exceeded if the stream's owner has as many other running streams as

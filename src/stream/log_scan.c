@@ -61,6 +61,7 @@ struct LogScan
 
 static void plan_pass(LogScan *scan, const LogRange *range);
 static int64 slice_end(const LogScan *scan, int32 partition, int64 start, int64 end);
+static int64 slice_start(const LogScan *scan, int32 partition, int64 start);
 static void query_offsets(LogScan *scan, const int32 *partitions, int64 *offsets, int n, int64 query);
 pg_noreturn static void raise_consumer_error(LogScan *scan);
 static bool read_block(LogScan *scan);
@@ -155,12 +156,16 @@ plan_pass(LogScan *scan, const LogRange *range)
 
 	if (count <= 0)
 		raise_consumer_error(scan);
+	/* a slice has what was read, also of partitions that are not read any more */
+	if (scan->slice == NULL)
+		stream_check_partitions(scan->stream, count);
 	scan->npartitions = count;
 	scan->ends = palloc0(count * sizeof(int64));
 	scan->reading = palloc(count * sizeof(int32));
 	for (int p = 0; p < count; p++)
 	{
-		if (log_range_has_partition(range, p))
+		if ((scan->slice != NULL || partition_set_has(scan->stream->partitions, p)) &&
+			log_range_has_partition(range, p))
 			scan->reading[n++] = p;
 	}
 	positions = palloc(Max(1, n) * sizeof(PartitionPosition));
@@ -178,7 +183,10 @@ plan_pass(LogScan *scan, const LogRange *range)
 		int64 end = range->offset_high == PG_INT64_MAX ? highs[i] : Min(highs[i], range->offset_high + 1);
 
 		if (scan->slice != NULL)
+		{
 			end = slice_end(scan, p, start, end);
+			start = slice_start(scan, p, start);
+		}
 		/* no message at or after time_low: nothing to read */
 		if (range->has_time)
 			start = times[i] < 0 ? end : Max(start, times[i]);
@@ -200,7 +208,7 @@ slice_end(const LogScan *scan, int32 partition, int64 start, int64 end)
 
 	if (wanted < 0)
 		return start;
-	if (start > 0 && !scan->slice->incomplete)
+	if (start > scan->slice->starts[partition] && !scan->slice->incomplete)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("the log of topic \"%s\" no longer holds all events", scan->stream->topic),
 						errdetail("Partition %d begins at offset " INT64_FORMAT ".", partition, start),
@@ -216,6 +224,13 @@ slice_end(const LogScan *scan, int32 partition, int64 start, int64 end)
 			 errhint("If the topic was recreated or truncated, use SELECT streambatch.reset('%s').",
 					 scan->stream->name)));
 	return wanted;
+}
+
+/* Where it begins: not before the stream did. */
+static int64
+slice_start(const LogScan *scan, int32 partition, int64 start)
+{
+	return partition < scan->slice->n ? Max(start, scan->slice->starts[partition]) : start;
 }
 
 static void

@@ -2,8 +2,8 @@
  * log_slice.h
  *		A part of a stream's log for a query of the batch layer, exact to the message.
  *
- * Where a slice is registered, a scan of the stream reads, of each partition, the messages from the log's beginning up to
- * an offset, except those at given positions; whatever conditions the query has on its metadata columns.
+ * Where a slice is registered, a scan of the stream reads, of each partition, the messages from the log's beginning, or a
+ * later offset, up to an offset, except those at given positions; whatever conditions the query has on its metadata columns.
  */
 #ifndef STREAMBATCH_LOG_SLICE_H
 #define STREAMBATCH_LOG_SLICE_H
@@ -17,6 +17,7 @@ typedef struct LogSlice
 	Oid stream;
 	Oid role;			   /* whose user mapping connects */
 	int n;				   /* partitions */
+	const int64 *starts;   /* of each, the first offset to read */
 	const int64 *ends;	   /* of each, the first offset not to read; -1: none is read */
 	bool incomplete;	   /* the log may begin after offset 0 */
 	HTAB *left_out;		   /* positions; NULL: none */

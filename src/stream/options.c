@@ -30,6 +30,7 @@
 #include "message/path.h"
 #include "miscadmin.h"
 #include "stream/options.h"
+#include "stream/partition_set.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/timestamp.h"
@@ -45,6 +46,7 @@ static void check_combinations(List *options);
 static void check_topic(const OptionRule *rule, const char *value);
 static void check_table(const OptionRule *rule, const char *value);
 static void check_interval(const OptionRule *rule, const char *value);
+static void check_partitions(const OptionRule *rule, const char *value);
 static void check_zone(const OptionRule *rule, const char *value);
 static void check_path(const OptionRule *rule, const char *value);
 
@@ -57,6 +59,7 @@ static const OptionRule own_options[] = {
 	{"max_out_of_orderness", ON_TABLE, check_interval},
 	{"max_future", ON_TABLE, check_interval},
 	{"idle_timeout", ON_TABLE, check_interval},
+	{"partitions", ON_TABLE, check_partitions},
 	{"on_gap", ON_TABLE, option_check_word, .values = "stop|skip"},
 	{"time_zone", ON_TABLE, check_zone},
 	{"time_unit", ON_TABLE, option_check_word, .values = "s|ms|us|ns"},
@@ -303,6 +306,12 @@ static void
 check_interval(const OptionRule *rule, const char *value)
 {
 	(void) option_interval(rule->name, value);
+}
+
+static void
+check_partitions(const OptionRule *rule, const char *value)
+{
+	(void) partition_set_parse(value);
 }
 
 static void

@@ -113,6 +113,36 @@ stream_is_stream(Oid relid)
 	return is_our_wrapper(GetForeignServer(table->serverid)->fdwid);
 }
 
+char *
+stream_no_partition_message(const Stream *stream, int32 partition, int count)
+{
+	return psprintf(
+		ngettext(
+			"topic \"%s\" has %d partition, but option \"partitions\" of stream \"%s\" names partition %d",
+			"topic \"%s\" has %d partitions, but option \"partitions\" of stream \"%s\" names partition %d",
+			count),
+		stream->topic, count, stream->name, partition);
+}
+
+char *
+stream_no_partition_hint(const Stream *stream)
+{
+	return psprintf(
+		"Partitions are numbered from 0. Add partitions to the topic, or correct the option: ALTER FOREIGN TABLE %s OPTIONS (SET partitions '…').",
+		quote_qualified_identifier(stream->schema, stream->name));
+}
+
+void
+stream_check_partitions(const Stream *stream, int count)
+{
+	int32 missing = partition_set_missing(stream->partitions, count);
+
+	if (missing >= 0)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("%s", stream_no_partition_message(stream, missing, count)),
+						errhint("%s", stream_no_partition_hint(stream))));
+}
+
 AttrNumber
 stream_meta_column(const Stream *stream, MessageMeta meta)
 {
@@ -343,6 +373,8 @@ read_options(Stream *stream, List *options)
 	stream->layout.format = value != NULL && strcmp(value, "raw") == 0 ? FORMAT_RAW : FORMAT_JSON;
 	value = option_value(options, "start");
 	stream->start = value != NULL && strcmp(value, "latest") == 0 ? START_LATEST : START_EARLIEST;
+	value = option_value(options, "partitions");
+	stream->partitions = value != NULL ? partition_set_parse(value) : NULL;
 	value = option_value(options, "on_gap");
 	stream->on_gap_skip = value != NULL && strcmp(value, "skip") == 0;
 	value = option_value(options, "max_out_of_orderness");

@@ -9,6 +9,7 @@
 #include "access/tupdesc.h"
 #include "datatype/timestamp.h"
 #include "message/layout.h"
+#include "stream/partition_set.h"
 
 typedef enum StreamStart
 {
@@ -24,6 +25,7 @@ typedef struct Stream
 	const char *schema;
 	const char *name;
 	const char *topic;
+	const PartitionSet *partitions; /* to read; NULL: all */
 	StreamStart start;
 	TupleDesc desc;
 	MessageLayout layout;		/* its columns, by attnum - 1 */
@@ -64,6 +66,16 @@ extern Stream *stream_open(Oid relid);
 
 /* True if relid is a foreign table of the wrapper streambatch_kafka. */
 extern bool stream_is_stream(Oid relid);
+
+/*
+ * For a stream that names a partition that its topic, of count partitions, does not have: the message, and a hint.
+ * Palloc'd.
+ */
+extern char *stream_no_partition_message(const Stream *stream, int32 partition, int count);
+extern char *stream_no_partition_hint(const Stream *stream);
+
+/* Raises undefined_object if the stream names a partition that its topic, of count partitions, does not have. */
+extern void stream_check_partitions(const Stream *stream, int count);
 
 /* The first column with this metadata role, or 0. */
 extern AttrNumber stream_meta_column(const Stream *stream, MessageMeta meta);

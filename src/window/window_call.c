@@ -8,13 +8,17 @@
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_func.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
+#include "window/origin.h"
 #include "window/window_call.h"
 
 static const WindowFunctions window_functions[] = {
@@ -26,6 +30,7 @@ static const WindowFunctions window_functions[] = {
 
 static bool contained_walker(Node *node, void *context);
 static Node *normalise_mutator(Node *node, void *context);
+static void plain_origin(FuncExpr *call);
 static void name_zone(Node *node);
 
 const WindowFunctions *
@@ -114,6 +119,15 @@ window_normalise(Node *expr)
 	return normalise_mutator(expr, NULL);
 }
 
+bool
+window_origin_is_literal(const FuncExpr *call)
+{
+	WindowEdge edge;
+	const WindowFunctions *functions = window_call_functions((const Node *) call, &edge);
+
+	return functions->has_grid && get_func_nargs(call->funcid) == (functions->has_step ? 4 : 3);
+}
+
 static bool
 contained_walker(Node *node, void *context)
 {
@@ -129,8 +143,11 @@ normalise_mutator(Node *node, void *context)
 	if (node != NULL && window_is_call(node))
 	{
 		FuncExpr *call = (FuncExpr *) node;
-		HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
+		HeapTuple tuple;
 
+		if (window_origin_is_literal(call))
+			plain_origin(call);
+		tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
 		if (!HeapTupleIsValid(tuple))
 			elog(ERROR, "cache lookup failed for function %u", call->funcid);
 		call->args = expand_function_arguments(call->args, false, call->funcresulttype, tuple);
@@ -140,6 +157,33 @@ normalise_mutator(Node *node, void *context)
 		name_zone(llast(call->args));
 	}
 	return node;
+}
+
+/* Makes a call with a literal origin one of the function with origins of the window's own type. */
+static void
+plain_origin(FuncExpr *call)
+{
+	Const *origin = (Const *) eval_const_expressions(NULL, llast(call->args));
+	Oid types[FUNC_MAX_ARGS];
+	int n = list_length(call->args);
+	Const *zone = makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1, CStringGetTextDatum("UTC"), false, false);
+
+	if (!IsA(origin, Const))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("sizes, origin and time zone of %s() must be constants", get_func_name(call->funcid)),
+				 errhint("Write them as literals, for example '10 minutes'.")));
+	for (int i = 0; i < n - 1; i++)
+		types[i] = exprType(list_nth(call->args, i));
+	types[n - 1] = call->funcresulttype;
+	types[n] = TEXTOID;
+	lfirst(list_tail(call->args)) =
+		makeConst(call->funcresulttype, -1, InvalidOid, get_typlen(call->funcresulttype),
+				  origin->constisnull ? (Datum) 0 : origin_datum(origin->constvalue, call->funcresulttype),
+				  origin->constisnull, true);
+	call->args = lappend(call->args, zone);
+	call->funcid = LookupFuncName(
+		list_make2(makeString("streambatch"), makeString(get_func_name(call->funcid))), n + 1, types, false);
 }
 
 /* Names a constant time zone so that it is the same one for the sessions that read a view. */

@@ -40,6 +40,9 @@ extern bool window_is_call(const Node *node);
 extern bool window_is_assembled(const Node *call);
 extern WindowEdge window_call_edge(const Node *call);
 
+/* Of such a call: whether its origin is a literal of type _origin, after which there is no time zone. */
+extern bool window_origin_is_literal(const FuncExpr *call);
+
 /* An upper bound of the distance between an edge of a window and its panes. The arguments must be constants. */
 extern Interval window_call_reach(const Node *call);
 

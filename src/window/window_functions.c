@@ -24,6 +24,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "window/origin.h"
 #include "window/pane.h"
 
 typedef enum WindowResult
@@ -41,7 +42,8 @@ typedef struct WindowCall
 	Interval size;
 	int64 origin;
 	text *zone;
-	MemoryContext context; /* of zone */
+	text *utc;			   /* the zone of a call that has none */
+	MemoryContext context; /* of zones */
 	Oid type;
 	WindowShape shape;
 	WindowWalk walk;
@@ -60,13 +62,12 @@ typedef struct KnownPanes
 
 static WindowCall *get_call(FunctionCallInfo fcinfo);
 static Datum pane_of(FunctionCallInfo fcinfo, WindowCall *call, WindowShape *shape, WindowResult result);
-static WindowShape *tumble_shape(FunctionCallInfo fcinfo, WindowCall *call);
+static WindowShape *shape_of(FunctionCallInfo fcinfo, WindowCall *call, WindowKind kind, int size);
 static WindowShape *get_shape(WindowCall *call, WindowKind kind, const Interval *step, const Interval *size,
 							  const NullableDatum *origin, const text *zone);
 static bool same_interval(const Interval *a, const Interval *b);
 static bool same_text(const text *a, const text *b);
 static Datum next_window(FunctionCallInfo fcinfo, WindowKind kind, WindowResult result);
-static WindowShape *stepped_shape(FunctionCallInfo fcinfo, WindowCall *call, WindowKind kind);
 static void forget_walk(Datum call);
 static Node *estimate_rows(Node *request, double share);
 static double estimated_seconds(PlannerInfo *root, List *args, int n);
@@ -90,7 +91,7 @@ streambatch_tumble(PG_FUNCTION_ARGS)
 {
 	WindowCall *call = get_call(fcinfo);
 
-	return pane_of(fcinfo, call, tumble_shape(fcinfo, call), RESULT_START);
+	return pane_of(fcinfo, call, shape_of(fcinfo, call, WINDOW_TUMBLE, 1), RESULT_START);
 }
 
 Datum
@@ -98,7 +99,7 @@ streambatch_tumble_end(PG_FUNCTION_ARGS)
 {
 	WindowCall *call = get_call(fcinfo);
 
-	return pane_of(fcinfo, call, tumble_shape(fcinfo, call), RESULT_END);
+	return pane_of(fcinfo, call, shape_of(fcinfo, call, WINDOW_TUMBLE, 1), RESULT_END);
 }
 
 Datum
@@ -118,7 +119,7 @@ streambatch_hop_pane(PG_FUNCTION_ARGS)
 {
 	WindowCall *call = get_call(fcinfo);
 
-	return pane_of(fcinfo, call, stepped_shape(fcinfo, call, WINDOW_HOP), RESULT_START);
+	return pane_of(fcinfo, call, shape_of(fcinfo, call, WINDOW_HOP, 2), RESULT_START);
 }
 
 Datum
@@ -138,7 +139,7 @@ streambatch_cumulate_pane(PG_FUNCTION_ARGS)
 {
 	WindowCall *call = get_call(fcinfo);
 
-	return pane_of(fcinfo, call, stepped_shape(fcinfo, call, WINDOW_CUMULATE), RESULT_START);
+	return pane_of(fcinfo, call, shape_of(fcinfo, call, WINDOW_CUMULATE, 2), RESULT_START);
 }
 
 Datum
@@ -246,14 +247,34 @@ pane_of(FunctionCallInfo fcinfo, WindowCall *call, WindowShape *shape, WindowRes
 	return window_datum(call->type, result == RESULT_START ? pane.start : pane.end);
 }
 
-/* The shape of a call of tumble(ts, size, origin, time_zone); NULL if the result is NULL. */
+/*
+ * The shape of a call of kind(ts, step, size, origin, time_zone), in UTC if the last is missing: then the origin is a
+ * literal. size: number of the size, with or without a step before it. NULL if the result is NULL.
+ */
 static WindowShape *
-tumble_shape(FunctionCallInfo fcinfo, WindowCall *call)
+shape_of(FunctionCallInfo fcinfo, WindowCall *call, WindowKind kind, int size)
 {
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3))
+	bool literal = PG_NARGS() == size + 2;
+	NullableDatum origin = fcinfo->args[size + 1];
+
+	for (int i = 0; i <= size; i++)
+	{
+		if (PG_ARGISNULL(i))
+			return NULL;
+	}
+	if (!literal && PG_ARGISNULL(size + 2))
 		return NULL;
-	return get_shape(call, WINDOW_TUMBLE, NULL, PG_GETARG_INTERVAL_P(1), &fcinfo->args[2],
-					 PG_GETARG_TEXT_PP(3));
+	if (literal && !origin.isnull)
+		origin.value = origin_datum(origin.value, call->type);
+	if (literal && call->utc == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(call->context);
+
+		call->utc = cstring_to_text("UTC");
+		MemoryContextSwitchTo(old);
+	}
+	return get_shape(call, kind, size > 1 ? PG_GETARG_INTERVAL_P(1) : NULL, PG_GETARG_INTERVAL_P(size),
+					 &origin, literal ? call->utc : PG_GETARG_TEXT_PP(size + 2));
 }
 
 /* The shape for non-null arguments. step, zone: NULL for kinds that have none. */
@@ -319,7 +340,7 @@ next_window(FunctionCallInfo fcinfo, WindowKind kind, WindowResult result)
 	set->isDone = ExprEndResult;
 	if (!call->walking)
 	{
-		WindowShape *shape = stepped_shape(fcinfo, call, kind);
+		WindowShape *shape = shape_of(fcinfo, call, kind, 2);
 
 		if (shape == NULL)
 			PG_RETURN_NULL();
@@ -335,16 +356,6 @@ next_window(FunctionCallInfo fcinfo, WindowKind kind, WindowResult result)
 	}
 	set->isDone = ExprMultipleResult;
 	return window_datum(call->type, result == RESULT_START ? window.start : window.end);
-}
-
-/* The shape of a call of kind(ts, step, size, origin, time_zone); NULL if the result is NULL. */
-static WindowShape *
-stepped_shape(FunctionCallInfo fcinfo, WindowCall *call, WindowKind kind)
-{
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(4))
-		return NULL;
-	return get_shape(call, kind, PG_GETARG_INTERVAL_P(1), PG_GETARG_INTERVAL_P(2), &fcinfo->args[3],
-					 PG_GETARG_TEXT_PP(4));
 }
 
 /* A query can stop in the middle of a series and start another one at the same call site. */

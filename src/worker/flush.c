@@ -28,11 +28,14 @@
  *		chunk (chunk_run.c)		the view's advisory lock, held during the whole refresh:
  *								dirty marks (deleted), batch rows, stream rows of closed epochs (deleted), coverage
  *		a correction (dirty_marks.c)	the stream's corrections, in share mode: archive, dirty marks of all views
+ *		outside_begin.c			the view's advisory lock, then the row: the epoch, of a view that is not suspended
+ *		outside_publish.c		the view's advisory lock, until commit: as a chunk, as of the cut of its run, but no
+ *								dirty marks
  *		create_view.c			the stream's corrections, exclusively: its rows of both layers, for events below
  *								positions that it has read;
  *								then the row: its stream rows from there to the current positions, generation
- *		rebuild.c				the row: a view's shadow, and the generation; at the end: the view's id, that is, which states
- *								it has, and the generation
+ *		rebuild.c				the row: a view's shadow, and the generation; at the end: which states are the view's, and
+ *								the generation
  *		resume (refresh.c)		the row, at the end: of a suspended view, stream rows of the current epoch, state,
  *								generation
  *		catch-up (catch_up.c)	the row, as a flush: of a suspended view, stream rows of the current epoch, dead
@@ -101,7 +104,8 @@
  *		   may be deleted afterwards: no more rows are added to them.)
  *		7. A pane is never computed at an earlier cut than before. Otherwise the events between the two cuts,
  *		   whose stream rows were deleted by a chunk of the later one, are in neither layer. So only one refresh
- *		   of a view runs at a time, and each takes its own cut, whatever an interrupted one has left.
+ *		   of a view runs at a time, and each takes its own cut, whatever an interrupted one has left; and a batch
+ *		   that another engine has computed is published only if no pane of its range is as of a later cut.
  *		8. Who computes a view that others do not see yet holds the stream's corrections exclusively, from before
  *		   the snapshot that it computes from until others see the view. Otherwise a correction that it does not see
  *		   marks the other views only.

@@ -90,6 +90,6 @@ add_new_partitions(Worker *w)
 		w->last_partitions = 0;
 	if (count <= w->positions.n)
 		return;
-	positions_grow(&w->positions, count);
-	positions_assign(&w->positions, w->consumer);
+	if (positions_grow(&w->positions, count))
+		positions_assign(&w->positions, w->consumer);
 }

@@ -35,8 +35,10 @@ lag_report(Worker *w)
 	unread = palloc(n * sizeof(bool));
 	for (int i = 0; i < n; i++)
 	{
-		unread[i] = !w->positions.items[i].stored;
-		known &= report_partition(w, &w->positions.items[i]) && !unread[i];
+		Position *p = &w->positions.items[i];
+
+		unread[i] = p->read && !p->stored;
+		known &= !p->read || (report_partition(w, p) && !unread[i]);
 	}
 	consumer_report(w->consumer, n, unread, known);
 	pfree(unread);
@@ -55,7 +57,7 @@ lag_ask(Worker *w)
 	for (int i = 0; ends != NULL && i < n; i++)
 	{
 		log_ends_set(w->slot, i, -1, ends[i]);
-		if (!w->positions.items[i].stored)
+		if (w->positions.items[i].read && !w->positions.items[i].stored)
 		{
 			unread[nunread] = i;
 			starts[nunread++] = CONSUMER_BEGINNING;

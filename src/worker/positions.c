@@ -11,9 +11,11 @@
 
 static bool is_changed(const Position *p);
 
-void
+bool
 positions_grow(Positions *positions, int count)
 {
+	bool more = false;
+
 	if (count > positions->allocated)
 	{
 		int allocated = Max(count, 16);
@@ -28,10 +30,13 @@ positions_grow(Positions *positions, int count)
 
 		memset(p, 0, sizeof(*p));
 		p->partition = positions->n;
+		p->read = partition_set_has(positions->named, p->partition);
+		more |= p->read;
 		p->next_offset = -1;
 		p->log_end = -1;
 		p->last_message = clock_now();
 	}
+	return more;
 }
 
 void
@@ -62,7 +67,13 @@ positions_store_ends(Positions *positions, Oid stream, int count, const int64 *e
 {
 	positions_load(positions, stream, count);
 	for (int i = 0; i < count; i++)
-		positions->items[i].next_offset = ends[i];
+	{
+		Position *p = &positions->items[i];
+
+		/* start_at() may have set it */
+		if (p->read && p->next_offset < 0)
+			p->next_offset = ends[i];
+	}
 	positions_write(positions, stream);
 }
 
@@ -80,7 +91,7 @@ void
 positions_doubt(Positions *positions)
 {
 	for (int i = 0; i < positions->n; i++)
-		positions->items[i].unverified = positions->items[i].last.known;
+		positions->items[i].unverified = positions->items[i].read && positions->items[i].last.known;
 	positions->same_topic = false;
 }
 
@@ -116,17 +127,20 @@ void
 positions_assign(Positions *positions, Consumer *consumer)
 {
 	PartitionPosition *at = palloc((positions->n + 1) * sizeof(PartitionPosition));
+	int n = 0;
 
 	for (int i = 0; i < positions->n; i++)
 	{
 		const Position *p = &positions->items[i];
 
-		at[i].partition = p->partition;
-		at[i].offset = p->unverified		 ? p->last.offset
-					   : p->next_offset >= 0 ? p->next_offset
-											 : CONSUMER_BEGINNING;
+		if (!p->read)
+			continue;
+		at[n].partition = p->partition;
+		at[n++].offset = p->unverified		   ? p->last.offset
+						 : p->next_offset >= 0 ? p->next_offset
+											   : CONSUMER_BEGINNING;
 	}
-	consumer_assign(consumer, at, positions->n);
+	consumer_assign(consumer, at, n);
 	positions->held = false;
 	pfree(at);
 }
@@ -179,6 +193,8 @@ positions_poll(Positions *positions, Consumer *consumer)
 		int64 log_end;
 		bool at_end;
 
+		if (!p->read)
+			continue;
 		consumer_position(consumer, p->partition, &position, &log_end, &at_end);
 		if (p->next_offset != p->stored_offset || !at_end)
 			p->last_message = now;
@@ -243,6 +259,8 @@ positions_check(const Positions *positions, Oid stream)
 		const Position *p = &positions->items[i];
 		bool stored;
 
+		if (!p->read)
+			continue;
 		while (r < n && rows[r].partition < p->partition)
 			r++;
 		stored = r < n && rows[r].partition == p->partition;
@@ -286,7 +304,7 @@ positions_all_at_end(const Positions *positions)
 {
 	for (int i = 0; i < positions->n; i++)
 	{
-		if (!positions->items[i].at_end)
+		if (positions->items[i].read && !positions->items[i].at_end)
 			return false;
 	}
 	return positions->n > 0;

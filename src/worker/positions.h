@@ -12,6 +12,7 @@
 typedef struct Position
 {
 	int32 partition;
+	bool read;	 /* the stream names it; otherwise the position remains what it was */
 	bool stored; /* it has a row in the catalog, which the next flush compares */
 	int64 stored_offset;
 	int64 next_offset; /* of the next message to be taken; -1: unknown yet */
@@ -35,8 +36,9 @@ typedef struct Positions
 	Position *items; /* in the order of partitions */
 	int n;
 	int allocated;
-	bool same_topic; /* since positions_doubt(), one of them has been verified */
-	bool held;		 /* since the assignment, messages were dropped that are to be read again */
+	const PartitionSet *named; /* those that are read; NULL: all */
+	bool same_topic;		   /* since positions_doubt(), one of them has been verified */
+	bool held;				   /* since the assignment, messages were dropped that are to be read again */
 } Positions;
 
 /*
@@ -45,13 +47,13 @@ typedef struct Positions
  */
 extern void positions_load(Positions *positions, Oid stream, int count);
 
-/* Add new partitions, up to count. They start at their beginning. */
-extern void positions_grow(Positions *positions, int count);
+/* Add new partitions, up to count. They start at their beginning. Returns whether one of them is read. */
+extern bool positions_grow(Positions *positions, int count);
 
 /* Store the log end offsets as the first positions of a stream. */
 extern void positions_store_ends(Positions *positions, Oid stream, int count, const int64 *ends);
 
-/* The number of partitions that positions are known of: that of the last one, plus one. */
+/* The number of partitions that positions are known of: that of the last one, plus one; also if it is not read any more. */
 extern int positions_known(const Positions *positions);
 
 /* The topic may have been recreated: from the next assignment on, verify what is read (topic_check.c). */

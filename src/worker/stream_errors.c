@@ -46,6 +46,13 @@ stream_error_of_consumer(const ConsumerState *state, const Stream *stream, Worke
 }
 
 void
+stream_error_no_partition(const Stream *stream, int32 partition, int count, WorkerError *error)
+{
+	fill(error, ERRCODE_UNDEFINED_OBJECT, stream_no_partition_message(stream, partition, count),
+		 stream_no_partition_hint(stream));
+}
+
+void
 stream_error_gap(const Stream *stream, int32 partition, int64 offset, int64 low, int64 high,
 				 WorkerError *error)
 {

@@ -15,6 +15,9 @@ extern bool stream_error_of_consumer(const ConsumerState *state, const Stream *s
 /* The broker answers, but the topic does not exist. */
 extern void stream_error_no_topic(const Stream *stream, WorkerError *error);
 
+/* The topic has too few partitions: the stream names one that does not exist. */
+extern void stream_error_no_partition(const Stream *stream, int32 partition, int count, WorkerError *error);
+
 /* The offset to be read is not in [low, high), the range of offsets in the log. */
 extern void stream_error_gap(const Stream *stream, int32 partition, int64 offset, int64 low, int64 high,
 							 WorkerError *error);

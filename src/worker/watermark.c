@@ -40,6 +40,8 @@ watermark_limit(const Positions *positions, const Stream *stream, TimestampTz *l
 	{
 		const Position *p = &positions->items[i];
 
+		if (!p->read)
+			continue;
 		if (p->has_event_time)
 			greatest = Max(greatest, p->max_event_time);
 		if (is_idle(p, stream, now))

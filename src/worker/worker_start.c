@@ -21,6 +21,7 @@
 static bool try_start(Worker *w);
 static int get_partition_count(Worker *w);
 static bool begin_positions(Worker *w, int count, const int64 *ends);
+static bool has_named(Worker *w, int count);
 
 /*
  * Requests to brokers are sent outside transactions, so that no lock is held meanwhile, and once a second at
@@ -29,6 +30,7 @@ static bool begin_positions(Worker *w, int count, const int64 *ends);
 void
 worker_start(Worker *w)
 {
+	w->positions.named = partition_set_copy(w->d.stream->partitions);
 	while (!try_start(w))
 	{
 		worker_load(w);
@@ -55,7 +57,7 @@ try_start(Worker *w)
 	if (count == 0 || (need_ends && ends == NULL))
 		worker_idle(w, Max(HOUSEKEEPING_MS - (clock_now() - requested) / 1000, 1));
 	else
-		begun = begin_positions(w, count, ends) && topic_check_partitions(w, count);
+		begun = begin_positions(w, count, ends) && topic_check_partitions(w, count) && has_named(w, count);
 	if (w->doubts > 0)
 		worker_idle(w, HOUSEKEEPING_MS);
 	if (ends != NULL)
@@ -113,4 +115,20 @@ begin_positions(Worker *w, int count, const int64 *ends)
 	MemoryContextSwitchTo(old);
 	CommitTransactionCommand();
 	return begun;
+}
+
+/* Whether the topic has all partitions that the stream names. If not, reports the error in the slot, and waits. */
+static bool
+has_named(Worker *w, int count)
+{
+	int32 missing = partition_set_missing(w->positions.named, count);
+	WorkerError error;
+
+	if (missing < 0)
+		return true;
+	stream_error_no_partition(w->d.stream, missing, count, &error);
+	slots_set_state(w->slot, WORKER_RECONNECTING);
+	slots_set_error(w->slot, &error);
+	worker_idle(w, HOUSEKEEPING_MS);
+	return false;
 }

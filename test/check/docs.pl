@@ -39,7 +39,7 @@ foreach my $document (sort keys %test_of)
 }
 
 drawings_are_drawn();
-foreach my $document (glob('*.md docs/*.md bench/*.md'))
+foreach my $document (glob('*.md docs/*.md bench/*.md examples/*/*.md'))
 {
     my @broken = broken_links($document);
     ok(!@broken, "$document: links lead somewhere") or diag(join "\n", @broken);

@@ -32,6 +32,7 @@ my %view = (
     own => [ q{SELECT k, public.own_sum(a) AS own FROM_EVENTS GROUP BY 1} ],
     latest => [ q{SELECT k, streambatch.first(a ORDER BY ts) AS f, streambatch.last(a ORDER BY ts) AS l FROM_EVENTS GROUP BY 1} ],
     countries => [ q{SELECT u.country, count(*) AS n, sum(e.a) FROM_EVENTS e JOIN public.users u ON u.id = e.k GROUP BY 1} ],
+    sets => [ q{SELECT k, k % 3 AS r, date_trunc('day', ts, 'Europe/Rome') AS d, grouping(k, k % 3) AS rolled, count(*) AS n, avg(a) FROM_EVENTS GROUP BY ROLLUP (k, 3), CUBE (k % 3)} ],
     totals => [ q{SELECT count(*) AS n, sum(a), min(ts), bool_and(a > 0) FROM_EVENTS} ]);
 my @views = sort keys %view;
 my $sent = 0;

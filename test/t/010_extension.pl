@@ -34,7 +34,7 @@ SELECT c.relname, a.attname, coalesce(col_description(c.oid, attnum), '') <> ''
  WHERE c.relnamespace = 'streambatch'::regnamespace AND c.relkind = 'v' AND c.relname NOT LIKE '\_%' ORDER BY relname, attnum
 SQL
 is(join(' ', uniq(map { $_->[0] } @columns)),
-    'dead_letter gap refresh_history stat_partition stat_progress_refresh stat_stream stat_view', 'statistics');
+    'dead_letter gap refresh_history stat_drift stat_partition stat_progress_refresh stat_stream stat_view states_view', 'statistics');
 is_deeply([ map { "$_->[0].$_->[1]" } grep { $_->[2] ne 't' } @columns ], [], 'every column of theirs has a comment');
 is_deeply([ map { "$_->[0].$_->[1]" } grep { !documented($_->[0])->{ $_->[1] } } @columns ], [], 'and is in the reference');
 

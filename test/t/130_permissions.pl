@@ -51,6 +51,7 @@ stream    discard_dead_letters      +     +     -     -     -     -     -     -
 stream    resume                    +     +     -     -     -     -     -     -
 stream    reset                     +     +     -     -     -     -     -     -
 stream    wait_for                  +     +     +     -     -     -     -     +
+stream    start_at                  +     +     -     -     -     -     -     -
 stream    create_view               +     +     +     -     -     -     -     +
 stream    create_view in p          +     +     +     -     -     -     -     -
 stream    create_view in core       *     -     -     -     -     -     -     -
@@ -108,9 +109,14 @@ view      CREATE INDEX              42809 -     42809 -     -     -     -     -
 view      INHERIT                   42809 42809 42809 42809 42809 42809 42809 42809
 view      COMMENT                   +     -     +     -     -     -     -     -
 view      refresh                   +     -     +     -     -     -     -     -
+view      create_states_view        0A000 -     0A000 -     -     -     -     -
 view      set_source                +     -     +     -     -     -     -     -
 view      rebuild                   42P01 -     42P01 -     -     -     -     -
 view      explain                   +     -     +     +     -     -     -     +
+# a view that other engines cannot compute, and a batch of another one
+view      begin_batch               0A000 -     0A000 -     -     -     -     -
+batch     publish_batch             +     -     +     -     -     -     -     -
+batch     abandon_batch             +     -     +     -     -     -     -     -
 view      query                     +     -     +     +     -     -     -     +
 view      pause                     42809 *     42809 *     *     *     *     *
 view      wait_for                  42809 *     42809 42809 *     *     *     42809
@@ -138,6 +144,12 @@ state     CREATE POLICY             *     -     *     -     -     -     -     -
 state     CREATE INDEX              *     -     *     -     -     -     -     -
 state     INHERIT                   *     -     *     -     -     -     -     -
 state     COMMENT                   *     -     *     -     -     -     -     -
+staging   SELECT                    +     -     +     -     -     -     -     +
+staging   INSERT                    +     -     +     -     -     -     -     -
+staging   TRUNCATE                  +     -     +     -     -     -     -     -
+staging   ALTER COLUMN              *     -     *     -     -     -     -     -
+staging   DROP                      *     -     *     -     -     -     -     -
+staging   CREATE TRIGGER            *     -     *     -     -     -     -     -
 merge     SELECT                    +     -     +     -     -     -     -     +
 merge     RENAME                    *     -     *     -     -     -     -     -
 merge     DROP                      *     -     *     -     -     -     -     -
@@ -201,6 +213,7 @@ rows      _workers                  1     1     1     0     0     1     1     1
 rows      stat_view                 1     1     1     1     0     1     1     1
 rows      refresh_history           1     0     1     1     0     1     1     1
 rows      stat_progress_refresh     1     0     1     1     0     1     1     1
+rows      stat_drift                1     0     1     1     0     1     1     1
 rows      _groups                   1     0     1     1     0     1     1     1
 rows      _dirty_panes              1     0     1     1     0     1     1     1
 # messages: the stream's owner
@@ -256,8 +269,14 @@ my %verbs = (
     'resume' => q(SELECT streambatch.resume('%s')),
     'reset' => q(SELECT streambatch.reset('%s')),
     'wait_for' => q(SELECT streambatch.wait_for('%s')),
+    'start_at' => q(SELECT streambatch.start_at('%s', 99, 0)),
+    'create_states_view' => q(SELECT streambatch.create_states_view('%s')),
     'explain' => q(SELECT streambatch.explain('%s') LIMIT 1),
     'query' => q(SELECT streambatch.query('%s')),
+    'begin_batch' => q(SELECT streambatch.begin_batch('%s')),
+    # %s is the staging table, whose name ends with the number
+    'publish_batch' => q(SELECT streambatch.publish_batch(substring('%s' FROM '\d+$')::bigint)),
+    'abandon_batch' => q(SELECT streambatch.abandon_batch(substring('%s' FROM '\d+$')::bigint)),
     'refresh' => q(CALL streambatch.refresh('%s')),
     'set_source' => q(SELECT streambatch.set_source('%s', NULL)),
     # it would give the view other states
@@ -300,6 +319,7 @@ my %verbs = (
     # the query names what its error says of a row; like the definition of any view, it is no secret
     'stat_view' => q(SELECT EXISTS (SELECT FROM streambatch.stat_view x WHERE view = '%f'::regclass AND (to_jsonb(x) - 'query')::text LIKE '%e')?),
     'refresh_history' => q(SELECT EXISTS (SELECT FROM streambatch.refresh_history x WHERE view = '%f'::regclass AND x::text LIKE '%e')?),
+    'stat_drift' => q(SELECT EXISTS (SELECT FROM streambatch.stat_drift WHERE view = '%f'::regclass)?),
     'stat_progress_refresh' => q(SELECT EXISTS (SELECT FROM streambatch.stat_progress_refresh WHERE view = 'p.slow'::regclass)?),
     '_groups' => q(SELECT streambatch._groups('p.own') IS NOT NULL?),
     '_dirty_panes' => q(SELECT streambatch._dirty_panes('p.own') IS NOT NULL?),
@@ -318,34 +338,48 @@ discard_dead_letters 1 all
 pause 1 all
 retry_dead_letters 1 all
 refresh 1 all
+retain 1 all
+track 1 all
+untrack 1 all
+change_archive 1 all
 rebuild 1 all
 set_source 1 all
 refresh_all 1 all
 schedule 1 all
 unschedule 1 all
 _view_of 1 all
+begin_batch 1 all
+publish_batch 1 all
+abandon_batch 1 all
 resume 1 all
 reset 1 all
 wait_for 1 all
+start_at 1 all
+create_states_view 1 all
+create_merged_view 1 all
 first 1 all
 last 1 all
-tumble 3 all
-tumble_end 3 all
-hop 3 all
-hop_end 3 all
-cumulate 3 all
-cumulate_end 3 all
+tumble 6 all
+tumble_end 6 all
+hop 6 all
+hop_end 6 all
+cumulate 6 all
+cumulate_end 6 all
 session 3 all
 session_end 3 all
 _hop_pane 3 all
+_origin_in 1 all
+_origin_out 1 all
 _cumulate_pane 3 all
 _session_pane 3 all
 _pane_known 1 all
 _serves 1 all
-_digest 1 all
 _digest_value 1 all
+_holds_all 1 all
 _percentile 1 all
 _percentiles 1 all
+_quantile 1 all
+_quantiles 1 all
 _sum 1 all
 _only 1 all
 _first_state 1 all
@@ -354,6 +388,12 @@ _first_value 1 all
 _last_value 1 all
 _sketch 1 all
 _sketch_merge 1 all
+_gather 1 all
+_first_gather 1 all
+_last_gather 1 all
+_sketch_gather 1 all
+_states_definition 1 all
+_reads_partition 1 all
 _exact 1 all
 _partial 2 all
 _merge 1 all
@@ -393,6 +433,8 @@ _sketch_end 1 super
 _sketch_combine 1 super
 _sketch_merge_add 1 super
 _sketch_merge_end 1 super
+_gather_add 1 super
+_gather_end 1 super
 _exact_add 1 super
 _exact_end 1 super
 _partial_add 2 super
@@ -537,6 +579,8 @@ END $$;
 SELECT streambatch.create_view('p.own', 'SELECT n, streambatch.tumble(ts, ''1 h'') AS w, count(*) AS c, stddev(n) AS s FROM p.events GROUP BY 1, 2');
 SELECT streambatch.create_view('p.failing', 'SELECT sum(n) AS s FROM p.events WHERE open.penguins()');
 GRANT SELECT ON p.own, p.failing TO p_reader;
+SELECT streambatch.create_view('p.counted', 'SELECT count(*) AS c FROM p.events');
+SELECT id FROM streambatch.begin_batch('p.counted');
 SQL
     $broker->produce('events', 0,
         [ undef, '{"k": "1", "n": 1, "ts": "2025-02-14 00:10:00+00"}' ],
@@ -567,6 +611,8 @@ sub objects
 {
     my %query = (
         state => q(relnamespace = 'streambatch_state'::regnamespace AND relname IN ('stream_%n', 'batch_%n')),
+        staging => q(relnamespace = 'streambatch_state'::regnamespace AND relname LIKE 'staging%'),
+        batch => q(relnamespace = 'streambatch_state'::regnamespace AND relname LIKE 'staging%'),
         merge => q(relnamespace = 'streambatch_state'::regnamespace AND relname = 'merged_%n'),
         query => q(relnamespace = 'streambatch_state'::regnamespace AND relname = 'query_%n'),
         times => q(relnamespace = 'streambatch_state'::regnamespace AND relname IN ('cuts_%n', 'clock_%n')),

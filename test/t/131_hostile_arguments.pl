@@ -82,6 +82,7 @@ my %values = (
         'count() sum(int) sum(bigint) max(text) stddev(numeric) stddev(int) abs(int) row_number() array_agg(anynonarray) ' .
         'json_agg(anyelement) generate_series(int,int) percentile_cont(float8,float8) streambatch.first(anyelement) ' .
         'streambatch._only(anyelement) streambatch.refresh(regclass,timestamptz,timestamptz,bool,bool,bool) h.odd(int)' ],
+    'streambatch._origin' => [ map { "'$_'::streambatch._origin" } 'infinity', '-infinity', '2000-01-01 00:00+05', '4714-11-24 00:00:00+00 BC', '294276-12-31 23:59:59.999999+00' ],
     'streambatch._state' => ["(SELECT s2 FROM streambatch_state.batch_1 LIMIT 1)"],
     # no value of these can be written down
     map { $_ => ["'x'"] } qw(internal event_trigger));

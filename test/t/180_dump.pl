@@ -52,6 +52,8 @@ SELECT streambatch.create_view('hops2', $$ SELECT k, streambatch.tumble(ts, '1 h
 SELECT streambatch.create_view('visits', $$ SELECT k, streambatch.session(ts, '20 min') AS s, count(*) AS n FROM "the Events" GROUP BY 1, 2 $$);
 SELECT streambatch.create_view('distincts', $$ SELECT k % 2 AS odd, count(DISTINCT "a Value") AS d, percentile_disc(0.5) WITHIN GROUP (ORDER BY x * 1e-9) AS p FROM "the Events" GROUP BY 1 $$);
 SELECT streambatch.create_view('countries', $$ SELECT u."the Country", count(*) AS n FROM "the Events" e JOIN users u ON u.id = e.k GROUP BY 1 $$);
+SELECT streambatch.create_view('sets', $$ SELECT k, streambatch.hop(ts, '1 h', '3 h') AS h, k % 2 AS odd, grouping(k, k % 2) AS rolled, count(*) AS n, avg("a Value") FROM "the Events"
+    GROUP BY DISTINCT k, ROLLUP (2, k % 2), CUBE (k, 2) HAVING count(*) > 1 $$);
 SELECT streambatch.create_view('failing', $$ SELECT sum(1 / (k - 3)) AS s FROM "the Events" $$);
 CREATE VIEW above AS SELECT h, sum(n) AS n FROM "by Hour" GROUP BY h;
 CREATE VIEW "above that" AS SELECT max(n) AS n FROM above;
@@ -74,7 +76,7 @@ SELECT streambatch.create_view('lists', $$ SELECT k % 2 AS odd, cardinality(arra
     array_length(array_agg(ARRAY[(ARRAY['red', 'green', 'blue']::color[])[k % 3 + 1]]), 1) AS m FROM "the Events" GROUP BY 1 $$);
 SQL
 }
-my @views = map { qq{"my App".$_} } '"by Hour"', qw(hops hops2 visits distincts countries failing above), '"above that"';
+my @views = map { qq{"my App".$_} } '"by Hour"', qw(hops hops2 visits distincts countries sets failing above), '"above that"';
 push @views, '"my App".lists' if query('postgres', q{SELECT to_regclass('"my App".lists') IS NOT NULL}) eq 't';
 my $sent = 0;
 send_events('postgres', 300);

@@ -109,6 +109,59 @@ sql(q{INSERT INTO parts VALUES (1, '2025-01-02 22:00Z')});
 $node->wait_for('parts');
 is(dirty('by_part'), '0', 'the worker goes on');
 
+# ---- a plain archive becomes a partitioned one: copied, and as a partition ----
+sub fails { my ($sql, $error, $name) = @_; my ($rc, undef, $stderr) = $node->psql('postgres', $sql); ok($rc != 0 && $stderr =~ $error, $name) or diag($stderr); return; }
+
+sql(<<'SQL');
+CREATE TABLE copied (LIKE events_archive) PARTITION BY RANGE (ts);
+CREATE TABLE copied_1 PARTITION OF copied FOR VALUES FROM ('2025-01-01Z') TO ('2025-01-02Z');
+CREATE TABLE copied_rest PARTITION OF copied DEFAULT;
+SQL
+fails(q{SELECT streambatch.change_archive('events', 'copied')}, qr/is not paused.*HINT/s, 'the stream must be paused');
+sql(q{SELECT streambatch.pause('events')});
+fails(q{SELECT streambatch.change_archive('events', 'copied')}, qr/does not contain the same events.*HINT/s, 'the events must be there');
+fails(q{SELECT streambatch.change_archive('events', 'events_archive')}, qr/is the archive of stream "events" already/, 'it must be another table');
+fails(q{SELECT streambatch.change_archive('events', 'hourly')}, qr/cannot be the archive/, 'it must be a table');
+fails(q{SELECT streambatch.change_archive('events', 'parts_archive')}, qr/cannot be the archive/, 'it must be nobody else\'s');
+fails(q{SELECT streambatch.change_archive('events', NULL)}, qr/must not be null/, 'no NULL');
+fails(q{BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT streambatch.change_archive('events', 'copied')}, qr/cannot run in a REPEATABLE READ/, 'no older snapshot');
+sql(q{INSERT INTO copied SELECT * FROM events_archive});
+sql(q{SELECT streambatch.change_archive('events', 'copied'); SELECT streambatch.resume('events')});
+is(dirty('hourly'), '0', 'the same events mark nothing');
+is(sql(q{SELECT count(*) FROM pg_trigger WHERE tgrelid = 'events_archive'::regclass}), '0', 'the old archive is not watched');
+sql(q{DROP TABLE events_archive});
+sql(q{INSERT INTO events VALUES (3, '2025-01-01 09:00Z'), (4, '2025-01-04Z')});
+$node->wait_for('events');
+is(sql(q{SELECT archive FROM streambatch.stat_stream WHERE stream = 'events'::regclass}), 'copied', 'the worker writes to the new one');
+is(dirty('hourly'), '0', 'and marks nothing');
+sql(q{UPDATE copied_1 SET n = 0 WHERE ts = '2025-01-01 10:00Z'});
+is(dirty('hourly'), '1', 'its partitions are watched');
+sql(q{CALL streambatch.refresh('hourly', "to" => 'infinity')});
+is(dirty('hourly') . wrong('hourly', 'copied'), '00', 'the view is right');
+sql(<<'SQL');
+SELECT streambatch.pause('events');
+CREATE TABLE events_archive (LIKE copied) PARTITION BY RANGE (ts);
+ALTER TABLE events_archive ATTACH PARTITION copied FOR VALUES FROM (MINVALUE) TO ('2026-01-01Z');
+SELECT streambatch.change_archive('events', 'events_archive');
+SELECT streambatch.resume('events');
+INSERT INTO events VALUES (5, '2025-01-02Z');
+SQL
+$node->wait_for('events');
+is(dirty('hourly'), '0', 'an archive that becomes a partition marks nothing');
+sql(q{UPDATE copied_1 SET n = 1 WHERE ts = '2025-01-01 10:00Z'});
+is(dirty('hourly'), '1', 'and is watched');
+sql(q{CALL streambatch.refresh('hourly', "to" => 'infinity')});
+is(dirty('hourly') . wrong('hourly', 'events_archive'), '00', 'the view is right again');
+sql(q{SELECT streambatch.pause('events'); CREATE TABLE fewer (LIKE copied); INSERT INTO fewer SELECT * FROM copied WHERE ts < '2025-01-01 12:00Z'; SELECT streambatch.change_archive('events', 'fewer', force => true)});
+is(dirty('hourly'), '', 'by force, other events: everything is marked');
+sql(q{SELECT streambatch.change_archive('events', 'events_archive', force => true); SELECT streambatch.resume('events')});
+sql(q{CALL streambatch.refresh('hourly', "to" => 'infinity')});
+is(dirty('hourly') . wrong('hourly', 'events_archive'), '00', 'and back');
+
+# ---- a tracked table comes back from a dump ----
+sql(q{CREATE TABLE site (n int PRIMARY KEY, name text); INSERT INTO site SELECT i, 'x' FROM generate_series(0, 100) i});
+sql(q{SELECT streambatch.create_view('by_site', $$SELECT streambatch.tumble(ts, '1 h') AS w, name, count(*) AS c FROM parts JOIN site USING (n) GROUP BY 1, 2$$); SELECT streambatch.track('by_site', 'site')});
+
 # ---- dump and restore: the marks and the triggers come back, and a correction before the first use of the copy is noticed ----
 sql(q{UPDATE parts_archive SET n = 100 WHERE ts = '2025-01-01 08:00Z'});
 my $dump = PostgreSQL::Test::Utils::tempdir . '/dump';
@@ -122,6 +175,9 @@ sql(q{CALL streambatch.refresh('by_part')}, 'copy');
 is(dirty('by_part', 'copy'), '0', 'a refresh of the copy clears them');
 is(sql(q{SELECT c FROM by_part WHERE w = '2025-01-02 03:00Z'}, 'copy'), '59', 'and computes the panes');
 is(dirty('by_part'), '1', 'the original is as it was');
+sql(q{CALL streambatch.refresh('by_site')}, 'copy');
+sql(q{UPDATE site SET name = 'y' WHERE n = 1}, 'copy');
+is(dirty('by_site', 'copy'), '', 'a change of a tracked table marks the view of the copy');
 sql(q{SET client_min_messages = warning; DROP FOREIGN TABLE events, parts CASCADE; DROP EXTENSION pg_streambatch CASCADE}, 'copy');
 is(sql(q{SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'streambatch%'}, 'copy'), '0', 'DROP leaves no triggers');
 

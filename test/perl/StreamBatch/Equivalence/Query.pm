@@ -185,13 +185,14 @@ sub _keys
         $key->{sql} = "($key->{sql} IS TRUE)" if $key->{type} eq 'bool' && $key->{sql} =~ / (?:AND|OR|IN) /;
     }
     push @{ $self->{keys} }, $self->_window_keys if $self->{window};
-    $self->{sets} = !$self->{distinct} && !($self->{window} && $self->{window}{session}) && $dice->chance(0.2);
+    $self->{sets} = !$self->{distinct} && !($self->{window} && $self->{window}{session}) && $dice->chance(0.3);
     return unless $self->{sets};
 
-    # which do not take a key twice
-    my (%seen, $name);
-    $name = $self->{schema}->name;
-    $self->{keys} = [ grep { !$seen{ $_->{sql} =~ s/\b\Q$name\E\.//gr }++ } @{ $self->{keys} } ];
+    # which do not take a key twice; and in version 18 a constant key changes what the same constant is elsewhere
+    my $name = $self->{schema}->name;
+    my $columns = join '|', map { quotemeta($_->{sql} =~ s/^\Q$name\E\.//r) } @{ $self->{columns} };
+    my %seen;
+    $self->{keys} = [ grep { $_->{window} || $_->{sql} =~ s/'[^']*'//gr =~ /$columns/ } grep { !$seen{ $_->{sql} =~ s/\b\Q$name\E\.//gr }++ } @{ $self->{keys} } ];
     return;
 }
 

@@ -397,7 +397,7 @@ create_archive(const Stream *stream, const char *partition, const char *offset)
 					 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
 					 quote_literal_cstr(topic_epoch_comment(stream, 0))));
 	if (stream->event_time != 0)
-		execute(psprintf("CREATE INDEX ON %s USING brin (%s) WITH (pages_per_range = 32, autosummarize = on)",
+		execute(psprintf("CREATE INDEX ON %s USING brin (%s) WITH (pages_per_range = 16, autosummarize = on)",
 						 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
 						 quote_identifier(stream->layout.columns[stream->event_time - 1].name)));
 }

@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/brin.h"
 #include "access/genam.h"
 #include "access/table.h"
@@ -88,7 +90,7 @@ in_order(Oid archive, AttrNumber column)
 		return false;
 	if (get_attstatsslot(&slot, tuple, STATISTIC_KIND_CORRELATION, InvalidOid, ATTSTATSSLOT_NUMBERS))
 	{
-		result = slot.nnumbers == 1 && Abs(slot.numbers[0]) >= MIN_CORRELATION;
+		result = slot.nnumbers == 1 && fabs(slot.numbers[0]) >= MIN_CORRELATION;
 		free_attstatsslot(&slot);
 	}
 	ReleaseSysCache(tuple);

@@ -86,6 +86,11 @@
 	object_aclcheck(ForeignServerRelationId, server, role, mode)
 #endif
 
+/* 17 (51edc4ca54): the collation "POSIX" has no symbol any more; needs catalog/pg_collation.h before. */
+#ifndef POSIX_COLLATION_OID
+#define POSIX_COLLATION_OID 951
+#endif
+
 /*
  * Queries
  *

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "batch/batch_source.h"
+#include "catalog/pg_class.h"
 #include "common/catalog_version.h"
 #include "common/compat.h"
 #include "common/export.h"

@@ -88,7 +88,7 @@ static bool upper_bound(Oid partition, Oid type, TimestampTz *bound);
 static void drop_partition(Retention *r, Oid partition);
 static void delete_events(Retention *r);
 static char *qualified_name(Oid relation);
-static uint64 execute(const char *sql, Datum before);
+static uint64 execute(const char *sql, const Datum *before);
 
 STREAMBATCH_FUNCTION(streambatch_retain);
 
@@ -400,9 +400,9 @@ drop_partition(Retention *r, Oid partition)
 
 	guard_enter(&guard, r->stream->owner, NULL);
 	SPI_connect();
-	(void) execute(psprintf("SELECT pg_catalog.count(*) FROM %s", name), 0);
+	(void) execute(psprintf("SELECT pg_catalog.count(*) FROM %s", name), NULL);
 	r->removed += DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	(void) execute(psprintf("DROP TABLE %s", name), 0);
+	(void) execute(psprintf("DROP TABLE %s", name), NULL);
 	SPI_finish();
 	guard_leave(&guard);
 }
@@ -411,7 +411,10 @@ static void
 delete_events(Retention *r)
 {
 	const MessageColumn *time = &r->stream->layout.columns[r->stream->event_time - 1];
-	const char *before = time->type == TIMESTAMPTZOID ? "$1" : "($1 AT TIME ZONE 'UTC')";
+	const char *sql =
+		psprintf("DELETE FROM %s WHERE %s < %s", qualified_name(r->row.archive), quote_identifier(time->name),
+				 time->type == TIMESTAMPTZOID ? "$1" : "($1 AT TIME ZONE 'UTC')");
+	const Datum before = TimestampTzGetDatum(r->before);
 	Guard guard;
 
 	guard_enter(&guard, r->stream->owner, NULL);
@@ -419,9 +422,7 @@ delete_events(Retention *r)
 	archive_triggers_begin_own(r->row.archive);
 	PG_TRY();
 	{
-		r->removed = (int64) execute(psprintf("DELETE FROM %s WHERE %s < %s", qualified_name(r->row.archive),
-											  quote_identifier(time->name), before),
-									 TimestampTzGetDatum(r->before));
+		r->removed = (int64) execute(sql, &before);
 	}
 	PG_FINALLY();
 	{
@@ -440,11 +441,12 @@ qualified_name(Oid relation)
 }
 
 static uint64
-execute(const char *sql, Datum before)
+execute(const char *sql, const Datum *before)
 {
 	Oid types[1] = {TIMESTAMPTZOID};
-	int rc = before != 0 ? SPI_execute_with_args(sql, 1, types, &before, NULL, false, 0)
-						 : SPI_execute(sql, false, 0);
+	int rc = before != NULL
+				 ? SPI_execute_with_args(sql, 1, types, unconstify(Datum *, before), NULL, false, 0)
+				 : SPI_execute(sql, false, 0);
 
 	if (rc < 0)
 		elog(ERROR, "could not run \"%s\": %s", sql, SPI_result_code_string(rc));

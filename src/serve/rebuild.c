@@ -515,6 +515,8 @@ swap(void *arg)
 	StreamRow stream;
 	int32 replaced;
 
+	/* corrections that have marked the shadow, or only the view as it was, are committed */
+	locks_take_corrections(r->old.stream, true);
 	layers = catalog_layers_of(r->view);
 	states = catalog_states_view_of(r->view);
 	lock_views(r, layers, states);

@@ -26,7 +26,9 @@ static char *text_of(Statement *statement, Datum *values);
 bool
 catalog_is_shadow(Oid view)
 {
-	return get_rel_namespace(view) == get_namespace_oid("streambatch_state", false);
+	Oid nsp = get_namespace_oid("streambatch_state", true);
+
+	return OidIsValid(nsp) && get_rel_namespace(view) == nsp;
 }
 
 char *

@@ -35,7 +35,8 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-static void check_call(FunctionCallInfo fcinfo, const Stream *stream);
+static void check_nulls(FunctionCallInfo fcinfo);
+static void check_call(const Stream *stream);
 static void lock(Oid stream, StreamRow *row, Oid archive);
 static void check_readers(Oid stream, Oid archive);
 static bool has_same_events(const Stream *stream, Oid old, Oid archive);
@@ -49,14 +50,16 @@ STREAMBATCH_FUNCTION(streambatch_change_archive);
 Datum
 streambatch_change_archive(PG_FUNCTION_ARGS)
 {
-	Oid relid = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
-	Oid archive = PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1);
-	Stream *stream = OidIsValid(relid) ? stream_open(relid) : NULL;
+	Oid relid = PG_GETARG_OID(0);
+	Oid archive = PG_GETARG_OID(1);
+	Stream *stream;
 	StreamRow row;
 	ListCell *lc;
 	bool same;
 
-	check_call(fcinfo, stream);
+	check_nulls(fcinfo);
+	stream = stream_open(relid);
+	check_call(stream);
 	lock(relid, &row, archive);
 	stream_setup_check_archive(stream, archive);
 	topic_epoch_check_archive(stream, archive, row.topic_epoch);
@@ -87,11 +90,16 @@ streambatch_change_archive(PG_FUNCTION_ARGS)
 }
 
 static void
-check_call(FunctionCallInfo fcinfo, const Stream *stream)
+check_nulls(FunctionCallInfo fcinfo)
 {
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("arguments of change_archive must not be null")));
+}
+
+static void
+check_call(const Stream *stream)
+{
 	if (!compat_class_ownercheck(stream->relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_TABLE, stream->name);
 	if (catalog_is_first_version())

@@ -17,6 +17,9 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
+/* No topic has more. What is kept for each partition up to the last one takes memory. */
+#define MAX_PARTITION 100000
+
 static void check_unread(const Stream *stream, int32 partition);
 
 STREAMBATCH_FUNCTION(streambatch_start_at);
@@ -37,6 +40,9 @@ streambatch_start_at(PG_FUNCTION_ARGS)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("partition and offset must not be negative"),
 			 errhint(
 				 "Use the values of partition and next_offset of streambatch.stat_partition on the other server.")));
+	if (row.partition > MAX_PARTITION)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("partition must not be greater than %d", MAX_PARTITION)));
 	stream_setup(relid, &locked);
 	if (!catalog_lock_stream(relid, &locked))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("stream \"%s\" was dropped", stream->name)));

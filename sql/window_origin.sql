@@ -14,7 +14,7 @@ SELECT hop_end(now(), '1 hour', '1 day', 'CET-1CEST,M3.5.0,M10.5.0/3');
 SELECT cumulate(now(), '1 hour', '1 day', 'UTC'), cumulate_end(now(), '1 hour', '1 day', 'utc');
 SELECT tumble(now(), '1 day', 'Mars/Olympus');
 SELECT tumble(now(), '1 day', '');
-SELECT tumble(now(), '1 day', '2000-13-01');
+SELECT tumble(now(), '1 day', '2000-02-30');
 
 -- ---- origins ----
 SELECT tumble(t, '1 week', NULL) = tumble(t, '1 week') AS none, tumble(t, '1 week', '2000-01-04') = tumble(t, '1 week', '2000-01-04'::timestamptz) AS literal,

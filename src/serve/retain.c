@@ -168,7 +168,9 @@ open_archive(Retention *r)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("stream \"%s\" has no %s", r->stream->name,
 							   r->stream->event_time == 0 ? "event time" : "archive"),
-						errhint("Events are removed from the archive by the option event_time.")));
+						r->stream->event_time == 0
+							? errhint("Events are removed from the archive by the option event_time.")
+							: 0));
 	if (!locks_take_past(r->stream_oid, true, false))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
 						errmsg("cannot remove archived events of stream \"%s\" while they are being read",

@@ -35,6 +35,7 @@ my $rebuild = StreamBatch::Background->new($node);
 $rebuild->start("CALL streambatch.rebuild('hours', \$\$" . ($query =~ s/count\(\*\)/2 * count(*)/r) . '$$)');
 ok(phase('waiting for older snapshots'), 'the rebuild waits for it, and shows that');
 is(last_run(), 'running|', 'it is not done before the swap');
+is(sql('SELECT state, groups, dirty_panes FROM streambatch.stat_view ORDER BY state'), "active|17|0\nbuilding|17|0", 'statistics of both');
 is($reader->query_safe('SELECT sum(n) FROM hours'), '1000', 'the transaction sees the old logic');
 ok(phase('waiting for older snapshots'), 'still');
 $reader->query_safe('COMMIT');
@@ -63,6 +64,18 @@ is(last_run(), 'failed|57014', 'which is recorded, too');
 is($reader->query_safe('SELECT sum(n) FROM hours'), '2000', 'the view is what it was');
 $reader->quit;
 is(sql('SELECT count(*) FROM streambatch._view'), '1', 'nothing is left behind');
+
+# statistics can be read whatever is swapped and dropped meanwhile
+$rebuild = StreamBatch::Background->new($node);
+$rebuild->start(map { q{CALL streambatch.rebuild('hours')} } 1 .. 10);
+my $errors = 0;
+while ($rebuild->running)
+{
+    (undef, undef, $error) = $node->psql('postgres', 'SELECT * FROM streambatch.stat_view');
+    $errors++ if $error ne '';
+    $rebuild->reap;
+}
+is($errors, 0, 'no error in stat_view during ten rebuilds');
 
 # two of them do not wait for each other
 sql("SELECT streambatch.create_view('again', \$\$$query\$\$)");

@@ -178,6 +178,7 @@ open_archive(Retention *r)
 						errdetail("A hybrid view is being refreshed or created, or dead letters retried."),
 						errhint("Try again later.")));
 	LockRelationOid(r->row.archive, ShareRowExclusiveLock);
+	stream_require_archive(r->stream->name, r->row.archive);
 	/* corrections of partitions lock these only */
 	(void) find_all_inheritors(r->row.archive, ShareRowExclusiveLock, NULL);
 	stream_check_archive(r->stream, r->row.archive);

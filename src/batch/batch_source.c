@@ -18,6 +18,7 @@
 #include "common/catalog_retention.h"
 #include "common/catalog_shadow.h"
 #include "common/catalog_stream.h"
+#include "common/catalog_version.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "stream/topic_epoch.h"
@@ -27,7 +28,7 @@
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
-static int time_reads(const Computation *c);
+static void choose_reads(Computation *c);
 static void check_relation(Oid relid, Oid stream, Oid owner);
 static void check_columns(const Stream *stream, Oid relid);
 static void open_archive(Computation *c, Stream *stream, const StreamRow *row);
@@ -82,7 +83,7 @@ batch_source_lock(Computation *c)
 	if (!OidIsValid(c->archive))
 		return;
 	LockRelationOid(c->archive, AccessShareLock);
-	c->source.reads = time_reads(c);
+	choose_reads(c);
 	if (c->source.partition == NULL)
 		return;
 	if (!catalog_stream(c->view.stream, &row))
@@ -139,17 +140,25 @@ batch_source_name(const Computation *c)
 																			 : c->source.relation;
 }
 
-/* The ranges of event time to read one by one. A pane by date_trunc() or date_bin() has no range of its own. */
-static int
-time_reads(const Computation *c)
+/* How to read few panes of many. A pane by date_trunc() or date_bin() has no range of its own. */
+static void
+choose_reads(Computation *c)
 {
 	const StreamWindow *window = &c->def->window;
+	BatchSource *source = &c->source;
+	AttrNumber column;
+	const char *name;
 
+	source->index = InvalidOid;
+	source->reads = 0;
 	if (!c->def->has_window || window->by_pane || !IsA(window->argument, Var))
-		return 0;
-	return archive_index_reads(
-		c->archive, get_attnum(c->archive, get_attname(c->def->stream,
-													   ((const Var *) window->argument)->varattno, false)));
+		return;
+	name = get_attname(c->def->stream, ((const Var *) window->argument)->varattno, false);
+	column = get_attnum(c->archive, name);
+	/* without the function that reads it */
+	if (!catalog_is_first_version())
+		source->index = archive_index_blocks(c->archive, column);
+	source->reads = OidIsValid(source->index) ? PANE_LIST_MAX : archive_index_reads(c->archive, column);
 }
 
 /* The view's owner reads it. */

@@ -18,6 +18,8 @@ struct GroupStore
 	MemoryContext context;
 	Tuplestorestate *rows;
 	TupleDesc desc;
+	BatchRowReceiver see; /* NULL: nobody */
+	void *arg;
 };
 
 static void start_rows(DestReceiver *self, int operation, TupleDesc desc);
@@ -26,12 +28,15 @@ static void end_rows(DestReceiver *self);
 static void destroy(DestReceiver *self);
 
 GroupStore *
-group_store_compute(const Computation *c, const char *sql, const BatchParameters *parameters)
+group_store_compute(const Computation *c, const char *sql, const BatchParameters *parameters,
+					BatchRowReceiver see, void *arg)
 {
 	GroupStore *groups = palloc0(sizeof(GroupStore));
 
 	groups->pub = (DestReceiver){receive_row, start_rows, end_rows, destroy, DestTuplestore};
 	groups->context = CurrentMemoryContext;
+	groups->see = see;
+	groups->arg = arg;
 	groups->rows = tuplestore_begin_heap(false, false, work_mem);
 	groups->receiver = CreateDestReceiver(DestTuplestore);
 	/* with whole values: when the query has ended, VACUUM may remove what the archive keeps out of line */
@@ -84,9 +89,11 @@ start_rows(DestReceiver *self, int operation, TupleDesc desc)
 static bool
 receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
-	DestReceiver *receiver = ((GroupStore *) self)->receiver;
+	GroupStore *groups = (GroupStore *) self;
 
-	return receiver->receiveSlot(slot, receiver);
+	if (groups->see != NULL)
+		groups->see(slot, groups->arg);
+	return groups->receiver->receiveSlot(slot, groups->receiver);
 }
 
 static void

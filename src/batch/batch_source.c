@@ -95,7 +95,6 @@ void
 batch_source_cut(Computation *c, const Cut *cut, bool incomplete)
 {
 	LogSlice *slice = c->slice;
-	Datum epochs;
 	Datum partitions;
 	Datum offsets;
 
@@ -111,11 +110,9 @@ batch_source_cut(Computation *c, const Cut *cut, bool incomplete)
 	slice->starts = catalog_first_offsets(c->view.stream, cut->n);
 	slice->ends = cut->offsets;
 	slice->incomplete = incomplete;
-	catalog_stream_dead_letters(c->view.stream, &partitions, &offsets);
-	log_slice_leave_out(slice, DatumGetArrayTypeP(partitions), DatumGetArrayTypeP(offsets));
 	/* those of an earlier topic epoch are at offsets of another log */
-	if (cut->topic_epoch == 0 && catalog_view_dead_letters(c->view.view, &epochs, &partitions, &offsets) > 0)
-		log_slice_leave_out(slice, DatumGetArrayTypeP(partitions), DatumGetArrayTypeP(offsets));
+	catalog_log_dead_letters(c->view.stream, c->view.view, cut->topic_epoch, &partitions, &offsets);
+	log_slice_leave_out(slice, DatumGetArrayTypeP(partitions), DatumGetArrayTypeP(offsets));
 }
 
 TimestampTz

@@ -33,7 +33,7 @@ static void check_columns(const Stream *stream, Oid relid);
 static void open_archive(Computation *c, Stream *stream, const StreamRow *row);
 static void open_log(Computation *c, Stream *stream);
 static void open_relation(Computation *c, Stream *stream, const char *name);
-static bool has_positions(const Stream *stream, Oid relid, const char *partition, const char *offset);
+static bool has_positions(Oid relid, const char *partition, const char *offset);
 static char *qualified_name(Oid relid);
 
 const char *
@@ -272,7 +272,7 @@ open_relation(Computation *c, Stream *stream, const char *name)
 	stream_position_columns(stream, &partition, &offset);
 	c->archive = relid;
 	c->source.relation = qualified_name(relid);
-	if (has_positions(stream, relid, partition, offset))
+	if (has_positions(relid, partition, offset))
 	{
 		c->source.partition = quote_identifier(partition);
 		c->source.offset = quote_identifier(offset);
@@ -287,7 +287,7 @@ open_relation(Computation *c, Stream *stream, const char *name)
 }
 
 static bool
-has_positions(const Stream *stream, Oid relid, const char *partition, const char *offset)
+has_positions(Oid relid, const char *partition, const char *offset)
 {
 	AttrNumber p = get_attnum(relid, partition);
 	AttrNumber o = get_attnum(relid, offset);

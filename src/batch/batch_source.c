@@ -34,7 +34,7 @@ static void check_columns(const Stream *stream, Oid relid);
 static void open_archive(Computation *c, Stream *stream, const StreamRow *row);
 static void open_log(Computation *c, Stream *stream);
 static void open_relation(Computation *c, Stream *stream, const char *name);
-static bool has_positions(const Stream *stream, Oid relid, const char *partition, const char *offset);
+static bool has_positions(Oid relid, const char *partition, const char *offset);
 static char *qualified_name(Oid relid);
 
 const char *
@@ -96,7 +96,6 @@ void
 batch_source_cut(Computation *c, const Cut *cut, bool incomplete)
 {
 	LogSlice *slice = c->slice;
-	Datum epochs;
 	Datum partitions;
 	Datum offsets;
 
@@ -112,11 +111,9 @@ batch_source_cut(Computation *c, const Cut *cut, bool incomplete)
 	slice->starts = catalog_first_offsets(c->view.stream, cut->n);
 	slice->ends = cut->offsets;
 	slice->incomplete = incomplete;
-	catalog_stream_dead_letters(c->view.stream, &partitions, &offsets);
-	log_slice_leave_out(slice, DatumGetArrayTypeP(partitions), DatumGetArrayTypeP(offsets));
 	/* those of an earlier topic epoch are at offsets of another log */
-	if (cut->topic_epoch == 0 && catalog_view_dead_letters(c->view.view, &epochs, &partitions, &offsets) > 0)
-		log_slice_leave_out(slice, DatumGetArrayTypeP(partitions), DatumGetArrayTypeP(offsets));
+	catalog_log_dead_letters(c->view.stream, c->view.view, cut->topic_epoch, &partitions, &offsets);
+	log_slice_leave_out(slice, DatumGetArrayTypeP(partitions), DatumGetArrayTypeP(offsets));
 }
 
 TimestampTz
@@ -284,7 +281,7 @@ open_relation(Computation *c, Stream *stream, const char *name)
 	stream_position_columns(stream, &partition, &offset);
 	c->archive = relid;
 	c->source.relation = qualified_name(relid);
-	if (has_positions(stream, relid, partition, offset))
+	if (has_positions(relid, partition, offset))
 	{
 		c->source.partition = quote_identifier(partition);
 		c->source.offset = quote_identifier(offset);
@@ -299,7 +296,7 @@ open_relation(Computation *c, Stream *stream, const char *name)
 }
 
 static bool
-has_positions(const Stream *stream, Oid relid, const char *partition, const char *offset)
+has_positions(Oid relid, const char *partition, const char *offset)
 {
 	AttrNumber p = get_attnum(relid, partition);
 	AttrNumber o = get_attnum(relid, offset);

@@ -14,7 +14,7 @@
 
 /* An archive of so many pages is read as a whole; of a larger one, so many pages, and one of a thousand more. */
 #define SMALL_PAGES 1000
-#define SAMPLE_PAGES 300
+#define SAMPLE_PAGES 150
 
 static double sample_percent(Oid archive);
 static double count_pages(Oid archive);

@@ -27,6 +27,7 @@
 #define MIN_CORRELATION 0.9
 
 static Oid find_index(Oid archive, AttrNumber column, bool (*suits)(Relation index));
+static bool is_any(Relation index);
 static bool is_btree(Relation index);
 static bool in_order(Oid archive, AttrNumber column);
 
@@ -53,6 +54,12 @@ archive_index_summarise(Oid archive)
 		elog(ERROR, "could not summarize the archive's indexes");
 	SPI_finish();
 	guard_leave(&guard);
+}
+
+bool
+archive_index_exists(Oid archive, AttrNumber column)
+{
+	return OidIsValid(find_index(archive, column, is_any));
 }
 
 Oid
@@ -87,8 +94,6 @@ find_index(Oid archive, AttrNumber column, bool (*suits)(Relation index))
 	Relation table;
 	ListCell *lc;
 
-	if (get_rel_relkind(archive) != RELKIND_RELATION)
-		return InvalidOid;
 	table = table_open(archive, AccessShareLock);
 	foreach (lc, RelationGetIndexList(table))
 	{
@@ -101,6 +106,12 @@ find_index(Oid archive, AttrNumber column, bool (*suits)(Relation index))
 	}
 	table_close(table, NoLock);
 	return result;
+}
+
+static bool
+is_any(Relation index)
+{
+	return true;
 }
 
 static bool

@@ -14,6 +14,9 @@
  */
 extern void archive_index_summarise(Oid archive);
 
+/* Whether the archive, a table, has an index over a column. */
+extern bool archive_index_exists(Oid archive, AttrNumber column);
+
 /*
  * The block range index over a column, the event time, by which streambatch._blocks() finds blocks (archive_blocks.c);
  * InvalidOid if there is none.

@@ -143,15 +143,19 @@ choose_reads(Computation *c)
 {
 	const StreamWindow *window = &c->def->window;
 	BatchSource *source = &c->source;
+	bool is_table = get_rel_relkind(c->archive) == RELKIND_RELATION;
 	AttrNumber column;
-	const char *name;
 
 	source->index = InvalidOid;
 	source->reads = 0;
-	if (!c->def->has_window || window->by_pane || !IsA(window->argument, Var))
+	source->scanned = is_table && c->def->has_window && !IsA(window->argument, Var);
+	if (!is_table || !c->def->has_window || source->scanned)
 		return;
-	name = get_attname(c->def->stream, ((const Var *) window->argument)->varattno, false);
-	column = get_attnum(c->archive, name);
+	column = get_attnum(c->archive,
+						get_attname(c->def->stream, ((const Var *) window->argument)->varattno, false));
+	source->scanned = !archive_index_exists(c->archive, column);
+	if (window->by_pane)
+		return;
 	/* without the function that reads it */
 	if (!catalog_is_first_version())
 		source->index = archive_index_blocks(c->archive, column);

@@ -7,7 +7,8 @@
  * into a second one; and from that one into chunks.
  *
  * Where a list of panes is read by a few ranges of time (pane_list.h), these should contain little else. So a list ends
- * after as many gaps between its panes; if that made too many lists, after more, the narrower of which are read, too.
+ * after as many gaps between its panes; if that made too many lists, after more, the narrower of which are read, too. Where
+ * a statement reads all of the source anyway, gaps do not matter.
  */
 #include "postgres.h"
 
@@ -90,8 +91,9 @@ changed_panes_open(const Computation *c, const Cut *cut, int64 closed_epoch, Tim
 	p->store = tuplestore_begin_heap(false, true, work_mem);
 	find(c, cut, closed_epoch, before, &finding);
 	sizing.complete_from = force ? DT_NOBEGIN : batch_source_complete_from(c);
-	p->max_gaps =
-		Max(Max(PANE_LIST_READS, c->source.reads) - 1, tuplestore_tuple_count(finding.store) / MANY_LISTS);
+	p->max_gaps = c->source.scanned ? PANE_LIST_MAX
+									: Max(Max(PANE_LIST_READS, c->source.reads) - 1,
+										  tuplestore_tuple_count(finding.store) / MANY_LISTS);
 	size_found(&sizing, c, cut, before);
 	tuplestore_end(finding.store);
 	finish(p);

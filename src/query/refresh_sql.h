@@ -24,6 +24,7 @@ typedef struct BatchSource
 	bool leave_out;	   /* exclude rows whose position is in $8 int[], $4 int[] and $5 bigint[] */
 	int reads;		   /* so many ranges of time are worth reading one by one, with an index; 0: none */
 	Oid index;		   /* a block range index, by which they are found at once; InvalidOid: none */
+	bool scanned;	   /* no condition on the time keeps a statement from reading all of it */
 } BatchSource;
 
 /*

@@ -1,16 +1,11 @@
 /*
  * log_slice.c
  *		A part of a stream's log for a query of the batch layer (see log_slice.h).
- *
- * It is registered as a micro-batch is (micro_batch.c).
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "stream/log_slice.h"
-
-#define RELATION_NAME "streambatch log slice"
 
 typedef struct Position
 {
@@ -47,27 +42,4 @@ log_slice_leaves_out(const LogSlice *slice, int32 partition, int64 offset)
 	Position key = {offset, partition};
 
 	return slice->left_out != NULL && hash_search(slice->left_out, &key, HASH_FIND, NULL) != NULL;
-}
-
-void
-log_slice_register(LogSlice *slice)
-{
-	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
-	int rc;
-
-	relation->md.name = RELATION_NAME;
-	relation->md.reliddesc = slice->stream;
-	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
-	relation->reldata = slice;
-	rc = SPI_register_relation(relation);
-	if (rc != SPI_OK_REL_REGISTER)
-		elog(ERROR, "could not register a slice of the log: %s", SPI_result_code_string(rc));
-}
-
-const LogSlice *
-log_slice_lookup(QueryEnvironment *environment, Oid stream)
-{
-	EphemeralNamedRelation relation = get_ENR(environment, RELATION_NAME);
-
-	return relation != NULL && relation->md.reliddesc == stream ? relation->reldata : NULL;
 }

@@ -1111,7 +1111,8 @@ SELECT l.pid, r.id, r.view,
        r.kind,
        CASE WHEN r.panes IS NOT NULL THEN r.panes_done END AS panes_done, r.panes AS panes_total,
        CASE WHEN t.seconds > 0 THEN r.rows / t.seconds END AS rows_per_second,
-       CASE WHEN t.seconds > 0 AND r.panes IS NOT NULL THEN r.panes_done / t.seconds END AS panes_per_second
+       CASE WHEN t.seconds > 0 AND r.panes IS NOT NULL THEN r.panes_done / t.seconds END AS panes_per_second,
+       CASE WHEN r.panes_done > 0 AND r.panes >= r.panes_done THEN pg_catalog.round(r.rows::numeric * r.panes / r.panes_done)::bigint END AS rows_total
   FROM streambatch._run r
   JOIN pg_catalog.pg_locks l ON l.locktype = 'advisory' AND l.granted AND l.classid = r.view_id::oid AND l.objid = 0 AND l.objsubid = 3
   JOIN pg_catalog.pg_database d ON d.oid = l.database AND d.datname = pg_catalog.current_database(),
@@ -1135,6 +1136,7 @@ COMMENT ON COLUMN streambatch.stat_progress_refresh.panes_done IS 'panes of the 
 COMMENT ON COLUMN streambatch.stat_progress_refresh.panes_total IS 'panes (windows, or the parts that overlapping windows are made of) to compute, with and without events, of ranges without a limit about from the first to the last event; NULL: not known, or the view has no window';
 COMMENT ON COLUMN streambatch.stat_progress_refresh.rows_per_second IS 'rows of states written per second, up to the last chunk that is done; NULL: none is';
 COMMENT ON COLUMN streambatch.stat_progress_refresh.panes_per_second IS 'panes computed per second, up to the last chunk that is done; NULL: none is, or panes_total is not known';
+COMMENT ON COLUMN streambatch.stat_progress_refresh.rows_total IS 'rows of states that will be written, estimated from those of the panes done so far; NULL: none is, or panes_total is not known';
 
 CREATE VIEW streambatch.stat_drift WITH (security_barrier) AS
 SELECT r.id, r.view, r.kind, r.started_at, r.compared, r.differed AS windows_differed, d.column_name, d.differed, d.largest AS largest_difference,

@@ -54,8 +54,8 @@ $node->wait_for('events');
 # 20 windows of 10 events, in chunks of two
 sql("CALL streambatch.refresh('hourly')");
 my $release = hold_refresh("CALL streambatch.refresh('hourly', \"full\" => true)", "streambatch_state.batch_1 WHERE pane = '2025-02-14 08:00Z'");
-is(sql('SELECT kind, phase, chunks_done, chunks_total, panes_done, panes_total, rows, rows_per_second > 0, panes_per_second > 0, expected_end > started_at, pid IS NOT NULL FROM streambatch.stat_progress_refresh'),
-    'refresh|computing|4|10|8|20|8|t|t|t|t', 'chunks, panes and rows of a run of which a limit is open');
+is(sql('SELECT kind, phase, chunks_done, chunks_total, panes_done, panes_total, rows, rows_total, rows_per_second > 0, panes_per_second > 0, expected_end > started_at, pid IS NOT NULL FROM streambatch.stat_progress_refresh'),
+    'refresh|computing|4|10|8|20|8|20|t|t|t|t', 'chunks, panes and rows of a run of which a limit is open');
 $release->();
 is(sql('SELECT count(*) FROM streambatch.stat_progress_refresh'), '0', 'a run that is done is not in progress');
 

@@ -12,9 +12,9 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-/* An archive of so many pages is read as a whole; of a larger one, so many pages, and one of a thousand more. */
+/* An archive of so many pages is read as a whole; of a larger one, so many pages, and one of ten thousand more. */
 #define SMALL_PAGES 1000
-#define SAMPLE_PAGES 150
+#define SAMPLE_PAGES 100
 
 static double sample_percent(Oid archive);
 static double count_pages(Oid archive);
@@ -45,7 +45,7 @@ sample_percent(Oid archive)
 {
 	double pages = count_pages(archive);
 
-	return pages > SMALL_PAGES ? 100 * SAMPLE_PAGES / pages + 0.1 : 0;
+	return pages > SMALL_PAGES ? 100 * SAMPLE_PAGES / pages + 0.01 : 0;
 }
 
 /* The pages of the archive and its parts; -1: not known, since some are elsewhere. */

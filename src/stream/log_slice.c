@@ -12,6 +12,9 @@
 
 #define RELATION_NAME "streambatch log slice"
 
+/* For log_slice_plan(): the planner is not given the query environment. */
+static const LogSlice *planned = NULL;
+
 typedef struct Position
 {
 	int64 offset;
@@ -62,6 +65,25 @@ log_slice_register(LogSlice *slice)
 	rc = SPI_register_relation(relation);
 	if (rc != SPI_OK_REL_REGISTER)
 		elog(ERROR, "could not register a slice of the log: %s", SPI_result_code_string(rc));
+}
+
+void
+log_slice_plan(const LogSlice *slice)
+{
+	planned = slice;
+}
+
+/* Fewer are read if the log begins after the slice, and where offsets have no message. */
+double
+log_slice_planned_messages(Oid stream)
+{
+	double messages = 0;
+
+	if (planned == NULL || planned->stream != stream || planned->ends == NULL)
+		return -1;
+	for (int p = 0; p < planned->n; p++)
+		messages += Max(0, planned->ends[p] - planned->starts[p]);
+	return messages;
 }
 
 const LogSlice *

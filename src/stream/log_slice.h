@@ -31,6 +31,12 @@ extern bool log_slice_leaves_out(const LogSlice *slice, int32 partition, int64 o
 /* Make queries of the current SPI connection read the slice when they scan its stream. The caller keeps it until then. */
 extern void log_slice_register(LogSlice *slice);
 
+/* Until the next call, plan scans of a slice's stream as scans of the slice; NULL: of no slice, also after an error. */
+extern void log_slice_plan(const LogSlice *slice);
+
+/* How many messages a planned scan of a stream reads, at most; -1: not known. */
+extern double log_slice_planned_messages(Oid stream);
+
 /* The slice of a stream in a query environment, or NULL. */
 extern const LogSlice *log_slice_lookup(QueryEnvironment *environment, Oid stream);
 

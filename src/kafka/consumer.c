@@ -96,6 +96,8 @@ consumer_close(Consumer *consumer)
 	consumer->topic = NULL;
 	consumer->queue = NULL;
 	connection_close(&consumer->connection);
+	if (consumer->npartitions > 0)
+		queue_memory_release();
 	if (consumer->wakeup_fd >= 0)
 		close(consumer->wakeup_fd);
 	consumer->wakeup_fd = -1;

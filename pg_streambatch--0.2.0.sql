@@ -1287,3 +1287,17 @@ GRANT SELECT ON streambatch.states_view TO PUBLIC;
 
 REVOKE ALL ON FUNCTION streambatch._gather_add(internal, regprocedure, anyelement, VARIADIC "any"), streambatch._gather_end(internal, regprocedure, anyelement, VARIADIC "any")
     FROM PUBLIC;
+
+-- ------------------------------------------------------------------------------------------------------------------
+-- Reading the archive (src/batch)
+-- ------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION streambatch._below_cut(cut bigint[], kafka_partition int, kafka_offset bigint)
+    RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_below_cut' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._below_cut(bigint[], int, bigint) IS
+    'internal: whether an offset is below that of its partition in a cut, whose elements are offsets by partition; NULL if the partition is not in the cut';
+
+CREATE FUNCTION streambatch._blocks(index oid, from_times timestamptz[], to_times timestamptz[], OUT first tid, OUT beyond tid, OUT from_time timestamptz, OUT to_time timestamptz)
+    RETURNS SETOF record AS 'MODULE_PATHNAME', 'streambatch_blocks' LANGUAGE C STABLE STRICT ROWS 100;
+COMMENT ON FUNCTION streambatch._blocks(oid, timestamptz[], timestamptz[]) IS
+    'internal: blocks of a table that may contain times of ranges, and the span of those ranges, by a block range index over the times; for roles that may read all rows of the table';

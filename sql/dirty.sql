@@ -236,6 +236,83 @@ SELECT count(*) FROM pg_trigger WHERE tgrelid = 'price'::regclass;
 SELECT streambatch.track('revenue', 'price');
 SELECT count(*) FROM pg_trigger WHERE tgrelid = 'price'::regclass;
 
+-- ---- many corrections in a session: what is known of views and of the transaction's marks is not looked up again ----
+\set refresh_rest 'CALL streambatch.refresh(\'by_hour\', "to" => \'infinity\'); CALL streambatch.refresh(\'by_hop\', "to" => \'infinity\'); CALL streambatch.refresh(\'by_step\', "to" => \'infinity\'); CALL streambatch.refresh(\'by_day\', "to" => \'infinity\'); CALL streambatch.refresh(\'by_session\', "to" => \'infinity\'); CALL streambatch.refresh(\'revenue\', "to" => \'infinity\'); CALL streambatch.refresh(\'big\', "to" => \'infinity\'); CALL streambatch.refresh(\'total\');'
+:refresh_rest
+CREATE VIEW marks AS SELECT v.view, m.* FROM streambatch._view v, LATERAL (SELECT count(*) AS n, bool_or(from_time = 'infinity') AS no_time, range_agg(tstzrange(from_time, to_time)) AS panes
+    FROM streambatch._dirty d WHERE d.view_id = v.id) m WHERE v.stream = 'events'::regclass AND n > 0;
+-- few rows, and so many that their panes are computed by a query
+INSERT INTO events_archive (id, k, n, ts) SELECT 2000 + i, 'b', 1, t FROM generate_series(1, 400) i, unnest('{2025-01-01 03:10,2025-01-02 00:20,2025-01-02 01:20,NULL}'::timestamptz[]) t;
+CREATE TABLE by_query AS SELECT view, no_time, panes FROM marks;
+SELECT * FROM by_query ORDER BY view::text;
+DELETE FROM streambatch._dirty;
+UPDATE events_archive SET n = 2 WHERE id = 2001;
+SELECT view, no_time, panes FROM marks EXCEPT TABLE by_query;
+SELECT count(*) = (SELECT count(*) FROM by_query) AS all_views FROM marks;
+DELETE FROM events_archive WHERE ts IS NULL;
+:refresh_rest
+TABLE wrong;
+-- one mark, however many corrections
+BEGIN;
+UPDATE events_archive SET n = 3 WHERE id = 7;
+UPDATE events_archive SET n = 4 WHERE id = 7;
+UPDATE events_archive SET n = 5 WHERE id IN (7, 60);
+SELECT n, panes FROM marks WHERE view = 'by_hour'::regclass;
+COMMIT;
+BEGIN;
+UPDATE events_archive SET n = 6 WHERE id = 7;
+SELECT n, panes FROM marks WHERE view = 'by_hour'::regclass;
+COMMIT;
+:refresh_rest
+-- what a savepoint takes back is marked again
+BEGIN;
+SAVEPOINT a;
+UPDATE events_archive SET n = 7 WHERE id = 7;
+SELECT n, panes FROM marks WHERE view = 'by_hour'::regclass;
+ROLLBACK TO a;
+SELECT n, panes FROM marks WHERE view = 'by_hour'::regclass;
+UPDATE events_archive SET n = 8 WHERE id = 7;
+RELEASE a;
+UPDATE events_archive SET n = 9 WHERE id = 60;
+SAVEPOINT b;
+UPDATE events_archive SET n = 10 WHERE id = 61;
+ROLLBACK TO b;
+UPDATE events_archive SET n = 11 WHERE id IN (60, 67);
+COMMIT;
+SELECT n, panes FROM marks WHERE view = 'by_hour'::regclass;
+:refresh_rest
+TABLE wrong;
+BEGIN;
+UPDATE events_archive SET n = 12 WHERE id = 7;
+ROLLBACK;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+UPDATE events_archive SET n = 13 WHERE id = 7;
+UPDATE events_archive SET n = 14 WHERE id = 7;
+COMMIT;
+SELECT n, panes FROM marks WHERE view = 'by_hour'::regclass;
+:refresh_rest
+TABLE wrong;
+-- a column by another name; a rebuild with another window
+ALTER FOREIGN TABLE events RENAME ts TO happened;
+ALTER TABLE events_archive RENAME ts TO happened;
+UPDATE events_archive SET n = 15 WHERE id = 7;
+SELECT n, panes FROM marks WHERE view = 'by_hour'::regclass;
+ALTER FOREIGN TABLE events RENAME happened TO ts;
+ALTER TABLE events_archive RENAME happened TO ts;
+:refresh_rest
+CALL streambatch.rebuild('by_hour', $$SELECT k, streambatch.tumble(ts, '1 day') AS w, count(*) AS c, sum(n) AS s, array_length(ARRAY[min(n)], 1) AS l FROM events GROUP BY 1, 2$$);
+UPDATE events_archive SET n = 16 WHERE id = 7;
+SELECT n, panes FROM marks WHERE view = 'by_hour'::regclass;
+CALL streambatch.rebuild('by_hour', $$SELECT k, streambatch.tumble(ts, '1 h') AS w, count(*) AS c, sum(n) AS s, array_length(ARRAY[min(n)], 1) AS l FROM events GROUP BY 1, 2$$);
+UPDATE events_archive SET n = 17 WHERE id = 7;
+SELECT n, panes FROM marks WHERE view = 'by_hour'::regclass;
+-- a time that has no window: all is marked
+UPDATE events_archive SET ts = 'infinity' WHERE id = 8;
+SELECT n, panes FROM marks WHERE view = 'by_hour'::regclass;
+DELETE FROM events_archive WHERE id = 8;
+:refresh_rest
+TABLE wrong;
+
 -- ---- TRUNCATE: nobody knows what it removes; everything keeps its value, unless forced ----
 BEGIN;
 TRUNCATE events_archive;

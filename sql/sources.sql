@@ -117,6 +117,27 @@ SELECT streambatch.wait_for('bare');
 CALL streambatch.refresh('fresh', full => true);
 CALL streambatch.refresh('fresh', "to" => 'infinity', force => true);
 SELECT sum(n) = (SELECT count(*) FROM kept_archive) AS once FROM fresh;
+-- dead letters of the log that is read, of the stream and of the view, and not those of another: n = 3, s = 61
+\! test/broker/broker-command create sources_first 1
+\! test/broker/broker-command create sources_second 1
+CREATE FOREIGN TABLE moving (k int, v int) SERVER sources_kafka OPTIONS (topic 'sources_first');
+CREATE FOREIGN TABLE first_bytes (payload text) SERVER sources_kafka OPTIONS (topic 'sources_first', format 'raw', archive 'none');
+CREATE FOREIGN TABLE second_bytes (payload text) SERVER sources_kafka OPTIONS (topic 'sources_second', format 'raw', archive 'none');
+INSERT INTO first_bytes VALUES ('no JSON'), ('{"k": 1, "v": 0}'), ('{"k": 1, "v": 1}'), ('{"k": 1, "v": 2}');
+INSERT INTO second_bytes VALUES ('{"k": 1, "v": 10}'), ('{"k": 1, "v": 20}'), ('{"k": 1, "v": 0}'), ('no JSON'), ('{"k": 1, "v": 31}');
+SELECT streambatch.create_view('moved', 'SELECT k, count(*) AS n, sum(v) AS s, sum(10 / v) AS d FROM moving GROUP BY 1');
+SELECT streambatch.wait_for('moving');
+SELECT streambatch.pause('moving');
+ALTER FOREIGN TABLE moving OPTIONS (SET topic 'sources_second');
+SELECT streambatch.reset('moving');
+SELECT streambatch.wait_for('moving');
+SELECT topic, kafka_offset, view, topic_epoch FROM streambatch._dead_letter WHERE stream = 'moving'::regclass ORDER BY 1, 2;
+TABLE moved;
+SELECT streambatch.set_source('moved', 'log');
+CALL streambatch.refresh('moved', force => true);
+TABLE moved;
+CALL streambatch.rebuild('moved', source => 'log', force => true);
+TABLE moved;
 
 SET client_min_messages = error;
 DROP SCHEMA sources CASCADE;

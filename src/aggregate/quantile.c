@@ -30,7 +30,7 @@ typedef struct Quantiles
 	Datum values[VALUE_LIST_MAX];
 } Quantiles;
 
-static void open_sketch(Quantiles *q, FunctionCallInfo fcinfo);
+static bool open_sketch(Quantiles *q, FunctionCallInfo fcinfo);
 static Datum array_of_quantiles(const Quantiles *q, ArrayType *fractions);
 static Datum quantile(const Quantiles *q, float8 fraction);
 static Datum estimate(const Quantiles *q, float8 fraction);
@@ -46,9 +46,8 @@ streambatch_quantile(PG_FUNCTION_ARGS)
 {
 	Quantiles q = {0};
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(4) || PG_ARGISNULL(5))
+	if (!open_sketch(&q, fcinfo))
 		PG_RETURN_NULL();
-	open_sketch(&q, fcinfo);
 	PG_RETURN_DATUM(quantile(&q, PG_GETARG_FLOAT8(1)));
 }
 
@@ -58,9 +57,8 @@ streambatch_quantiles(PG_FUNCTION_ARGS)
 {
 	Quantiles q = {0};
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(4) || PG_ARGISNULL(5))
+	if (!open_sketch(&q, fcinfo))
 		PG_RETURN_NULL();
-	open_sketch(&q, fcinfo);
 	PG_RETURN_DATUM(array_of_quantiles(&q, PG_GETARG_ARRAYTYPE_P(1)));
 }
 
@@ -68,42 +66,37 @@ streambatch_quantiles(PG_FUNCTION_ARGS)
 Datum
 streambatch_percentile(PG_FUNCTION_ARGS)
 {
-	Quantiles q = {0};
-
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_NULL();
-	q.s = sketch_functions(fcinfo->flinfo, 0, -1);
-	q.sketch = PG_GETARG_DATUM(0);
-	q.result = get_fn_expr_argtype(fcinfo->flinfo, 2);
-	PG_RETURN_DATUM(quantile(&q, PG_GETARG_FLOAT8(1)));
+	return streambatch_quantile(fcinfo);
 }
 
 /* (digest, fractions, NULL of the result's elements' type) */
 Datum
 streambatch_percentiles(PG_FUNCTION_ARGS)
 {
-	Quantiles q = {0};
-
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_NULL();
-	q.s = sketch_functions(fcinfo->flinfo, 0, -1);
-	q.sketch = PG_GETARG_DATUM(0);
-	q.result = get_fn_expr_argtype(fcinfo->flinfo, 2);
-	PG_RETURN_DATUM(array_of_quantiles(&q, PG_GETARG_ARRAYTYPE_P(1)));
+	return streambatch_quantiles(fcinfo);
 }
 
-static void
+/* Of the arguments of any of the functions. Returns false if the result is NULL. */
+static bool
 open_sketch(Quantiles *q, FunctionCallInfo fcinfo)
 {
+	bool digest = PG_NARGS() == 3;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || (!digest && (PG_ARGISNULL(4) || PG_ARGISNULL(5))))
+		return false;
 	q->s = sketch_functions(fcinfo->flinfo, 0, -1);
 	q->sketch = PG_GETARG_DATUM(0);
 	q->result = get_fn_expr_argtype(fcinfo->flinfo, 2);
+	if (digest)
+		return true;
 	q->discrete = PG_GETARG_BOOL(4);
 	q->descending = PG_GETARG_BOOL(5);
-	if (!value_list_is(q->sketch))
-		return;
-	q->n = value_list_read(q->sketch, &q->type, q->values);
-	value_list_sort(q->type, q->values, q->n, q->descending);
+	if (value_list_is(q->sketch))
+	{
+		q->n = value_list_read(q->sketch, &q->type, q->values);
+		value_list_sort(q->type, q->values, q->n, q->descending);
+	}
+	return true;
 }
 
 static Datum

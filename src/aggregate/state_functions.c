@@ -43,12 +43,14 @@ typedef struct PartialState
 	TransitionValue value;
 } PartialState;
 
+static Datum absorb_state(FunctionCallInfo fcinfo, bool stored);
 static PartialState *group_state(FunctionCallInfo fcinfo, int leading, bool stored);
 static void check_caller(FunctionCallInfo fcinfo);
 static Transition *open_transition(FunctionCallInfo fcinfo, int leading, bool stored);
 static Oid named_aggregate(const Aggref *call);
 static void refuse_type(Oid aggregate, const char *what, Oid is, Oid promised);
 static void check_state_functions(Oid aggregate);
+static Datum end_group(FunctionCallInfo fcinfo, int leading, bool stored);
 static PartialState *ended_state(FunctionCallInfo fcinfo, int leading, bool stored);
 
 STREAMBATCH_FUNCTION(streambatch_partial_add);
@@ -76,61 +78,44 @@ streambatch_partial_add(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* A by-reference result may point into the state. */
 Datum
 streambatch_partial_end(PG_FUNCTION_ARGS)
 {
-	PartialState *state = ended_state(fcinfo, PARTIAL_LEADING, true);
-	bool isnull;
-	Datum result = transition_store(state->transition, &state->value, &isnull);
-
-	if (isnull)
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(result);
+	return end_group(fcinfo, PARTIAL_LEADING, true);
 }
 
 Datum
 streambatch_merge_add(PG_FUNCTION_ARGS)
 {
-	PartialState *state = group_state(fcinfo, MERGE_LEADING, false);
-
-	transition_absorb(state->transition, &state->value, PG_GETARG_DATUM(MERGE_LEADING),
-					  PG_ARGISNULL(MERGE_LEADING));
-	PG_RETURN_POINTER(state);
+	return absorb_state(fcinfo, false);
 }
 
 Datum
 streambatch_merge_end(PG_FUNCTION_ARGS)
 {
-	PartialState *state = ended_state(fcinfo, MERGE_LEADING, false);
-	bool isnull;
-	Datum result = transition_final(state->transition, &state->value, &isnull);
-
-	if (isnull)
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(result);
+	return end_group(fcinfo, MERGE_LEADING, false);
 }
 
 Datum
 streambatch_gather_add(PG_FUNCTION_ARGS)
 {
-	PartialState *state = group_state(fcinfo, MERGE_LEADING, true);
-
-	transition_absorb(state->transition, &state->value, PG_GETARG_DATUM(MERGE_LEADING),
-					  PG_ARGISNULL(MERGE_LEADING));
-	PG_RETURN_POINTER(state);
+	return absorb_state(fcinfo, true);
 }
 
 Datum
 streambatch_gather_end(PG_FUNCTION_ARGS)
 {
-	PartialState *state = ended_state(fcinfo, MERGE_LEADING, true);
-	bool isnull;
-	Datum result = transition_store(state->transition, &state->value, &isnull);
+	return end_group(fcinfo, MERGE_LEADING, true);
+}
 
-	if (isnull)
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(result);
+static Datum
+absorb_state(FunctionCallInfo fcinfo, bool stored)
+{
+	PartialState *state = group_state(fcinfo, MERGE_LEADING, stored);
+
+	transition_absorb(state->transition, &state->value, PG_GETARG_DATUM(MERGE_LEADING),
+					  PG_ARGISNULL(MERGE_LEADING));
+	PG_RETURN_POINTER(state);
 }
 
 /* The state of the current group, in the memory of the current grouping set. */
@@ -245,6 +230,20 @@ check_state_functions(Oid aggregate)
 		if (acl != ACLCHECK_OK)
 			aclcheck_error(acl, OBJECT_FUNCTION, get_func_name(functions[i]));
 	}
+}
+
+/* The result of a final function. It may point into the state, if by reference. */
+static Datum
+end_group(FunctionCallInfo fcinfo, int leading, bool stored)
+{
+	PartialState *state = ended_state(fcinfo, leading, stored);
+	bool isnull;
+	Datum result = stored ? transition_store(state->transition, &state->value, &isnull)
+						  : transition_final(state->transition, &state->value, &isnull);
+
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(result);
 }
 
 /* The state for a final function; a new one if there were no rows. */

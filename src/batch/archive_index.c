@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-#include "access/brin.h"
+#include "access/brin_internal.h"
 #include "access/genam.h"
 #include "access/table.h"
 #include "batch/archive_index.h"
@@ -17,19 +17,19 @@
 #include "catalog/pg_type.h"
 #include "common/guard.h"
 #include "executor/spi.h"
-#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/syscache.h"
 
-/* Block ranges that all scans of one statement look at: 0.15 us each. */
-#define MAX_BLOCK_RANGES 300000.0
 #define MIN_CORRELATION 0.9
 
+static Oid find_index(Oid archive, AttrNumber column, bool (*suits)(Relation index));
+static bool is_any(Relation index);
+static bool is_btree(Relation index);
 static bool in_order(Oid archive, AttrNumber column);
-static int index_reads(Relation archive, Relation index, AttrNumber column);
 
 void
 archive_index_summarise(Oid archive)
@@ -56,25 +56,68 @@ archive_index_summarise(Oid archive)
 	guard_leave(&guard);
 }
 
+bool
+archive_index_exists(Oid archive, AttrNumber column)
+{
+	return OidIsValid(find_index(archive, column, is_any));
+}
+
+Oid
+archive_index_blocks(Oid archive, AttrNumber column)
+{
+	return find_index(archive, column, archive_index_has_blocks);
+}
+
+bool
+archive_index_has_blocks(Relation index)
+{
+	Oid type = TupleDescAttr(RelationGetDescr(index), 0)->atttypid;
+
+	return index->rd_rel->relam == BRIN_AM_OID &&
+		   index_getprocid(index, 1, BRIN_PROCNUM_OPCINFO) == F_BRIN_MINMAX_OPCINFO &&
+		   (type == TIMESTAMPTZOID || type == TIMESTAMPOID || type == DATEOID);
+}
+
 int
 archive_index_reads(Oid archive, AttrNumber column)
 {
-	Relation rel;
-	int reads = 0;
+	return in_order(archive, column) && OidIsValid(find_index(archive, column, is_btree))
+			   ? PANE_LIST_MAX_READS
+			   : 0;
+}
+
+/* An index over a column of the archive, which is a table, that suits. */
+static Oid
+find_index(Oid archive, AttrNumber column, bool (*suits)(Relation index))
+{
+	Oid result = InvalidOid;
+	Relation table;
 	ListCell *lc;
 
-	if (get_rel_relkind(archive) != RELKIND_RELATION || !in_order(archive, column))
-		return 0;
-	rel = table_open(archive, AccessShareLock);
-	foreach (lc, RelationGetIndexList(rel))
+	table = table_open(archive, AccessShareLock);
+	foreach (lc, RelationGetIndexList(table))
 	{
 		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
 
-		reads = Max(reads, index_reads(rel, index, column));
+		if (index->rd_index->indisvalid && index->rd_index->indkey.values[0] == column &&
+			RelationGetIndexPredicate(index) == NIL && suits(index))
+			result = RelationGetRelid(index);
 		index_close(index, AccessShareLock);
 	}
-	table_close(rel, NoLock);
-	return reads;
+	table_close(table, NoLock);
+	return result;
+}
+
+static bool
+is_any(Relation index)
+{
+	return true;
+}
+
+static bool
+is_btree(Relation index)
+{
+	return index->rd_rel->relam == BTREE_AM_OID;
 }
 
 /* Whether the planner knows that the values are in the order of the rows: only then it surely uses the index. */
@@ -95,20 +138,4 @@ in_order(Oid archive, AttrNumber column)
 	}
 	ReleaseSysCache(tuple);
 	return result;
-}
-
-static int
-index_reads(Relation archive, Relation index, AttrNumber column)
-{
-	double block_ranges;
-
-	if (!index->rd_index->indisvalid || index->rd_index->indkey.values[0] != column ||
-		RelationGetIndexPredicate(index) != NIL)
-		return 0;
-	if (index->rd_rel->relam == BTREE_AM_OID)
-		return PANE_LIST_MAX_READS;
-	if (index->rd_rel->relam != BRIN_AM_OID)
-		return 0;
-	block_ranges = RelationGetNumberOfBlocks(archive) / (double) BrinGetPagesPerRange(index) + 1;
-	return (int) Min(PANE_LIST_MAX_READS, Max(PANE_LIST_READS, MAX_BLOCK_RANGES / block_ranges));
 }

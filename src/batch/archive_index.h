@@ -6,6 +6,7 @@
 #define STREAMBATCH_ARCHIVE_INDEX_H
 
 #include "access/attnum.h"
+#include "utils/relcache.h"
 
 /*
  * Summarize the pages that were filled since the last vacuum, so that a chunk reads only the blocks of its
@@ -13,9 +14,19 @@
  */
 extern void archive_index_summarise(Oid archive);
 
+/* Whether the archive, a table, has an index over a column. */
+extern bool archive_index_exists(Oid archive, AttrNumber column);
+
 /*
- * How many ranges of a column, the event time, are worth reading one by one with an index, which is scanned for each; 0 if
- * that does not find them, because there is no such index, or the column's values are not in the order of the rows.
+ * The block range index over a column, the event time, by which streambatch._blocks() finds blocks (archive_blocks.c);
+ * InvalidOid if there is none.
+ */
+extern Oid archive_index_blocks(Oid archive, AttrNumber column);
+extern bool archive_index_has_blocks(Relation index);
+
+/*
+ * How many ranges of a column, the event time, are worth reading one by one with a B-tree, which is descended for each; 0 if
+ * there is none, or the column's values are not in the order of the rows.
  */
 extern int archive_index_reads(Oid archive, AttrNumber column);
 

@@ -18,6 +18,7 @@
 #include "common/catalog_retention.h"
 #include "common/catalog_shadow.h"
 #include "common/catalog_stream.h"
+#include "common/catalog_version.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "stream/topic_epoch.h"
@@ -27,13 +28,13 @@
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
-static int time_reads(const Computation *c);
+static void choose_reads(Computation *c);
 static void check_relation(Oid relid, Oid stream, Oid owner);
 static void check_columns(const Stream *stream, Oid relid);
 static void open_archive(Computation *c, Stream *stream, const StreamRow *row);
 static void open_log(Computation *c, Stream *stream);
 static void open_relation(Computation *c, Stream *stream, const char *name);
-static bool has_positions(const Stream *stream, Oid relid, const char *partition, const char *offset);
+static bool has_positions(Oid relid, const char *partition, const char *offset);
 static char *qualified_name(Oid relid);
 
 const char *
@@ -82,7 +83,7 @@ batch_source_lock(Computation *c)
 	if (!OidIsValid(c->archive))
 		return;
 	LockRelationOid(c->archive, AccessShareLock);
-	c->source.reads = time_reads(c);
+	choose_reads(c);
 	if (c->source.partition == NULL)
 		return;
 	if (!catalog_stream(c->view.stream, &row))
@@ -95,7 +96,6 @@ void
 batch_source_cut(Computation *c, const Cut *cut, bool incomplete)
 {
 	LogSlice *slice = c->slice;
-	Datum epochs;
 	Datum partitions;
 	Datum offsets;
 
@@ -111,11 +111,9 @@ batch_source_cut(Computation *c, const Cut *cut, bool incomplete)
 	slice->starts = catalog_first_offsets(c->view.stream, cut->n);
 	slice->ends = cut->offsets;
 	slice->incomplete = incomplete;
-	catalog_stream_dead_letters(c->view.stream, &partitions, &offsets);
-	log_slice_leave_out(slice, DatumGetArrayTypeP(partitions), DatumGetArrayTypeP(offsets));
 	/* those of an earlier topic epoch are at offsets of another log */
-	if (cut->topic_epoch == 0 && catalog_view_dead_letters(c->view.view, &epochs, &partitions, &offsets) > 0)
-		log_slice_leave_out(slice, DatumGetArrayTypeP(partitions), DatumGetArrayTypeP(offsets));
+	catalog_log_dead_letters(c->view.stream, c->view.view, cut->topic_epoch, &partitions, &offsets);
+	log_slice_leave_out(slice, DatumGetArrayTypeP(partitions), DatumGetArrayTypeP(offsets));
 }
 
 TimestampTz
@@ -139,17 +137,29 @@ batch_source_name(const Computation *c)
 																			 : c->source.relation;
 }
 
-/* The ranges of event time to read one by one. A pane by date_trunc() or date_bin() has no range of its own. */
-static int
-time_reads(const Computation *c)
+/* How to read few panes of many. A pane by date_trunc() or date_bin() has no range of its own. */
+static void
+choose_reads(Computation *c)
 {
 	const StreamWindow *window = &c->def->window;
+	BatchSource *source = &c->source;
+	bool is_table = get_rel_relkind(c->archive) == RELKIND_RELATION;
+	AttrNumber column;
 
-	if (!c->def->has_window || window->by_pane || !IsA(window->argument, Var))
-		return 0;
-	return archive_index_reads(
-		c->archive, get_attnum(c->archive, get_attname(c->def->stream,
-													   ((const Var *) window->argument)->varattno, false)));
+	source->index = InvalidOid;
+	source->reads = 0;
+	source->scanned = is_table && c->def->has_window && !IsA(window->argument, Var);
+	if (!is_table || !c->def->has_window || source->scanned)
+		return;
+	column = get_attnum(c->archive,
+						get_attname(c->def->stream, ((const Var *) window->argument)->varattno, false));
+	source->scanned = !archive_index_exists(c->archive, column);
+	if (window->by_pane)
+		return;
+	/* without the function that reads it */
+	if (!catalog_is_first_version())
+		source->index = archive_index_blocks(c->archive, column);
+	source->reads = OidIsValid(source->index) ? PANE_LIST_MAX : archive_index_reads(c->archive, column);
 }
 
 /* The view's owner reads it. */
@@ -275,7 +285,7 @@ open_relation(Computation *c, Stream *stream, const char *name)
 	stream_position_columns(stream, &partition, &offset);
 	c->archive = relid;
 	c->source.relation = qualified_name(relid);
-	if (has_positions(stream, relid, partition, offset))
+	if (has_positions(relid, partition, offset))
 	{
 		c->source.partition = quote_identifier(partition);
 		c->source.offset = quote_identifier(offset);
@@ -290,7 +300,7 @@ open_relation(Computation *c, Stream *stream, const char *name)
 }
 
 static bool
-has_positions(const Stream *stream, Oid relid, const char *partition, const char *offset)
+has_positions(Oid relid, const char *partition, const char *offset)
 {
 	AttrNumber p = get_attnum(relid, partition);
 	AttrNumber o = get_attnum(relid, offset);

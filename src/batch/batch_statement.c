@@ -6,6 +6,7 @@
 
 #include "batch/batch_statement.h"
 #include "catalog/pg_type.h"
+#include "stream/scan_input.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
@@ -30,7 +31,7 @@ batch_statement_begin(Guard *guard, const Computation *c)
 	guard_enter(guard, c->owner, c->view.settings);
 	SPI_connect();
 	if (c->slice != NULL)
-		log_slice_register(c->slice);
+		scan_input_register(SCAN_INPUT_LOG_SLICE, c->slice->stream, c->slice);
 }
 
 void

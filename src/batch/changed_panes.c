@@ -2,19 +2,20 @@
  * changed_panes.c
  *		The panes that the batch layer covers, and that have changed since (see changed_panes.h).
  *
- * There may be very many of them, far apart or side by side. They go, in ascending order, from the stream layer and the marks into a tuplestore, which takes
- * work_mem and then a temporary file; from there, some thousand at a time, through a statement that counts their events
- * in the archive, into a second one; and from that one into chunks.
+ * There may be very many of them, far apart or side by side. They go, in ascending order, from the stream layer and the
+ * marks into a tuplestore, which takes work_mem and then a temporary file; from there, with about how many events each has,
+ * into a second one; and from that one into chunks.
  *
- * The panes of a list are read by few ranges of time (pane_list.h). So that these contain little else, a list ends after
- * as many gaps between its panes; if that made too many lists, after more, the narrower of which are read, too.
+ * Where a list of panes is read by a few ranges of time (pane_list.h), these should contain little else. So a list ends
+ * after as many gaps between its panes; if that made too many lists, after more, the narrower of which are read, too. Where
+ * a statement reads all of the source anyway, gaps do not matter.
  */
 #include "postgres.h"
 
 #include "access/tupdesc.h"
 #include "batch/batch_source.h"
-#include "batch/batch_statement.h"
 #include "batch/changed_panes.h"
+#include "batch/event_sample.h"
 #include "catalog/pg_type.h"
 #include "common/settings.h"
 #include "miscadmin.h"
@@ -28,79 +29,73 @@
 enum
 {
 	PANE_START = 1,
-	PANE_EVENTS, /* at first not known */
+	PANE_EVENTS, /* about; at first not known */
 	PANE_FLAG,	 /* at first whether the batch layer has rows of it, then whether it is kept */
-	PANE_LATE,	 /* whether the stream layer has rows of it */
-	PANE_COLUMNS = PANE_LATE
+	PANE_EPOCH,	 /* which the cut closed as of which it is covered; at first not known */
+	PANE_COLUMNS = PANE_EPOCH
 };
 
-/* Panes on their way from one tuplestore to the other; all are covered as of the same cut. */
-typedef struct Counting
-{
-	const Computation *c;
-	const Cut *cut;
-	ChangedPanes *result;
-	TupleDesc desc;
-	TimestampTz complete_from; /* events before it have been removed from the archive */
-	int64 covered_epoch;
-	int n;
-	int gaps;
-	TimestampTz panes[PANE_LIST_MAX];
-	bool has_rows[PANE_LIST_MAX];
-	bool late[PANE_LIST_MAX];
-	int64 events[PANE_LIST_MAX];
-	int64 earlier[PANE_LIST_MAX]; /* events below the cut as of which it is covered */
-} Counting;
-
-/* Where the panes of the stream layer go. */
+/* Where the panes of the stream layer and the marks go. */
 typedef struct Finding
 {
 	Tuplestorestate *store;
 	TupleDesc desc;
 } Finding;
 
+/* Panes on their way from one tuplestore to the other, while the times of a sample of events come in ascending order. */
+typedef struct Sizing
+{
+	ChangedPanes *result;
+	const Finding *found;
+	TupleTableSlot *slot;
+	const Coverage *covered;
+	int ncovered;
+	TimestampTz complete_from; /* events before it have been removed from the archive */
+	int range;				   /* the one that covers the current pane */
+	bool at_end;
+	TimestampTz pane; /* the current one */
+	TimestampTz end;
+	double events;
+	double weight; /* events that one of the sample stands for */
+} Sizing;
+
 static TupleDesc store_columns(void);
 static void find(const Computation *c, const Cut *cut, int64 closed_epoch, TimestampTz before,
 				 Finding *finding);
 static void put_found(TupleTableSlot *slot, void *finding);
-static void put(Tuplestorestate *store, TupleDesc desc, TimestampTz pane, int64 events, bool flag, bool late);
-static void count_found(Counting *counting, Tuplestorestate *found, const Coverage *covered, int ncovered);
-static void count(Counting *counting);
-static void put_counted(Counting *counting);
-static const Cut *earlier_cut(const Counting *counting);
-static void put_count(TupleTableSlot *slot, void *counting);
+static void put(Tuplestorestate *store, TupleDesc desc, TimestampTz pane, int64 events, bool flag,
+				int64 epoch);
+static void size_found(Sizing *sizing, const Computation *c, const Cut *cut, TimestampTz before);
+static void take_time(TupleTableSlot *slot, void *sizing);
+static void next_found(Sizing *sizing);
+static void put_sized(Sizing *sizing);
 static void finish(ChangedPanes *p);
 static bool next_pane(ChangedPanes *p);
 static Datum column(TupleTableSlot *slot, int number);
 static void add_kept(Chunk *chunk, TimestampTz from, TimestampTz to);
-static void simplify(ChangedPanes *p, Chunk *chunk);
+static bool is_contiguous(ChangedPanes *p, int n);
 
 ChangedPanes *
 changed_panes_open(const Computation *c, const Cut *cut, int64 closed_epoch, TimestampTz before,
 				   const Coverage *covered, int ncovered, bool force)
 {
 	ChangedPanes *p = palloc0(sizeof(ChangedPanes));
-	Counting *counting = palloc(sizeof(Counting));
 	Finding finding = {tuplestore_begin_heap(false, false, work_mem), store_columns()};
+	Sizing sizing = {.result = p, .found = &finding, .covered = covered, .ncovered = ncovered};
 
 	p->window = &c->def->window;
-	p->force = force;
+	p->keep_gone = !force && !c->source.log;
 	p->panes = palloc(PANE_LIST_MAX * sizeof(TimestampTz));
 	p->kept = palloc(PANE_LIST_MAX * sizeof(Coverage));
 	p->slot = MakeSingleTupleTableSlot(finding.desc, &TTSOpsMinimalTuple);
 	p->store = tuplestore_begin_heap(false, true, work_mem);
 	find(c, cut, closed_epoch, before, &finding);
-	counting->c = c;
-	counting->cut = cut;
-	counting->result = p;
-	counting->desc = finding.desc;
-	counting->complete_from = batch_source_complete_from(c);
-	counting->n = counting->gaps = 0;
-	p->max_gaps =
-		Max(Max(PANE_LIST_READS, c->source.reads) - 1, tuplestore_tuple_count(finding.store) / MANY_LISTS);
-	count_found(counting, finding.store, covered, ncovered);
+	sizing.complete_from = force ? DT_NOBEGIN : batch_source_complete_from(c);
+	p->max_gaps = c->source.scanned ? PANE_LIST_MAX
+									: Max(Max(PANE_LIST_READS, c->source.reads) - 1,
+										  tuplestore_tuple_count(finding.store) / MANY_LISTS);
+	size_found(&sizing, c, cut, before);
 	tuplestore_end(finding.store);
-	pfree(counting);
 	finish(p);
 	return p;
 }
@@ -112,20 +107,22 @@ changed_panes_next(ChangedPanes *p, Chunk *chunk)
 	int64 gaps = 0;
 	int n = 0;
 
-	*chunk = (Chunk){.changed = true, .advance_from = p->advanced};
+	*chunk = (Chunk){.changed = true, .keep_gone = p->keep_gone, .advance_from = p->advanced};
 	chunk->kept.items = p->kept;
 	for (; !p->at_end; (void) next_pane(p))
 	{
 		TimestampTz pane = DatumGetTimestampTz(column(p->slot, PANE_START));
 		int64 more = DatumGetInt64(column(p->slot, PANE_EVENTS));
 		bool kept = DatumGetBool(column(p->slot, PANE_FLAG));
+		int64 epoch = DatumGetInt64(column(p->slot, PANE_EPOCH));
 
 		if (n + chunk->kept.n == PANE_LIST_MAX)
 			break;
 		if (!kept && n > 0)
 		{
 			gaps += pane != chunk->to;
-			if (events + more > setting_refresh_chunk_rows || gaps > p->max_gaps)
+			if (events + more > setting_refresh_chunk_rows || gaps > p->max_gaps ||
+				epoch != chunk->covered_epoch)
 				break;
 		}
 		chunk->advance_to = window_pane_end(p->window, pane);
@@ -136,13 +133,14 @@ changed_panes_next(ChangedPanes *p, Chunk *chunk)
 			events += more;
 			chunk->from = n == 0 ? pane : chunk->from;
 			chunk->to = chunk->advance_to;
+			chunk->covered_epoch = epoch;
 			p->panes[n++] = pane;
 		}
 	}
 	chunk->npanes = n;
 	chunk->panes = p->panes;
+	chunk->contiguous = is_contiguous(p, n);
 	p->advanced = chunk->advance_to;
-	simplify(p, chunk);
 	/* kept panes at the end are not a chunk */
 	return n > 0 || (chunk->kept.n > 0 && !p->at_end);
 }
@@ -171,7 +169,7 @@ store_columns(void)
 	TupleDescInitEntry(desc, PANE_START, "pane", TIMESTAMPTZOID, -1, 0);
 	TupleDescInitEntry(desc, PANE_EVENTS, "events", INT8OID, -1, 0);
 	TupleDescInitEntry(desc, PANE_FLAG, "flag", BOOLOID, -1, 0);
-	TupleDescInitEntry(desc, PANE_LATE, "late", BOOLOID, -1, 0);
+	TupleDescInitEntry(desc, PANE_EPOCH, "epoch", INT8OID, -1, 0);
 	return desc;
 }
 
@@ -199,142 +197,83 @@ put_found(TupleTableSlot *slot, void *arg)
 	Finding *finding = arg;
 
 	put(finding->store, finding->desc, DatumGetTimestampTz(column(slot, 1)), 0, DatumGetBool(column(slot, 2)),
-		DatumGetBool(column(slot, 3)));
+		0);
 }
 
 static void
-put(Tuplestorestate *store, TupleDesc desc, TimestampTz pane, int64 events, bool flag, bool late)
+put(Tuplestorestate *store, TupleDesc desc, TimestampTz pane, int64 events, bool flag, int64 epoch)
 {
 	Datum values[PANE_COLUMNS] = {TimestampTzGetDatum(pane), Int64GetDatum(events), BoolGetDatum(flag),
-								  BoolGetDatum(late)};
+								  Int64GetDatum(epoch)};
 	bool nulls[PANE_COLUMNS] = {false};
 
 	tuplestore_putvalues(store, desc, values, nulls);
 }
 
-/* Count those of the panes that are covered. */
+/* Store those of the panes that are covered. The log, or a foreign table, would be read only for the sizes. */
 static void
-count_found(Counting *counting, Tuplestorestate *found, const Coverage *covered, int ncovered)
+size_found(Sizing *s, const Computation *c, const Cut *cut, TimestampTz before)
 {
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(counting->desc, &TTSOpsMinimalTuple);
-	TimestampTz end = DT_NOBEGIN;
-	int i = 0;
-
-	while (tuplestore_gettupleslot(found, true, false, slot))
+	s->slot = MakeSingleTupleTableSlot(s->found->desc, &TTSOpsMinimalTuple);
+	next_found(s);
+	if (!s->at_end && OidIsValid(c->archive) && event_sample_possible(c->archive))
+		event_sample_read(c, cut, s->pane, before, &s->weight, take_time, s);
+	while (!s->at_end)
 	{
-		TimestampTz pane = DatumGetTimestampTz(column(slot, PANE_START));
+		put_sized(s);
+		next_found(s);
+	}
+	ExecDropSingleTupleTableSlot(s->slot);
+}
 
-		while (i < ncovered && covered[i].to <= pane)
-			i++;
-		if (i == ncovered || covered[i].from > pane)
+static void
+take_time(TupleTableSlot *slot, void *sizing)
+{
+	Sizing *s = sizing;
+	TimestampTz time = DatumGetTimestampTz(column(slot, 1));
+
+	while (!s->at_end && time >= s->end)
+	{
+		put_sized(s);
+		next_found(s);
+	}
+	if (!s->at_end && time >= s->pane)
+		s->events += s->weight;
+}
+
+/* Read the next pane that is covered. */
+static void
+next_found(Sizing *s)
+{
+	while (tuplestore_gettupleslot(s->found->store, true, false, s->slot))
+	{
+		s->pane = DatumGetTimestampTz(column(s->slot, PANE_START));
+		while (s->range < s->ncovered && s->covered[s->range].to <= s->pane)
+			s->range++;
+		if (s->range == s->ncovered || s->covered[s->range].from > s->pane)
 			continue;
-		if (counting->n > 0)
-			counting->gaps += pane != end;
-		end = window_pane_end(counting->result->window, pane);
-		if (counting->n == PANE_LIST_MAX || counting->gaps > counting->result->max_gaps ||
-			(counting->n > 0 && counting->covered_epoch != covered[i].cut_epoch))
-			count(counting);
-		counting->covered_epoch = covered[i].cut_epoch;
-		counting->panes[counting->n] = pane;
-		counting->late[counting->n] = DatumGetBool(column(slot, PANE_LATE));
-		counting->has_rows[counting->n++] = DatumGetBool(column(slot, PANE_FLAG));
-	}
-	if (counting->n > 0)
-		count(counting);
-	ExecDropSingleTupleTableSlot(slot);
-}
-
-/* Count the events of the panes at hand, and store them. */
-static void
-count(Counting *counting)
-{
-	const Computation *c = counting->c;
-	ChangedPanes *p = counting->result;
-	BatchParameters parameters = {.cut = counting->cut};
-	PaneSet set = {PANES_WITHIN};
-	Guard guard;
-
-	memset(counting->events, 0, sizeof(counting->events));
-	memset(counting->earlier, 0, sizeof(counting->earlier));
-	if (c->source.log)
-	{
-		/* it would be read only to count, and holds all events */
-		for (int i = 0; i < counting->n; i++)
-			counting->events[i] = counting->earlier[i] = 1;
-		put_counted(counting);
+		s->end = window_pane_end(s->result->window, s->pane);
+		s->events = 0;
 		return;
 	}
-	batch_statement_begin(&guard, c);
-	parameters.other = earlier_cut(counting);
-	parameters.from = counting->panes[0];
-	parameters.to = window_pane_end(p->window, counting->panes[counting->n - 1]);
-	if (counting->gaps > 0)
-	{
-		parameters.panes = pane_list_make(p->window, counting->panes, counting->n, c->source.reads);
-		set = (PaneSet){PANES_LISTED, parameters.panes->nreads};
-	}
-	batch_statement_read(c, sql_event_panes(c->def, &c->source, set), &parameters, put_count, counting);
-	batch_statement_end(&guard);
-	put_counted(counting);
+	s->at_end = true;
 }
 
-/* Store the panes at hand, which are counted. */
+/* Store the current pane. */
 static void
-put_counted(Counting *counting)
+put_sized(Sizing *s)
 {
-	ChangedPanes *p = counting->result;
+	ChangedPanes *p = s->result;
+	bool kept = DatumGetBool(column(s->slot, PANE_FLAG)) && s->pane < s->complete_from;
 
-	for (int i = 0; i < counting->n; i++)
+	put(p->store, s->found->desc, s->pane, (int64) s->events, kept, s->covered[s->range].cut_epoch);
+	if (kept)
+		p->nkept++;
+	else
 	{
-		bool gone = (counting->has_rows[i] ? counting->earlier[i] : counting->events[i]) == 0 ||
-					(counting->has_rows[i] && counting->panes[i] < counting->complete_from);
-		/* a marked pane that has no rows has nothing to keep */
-		bool kept = gone && !p->force && (counting->has_rows[i] || counting->late[i]);
-
-		put(p->store, counting->desc, counting->panes[i], counting->events[i], kept, counting->late[i]);
-		if (kept)
-			p->nkept++;
-		else
-		{
-			p->first = p->npanes++ == 0 ? counting->panes[i] : p->first;
-			p->end = window_pane_end(p->window, counting->panes[i]);
-		}
+		p->first = p->npanes++ == 0 ? s->pane : p->first;
+		p->end = s->end;
 	}
-	counting->n = counting->gaps = 0;
-}
-
-/* The cut as of which the panes at hand are covered. Where that is not known, all events count as earlier ones. */
-static const Cut *
-earlier_cut(const Counting *counting)
-{
-	int32 topic_epoch = 0;
-	ArrayType *cut = catalog_run_cut(counting->c->view.id, counting->covered_epoch, &topic_epoch);
-
-	return cut != NULL ? cut_of_array(cut, topic_epoch) : counting->cut;
-}
-
-static void
-put_count(TupleTableSlot *slot, void *arg)
-{
-	Counting *counting = arg;
-	/* the null pane is none of the changed ones */
-	TimestampTz pane = slot_attisnull(slot, 1) ? DT_NOBEGIN : DatumGetTimestampTz(column(slot, 1));
-	int low = 0;
-	int high = counting->n;
-
-	while (low < high)
-	{
-		int middle = low + (high - low) / 2;
-
-		if (counting->panes[middle] < pane)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == counting->n || counting->panes[low] != pane)
-		return;
-	counting->events[low] = DatumGetInt64(column(slot, 2));
-	counting->earlier[low] = DatumGetInt64(column(slot, 3));
 }
 
 /* Count the chunks. */
@@ -377,14 +316,14 @@ add_kept(Chunk *chunk, TimestampTz from, TimestampTz to)
 		kept->items[kept->n++] = (Coverage){from, to, 0};
 }
 
-/* Panes side by side are a range. */
-static void
-simplify(ChangedPanes *p, Chunk *chunk)
+/* Whether the panes of the chunk at hand lie side by side. */
+static bool
+is_contiguous(ChangedPanes *p, int n)
 {
-	for (int i = 1; i < chunk->npanes; i++)
+	for (int i = 1; i < n; i++)
 	{
 		if (window_pane_end(p->window, p->panes[i - 1]) != p->panes[i])
-			return;
+			return false;
 	}
-	chunk->panes = NULL;
+	return true;
 }

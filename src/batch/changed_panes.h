@@ -7,9 +7,8 @@
  * that are covered hold every event below the new cut already.
  *
  * A pane whose events have left the archive keeps its value: it is not computed from the late events alone. They have
- * left it if the batch layer has rows of the pane, and the archive has no event of it below the cut as of which it is
- * covered, or retain() has removed events of it; or if the batch layer has no rows, and the archive has no event at all. Its stream rows and its mark remain,
- * and the next refresh finds it again.
+ * left it if retain() has removed events of it, which is known beforehand; or as gone_panes.h says, which is known when its
+ * groups have been computed. Its stream rows and its mark remain, and the next refresh finds it again.
  */
 #ifndef STREAMBATCH_CHANGED_PANES_H
 #define STREAMBATCH_CHANGED_PANES_H
@@ -26,9 +25,10 @@ typedef struct ChangedPanes
 	TimestampTz first; /* the start of the first one to compute, and the end of the last one */
 	TimestampTz end;
 	StreamWindow *window;
-	bool force;				/* keep none */
-	int64 max_gaps;			/* between the panes of a list */
-	Tuplestorestate *store; /* a pane's start, its number of events, whether it is kept; ascending */
+	bool keep_gone; /* of those to compute, find more to keep */
+	int64 max_gaps; /* between the panes of a list */
+	Tuplestorestate
+		*store; /* start, number of events, whether it is kept, epoch of its coverage; ascending */
 	TupleTableSlot *slot;
 	bool at_end;
 	/* the chunk at hand */

@@ -145,7 +145,12 @@ compute_and_cover(void *arg)
 		dirty_marks_put_back(run->c, cleared, kept);
 	}
 	if (chunk->changed)
-		chunk_advance(run, chunk);
+	{
+		Chunk advanced = *chunk;
+
+		advanced.kept = time_ranges_merge(chunk->kept, kept);
+		chunk_advance(run, &advanced);
+	}
 	else
 	{
 		TimeRanges rest = time_ranges_uncovered(chunk->from, chunk->to, kept.items, kept.n);

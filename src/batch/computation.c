@@ -35,11 +35,24 @@ typedef struct ComputeJob
 	int64 rows;
 } ComputeJob;
 
+/* What the groups of a chunk tell of its panes. */
+typedef struct SeenPanes
+{
+	const ViewDef *def;
+	const Chunk *chunk;
+	PaneEvents *events;
+} SeenPanes;
+
 static int64 compute_or_name_row(const Computation *c, bool into_stream, const char *cut, PaneSet panes,
 								 const BatchParameters *parameters);
 static void compute_job(void *arg);
 static int64 compute(const Computation *c, bool into_stream, const char *cut, PaneSet panes,
 					 const BatchParameters *parameters);
+static int64 replace_changed(const Computation *c, BatchParameters *parameters, PaneSet panes,
+							 const Chunk *chunk, TimeRanges *kept, int64 *nkept);
+static const Cut *covered_cut(const Computation *c, const Chunk *chunk, const Cut *cut);
+static void see_group(TupleTableSlot *slot, void *seen);
+static int panes_without(const Chunk *chunk, TimeRanges kept, TimestampTz *rest);
 static void clear(const Computation *c, bool stream, PaneSet panes, const BatchParameters *parameters);
 
 Computation *
@@ -114,10 +127,12 @@ compute_chunk(const Computation *c, const Cut *cut, int64 closed_epoch, const Ch
 	TimeRanges rest;
 	int64 rows;
 
-	clear(c, false, panes, &parameters);
-	rows = compute(c, false, sql_below_cut(&c->source), panes, &parameters);
 	*kept = (TimeRanges){0};
 	*nkept = 0;
+	if (chunk->changed && chunk->keep_gone)
+		return replace_changed(c, &parameters, panes, chunk, kept, nkept);
+	clear(c, false, panes, &parameters);
+	rows = compute(c, false, sql_below_cut(&c->source), panes, &parameters);
 	if (chunk->keep_gone)
 		*kept = gone_panes(c, cut, closed_epoch, chunk, nkept);
 	rest = time_ranges_uncovered(chunk->from, chunk->to, kept->items, kept->n);
@@ -135,7 +150,7 @@ compute_chunk_panes(const Computation *c, const Chunk *chunk, const PaneList **l
 {
 	PaneSet panes = {PANES_WITHIN};
 
-	if (chunk->panes == NULL)
+	if (chunk->panes == NULL || chunk->contiguous)
 		return panes;
 	*list = pane_list_make(&c->def->window, chunk->panes, chunk->npanes, c->source.reads);
 	panes.range = PANES_LISTED;
@@ -218,11 +233,96 @@ compute(const Computation *c, bool into_stream, const char *cut, PaneSet panes,
 	compute_check_row_security(c->archive, c->owner);
 	batch_statement_begin(&guard, c);
 	sql = sql_compute(c->def, &c->source, into_stream, cut, panes);
-	groups = group_store_compute(c, sql, parameters);
-	sql = sql_insert_groups(c->def, c->view.id, into_stream, GROUP_STORE);
+	groups = group_store_compute(c, sql, parameters, NULL, NULL);
+	sql = sql_insert_groups(c->def, c->view.id, into_stream, GROUP_STORE, false);
 	rows = (int64) group_store_insert(groups, c, sql, parameters);
 	batch_statement_end(&guard);
 	return rows;
+}
+
+/*
+ * Replace the rows of changed panes, but for those whose events have left the archive, which is known when the groups are
+ * computed. Returns the number of batch rows.
+ */
+static int64
+replace_changed(const Computation *c, BatchParameters *parameters, PaneSet panes, const Chunk *chunk,
+				TimeRanges *kept, int64 *nkept)
+{
+	MemoryContext old = CurrentMemoryContext;
+	SeenPanes seen = {c->def, chunk, palloc0(chunk->npanes * sizeof(PaneEvents))};
+	TimestampTz *rest = palloc(chunk->npanes * sizeof(TimestampTz));
+	int nrest;
+	GroupStore *groups;
+	Guard guard;
+	int64 rows = 0;
+
+	compute_check_row_security(c->archive, c->owner);
+	batch_statement_begin(&guard, c);
+	parameters->other = covered_cut(c, chunk, parameters->cut);
+	groups =
+		group_store_compute(c, sql_compute_changed(c->def, &c->source, panes), parameters, see_group, &seen);
+	MemoryContextSwitchTo(old);
+	*kept = gone_changed_panes(c, parameters, chunk, seen.events, nkept);
+	nrest = panes_without(chunk, *kept, rest);
+	if (nrest < chunk->npanes)
+	{
+		panes.range = PANES_LISTED;
+		parameters->panes = nrest > 0 ? pane_list_make(&c->def->window, rest, nrest, c->source.reads) : NULL;
+	}
+	if (nrest > 0)
+	{
+		const char *insert = sql_insert_groups(c->def, c->view.id, false, GROUP_STORE, nrest < chunk->npanes);
+
+		clear(c, false, panes, parameters);
+		rows = (int64) group_store_insert(groups, c, insert, parameters);
+		clear(c, true, panes, parameters);
+	}
+	batch_statement_end(&guard);
+	return rows;
+}
+
+/* The cut as of which a chunk is covered. Where that is not known, all events count as earlier ones. */
+static const Cut *
+covered_cut(const Computation *c, const Chunk *chunk, const Cut *cut)
+{
+	int32 topic_epoch = 0;
+	ArrayType *array = catalog_run_cut(c->view.id, chunk->covered_epoch, &topic_epoch);
+
+	return array != NULL ? cut_of_array(array, topic_epoch) : cut;
+}
+
+/* A row of sql_compute_changed(). */
+static void
+see_group(TupleTableSlot *slot, void *arg)
+{
+	SeenPanes *seen = arg;
+	bool isnull;
+	Datum pane = slot_getattr(slot, seen->def->pane + 1, &isnull);
+	int i = isnull ? -1
+				   : pane_position(seen->chunk->panes, seen->chunk->npanes,
+								   window_instant(seen->def->window.type, pane));
+
+	if (i < 0)
+		return;
+	seen->events[i].any = true;
+	seen->events[i].earlier |= DatumGetBool(slot_getattr(slot, slot->tts_tupleDescriptor->natts, &isnull));
+}
+
+/* The panes of a chunk that are not kept. */
+static int
+panes_without(const Chunk *chunk, TimeRanges kept, TimestampTz *rest)
+{
+	int n = 0;
+	int k = 0;
+
+	for (int i = 0; i < chunk->npanes; i++)
+	{
+		while (k < kept.n && kept.items[k].to <= chunk->panes[i])
+			k++;
+		if (k == kept.n || chunk->panes[i] < kept.items[k].from)
+			rest[n++] = chunk->panes[i];
+	}
+	return n;
 }
 
 static void

@@ -7,6 +7,34 @@
 #include "batch/cut.h"
 #include "catalog/pg_type.h"
 #include "common/catalog_stream.h"
+#include "common/export.h"
+#include "utils/array.h"
+
+static bool is_null(const bits8 *nulls, int i);
+
+STREAMBATCH_FUNCTION(streambatch_below_cut);
+
+/* streambatch._below_cut(cut, partition, offset), strict: NULL also for a partition that was not read before the cut */
+Datum
+streambatch_below_cut(PG_FUNCTION_ARGS)
+{
+	ArrayType *cut = PG_GETARG_ARRAYTYPE_P(0);
+	int32 partition = PG_GETARG_INT32(1);
+	bits8 *nulls = ARR_NULLBITMAP(cut);
+	const int64 *offsets = (const int64 *) ARR_DATA_PTR(cut);
+
+	if (ARR_NDIM(cut) != 1 || partition < 0 || partition >= ARR_DIMS(cut)[0])
+		PG_RETURN_NULL();
+	/* nulls take no room among the offsets */
+	if (nulls != NULL)
+	{
+		if (is_null(nulls, partition))
+			PG_RETURN_NULL();
+		for (int i = 0; i < partition; i++)
+			offsets -= is_null(nulls, i);
+	}
+	PG_RETURN_BOOL(PG_GETARG_INT64(2) < offsets[partition]);
+}
 
 Cut *
 cut_read(Oid stream)
@@ -67,4 +95,10 @@ cut_array(const Cut *cut)
 		nulls[i] = cut->offsets[i] < 0;
 	}
 	return construct_md_array(elems, nulls, 1, dims, lbs, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+}
+
+static bool
+is_null(const bits8 *nulls, int i)
+{
+	return (nulls[i / BITS_PER_BYTE] & (1 << (i % BITS_PER_BYTE))) == 0;
 }

@@ -7,8 +7,9 @@
  * is rolled back leaves no mark, and a reader who sees the correction sees the mark.
  *
  * The panes of rows are computed as the owner of the view, under the settings stored with it, by a query over the
- * transition tables: the window may be one of an expression that calls functions of that role. Where it raises an error,
- * or what it reads is locked, all of the view is marked. No lock is waited for but that of the stream's corrections
+ * transition tables: the window may be one of an expression that calls functions of that role. Where it is not, and there
+ * are few rows, no query is needed (row_panes.h). Where it raises an error, or what it reads is locked, all of the view is
+ * marked. No lock is waited for but that of the stream's corrections
  * (common/locks.h): the caller has locked rows of the archive.
  *
  * A table that a view joins, and tracks (serve/track.c), has the same triggers. They mark all of the view.
@@ -22,6 +23,7 @@
 #include "access/xact.h"
 #include "batch/batch_statement.h"
 #include "batch/dirty_marks.h"
+#include "batch/row_panes.h"
 #include "catalog/pg_authid.h"
 #include "commands/trigger.h"
 #include "common/archive_triggers.h"
@@ -34,6 +36,7 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -65,7 +68,8 @@ static bool is_of_system(int sqlerrcode);
 static void find_panes(void *arg);
 static bool lock_quietly(int32 view_id);
 static char *changed_rows(const Marking *m);
-static void add_pane(TupleTableSlot *slot, void *marking);
+static void add_row(TupleTableSlot *slot, void *marking);
+static void add_pane(Marking *m, TimestampTz pane);
 static void join_neighbours(Marking *m);
 static int64 count_panes(StreamWindow *window, const Coverage *marks, int n);
 
@@ -177,7 +181,7 @@ dirty_marks_narrow(const Computation *c, const Cut *cut, int64 closed_epoch)
 	marks.items = catalog_clear_marks(c->view.id, &all, 1, false, &marks.n);
 	found.ranges = palloc(MAX_MARKS * sizeof(Coverage));
 	batch_statement_begin(&guard, c);
-	batch_statement_read(c, sql_changed_panes(c->def, c->view.id, &c->source), &parameters, add_pane, &found);
+	batch_statement_read(c, sql_changed_panes(c->def, c->view.id, &c->source), &parameters, add_row, &found);
 	batch_statement_end(&guard);
 	dirty_marks_put_back(c, marks, (TimeRanges){found.n, found.ranges});
 }
@@ -262,6 +266,8 @@ mark_views(TriggerData *trigger, Oid relation)
 	if (!OidIsValid(stream))
 		return;
 	locks_take_corrections(stream, false);
+	/* a rebuild that we have waited for may have replaced a view's query */
+	AcceptInvalidationMessages();
 	foreach (lc, catalog_marked_views(stream))
 	{
 		Marking marking = {lfirst(lc), trigger, relation};
@@ -333,8 +339,18 @@ find_panes(void *arg)
 	Marking *m = arg;
 	const BatchParameters none = {0};
 	Computation c = {.view.view = m->view->view, .view.id = m->view->id, .view.settings = m->view->settings};
+	RowPanes found;
 	Guard guard;
 
+	if (m->trigger != NULL && row_panes_find(m->view, m->trigger, &found))
+	{
+		m->window = found.window;
+		m->no_time = found.no_time;
+		m->ranges = MemoryContextAlloc(m->context, (found.n + 1) * sizeof(Coverage));
+		for (int i = 0; i < found.n; i++)
+			add_pane(m, found.panes[i]);
+		return;
+	}
 	c.owner = guard_owner_of(m->view->view);
 	m->all = !OidIsValid(c.owner) || !lock_quietly(m->view->id);
 	if (m->all)
@@ -342,6 +358,7 @@ find_panes(void *arg)
 	guard_enter(&guard, InvalidOid, m->view->settings);
 	c.def = analyse_stored(m->view->id, c.owner);
 	guard_leave(&guard);
+	row_panes_remember(m->view, c.def);
 	/* a partition is read as its owner, whose table it is: not with the view's own expressions */
 	m->all = !c.def->has_window || (m->trigger == NULL && !IsA(c.def->window.argument, Var));
 	if (m->all)
@@ -353,7 +370,7 @@ find_panes(void *arg)
 	batch_statement_begin(&guard, &c);
 	if (m->trigger != NULL && SPI_register_trigger_data(m->trigger) < 0)
 		elog(ERROR, "could not register the changed rows");
-	batch_statement_read(&c, sql_panes_of(c.def, changed_rows(m)), &none, add_pane, m);
+	batch_statement_read(&c, sql_panes_of(c.def, changed_rows(m)), &none, add_row, m);
 	batch_statement_end(&guard);
 }
 
@@ -390,19 +407,23 @@ changed_rows(const Marking *m)
 	return "(TABLE " ARCHIVE_TRIGGERS_OLD " UNION ALL TABLE " ARCHIVE_TRIGGERS_NEW ")";
 }
 
-/* In ascending order. */
 static void
-add_pane(TupleTableSlot *slot, void *marking)
+add_row(TupleTableSlot *slot, void *marking)
 {
 	Marking *m = marking;
 	bool isnull;
 	TimestampTz pane = DatumGetTimestampTz(slot_getattr(slot, 1, &isnull));
 
 	if (isnull)
-	{
 		m->no_time = true;
-		return;
-	}
+	else
+		add_pane(m, pane);
+}
+
+/* In ascending order. */
+static void
+add_pane(Marking *m, TimestampTz pane)
+{
 	if (m->n > 0 && m->ranges[m->n - 1].to == pane)
 	{
 		m->ranges[m->n - 1].to = window_pane_end(m->window, pane);

@@ -2,26 +2,17 @@
  * divide_ranges.c
  *		Dividing ranges of time into chunks (see divide_ranges.h).
  *
- * The number of events by time is not known, and events may be anywhere: most in one year, and one in 1970. To count
- * them all would take another pass over the archive. So a sample of the archive's pages is read, and the times of its
- * events, in order, are divided; in a small archive the sample is all of it. Ranges that may contain few events of a
- * large archive are counted first, no further than to the size of a chunk: with an index that reads little else.
+ * Events may be anywhere: most in one year, and one in 1970. So the times of a sample of events (event_sample.h), in order,
+ * are divided. Ranges that may contain few events of a large archive are counted first, no further than to the size of a
+ * chunk: with an index that reads little else.
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "batch/batch_statement.h"
 #include "batch/divide_ranges.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_inherits.h"
+#include "batch/event_sample.h"
 #include "common/settings.h"
-#include "storage/bufmgr.h"
-#include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/timestamp.h"
-
-/* So many pages, and one of a hundred more, are a sample. */
-#define SAMPLE_PAGES 1000
 
 /* The chunk that is being filled, while the times of events come in ascending order. */
 typedef struct Divider
@@ -45,8 +36,6 @@ typedef struct Divider
 static void add_chunk(Divider *d, TimestampTz to);
 static bool is_one_chunk(const Computation *c, const Cut *cut, TimeRanges ranges);
 static void take_count(TupleTableSlot *slot, void *count);
-static void sample(Divider *d, const Computation *c, const Cut *cut);
-static double sample_percent(Oid archive);
 static void take_time(TupleTableSlot *slot, void *divider);
 static void begin_range(Divider *d, int range);
 
@@ -60,7 +49,8 @@ divide_ranges(const Computation *c, const Cut *cut, TimeRanges ranges, int *nchu
 	begin_range(&d, 0);
 	/* each chunk would read the log anew */
 	if (c->def->has_window && !c->source.log && !is_one_chunk(c, cut, ranges))
-		sample(&d, c, cut);
+		event_sample_read(c, cut, ranges.items[0].from, ranges.items[ranges.n - 1].to, &d.weight, take_time,
+						  &d);
 	for (;;)
 	{
 		add_chunk(&d, ranges.items[d.range].to);
@@ -111,44 +101,6 @@ take_count(TupleTableSlot *slot, void *count)
 	bool isnull;
 
 	*(int64 *) count = DatumGetInt64(slot_getattr(slot, 1, &isnull));
-}
-
-static void
-sample(Divider *d, const Computation *c, const Cut *cut)
-{
-	const BatchParameters parameters = {
-		.cut = cut, .from = d->ranges.items[0].from, .to = d->ranges.items[d->ranges.n - 1].to};
-	double percent = sample_percent(c->archive);
-	Guard guard;
-
-	d->weight = percent > 0 ? 100 / percent : 1;
-	batch_statement_begin(&guard, c);
-	batch_statement_read(c, sql_event_times(c->def, &c->source, percent), &parameters, take_time, d);
-	batch_statement_end(&guard);
-}
-
-/* How much of the archive's pages to read; 0: all. */
-static double
-sample_percent(Oid archive)
-{
-	double pages = 0;
-	ListCell *lc;
-
-	foreach (lc, find_all_inheritors(archive, AccessShareLock, NULL))
-	{
-		char kind = get_rel_relkind(lfirst_oid(lc));
-
-		if (RELKIND_HAS_STORAGE(kind))
-		{
-			Relation relation = table_open(lfirst_oid(lc), NoLock);
-
-			pages += RelationGetNumberOfBlocks(relation);
-			table_close(relation, NoLock);
-		}
-		else if (kind != RELKIND_PARTITIONED_TABLE)
-			return 0;
-	}
-	return pages > SAMPLE_PAGES ? Min(100.0, 100 * SAMPLE_PAGES / pages + 1) : 0;
 }
 
 /* Take the time of an event; a pane that would make the chunk too large begins the next one. */

@@ -8,6 +8,7 @@
 #include "batch/pane_statistics.h"
 #include "executor/tstoreReceiver.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
 #include "utils/queryenvironment.h"
 #include "utils/tuplestore.h"
 
@@ -18,6 +19,8 @@ struct GroupStore
 	MemoryContext context;
 	Tuplestorestate *rows;
 	TupleDesc desc;
+	BatchRowReceiver see; /* NULL: nobody */
+	void *arg;
 };
 
 static void start_rows(DestReceiver *self, int operation, TupleDesc desc);
@@ -26,16 +29,23 @@ static void end_rows(DestReceiver *self);
 static void destroy(DestReceiver *self);
 
 GroupStore *
-group_store_compute(const Computation *c, const char *sql, const BatchParameters *parameters)
+group_store_compute(const Computation *c, const char *sql, const BatchParameters *parameters,
+					BatchRowReceiver see, void *arg)
 {
 	GroupStore *groups = palloc0(sizeof(GroupStore));
 
 	groups->pub = (DestReceiver){receive_row, start_rows, end_rows, destroy, DestTuplestore};
 	groups->context = CurrentMemoryContext;
+	groups->see = see;
+	groups->arg = arg;
 	groups->rows = tuplestore_begin_heap(false, false, work_mem);
 	groups->receiver = CreateDestReceiver(DestTuplestore);
 	/* with whole values: when the query has ended, VACUUM may remove what the archive keeps out of line */
 	SetTuplestoreDestReceiverParams(groups->receiver, groups->rows, groups->context, true, NULL, NULL);
+	/* what is read of a list is estimated to cost so much that sorting it seems to cost nothing beside */
+	if (parameters->panes != NULL)
+		(void) set_config_option("enable_sort", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
 	pane_statistics_begin(c, parameters);
 	PG_TRY();
 	{
@@ -84,9 +94,11 @@ start_rows(DestReceiver *self, int operation, TupleDesc desc)
 static bool
 receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
-	DestReceiver *receiver = ((GroupStore *) self)->receiver;
+	GroupStore *groups = (GroupStore *) self;
 
-	return receiver->receiveSlot(slot, receiver);
+	if (groups->see != NULL)
+		groups->see(slot, groups->arg);
+	return groups->receiver->receiveSlot(slot, groups->receiver);
 }
 
 static void

@@ -15,11 +15,14 @@
 
 typedef struct GroupStore GroupStore;
 
-/* Run a query and collect its rows. Between batch_statement_begin() and batch_statement_end(); in SPI's context. */
+/*
+ * Run a query and collect its rows, each of which is shown to "see" if that is not NULL. Between batch_statement_begin()
+ * and batch_statement_end(); in SPI's context.
+ */
 extern GroupStore *group_store_compute(const Computation *c, const char *sql,
-									   const BatchParameters *parameters);
+									   const BatchParameters *parameters, BatchRowReceiver see, void *arg);
 
-/* Run the statement that inserts them, and give up the rows. Returns their number. */
+/* Run the statement that inserts them, and give up the rows. Returns the number of those inserted. */
 extern uint64 group_store_insert(GroupStore *groups, const Computation *c, const char *sql,
 								 const BatchParameters *parameters);
 

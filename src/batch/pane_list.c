@@ -25,11 +25,11 @@ pane_list_make(StreamWindow *window, const TimestampTz *panes, int n, int max_re
 {
 	PaneList *list = palloc0(sizeof(PaneList));
 	TimestampTz *ends = palloc(n * sizeof(TimestampTz));
-	Datum from[PANE_LIST_MAX_READS];
-	Datum to[PANE_LIST_MAX_READS];
+	Datum *from = palloc(n * sizeof(Datum));
+	Datum *to = palloc(n * sizeof(Datum));
 	int64 gap;
 
-	Assert(n > 0 && max_reads <= PANE_LIST_MAX_READS);
+	Assert(n > 0);
 	if (max_reads == 0)
 		max_reads = PANE_LIST_READS;
 	for (int i = 0; i < n; i++)
@@ -51,6 +51,24 @@ pane_list_make(StreamWindow *window, const TimestampTz *panes, int n, int max_re
 	list->read_from = timestamp_array(from, list->nreads, TIMESTAMPTZOID);
 	list->read_to = timestamp_array(to, list->nreads, TIMESTAMPTZOID);
 	return list;
+}
+
+int
+pane_position(const TimestampTz *panes, int n, TimestampTz pane)
+{
+	int low = 0;
+	int high = n;
+
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+
+		if (panes[middle] < pane)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < n && panes[low] == pane ? low : -1;
 }
 
 static Datum

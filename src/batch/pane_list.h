@@ -32,4 +32,7 @@ typedef struct PaneList
 /* A list of panes, which must remain, with so many ranges at most (0: PANE_LIST_READS). Current context. */
 extern PaneList *pane_list_make(StreamWindow *window, const TimestampTz *panes, int n, int max_reads);
 
+/* Where a pane is among others in ascending order; -1: it is not. */
+extern int pane_position(const TimestampTz *panes, int n, TimestampTz pane);
+
 #endif /* STREAMBATCH_PANE_LIST_H */

@@ -41,7 +41,6 @@ static bool relation_stats(PlannerInfo *root, RangeTblEntry *rte, AttrNumber att
 						   VariableStatData *vardata);
 static double count_panes(HeapTuple statistics);
 static bool histogram_bounds(HeapTuple statistics, TimestampTz *first, TimestampTz *last);
-static TimestampTz instant(Datum value);
 
 void
 pane_statistics_install(void)
@@ -142,18 +141,9 @@ histogram_bounds(HeapTuple statistics, TimestampTz *first, TimestampTz *last)
 	known = slot.nvalues > 0 && slot.valuetype == planned.window->type;
 	if (known)
 	{
-		*first = instant(slot.values[0]);
-		*last = instant(slot.values[slot.nvalues - 1]);
+		*first = window_instant(slot.valuetype, slot.values[0]);
+		*last = window_instant(slot.valuetype, slot.values[slot.nvalues - 1]);
 	}
 	free_attstatsslot(&slot);
 	return known;
-}
-
-/* A value of the window's type. */
-static TimestampTz
-instant(Datum value)
-{
-	if (planned.window->type == DATEOID)
-		return DatumGetTimestamp(DirectFunctionCall1(date_timestamp, value));
-	return DatumGetTimestampTz(value);
 }

@@ -24,6 +24,22 @@ time_ranges_uncovered(TimestampTz from, TimestampTz to, const Coverage *covered,
 	return result;
 }
 
+TimeRanges
+time_ranges_merge(TimeRanges a, TimeRanges b)
+{
+	TimeRanges result = {0, palloc((a.n + b.n + 1) * sizeof(Coverage))};
+	int i = 0;
+	int k = 0;
+
+	while (i < a.n || k < b.n)
+	{
+		bool first = k == b.n || (i < a.n && a.items[i].from < b.items[k].from);
+
+		result.items[result.n++] = first ? a.items[i++] : b.items[k++];
+	}
+	return result;
+}
+
 static void
 append(TimeRanges *ranges, TimestampTz from, TimestampTz to)
 {

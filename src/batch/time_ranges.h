@@ -17,4 +17,7 @@ typedef struct TimeRanges
 extern TimeRanges time_ranges_uncovered(TimestampTz from, TimestampTz to, const Coverage *covered,
 										int ncovered);
 
+/* The ranges of two sets that have no range in common. Current context. */
+extern TimeRanges time_ranges_merge(TimeRanges a, TimeRanges b);
+
 #endif /* STREAMBATCH_TIME_RANGES_H */

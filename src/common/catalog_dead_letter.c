@@ -83,14 +83,14 @@ catalog_view_dead_letters(Oid view, Datum *topic_epochs, Datum *partitions, Datu
 }
 
 void
-catalog_stream_dead_letters(Oid stream, Datum *partitions, Datum *offsets)
+catalog_log_dead_letters(Oid stream, Oid view, int32 topic_epoch, Datum *partitions, Datum *offsets)
 {
 	static Statement s = {
 		"SELECT coalesce(pg_catalog.array_agg(kafka_partition), '{}'), coalesce(pg_catalog.array_agg(kafka_offset), '{}') "
-		"FROM streambatch._dead_letter d WHERE stream = $1 AND view IS NULL AND " CURRENT_EPOCH,
-		1,
-		{REGCLASSOID}};
-	Datum values[1] = {ObjectIdGetDatum(stream)};
+		"FROM streambatch._dead_letter WHERE stream = $1 AND (view IS NULL OR view = $2) AND topic_epoch = $3",
+		3,
+		{REGCLASSOID, REGCLASSOID, INT4OID}};
+	Datum values[3] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(view), Int32GetDatum(topic_epoch)};
 	StatementCall call;
 
 	statement_run(&call, &s, values, NULL);

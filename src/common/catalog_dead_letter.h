@@ -43,8 +43,9 @@ extern void catalog_insert_dead_letters(Oid stream, const char *topic, int32 top
 
 /* Positions of all dead letters of a view as int[], int[] and bigint[]; returns their number. */
 extern int64 catalog_view_dead_letters(Oid view, Datum *topic_epochs, Datum *partitions, Datum *offsets);
-/* Positions of all dead letters of a stream itself in its current topic epoch, as int[] and bigint[]. */
-extern void catalog_stream_dead_letters(Oid stream, Datum *partitions, Datum *offsets);
+/* Positions in the log of a topic epoch of all dead letters of a stream itself and, if valid, a view: int[], bigint[]. */
+extern void catalog_log_dead_letters(Oid stream, Oid view, int32 topic_epoch, Datum *partitions,
+									 Datum *offsets);
 
 /* The number of a stream's dead letters, with those of its views, without discarded ones. */
 extern int64 catalog_count_dead_letters(Oid stream);

@@ -6,29 +6,52 @@
  * of adding another one. It passes over a mark that a refresh is deleting, and a refresh passes over a mark that
  * is locked, which then stays: that refresh may not see the change. So neither waits for the other. A transaction
  * with an older snapshot than its statement always adds a mark.
+ *
+ * A mark that a transaction has added or locked stays until it ends: it remembers a few of them, and does not look again.
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "common/catalog_dirty.h"
 #include "common/catalog_statement.h"
 #include "common/catalog_version.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#define MAX_MADE 8
+
+/* Marks that the current (sub)transaction has added or locked. */
+typedef struct MadeMark
+{
+	int32 view_id;
+	TimestampTz from;
+	TimestampTz to;
+} MadeMark;
+
+static MadeMark made[MAX_MADE];
+static int nmade; /* once made; the latest replaces the first */
+static FullTransactionId made_by;
+static SubTransactionId made_in;
+
+static Datum with_those_above(Oid relation);
+static int not_made(int32 view_id, const Coverage *ranges, int n, Coverage *result);
+static void note_made(int32 view_id, const Coverage *ranges, int n);
 static void range_arrays(const Coverage *ranges, int n, Datum *from, Datum *to);
 static Coverage *read_ranges(StatementCall *call, int *n);
 
 Oid
 catalog_stream_changed_by(Oid relation)
 {
-	static Statement s = {
-		"WITH RECURSIVE above AS (SELECT $1 AS relation UNION "
-		"  SELECT i.inhparent FROM pg_catalog.pg_inherits i JOIN above a ON i.inhrelid = a.relation) "
-		"SELECT s.stream::oid FROM streambatch._stream s JOIN above a ON s.archive = a.relation LIMIT 1",
-		1,
-		{OIDOID}};
-	Datum values[1] = {ObjectIdGetDatum(relation)};
+	static Statement s = {"SELECT stream::oid FROM streambatch._stream WHERE archive::oid = ANY ($1) LIMIT 1",
+						  1,
+						  {OIDARRAYOID}};
+	Datum values[1] = {with_those_above(relation)};
 	StatementCall call;
 	Oid result = InvalidOid;
 	bool isnull;
@@ -79,11 +102,17 @@ catalog_mark(int32 view_id, const Coverage *ranges, int n)
 		4,
 		{INT4OID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, BOOLOID}};
 	Datum values[4] = {Int32GetDatum(view_id), 0, 0, BoolGetDatum(IsolationUsesXactSnapshot())};
+	Coverage *missing;
 
+	if (n == 0)
+		return;
+	missing = palloc(n * sizeof(Coverage));
+	n = not_made(view_id, ranges, n, missing);
 	if (n == 0 || catalog_is_first_version())
 		return;
-	range_arrays(ranges, n, &values[1], &values[2]);
+	range_arrays(missing, n, &values[1], &values[2]);
 	statement_run_only(&s, values, NULL);
+	note_made(view_id, missing, n);
 }
 
 Coverage *
@@ -126,6 +155,7 @@ catalog_clear_marks(int32 view_id, const Coverage *ranges, int n, bool no_time, 
 	Coverage *result;
 
 	*ncleared = 0;
+	nmade = 0;
 	if (n == 0 || catalog_is_first_version())
 		return NULL;
 	values[1] = TimestampTzGetDatum(ranges[0].from);
@@ -210,10 +240,7 @@ catalog_untrack(Oid view, Oid relation)
 	return statement_run_value(&s, values, &deleted);
 }
 
-#define TRACKING                                                                                             \
-	"WITH RECURSIVE above AS (SELECT $1 AS relation UNION "                                                  \
-	"  SELECT i.inhparent FROM pg_catalog.pg_inherits i JOIN above a ON i.inhrelid = a.relation), "          \
-	"v AS (SELECT t.view FROM streambatch._tracked t JOIN above a ON t.relation = a.relation) "
+#define TRACKING "WITH v AS (SELECT view FROM streambatch._tracked WHERE relation::oid = ANY ($1)) "
 
 List *
 catalog_streams_tracking(Oid relation)
@@ -222,14 +249,15 @@ catalog_streams_tracking(Oid relation)
 		TRACKING
 		"SELECT DISTINCT stream::oid FROM streambatch._view WHERE view IN (SELECT view FROM v) ORDER BY 1",
 		1,
-		{OIDOID}};
-	Datum values[1] = {ObjectIdGetDatum(relation)};
+		{OIDARRAYOID}};
+	Datum values[1];
 	StatementCall call;
 	List *result = NIL;
 	bool isnull;
 
 	if (catalog_is_first_version())
 		return NIL;
+	values[0] = with_those_above(relation);
 	statement_run_now(&call, &s, values);
 	for (uint64 i = 0; i < call.nrows; i++)
 	{
@@ -253,12 +281,13 @@ catalog_views_tracking(Oid relation)
 		"  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass "
 		"  AND d.deptype = 'i') ORDER BY 2",
 		1,
-		{OIDOID}};
-	Datum values[1] = {ObjectIdGetDatum(relation)};
+		{OIDARRAYOID}};
+	Datum values[1];
 	StatementCall call;
 	List *result = NIL;
 	bool isnull;
 
+	values[0] = with_those_above(relation);
 	statement_run_now(&call, &s, values);
 	for (uint64 i = 0; i < call.nrows; i++)
 	{
@@ -292,6 +321,70 @@ catalog_forget_tracked(void)
 		"  AND NOT EXISTS (SELECT FROM gone WHERE view = t.view AND relation = t.relation))"};
 
 	return catalog_is_first_version() ? NIL : statement_run_list(&s, NULL);
+}
+
+/* A table, and those that it is a partition or another child of, as oid[]. */
+static Datum
+with_those_above(Oid relation)
+{
+	List *found = list_make1_oid(relation);
+	Relation inherits = table_open(InheritsRelationId, AccessShareLock);
+	Datum *elems;
+	ListCell *lc;
+
+	foreach (lc, found)
+	{
+		ScanKeyData key;
+		SysScanDesc scan;
+		HeapTuple tuple;
+
+		ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(lfirst_oid(lc)));
+		scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, NULL, 1, &key);
+		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+			found = list_append_unique_oid(found, ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent);
+		systable_endscan(scan);
+	}
+	table_close(inherits, AccessShareLock);
+	elems = palloc(list_length(found) * sizeof(Datum));
+	foreach (lc, found)
+		elems[foreach_current_index(lc)] = ObjectIdGetDatum(lfirst_oid(lc));
+	return PointerGetDatum(
+		construct_array(elems, list_length(found), OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+}
+
+/* Those ranges that the current (sub)transaction is not known to have marked; returns their number. */
+static int
+not_made(int32 view_id, const Coverage *ranges, int n, Coverage *result)
+{
+	bool current = FullTransactionIdIsValid(made_by) &&
+				   FullTransactionIdEquals(made_by, GetTopFullTransactionIdIfAny()) &&
+				   made_in == GetCurrentSubTransactionId();
+	int count = 0;
+
+	if (!current)
+		nmade = 0;
+	for (int i = 0; i < n; i++)
+	{
+		bool is_made = false;
+
+		for (int k = 0; k < Min(nmade, MAX_MADE) && !is_made; k++)
+			is_made =
+				made[k].view_id == view_id && made[k].from == ranges[i].from && made[k].to == ranges[i].to;
+		if (!is_made)
+			result[count++] = ranges[i];
+	}
+	return count;
+}
+
+/* An insertion or a lock has given the transaction an id. */
+static void
+note_made(int32 view_id, const Coverage *ranges, int n)
+{
+	made_by = GetTopFullTransactionIdIfAny();
+	made_in = GetCurrentSubTransactionId();
+	for (int i = 0; i < n; i++)
+		made[nmade++ % MAX_MADE] = (MadeMark){view_id, ranges[i].from, ranges[i].to};
 }
 
 static void

@@ -180,7 +180,6 @@ catalog_require_archive(Oid stream)
 		1,
 		{REGCLASSOID}};
 	Datum values[1] = {ObjectIdGetDatum(stream)};
-	StatementCall call;
 	Datum found;
 	char *name;
 
@@ -188,9 +187,7 @@ catalog_require_archive(Oid stream)
 		return InvalidOid;
 	if (statement_run_value(&find, values, &found))
 		return DatumGetObjectId(found);
-	statement_run(&call, &missing, values, NULL);
-	name = call.nrows > 0 ? statement_get_text(&call, 0, 1) : NULL;
-	statement_finish(&call);
+	name = statement_run_text(&missing, values);
 	if (name != NULL)
 		ereport(
 			ERROR,

@@ -21,7 +21,6 @@
 	"AND i.refobjid = $1 AND i.deptype = 'i' AND p.relnamespace "
 
 static Oid whole_of(Oid shadow);
-static char *text_of(Statement *statement, Datum *values);
 
 bool
 catalog_is_shadow(Oid view)
@@ -97,7 +96,7 @@ catalog_options_of(Oid view)
 		1,
 		{OIDOID}};
 	Datum values[1] = {ObjectIdGetDatum(view)};
-	char *options = text_of(&s, values);
+	char *options = statement_run_text(&s, values);
 
 	return options != NULL ? options : pstrdup("");
 }
@@ -180,16 +179,4 @@ whole_of(Oid shadow)
 	Datum view;
 
 	return statement_run_value(&s, values, &view) ? DatumGetObjectId(view) : InvalidOid;
-}
-
-static char *
-text_of(Statement *statement, Datum *values)
-{
-	StatementCall call;
-	char *text;
-
-	statement_run(&call, statement, values, NULL);
-	text = call.nrows > 0 ? statement_get_text(&call, 0, 1) : NULL;
-	statement_finish(&call);
-	return text;
 }

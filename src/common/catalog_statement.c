@@ -100,6 +100,19 @@ statement_run_value(Statement *statement, Datum *values, Datum *value)
 	return !isnull;
 }
 
+char *
+statement_run_text(Statement *statement, Datum *values)
+{
+	StatementCall call;
+	char *text;
+
+	statement_run(&call, statement, values, NULL);
+	Assert(call.nrows <= 1);
+	text = call.nrows > 0 ? statement_get_text(&call, 0, 1) : NULL;
+	statement_finish(&call);
+	return text;
+}
+
 List *
 statement_run_list(Statement *statement, Datum *values)
 {

@@ -47,6 +47,9 @@ extern void statement_run_only(Statement *statement, Datum *values, const char *
  */
 extern bool statement_run_value(Statement *statement, Datum *values, Datum *value);
 
+/* Likewise, of type text; NULL: no row, or null. Current context. */
+extern char *statement_run_text(Statement *statement, Datum *values);
+
 /* Run a statement, and return its only column as a list of ints if it is int4, else of Oids. Current context. */
 extern List *statement_run_list(Statement *statement, Datum *values);
 

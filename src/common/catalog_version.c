@@ -13,17 +13,24 @@ bool
 catalog_is_first_version(void)
 {
 	static Statement s = {
-		"SELECT extversion = '0.1.0' FROM pg_catalog.pg_extension WHERE extname = 'pg_streambatch'"};
+		"SELECT extversion = '0.1.0', xmin FROM pg_catalog.pg_extension WHERE extname = 'pg_streambatch'"};
 	static Oid updated = InvalidOid; /* there is no way back */
 	Oid extension = get_extension_oid("pg_streambatch", true);
-	Datum value;
-	bool first;
+	StatementCall call;
+	bool first = true;
+	bool isnull;
 
 	if (extension == updated)
 		return false;
-	first = !statement_run_value(&s, NULL, &value) || DatumGetBool(value);
-	/* an update by this transaction may be rolled back */
-	if (!first && !TransactionIdIsValid(GetTopTransactionIdIfAny()))
-		updated = extension;
+	statement_run(&call, &s, NULL, NULL);
+	if (call.nrows > 0)
+	{
+		first = DatumGetBool(statement_get(0, 1, &isnull));
+		/* an update by this transaction may be rolled back */
+		if (!first &&
+			!TransactionIdIsCurrentTransactionId(DatumGetTransactionId(statement_get(0, 2, &isnull))))
+			updated = extension;
+	}
+	statement_finish(&call);
 	return first;
 }

@@ -18,7 +18,6 @@
 	"SELECT view::oid, id, stream::oid, epoch, max_staleness, allowed_lateness, state = 'suspended', "       \
 	"  settings, suspended_at, suspended_epoch FROM streambatch._view "
 
-static char *text_of(Statement *statement, Oid view);
 static bool lacks_row(Oid view);
 static List *read_views(Statement *statement, Datum *values);
 
@@ -75,16 +74,18 @@ char *
 catalog_query_of(Oid view)
 {
 	static Statement s = {"SELECT query FROM streambatch._view WHERE view = $1", 1, {REGCLASSOID}};
+	Datum values[1] = {ObjectIdGetDatum(view)};
 
-	return text_of(&s, view);
+	return statement_run_text(&s, values);
 }
 
 char *
 catalog_source_of(Oid view)
 {
 	static Statement s = {"SELECT source FROM streambatch._view WHERE view = $1", 1, {REGCLASSOID}};
+	Datum values[1] = {ObjectIdGetDatum(view)};
 
-	return catalog_is_first_version() ? NULL : text_of(&s, view);
+	return catalog_is_first_version() ? NULL : statement_run_text(&s, values);
 }
 
 void
@@ -101,8 +102,9 @@ char *
 catalog_view_error(Oid view)
 {
 	static Statement s = {"SELECT error_message FROM streambatch._view WHERE view = $1", 1, {REGCLASSOID}};
+	Datum values[1] = {ObjectIdGetDatum(view)};
 
-	return text_of(&s, view);
+	return statement_run_text(&s, values);
 }
 
 void
@@ -255,34 +257,8 @@ catalog_role_setting(Oid role, const char *name)
 		3,
 		{OIDOID, OIDOID, TEXTOID}};
 	Datum values[3] = {ObjectIdGetDatum(role), ObjectIdGetDatum(MyDatabaseId), CStringGetTextDatum(name)};
-	StatementCall call;
-	char *result = NULL;
 
-	statement_run(&call, &s, values, NULL);
-	if (call.nrows > 0)
-	{
-		bool isnull;
-		Datum value = statement_get(0, 1, &isnull);
-		MemoryContext old = MemoryContextSwitchTo(call.caller);
-
-		result = TextDatumGetCString(value);
-		MemoryContextSwitchTo(old);
-	}
-	statement_finish(&call);
-	return result;
-}
-
-static char *
-text_of(Statement *statement, Oid view)
-{
-	Datum values[1] = {ObjectIdGetDatum(view)};
-	StatementCall call;
-	char *text;
-
-	statement_run(&call, statement, values, NULL);
-	text = call.nrows > 0 ? statement_get_text(&call, 0, 1) : NULL;
-	statement_finish(&call);
-	return text;
+	return statement_run_text(&s, values);
 }
 
 /* Whether a relation reads the merged states of a hybrid view that the extension's tables do not know. */

@@ -217,6 +217,24 @@
 #endif
 
 /*
+ * Block range indexes
+ *
+ * access/brin_revmap.h, utils/snapmgr.h.
+ */
+
+/* 17 (f691f5b80a): reading a summary does not take a snapshot any more. */
+#if PG_VERSION_NUM < 170000
+#define compat_brin_map_open(index, pages_per_range)                                                         \
+	brinRevmapInitialize(index, pages_per_range, GetActiveSnapshot())
+#define compat_brin_tuple(map, block, buffer, offset, size)                                                  \
+	brinGetTupleForHeapBlock(map, block, buffer, offset, size, BUFFER_LOCK_SHARE, GetActiveSnapshot())
+#else
+#define compat_brin_map_open(index, pages_per_range) brinRevmapInitialize(index, pages_per_range)
+#define compat_brin_tuple(map, block, buffer, offset, size)                                                  \
+	brinGetTupleForHeapBlock(map, block, buffer, offset, size, BUFFER_LOCK_SHARE)
+#endif
+
+/*
  * Hash tables of tuples
  *
  * executor/executor.h.

@@ -10,12 +10,14 @@
  *		SELECT events.user_id, streambatch.tumble(events.ts, …), sum(events.amount), count(events.amount)
  *		FROM _event events WHERE events.amount > 0 GROUP BY 1, 2
  *
- * and, of its rows, INSERT INTO streambatch_state.batch_1 (k1, pane, s1, s2) SELECT * FROM _group. PostgreSQL does not run
- * INSERT … SELECT in parallel.
+ * and, of its rows, INSERT INTO streambatch_state.batch_1 (k1, pane, s1, s2) SELECT k1, pane, s1, s2 FROM _group AS _group
+ * (k1, pane, s1, s2). PostgreSQL does not run INSERT … SELECT in parallel.
  */
 #include "postgres.h"
 
+#include "catalog/pg_aggregate.h"
 #include "catalog/pg_type.h"
+#include "common/catalog_version.h"
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -26,6 +28,7 @@
 #include "rewrite/rewriteManip.h"
 #include "stream/stream.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 #include "utils/typcache.h"
@@ -36,22 +39,31 @@
 #define SOURCE_PARTITION "_partition"
 #define SOURCE_OFFSET "_offset"
 
-/* Of a column that sql_event_panes() adds. */
+/* Of a column that some statements add. */
 #define SOURCE_EARLIER "_earlier"
 
-/* What append_source() does beside selecting panes below a cut. */
-typedef struct SourceOptions
+/* The number of these columns, after those of the stream. */
+#define SOURCE_COLUMNS 3
+
+/* What a statement does beside selecting panes below a cut. */
+typedef struct SelectOptions
 {
 	bool mark;			 /* evaluate $11 for each row */
 	const char *earlier; /* a condition to add as a column */
 	double percent;		 /* of the archive's pages; 0: all */
-} SourceOptions;
+	bool with_keys;		 /* select the group with the keys from $15 on */
+} SelectOptions;
 
+static void append_select(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut,
+						  PaneSet panes, List *columns, SelectOptions options);
+static char *offset_below(const BatchSource *source, const char *cut);
 static char *position_below(const BatchSource *source, const char *cut, const char *topic_epoch);
+static const char *earlier_condition(const BatchSource *source);
 static char *epoch_of(const BatchSource *source);
 static char *partition_rank(const BatchSource *source);
 static void append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut,
-						  PaneSet panes, SourceOptions options);
+						  PaneSet panes, SelectOptions options);
+static void append_ranges(StringInfo buf, const BatchSource *source);
 static void pane_conditions(const ViewDef *def, const BatchSource *source, PaneSet panes, const char **first,
 							const char **then);
 static List *column_names(const ViewDef *def);
@@ -63,8 +75,9 @@ static bool reads_ranges(const ViewDef *def, const BatchSource *source, PaneSet 
 static char *listed_condition(const ViewDef *def, const char *time, int nreads);
 static Node *parameter(int number, Oid type);
 static List *group_columns(const ViewDef *def, bool into_stream, StringInfo names);
+static Node *any_earlier(const ViewDef *def);
 static void append_group_by(StringInfo buf, const ViewDef *def, const char *clause);
-static char *select_from_source(const ViewDef *def, List *exprs, bool with_keys);
+static char *select_from_source(const ViewDef *def, List *exprs, SelectOptions options);
 static Node *key_condition(const ViewDef *def);
 static Node *position_mutator(Node *node, const ViewDef *def);
 static bool position_walker(Node *node, void *def);
@@ -75,17 +88,29 @@ sql_compute(const ViewDef *def, const BatchSource *source, bool into_stream, con
 	StringInfoData buf;
 	List *columns = group_columns(def, into_stream, NULL);
 
-	initStringInfo(&buf);
-	append_source(&buf, def, source, cut, panes, (SourceOptions){0});
 	if (into_stream)
 		columns = lappend(columns, parameter(6, INT8OID));
-	appendStringInfoString(&buf, select_from_source(def, columns, false));
+	initStringInfo(&buf);
+	append_select(&buf, def, source, cut, panes, columns, (SelectOptions){0});
 	append_group_by(&buf, def, "GROUP BY");
 	return buf.data;
 }
 
 char *
-sql_insert_groups(const ViewDef *def, int32 id, bool into_stream, const char *groups)
+sql_compute_changed(const ViewDef *def, const BatchSource *source, PaneSet panes)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	append_select(&buf, def, source, sql_below_cut(source), panes,
+				  lappend(group_columns(def, false, NULL), any_earlier(def)),
+				  (SelectOptions){.earlier = earlier_condition(source)});
+	append_group_by(&buf, def, "GROUP BY");
+	return buf.data;
+}
+
+char *
+sql_insert_groups(const ViewDef *def, int32 id, bool into_stream, const char *groups, bool listed)
 {
 	StringInfoData names;
 
@@ -93,8 +118,9 @@ sql_insert_groups(const ViewDef *def, int32 id, bool into_stream, const char *gr
 	(void) group_columns(def, into_stream, &names);
 	if (into_stream)
 		appendStringInfo(&names, "%sepoch", names.len > 0 ? ", " : "");
-	return psprintf("INSERT INTO streambatch_state.%s_%d (%s) SELECT * FROM %s",
-					into_stream ? "stream" : "batch", id, names.data, groups);
+	return psprintf("INSERT INTO streambatch_state.%s_%d (%s) SELECT %s FROM %s AS %s (%s)%s",
+					into_stream ? "stream" : "batch", id, names.data, names.data, groups, groups, names.data,
+					listed ? " WHERE pane = ANY ($12)" : "");
 }
 
 char *
@@ -104,8 +130,8 @@ sql_compute_rows(const ViewDef *def, const BatchSource *source, const char *cut,
 	FoldState *states;
 
 	initStringInfo(&buf);
-	append_source(&buf, def, source, cut, panes, (SourceOptions){.mark = true});
-	appendStringInfoString(&buf, select_from_source(def, sql_fold_columns(def, &states), false));
+	append_select(&buf, def, source, cut, panes, sql_fold_columns(def, &states),
+				  (SelectOptions){.mark = true});
 	return buf.data;
 }
 
@@ -116,8 +142,8 @@ sql_compute_groups(const ViewDef *def, const BatchSource *source, const char *cu
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	append_source(&buf, def, source, cut, panes, (SourceOptions){0});
-	appendStringInfoString(&buf, select_from_source(def, group_columns(def, false, NULL), with_keys));
+	append_select(&buf, def, source, cut, panes, group_columns(def, false, NULL),
+				  (SelectOptions){.with_keys = with_keys});
 	append_group_by(&buf, def, "GROUP BY");
 	append_group_by(&buf, def, "ORDER BY");
 	return buf.data;
@@ -130,10 +156,9 @@ sql_group_keys(const ViewDef *def, const BatchSource *source, const char *cut, P
 	List *columns = NIL;
 
 	initStringInfo(&buf);
-	append_source(&buf, def, source, cut, panes, (SourceOptions){0});
 	for (int i = 0; i < def->nkeys; i++)
 		columns = lappend(columns, def->keys[i].expr);
-	appendStringInfoString(&buf, select_from_source(def, columns, false));
+	append_select(&buf, def, source, cut, panes, columns, (SelectOptions){0});
 	append_group_by(&buf, def, "GROUP BY");
 	append_group_by(&buf, def, "ORDER BY");
 	appendStringInfo(&buf, " LIMIT 1 OFFSET " UINT64_FORMAT, number);
@@ -146,8 +171,7 @@ sql_below_cut(const BatchSource *source)
 	if (source->log || source->partition == NULL)
 		return pstrdup("true");
 	if (source->epoch == NULL)
-		return psprintf("coalesce(event.%s < ($1)[event.%s + 1], event.%s IS NULL)", source->offset,
-						source->partition, source->partition);
+		return psprintf("coalesce(%s, event.%s IS NULL)", offset_below(source, "$1"), source->partition);
 	return psprintf("(event.%s IS NULL OR %s)", source->partition, position_below(source, "$1", "$9"));
 }
 
@@ -194,7 +218,7 @@ sql_changed_panes(const ViewDef *def, int32 id, const BatchSource *source)
 
 	initStringInfo(&buf);
 	if (source != NULL)
-		append_source(&buf, def, source, sql_below_cut(source), (PaneSet){PANES_WITHIN}, (SourceOptions){0});
+		append_source(&buf, def, source, sql_below_cut(source), (PaneSet){PANES_WITHIN}, (SelectOptions){0});
 	appendStringInfo(
 		&buf,
 		"SELECT %s, EXISTS (SELECT FROM streambatch_state.batch_%d b WHERE b.pane = s.pane), late "
@@ -224,12 +248,9 @@ char *
 sql_event_panes(const ViewDef *def, const BatchSource *source, PaneSet panes)
 {
 	char *pane = psprintf("(%s)", print(def, def->window.pane));
-	SourceOptions options = {.earlier = "true"};
+	SelectOptions options = {.earlier = earlier_condition(source)};
 	StringInfoData buf;
 
-	if (source->partition != NULL)
-		options.earlier =
-			psprintf("(event.%s IS NULL OR %s)", source->partition, position_below(source, "$7", "$10"));
 	initStringInfo(&buf);
 	append_source(&buf, def, source, sql_below_cut(source), panes, options);
 	appendStringInfo(&buf,
@@ -247,7 +268,7 @@ sql_event_times(const ViewDef *def, const BatchSource *source, double percent)
 
 	initStringInfo(&buf);
 	append_source(&buf, def, source, sql_below_cut(source), (PaneSet){PANES_WITHIN},
-				  (SourceOptions){.percent = percent});
+				  (SelectOptions){.percent = percent});
 	appendStringInfo(&buf, "SELECT %s FROM " SOURCE " event WHERE %s IS NOT NULL ORDER BY 1",
 					 window_to_instant_sql(&def->window, time), time);
 	return buf.data;
@@ -259,7 +280,7 @@ sql_count_events(const ViewDef *def, const BatchSource *source, int64 limit)
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	append_source(&buf, def, source, sql_below_cut(source), (PaneSet){PANES_WITHIN}, (SourceOptions){0});
+	append_source(&buf, def, source, sql_below_cut(source), (PaneSet){PANES_WITHIN}, (SelectOptions){0});
 	appendStringInfo(
 		&buf, "SELECT pg_catalog.count(*) FROM (SELECT FROM " SOURCE " LIMIT " INT64_FORMAT ") event", limit);
 	return buf.data;
@@ -271,16 +292,43 @@ sql_needs_positions(const ViewDef *def)
 	return position_walker((Node *) group_columns(def, false, NULL), (void *) def);
 }
 
+/* A SELECT of columns, as the view's query, from rows of the source. */
+static void
+append_select(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut, PaneSet panes,
+			  List *columns, SelectOptions options)
+{
+	append_source(buf, def, source, cut, panes, options);
+	appendStringInfoString(buf, select_from_source(def, columns, options));
+}
+
+/* Condition: the offset of an event is below that of its partition in a cut. NULL for a partition that is not in it. */
+static char *
+offset_below(const BatchSource *source, const char *cut)
+{
+	if (catalog_is_first_version())
+		return psprintf("event.%s < (%s)[event.%s + 1]", source->offset, cut, source->partition);
+	/* several times as fast */
+	return psprintf("streambatch._below_cut(%s, event.%s, event.%s)", cut, source->partition, source->offset);
+}
+
 /* Condition: the position of an event, which is not null, is below a cut. The cut is NULL for unread partitions. */
 static char *
 position_below(const BatchSource *source, const char *cut, const char *topic_epoch)
 {
-	char *below =
-		psprintf("coalesce(event.%s < (%s)[event.%s + 1], false)", source->offset, cut, source->partition);
+	char *below = psprintf("coalesce(%s, false)", offset_below(source, cut));
 
 	if (source->epoch == NULL)
 		return below;
 	return psprintf("(%1$s < %2$s OR %1$s = %2$s AND %3$s)", epoch_of(source), topic_epoch, below);
+}
+
+/* Condition: an event is below the cut $7. */
+static const char *
+earlier_condition(const BatchSource *source)
+{
+	if (source->partition == NULL)
+		return "true";
+	return psprintf("(event.%s IS NULL OR %s)", source->partition, position_below(source, "$7", "$10"));
 }
 
 /* The topic epoch of an event. */
@@ -306,7 +354,7 @@ partition_rank(const BatchSource *source)
  */
 static void
 append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut, PaneSet panes,
-			  SourceOptions options)
+			  SelectOptions options)
 {
 	const char *first = NULL;
 	const char *then = NULL;
@@ -335,14 +383,14 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 									", 0::pg_catalog.int8 AS " SOURCE_OFFSET);
 	appendStringInfoString(buf, " FROM ");
 	if (ranges)
-		appendStringInfoString(
-			buf, "ROWS FROM (pg_catalog.unnest($13), pg_catalog.unnest($14)) AS _range (a, b), LATERAL ");
+		append_ranges(buf, source);
 	appendStringInfo(buf, "%s%s event", inner ? "(SELECT * FROM " : "", source->relation);
 	if (options.percent > 0)
 		appendStringInfo(buf, " TABLESAMPLE pg_catalog.system (%f)", options.percent);
-	appendStringInfo(buf, " WHERE (%s)", cut);
-	if (first != NULL)
-		appendStringInfo(buf, " AND %s", first);
+	/* in the order in which they are evaluated */
+	appendStringInfo(buf, " WHERE %s%s(%s)", first != NULL ? first : "", first != NULL ? " AND " : "", cut);
+	if (ranges && OidIsValid(source->index))
+		appendStringInfoString(buf, " AND event.ctid >= _range.first AND event.ctid < _range.beyond");
 	if (source->leave_out)
 		appendStringInfo(
 			buf,
@@ -354,6 +402,18 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	if (inner)
 		appendStringInfo(buf, " OFFSET '0') event WHERE %s", then != NULL ? then : "true");
 	appendStringInfoString(buf, ") ");
+}
+
+/* The ranges of time that contain the listed panes, and with a block range index the blocks for each. */
+static void
+append_ranges(StringInfo buf, const BatchSource *source)
+{
+	if (OidIsValid(source->index))
+		appendStringInfo(buf, "streambatch._blocks(%u, $13, $14) AS _range (first, beyond, a, b), LATERAL ",
+						 source->index);
+	else
+		appendStringInfoString(
+			buf, "ROWS FROM (pg_catalog.unnest($13), pg_catalog.unnest($14)) AS _range (a, b), LATERAL ");
 }
 
 /*
@@ -517,6 +577,24 @@ group_columns(const ViewDef *def, bool into_stream, StringInfo names)
 	return columns;
 }
 
+/* bool_or() of the column that says whether an event is an earlier one. */
+static Node *
+any_earlier(const ViewDef *def)
+{
+	Aggref *aggref = makeNode(Aggref);
+	Var *earlier = makeVar(def->varno, ncolumns(def) + SOURCE_COLUMNS, BOOLOID, -1, InvalidOid, 0);
+
+	aggref->aggfnoid = F_BOOL_OR;
+	aggref->aggtype = BOOLOID;
+	aggref->aggargtypes = list_make1_oid(BOOLOID);
+	aggref->args = list_make1(makeTargetEntry((Expr *) earlier, 1, NULL, false));
+	aggref->aggkind = AGGKIND_NORMAL;
+	aggref->aggsplit = AGGSPLIT_SIMPLE;
+	aggref->aggno = aggref->aggtransno = -1;
+	aggref->location = -1;
+	return (Node *) aggref;
+}
+
 /* GROUP BY or ORDER BY the keys, which are the first columns. */
 static void
 append_group_by(StringInfo buf, const ViewDef *def, const char *clause)
@@ -533,12 +611,12 @@ append_group_by(StringInfo buf, const ViewDef *def, const char *clause)
  * of the stream.
  */
 static char *
-select_from_source(const ViewDef *def, List *exprs, bool with_keys)
+select_from_source(const ViewDef *def, List *exprs, SelectOptions options)
 {
 	Query *query = sql_select(def, exprs);
 	RangeTblEntry *rte = rt_fetch(def->varno, query->rtable);
 
-	if (with_keys)
+	if (options.with_keys)
 		query->jointree->quals = make_and_qual(query->jointree->quals, key_condition(def));
 	query->targetList = (List *) position_mutator((Node *) query->targetList, def);
 	rte->rtekind = RTE_CTE;
@@ -546,6 +624,8 @@ select_from_source(const ViewDef *def, List *exprs, bool with_keys)
 	rte->ctename = SOURCE;
 	rte->eref->colnames = lappend(column_names(def), makeString(SOURCE_PARTITION));
 	rte->eref->colnames = lappend(rte->eref->colnames, makeString(SOURCE_OFFSET));
+	if (options.earlier != NULL)
+		rte->eref->colnames = lappend(rte->eref->colnames, makeString(SOURCE_EARLIER));
 	return sql_print(query);
 }
 

@@ -23,6 +23,8 @@ typedef struct BatchSource
 	bool log;		   /* the stream: the scan knows the cut and what to leave out */
 	bool leave_out;	   /* exclude rows whose position is in $8 int[], $4 int[] and $5 bigint[] */
 	int reads;		   /* so many ranges of time are worth reading one by one, with an index; 0: none */
+	Oid index;		   /* a block range index, by which they are found at once; InvalidOid: none */
+	bool scanned;	   /* no condition on the time keeps a statement from reading all of it */
 } BatchSource;
 
 /*
@@ -51,8 +53,15 @@ typedef struct PaneSet
 extern char *sql_compute(const ViewDef *def, const BatchSource *source, bool into_stream, const char *cut,
 						 PaneSet panes);
 
-/* INSERT of its rows, which are in a relation with this name, into the layer. */
-extern char *sql_insert_groups(const ViewDef *def, int32 id, bool into_stream, const char *groups);
+/* The same of the batch layer, and as a last column whether some event of the group is below the cut $7. */
+extern char *sql_compute_changed(const ViewDef *def, const BatchSource *source, PaneSet panes);
+
+/*
+ * INSERT of the rows of either, which are in a relation with this name, into the layer; listed: only of those in the
+ * panes of the list $12.
+ */
+extern char *sql_insert_groups(const ViewDef *def, int32 id, bool into_stream, const char *groups,
+							   bool listed);
 
 /*
  * The input rows of the same computation. For each row, the condition $11 is evaluated before the row's

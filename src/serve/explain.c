@@ -94,7 +94,7 @@ explain_layers(ReturnSetInfo *rsinfo, const ViewRow *row)
 			  "batch layer, for each chunk of a refresh:", sql_clear(def, row->id, false, PANES_WITHIN));
 	put_lines(rsinfo, "",
 			  sql_compute(def, &c->source, false, sql_below_cut(&c->source), (PaneSet){PANES_WITHIN}));
-	put_lines(rsinfo, "", sql_insert_groups(def, row->id, false, GROUP_STORE));
+	put_lines(rsinfo, "", sql_insert_groups(def, row->id, false, GROUP_STORE, false));
 	put_lines(rsinfo, "", sql_clear(def, row->id, true, PANES_WITHIN));
 	put_lines(rsinfo, "both layers merged:", sql_merged_view(def, row->id));
 	put_lines(rsinfo, "serving view:",

@@ -42,7 +42,6 @@
 #include "common/catalog_ddl.h"
 #include "common/catalog_merged.h"
 #include "common/catalog_shadow.h"
-#include "common/catalog_version.h"
 #include "common/compat.h"
 #include "common/export.h"
 #include "common/guard.h"
@@ -246,8 +245,7 @@ make_shadow(Rebuild *r)
 	catalog_insert_view(&c.row);
 	catalog_set_view_query(query,
 						   r->query != NULL ? creation_trim(pstrdup(r->query)) : catalog_query_of(r->view));
-	if (!catalog_is_first_version())
-		catalog_set_source(query, catalog_source_of(r->view));
+	catalog_set_source(query, catalog_source_of(r->view));
 	catalog_set_building(query);
 	view_comments_add_parts(c.row.id);
 	CommandCounterIncrement();

@@ -386,7 +386,8 @@ check_archive_privileges(const Stream *stream, Oid archive)
 
 /*
  * Events arrive roughly in the order of their times, so a block range index finds the events of a chunk, at
- * almost no cost per event.
+ * almost no cost per event. A refresh summarizes what the vacuum has not: autosummarize would ask for more than its queue
+ * takes, and write a line to the log for each.
  */
 static void
 create_archive(const Stream *stream, const char *partition, const char *offset)
@@ -397,7 +398,7 @@ create_archive(const Stream *stream, const char *partition, const char *offset)
 					 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
 					 quote_literal_cstr(topic_epoch_comment(stream, 0))));
 	if (stream->event_time != 0)
-		execute(psprintf("CREATE INDEX ON %s USING brin (%s) WITH (pages_per_range = 16, autosummarize = on)",
+		execute(psprintf("CREATE INDEX ON %s USING brin (%s) WITH (pages_per_range = 4)",
 						 quote_qualified_identifier(stream->archive_schema, stream->archive_name),
 						 quote_identifier(stream->layout.columns[stream->event_time - 1].name)));
 }

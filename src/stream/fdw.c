@@ -3,9 +3,10 @@
  *		The foreign data wrapper streambatch_kafka: planning and executing scans of a stream.
  *
  * A scan has one of two sources, chosen when it begins. If the query environment contains a micro-batch of the
- * stream (micro_batch.h), the worker is running a view's query: rows are taken from it, and no connection is
- * opened. Otherwise the log is read (log_scan.h): of a slice (log_slice.h), if the batch layer has registered one, and within the range given by the query's conditions on partition,
- * offset and timestamp. The executor checks every condition again.
+ * stream (scan_input.h, micro_batch.h), the worker is running a view's query: rows are taken from it, and no
+ * connection is opened. Otherwise the log is read (log_scan.h): of a slice (log_slice.h), if the batch layer has
+ * registered one, and within the range given by the query's conditions on partition, offset and timestamp. The
+ * executor checks every condition again.
  *
  * The plan contains the expressions that bound the range (fdw_exprs), how to combine them, and the columns to
  * decode (fdw_private). No request is sent to a broker before the first row is fetched, so that EXPLAIN needs no
@@ -30,6 +31,7 @@
 #include "stream/log_range.h"
 #include "stream/log_scan.h"
 #include "stream/micro_batch.h"
+#include "stream/scan_input.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -162,11 +164,12 @@ begin_scan(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	StreamScan *state = palloc0(sizeof(StreamScan));
+	QueryEnvironment *environment = node->ss.ps.state->es_queryEnv;
 	Oid relid = RelationGetRelid(node->ss.ss_currentRelation);
 	ListCell *lc;
 
 	node->fdw_state = state;
-	state->rows = micro_batch_lookup(node->ss.ps.state->es_queryEnv, relid);
+	state->rows = scan_input_lookup(environment, SCAN_INPUT_MICRO_BATCH, relid);
 	if (state->rows != NULL ? state->rows->begun : relid == slots_my_stream())
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -180,7 +183,7 @@ begin_scan(ForeignScanState *node, int eflags)
 		return;
 	}
 	state->stream = stream_open(relid);
-	state->slice = log_slice_lookup(node->ss.ps.state->es_queryEnv, relid);
+	state->slice = scan_input_lookup(environment, SCAN_INPUT_LOG_SLICE, relid);
 	state->role = state->slice != NULL ? state->slice->role : compat_scan_role(node);
 	state->conditions = list_nth(plan->fdw_private, PRIVATE_CONDITIONS);
 	state->states = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);

@@ -1,18 +1,13 @@
 /*
  * log_slice.c
  *		A part of a stream's log for a query of the batch layer (see log_slice.h).
- *
- * It is registered as a micro-batch is (micro_batch.c).
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "stream/log_slice.h"
 
-#define RELATION_NAME "streambatch log slice"
-
-/* For log_slice_plan(): the planner is not given the query environment. */
+/* For log_slice_plan(): the planner is not told what a scan reads. */
 static const LogSlice *planned = NULL;
 
 typedef struct Position
@@ -53,21 +48,6 @@ log_slice_leaves_out(const LogSlice *slice, int32 partition, int64 offset)
 }
 
 void
-log_slice_register(LogSlice *slice)
-{
-	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
-	int rc;
-
-	relation->md.name = RELATION_NAME;
-	relation->md.reliddesc = slice->stream;
-	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
-	relation->reldata = slice;
-	rc = SPI_register_relation(relation);
-	if (rc != SPI_OK_REL_REGISTER)
-		elog(ERROR, "could not register a slice of the log: %s", SPI_result_code_string(rc));
-}
-
-void
 log_slice_plan(const LogSlice *slice)
 {
 	planned = slice;
@@ -84,12 +64,4 @@ log_slice_planned_messages(Oid stream)
 	for (int p = 0; p < planned->n; p++)
 		messages += Max(0, planned->ends[p] - planned->starts[p]);
 	return messages;
-}
-
-const LogSlice *
-log_slice_lookup(QueryEnvironment *environment, Oid stream)
-{
-	EphemeralNamedRelation relation = get_ENR(environment, RELATION_NAME);
-
-	return relation != NULL && relation->md.reliddesc == stream ? relation->reldata : NULL;
 }

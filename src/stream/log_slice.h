@@ -2,15 +2,15 @@
  * log_slice.h
  *		A part of a stream's log for a query of the batch layer, exact to the message.
  *
- * Where a slice is registered, a scan of the stream reads, of each partition, the messages from the log's beginning, or a
- * later offset, up to an offset, except those at given positions; whatever conditions the query has on its metadata columns.
+ * Where a slice is registered (scan_input.h), a scan of the stream reads, of each partition, the messages from the
+ * log's beginning, or a later offset, up to an offset, except those at given positions; whatever conditions the query
+ * has on its metadata columns.
  */
 #ifndef STREAMBATCH_LOG_SLICE_H
 #define STREAMBATCH_LOG_SLICE_H
 
 #include "utils/array.h"
 #include "utils/hsearch.h"
-#include "utils/queryenvironment.h"
 
 typedef struct LogSlice
 {
@@ -28,16 +28,10 @@ typedef struct LogSlice
 extern void log_slice_leave_out(LogSlice *slice, ArrayType *partitions, ArrayType *offsets);
 extern bool log_slice_leaves_out(const LogSlice *slice, int32 partition, int64 offset);
 
-/* Make queries of the current SPI connection read the slice when they scan its stream. The caller keeps it until then. */
-extern void log_slice_register(LogSlice *slice);
-
 /* Until the next call, plan scans of a slice's stream as scans of the slice; NULL: of no slice, also after an error. */
 extern void log_slice_plan(const LogSlice *slice);
 
 /* How many messages a planned scan of a stream reads, at most; -1: not known. */
 extern double log_slice_planned_messages(Oid stream);
-
-/* The slice of a stream in a query environment, or NULL. */
-extern const LogSlice *log_slice_lookup(QueryEnvironment *environment, Oid stream);
 
 #endif /* STREAMBATCH_LOG_SLICE_H */

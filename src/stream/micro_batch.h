@@ -1,12 +1,12 @@
 /*
  * micro_batch.h
- *		A micro-batch: decoded rows of a stream, which a query of the worker reads instead of the log.
+ *		A micro-batch: decoded rows of a stream, which a query of the worker reads instead of the log
+ *		(scan_input.h).
  */
 #ifndef STREAMBATCH_MICRO_BATCH_H
 #define STREAMBATCH_MICRO_BATCH_H
 
 #include "storage/itemptr.h"
-#include "utils/queryenvironment.h"
 
 typedef struct MicroBatch
 {
@@ -29,16 +29,6 @@ typedef struct MicroBatchScan
 	int end;		  /* after the last row */
 	bool begun;		  /* the query has a scan of it; two scans would each get only some of the rows */
 } MicroBatchScan;
-
-/*
- * Make queries of the current SPI connection read the micro-batch when they scan its stream. The caller owns the
- * scan, and must keep it until SPI_finish(). Functions called by such a query have SPI connections of their own, and
- * do not use it.
- */
-extern void micro_batch_register(MicroBatchScan *scan);
-
-/* The scan of a stream in a query environment, or NULL: read the log. */
-extern MicroBatchScan *micro_batch_lookup(QueryEnvironment *environment, Oid stream);
 
 /*
  * The number of a row as the ctid of its tuple: after a join, the state of the scan does not identify the row.

@@ -119,6 +119,14 @@ window_pane_end(StreamWindow *window, TimestampTz start)
 	return TIMESTAMP_NOT_FINITE(start) ? start : pane_at(&window->shape, start).end;
 }
 
+TimestampTz
+window_instant(Oid type, Datum value)
+{
+	if (type == DATEOID)
+		return DatumGetTimestamp(DirectFunctionCall1(date_timestamp, value));
+	return DatumGetTimestampTz(value);
+}
+
 int64
 window_count_panes(StreamWindow *window, TimestampTz from, TimestampTz to)
 {

@@ -41,6 +41,9 @@ extern bool window_edge(const StreamWindow *window, const Node *node, WindowEdge
 extern TimestampTz window_pane_start(StreamWindow *window, TimestampTz instant);
 extern TimestampTz window_pane_end(StreamWindow *window, TimestampTz start);
 
+/* The instant of a value of the window's type, a time in UTC where it has no time zone. */
+extern TimestampTz window_instant(Oid type, Datum value);
+
 /* The number of panes between the starts of two; approximately where panes differ in length. */
 extern int64 window_count_panes(StreamWindow *window, TimestampTz from, TimestampTz to);
 

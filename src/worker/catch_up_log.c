@@ -26,7 +26,7 @@ catch_up_log_prepare(CatchUp *c)
 	Datum *partition;
 	Datum *offset;
 
-	(void) catalog_stream_dead_letters(c->stream->relid, &partitions, &offsets);
+	catalog_log_dead_letters(c->stream->relid, InvalidOid, c->topic_epoch, &partitions, &offsets);
 	deconstruct_array(DatumGetArrayTypeP(partitions), INT4OID, 4, true, TYPALIGN_INT, &partition, NULL,
 					  &c->nleft_out);
 	deconstruct_array(DatumGetArrayTypeP(offsets), INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &offset,

@@ -28,6 +28,7 @@
 #include "common/subtransaction.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "stream/scan_input.h"
 #include "tcop/dest.h"
 #include "utils/memutils.h"
 #include "worker/fold_query.h"
@@ -265,7 +266,7 @@ run_query(void *arg)
 	guard_enter(&guard, view->owner, view->row.settings);
 	SPI_connect();
 	scan->begun = false;
-	micro_batch_register(scan);
+	scan_input_register(SCAN_INPUT_MICRO_BATCH, scan->stream, scan);
 	options.read_only = true;
 	options.dest = job->receiver;
 	rc = SPI_execute_plan_extended(get_plan(view), &options);

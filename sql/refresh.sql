@@ -171,7 +171,16 @@ SELECT streambatch.create_view('of_bare_too', $$SELECT count(*) FROM bare$$);
 SELECT streambatch.create_view('of_bare_too', $$SELECT count(*) FROM bare$$, history => false);
 ALTER TABLE events_archive RENAME TO moved;
 CALL streambatch.refresh('hourly');
+CREATE TABLE copied AS TABLE moved;
 DROP TABLE moved;
+CALL streambatch.refresh('hourly');
+CALL streambatch.rebuild('hourly');
+SELECT streambatch.retain('events', '1 day');
+-- another table in its place, whose events cannot be compared
+SELECT streambatch.pause('events');
+SELECT streambatch.change_archive('events', 'copied');
+SELECT streambatch.change_archive('events', 'copied', force => true);
+SELECT streambatch.resume('events');
 CALL streambatch.refresh('hourly');
 SELECT * FROM history WHERE state <> 'done';
 

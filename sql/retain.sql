@@ -128,6 +128,18 @@ SELECT dirty_panes FROM streambatch.stat_view WHERE view = 'by_part'::regclass;
 CALL streambatch.refresh('by_part');
 SELECT count(*) FROM ((TABLE by_part EXCEPT TABLE before) UNION ALL (TABLE before EXCEPT TABLE by_part)) d;
 
+-- of the default partition, the events themselves: the last day, and one that has come late for a partition that is gone
+INSERT INTO parts VALUES (1, '2025-01-01 05:30'), (2, '2025-01-06');
+SELECT streambatch.wait_for('parts');
+CALL streambatch.refresh('by_part');
+DROP TABLE before;
+CREATE TABLE before AS TABLE by_part;
+SELECT streambatch.retain('parts', keep('2025-01-04 12:30'));
+TABLE emptied;
+SELECT tableoid::regclass, min(ts), count(*) FROM parts_archive GROUP BY 1;
+SELECT dirty_panes FROM streambatch.stat_view WHERE view = 'by_part'::regclass;
+SELECT count(*) FROM ((TABLE by_part EXCEPT TABLE before) UNION ALL (TABLE before EXCEPT TABLE by_part)) d;
+
 SET client_min_messages = warning;
 DROP FOREIGN TABLE events, parts CASCADE;
 DROP SERVER retain_kafka CASCADE;

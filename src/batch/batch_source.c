@@ -227,10 +227,6 @@ open_archive(Computation *c, Stream *stream, const StreamRow *row)
 				 errmsg("cannot compute hybrid view \"%s\" from the archive because stream \"%s\" has none",
 						catalog_view_name(c->view.view), stream->name),
 				 errhint("Use 'log' as the source, or create the stream without archive 'none'.")));
-	if (get_rel_name(archive) == NULL)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("the archive of stream \"%s\" no longer exists", stream->name),
-						errhint("Drop the stream and its hybrid views, and create them again.")));
 	stream_check_archive(stream, archive);
 	stream_position_columns(stream, &partition, &offset);
 	c->archive = archive;

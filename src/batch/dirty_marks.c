@@ -105,7 +105,9 @@ streambatch_dirty_panes(PG_FUNCTION_ARGS)
 	int64 result;
 	int n;
 
-	catalog_require_view(PG_GETARG_OID(0), &row);
+	/* dropped, or swapped in, since the caller's snapshot */
+	if (!catalog_view(PG_GETARG_OID(0), &row))
+		PG_RETURN_NULL();
 	if (pg_class_aclcheck(row.view, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
 		!has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(row.view));

@@ -89,14 +89,16 @@ failing_row_find(const Computation *c, const char *cut, PaneSet panes, const Bat
 	/* if no row raises an error by itself, the aggregate does; and reading may fail for other reasons */
 	if (found == NULL || ERRCODE_TO_CATEGORY(found->sqlerrcode) != ERRCODE_DATA_EXCEPTION || !mark->at_row)
 		return;
-	error->detail =
-		mark->has_position
-			? psprintf("The error is raised for the event at partition %d, offset %lld in archive %s.",
-					   mark->partition, (long long) mark->offset, c->source.relation)
-			: psprintf("The error is raised for an event without a position in archive %s.",
-					   c->source.relation);
-	error->hint =
-		"Change the expression in the view's query to avoid the error, or delete the event from the archive.";
+	error->detail = mark->has_position
+						? psprintf("The error is raised for the event at partition %d, offset %lld in %s %s.",
+								   mark->partition, (long long) mark->offset,
+								   c->source.log ? "the log of stream" : "archive", c->source.relation)
+						: psprintf("The error is raised for an event without a position in archive %s.",
+								   c->source.relation);
+	error->hint = c->source.log ? "Change the expression in the view's query to avoid the error: use CALL "
+								  "streambatch.rebuild() with another query."
+								: "Change the expression in the view's query to avoid the error, or delete "
+								  "the event from the archive.";
 }
 
 static void

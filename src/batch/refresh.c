@@ -400,7 +400,9 @@ finish(Run *run, Chunk *rest)
 	drift_say_failure(run->drift, get_rel_name(run->view));
 	if (run->failed > 0)
 		failing_panes_raise(run, false);
-	catalog_end_run(run->id, NULL);
+	/* a rebuild ends with the swap */
+	if (!run->strict)
+		catalog_end_run(run->id, NULL);
 	refresh_next_transaction();
 }
 

@@ -23,9 +23,6 @@ sql_drift_keys(const ViewDef *def)
 {
 	DriftKey *keys = palloc((def->nkeys + 1) * sizeof(DriftKey));
 
-	/* the values of rolled-up groups are not those of the stored ones */
-	if (def->query->groupingSets != NIL)
-		return NULL;
 	for (int i = 0; i < def->nkeys; i++)
 	{
 		if (!OidIsValid(lookup_type_cache(def->keys[i].type, TYPECACHE_CMP_PROC)->cmp_proc))

@@ -55,6 +55,7 @@ streambatch_change_archive(PG_FUNCTION_ARGS)
 	Stream *stream;
 	StreamRow row;
 	ListCell *lc;
+	bool exists;
 	bool same;
 
 	check_nulls(fcinfo);
@@ -64,7 +65,15 @@ streambatch_change_archive(PG_FUNCTION_ARGS)
 	stream_setup_check_archive(stream, archive);
 	topic_epoch_check_archive(stream, archive, row.topic_epoch);
 	check_readers(relid, archive);
-	same = has_same_events(stream, row.archive, archive);
+	exists = get_rel_name(row.archive) != NULL;
+	if (!exists && !PG_GETARG_BOOL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the archive of stream \"%s\" no longer exists, so its events cannot be compared",
+						stream->name),
+				 errhint("Use force => true, after which refreshes compute all windows from what the table "
+						 "contains.")));
+	same = exists && has_same_events(stream, row.archive, archive);
 	if (!same && !PG_GETARG_BOOL(2))
 		ereport(
 			ERROR,
@@ -77,7 +86,7 @@ streambatch_change_archive(PG_FUNCTION_ARGS)
 	catalog_set_archive(relid, archive);
 	set_option(stream, archive);
 	CommandCounterIncrement();
-	if (!catalog_is_watched(row.archive))
+	if (exists && !catalog_is_watched(row.archive))
 		archive_triggers_remove(row.archive);
 	archive_triggers_add(archive);
 	foreach (lc, catalog_marked_views(relid))
@@ -118,7 +127,7 @@ lock(Oid stream, StreamRow *row, Oid archive)
 {
 	const char *name = get_rel_name(stream);
 
-	if (!catalog_stream(stream, row) || !OidIsValid(row->archive) || get_rel_name(row->archive) == NULL)
+	if (!catalog_stream(stream, row) || !OidIsValid(row->archive))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("stream \"%s\" has no archive to be replaced", name),
 						errhint("Before its first use, name the table in the option archive.")));

@@ -19,6 +19,7 @@
 #include "query/serving_sql.h"
 #include "query/state_tables_sql.h"
 #include "serve/creation.h"
+#include "stream/stream.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -54,6 +55,8 @@ creation_check_privileges(const Creation *c, const StreamRow *stream, bool fresh
 	if (pg_class_aclcheck(c->def->stream, c->owner, ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(c->def->stream));
 	check_tables(c);
+	if (stream != NULL && OidIsValid(stream->archive))
+		stream_require_archive(get_rel_name(c->def->stream), stream->archive);
 	if (stream != NULL && OidIsValid(stream->archive) &&
 		pg_class_aclcheck(stream->archive, c->owner, ACL_SELECT) != ACLCHECK_OK)
 		ereport(

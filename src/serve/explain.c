@@ -19,6 +19,7 @@
 #include "query/print_sql.h"
 #include "query/refresh_sql.h"
 #include "query/serving_sql.h"
+#include "storage/lmgr.h"
 #include "stream/stream.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -55,7 +56,7 @@ streambatch_explain(PG_FUNCTION_ARGS)
 
 	require_readable(PG_GETARG_OID(0), &row);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	(void) stream_open(row.stream); /* lock it before the view's objects */
+	(void) stream_open(row.stream);
 	guard_enter(&guard, InvalidOid, row.settings);
 	explain_layers((ReturnSetInfo *) fcinfo->resultinfo, &row);
 	guard_leave(&guard);
@@ -68,6 +69,10 @@ require_readable(Oid view, ViewRow *row)
 	catalog_require_view(view, row);
 	if (pg_class_aclcheck(view, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(view));
+	/* before its parts, in the order in which a rebuild and a DROP lock them; it may have been swapped or dropped meanwhile */
+	LockRelationOid(row->stream, AccessShareLock);
+	LockRelationOid(view, AccessShareLock);
+	catalog_require_view(view, row);
 }
 
 /* Constants are printed so that they can be read under any setting of the same name. */

@@ -44,7 +44,9 @@ streambatch_groups(PG_FUNCTION_ARGS)
 	Oid batch;
 	float8 rows;
 
-	catalog_require_view(PG_GETARG_OID(0), &row);
+	/* dropped, or swapped in, since the caller's snapshot */
+	if (!catalog_view(PG_GETARG_OID(0), &row))
+		PG_RETURN_NULL();
 	check_privilege(row.view);
 	batch = state_table("batch", row.id);
 	if (!is_readable(batch, &row) || !is_readable(state_table("stream", row.id), &row))

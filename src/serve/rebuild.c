@@ -9,7 +9,8 @@
  *						stored positions P on, like those of any view: in this transaction the generation is raised
  *		2. compute		a refresh of all panes of the shadow (batch/refresh.h), as of a cut at or after P: what is below
  *						the cut comes from the source, what is above it from the worker
- *		3. swap			under an exclusive lock on the view: the new states get the names of the old ones, the view is
+ *		3. wait			for transactions with older snapshots, which do not see all that step 2 has written
+ *		4. swap			under an exclusive lock on the view: the new states get the names of the old ones, the view is
  *						replaced by one over them, the shadow's rows become its rows, the old states are dropped, and the
  *						generation is raised
  *
@@ -46,6 +47,7 @@
 #include "common/export.h"
 #include "common/guard.h"
 #include "common/locks.h"
+#include "common/old_snapshots.h"
 #include "common/settings.h"
 #include "common/subtransaction.h"
 #include "common/view_parts.h"
@@ -102,6 +104,8 @@ static bool leave_out(Rebuild *r, const ErrorData *error);
 static void record_failing(void *rebuild);
 pg_noreturn static void drop_and_raise(Rebuild *r, ErrorData *error);
 static void compare(void *rebuild);
+static void wait_for_snapshots(Rebuild *r);
+static void wait_without_snapshot(void *unused);
 static void swap(void *rebuild);
 static void lock_views(const Rebuild *r, Oid layers, Oid states);
 static void check_shadow(const Rebuild *r);
@@ -202,10 +206,13 @@ rebuild(Rebuild *r)
 	make_shadow(r);
 	refresh_next_transaction();
 	compute_or_drop(r);
+	catalog_run_phase(r->run.id, "comparing");
+	refresh_next_transaction();
 	error = subtransaction_run(compare, r, PortalContext);
 	if (error != NULL)
 		drop_and_raise(r, error);
-	refresh_next_transaction();
+	catalog_run_phase(r->run.id, "waiting for older snapshots");
+	wait_for_snapshots(r);
 	error = subtransaction_run(swap, r, PortalContext);
 	if (error != NULL)
 		drop_and_raise(r, error);
@@ -482,6 +489,8 @@ record_failing(void *arg)
 static void
 drop_and_raise(Rebuild *r, ErrorData *error)
 {
+	if (r->run.id != 0)
+		catalog_end_run(r->run.id, error);
 	catalog_drop_shadow(r->shadow.id);
 	stream_nudge_at_commit(r->old.stream);
 	refresh_next_transaction();
@@ -501,6 +510,28 @@ compare(void *arg)
 		ereport(NOTICE, (errmsg("values of hybrid view \"%s\" could not be compared with those before",
 								get_rel_name(r->view)),
 						 errdetail("The new query has other keys, or keys that cannot be sorted.")));
+}
+
+/* A transaction that has its snapshot from before the shadow was complete would find too little in it after the swap. */
+static void
+wait_for_snapshots(Rebuild *r)
+{
+	ErrorData *error;
+
+	SPI_commit();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	error = subtransaction_run(wait_without_snapshot, NULL, PortalContext);
+	EnsurePortalSnapshotExists();
+	if (error != NULL)
+		drop_and_raise(r, error);
+	catalog_run_phase(r->run.id, "swapping");
+	refresh_next_transaction();
+}
+
+static void
+wait_without_snapshot(void *unused)
+{
+	old_snapshots_wait();
 }
 
 /* In the view's place, its shadow; see the head of this file. */
@@ -524,6 +555,7 @@ swap(void *arg)
 		elog(ERROR, "stream %u has no row", r->old.stream);
 	check_shadow(r);
 	catalog_replace_by_shadow(r->old.id, r->shadow.id);
+	catalog_end_run(r->run.id, NULL);
 	catalog_raise_generation(r->old.stream);
 	/* the view keeps its id, and so the names of its parts */
 	replaced = catalog_next_view_id();

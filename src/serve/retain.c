@@ -10,8 +10,9 @@
  * windows over something else than the event time; and one that is suspended, or being built. A NOTICE names them, and the
  * view that keeps H from coming closer to what was asked for.
  *
- * Of an archive that is partitioned by ranges of the event time, whole partitions before H are dropped, and nothing
- * is deleted. Of any other, a DELETE removes the events; it marks nothing (common/archive_triggers.h).
+ * Of an archive that is partitioned by ranges of the event time, whole partitions before H are dropped, and of its default
+ * partition, if it has one, the events before H are deleted. Of any other archive, a DELETE removes the events; it marks
+ * nothing (common/archive_triggers.h).
  *
  * The result is recorded as the stream's archive_from: panes that begin before it are computed by force only, for they
  * would lose what was removed (batch/changed_panes.c, batch/refresh.c).
@@ -26,6 +27,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "batch/batch_statement.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
@@ -86,7 +88,7 @@ static bool is_partitioned_by_time(const Retention *r, Oid *type);
 static void drop_partitions(Retention *r, Oid type);
 static bool upper_bound(Oid partition, Oid type, TimestampTz *bound);
 static void drop_partition(Retention *r, Oid partition);
-static void delete_events(Retention *r);
+static void delete_events(Retention *r, Oid relation);
 static char *qualified_name(Oid relation);
 static uint64 execute(const char *sql, const Datum *before);
 
@@ -131,7 +133,7 @@ streambatch_retain(PG_FUNCTION_ARGS)
 	if (is_partitioned_by_time(&r, &type))
 		drop_partitions(&r, type);
 	else
-		delete_events(&r);
+		delete_events(&r, r.row.archive);
 	if (r.before > r.emptied)
 		catalog_set_archive_from(r.stream_oid, r.before);
 	PG_RETURN_INT64(r.removed);
@@ -166,7 +168,9 @@ open_archive(Retention *r)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("stream \"%s\" has no %s", r->stream->name,
 							   r->stream->event_time == 0 ? "event time" : "archive"),
-						errhint("Events are removed from the archive by the option event_time.")));
+						r->stream->event_time == 0
+							? errhint("Events are removed from the archive by the option event_time.")
+							: 0));
 	if (!locks_take_past(r->stream_oid, true, false))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
 						errmsg("cannot remove archived events of stream \"%s\" while they are being read",
@@ -174,6 +178,9 @@ open_archive(Retention *r)
 						errdetail("A hybrid view is being refreshed or created, or dead letters retried."),
 						errhint("Try again later.")));
 	LockRelationOid(r->row.archive, ShareRowExclusiveLock);
+	stream_require_archive(r->stream->name, r->row.archive);
+	/* corrections of partitions lock these only */
+	(void) find_all_inheritors(r->row.archive, ShareRowExclusiveLock, NULL);
 	stream_check_archive(r->stream, r->row.archive);
 	r->emptied = catalog_archive_from(r->stream_oid);
 }
@@ -345,11 +352,13 @@ is_partitioned_by_time(const Retention *r, Oid *type)
 	return result;
 }
 
-/* H becomes the end of the last partition that is dropped. */
+/* H becomes the end of the last partition that is dropped, if nothing is deleted from the default partition. */
 static void
 drop_partitions(Retention *r, Oid type)
 {
 	TimestampTz emptied = r->emptied;
+	Oid rest = get_default_partition_oid(r->row.archive);
+	int64 dropped;
 	ListCell *lc;
 
 	foreach (lc, find_inheritance_children(r->row.archive, AccessShareLock))
@@ -361,7 +370,11 @@ drop_partitions(Retention *r, Oid type)
 		drop_partition(r, lfirst_oid(lc));
 		emptied = Max(emptied, bound);
 	}
-	r->before = emptied;
+	dropped = r->removed;
+	if (OidIsValid(rest))
+		delete_events(r, rest);
+	if (r->removed == dropped)
+		r->before = emptied;
 }
 
 /* The end of a partition. Returns false if it has none, or is the default partition. */
@@ -408,21 +421,21 @@ drop_partition(Retention *r, Oid partition)
 }
 
 static void
-delete_events(Retention *r)
+delete_events(Retention *r, Oid relation)
 {
 	const MessageColumn *time = &r->stream->layout.columns[r->stream->event_time - 1];
 	const char *sql =
-		psprintf("DELETE FROM %s WHERE %s < %s", qualified_name(r->row.archive), quote_identifier(time->name),
+		psprintf("DELETE FROM %s WHERE %s < %s", qualified_name(relation), quote_identifier(time->name),
 				 time->type == TIMESTAMPTZOID ? "$1" : "($1 AT TIME ZONE 'UTC')");
 	const Datum before = TimestampTzGetDatum(r->before);
 	Guard guard;
 
 	guard_enter(&guard, r->stream->owner, NULL);
 	SPI_connect();
-	archive_triggers_begin_own(r->row.archive);
+	archive_triggers_begin_own(relation);
 	PG_TRY();
 	{
-		r->removed = (int64) execute(sql, &before);
+		r->removed += (int64) execute(sql, &before);
 	}
 	PG_FINALLY();
 	{

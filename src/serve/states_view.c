@@ -36,6 +36,7 @@
 #include "query/states_view_sql.h"
 #include "serve/creation.h"
 #include "serve/states_view.h"
+#include "storage/lmgr.h"
 #include "stream/stream.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -77,10 +78,15 @@ streambatch_states_definition(PG_FUNCTION_ARGS)
 	List *parts;
 	Datum *elems;
 
-	catalog_require_view(view, &row);
+	if (!catalog_view(view, &row))
+		PG_RETURN_NULL();
 	if (pg_class_aclcheck(view, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(view));
 	(void) stream_open(row.stream);
+	/* before its parts, in the order in which a rebuild and a DROP lock them; it may have been dropped meanwhile */
+	LockRelationOid(view, AccessShareLock);
+	if (!catalog_view(view, &row))
+		PG_RETURN_NULL();
 	guard_enter(&guard, InvalidOid, row.settings);
 	parts = definition(&row, analyse_stored(row.id, guard_owner_of(view)));
 	guard_leave(&guard);

@@ -182,6 +182,16 @@ stream_archive_fits(const Stream *stream, Oid archive, ArchiveMisfit *misfit)
 }
 
 void
+stream_require_archive(const char *stream, Oid archive)
+{
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(archive)))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("the archive of stream \"%s\" no longer exists", stream),
+						errhint("Pause the stream, and make another table its archive: SELECT "
+								"streambatch.change_archive(…, force => true).")));
+}
+
+void
 stream_check_archive_owner(const Stream *stream, Oid archive)
 {
 	Oid owner = guard_owner_of(archive);
@@ -209,6 +219,7 @@ stream_check_archive(const Stream *stream, Oid archive)
 	const char *table;
 	ArchiveMisfit misfit;
 
+	stream_require_archive(stream->name, archive);
 	stream_check_archive_owner(stream, archive);
 	if (stream_archive_fits(stream, archive, &misfit))
 		return;

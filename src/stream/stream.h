@@ -106,6 +106,9 @@ extern bool stream_archive_fits(const Stream *stream, Oid archive, ArchiveMisfit
  */
 extern void stream_check_local(const Stream *stream, Oid archive);
 
+/* Raises undefined_table if the archive of a stream has been dropped. */
+extern void stream_require_archive(const char *stream, Oid archive);
+
 /*
  * Raises insufficient_privilege if a table is not the stream's owner's: whoever owns it could attach code to it,
  * which the worker would run as the stream's owner.
@@ -114,7 +117,7 @@ extern void stream_check_archive_owner(const Stream *stream, Oid archive);
 
 /*
  * Raises an error, with the statement to fix it as hint, if the archive does not match the stream, or does not
- * belong to the stream's owner.
+ * belong to the stream's owner, or no longer exists.
  */
 extern void stream_check_archive(const Stream *stream, Oid archive);
 

@@ -146,10 +146,7 @@ prepare_archive(const Stream *stream, Oid archive, int32 topic_epoch)
 {
 	Guard guard;
 
-	if (get_rel_name(archive) == NULL)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("the archive of stream \"%s\" no longer exists", stream->name),
-						errhint("Drop the stream and its hybrid views, and create them again.")));
+	stream_require_archive(stream->name, archive);
 	guard_enter(&guard, stream->owner, NULL);
 	SPI_connect();
 	if (topic_epoch_column(stream, archive) == NULL)

@@ -103,10 +103,7 @@ archive_writer_open(const Stream *stream, Oid archive, int32 topic_epoch)
 	writer->context =
 		AllocSetContextCreate(CurrentMemoryContext, "streambatch archive", ALLOCSET_DEFAULT_SIZES);
 	writer->rel = try_relation_open(archive, RowExclusiveLock);
-	if (writer->rel == NULL)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("the archive of stream \"%s\" no longer exists", stream->name),
-						errhint("Drop the stream and its hybrid views, and create them again.")));
+	stream_require_archive(stream->name, archive);
 	check_privilege(stream, writer->rel);
 	stream_check_archive(stream, archive);
 	topic_epoch_check_archive(stream, archive, topic_epoch);

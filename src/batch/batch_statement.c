@@ -109,12 +109,21 @@ execute(const Computation *c, const char *sql, const BatchParameters *parameters
 {
 	SPIExecuteOptions options = {
 		.params = batch_statement_parameters(c, parameters), .read_only = read_only, .dest = dest};
-	int rc;
+	volatile int rc = 0;
 
 	/* what is read of a list is little, and estimated to be much: not worth compiling for */
 	if (parameters->panes != NULL)
 		(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	rc = SPI_execute_extended(sql, &options);
+	log_slice_plan(c->slice);
+	PG_TRY();
+	{
+		rc = SPI_execute_extended(sql, &options);
+	}
+	PG_FINALLY();
+	{
+		log_slice_plan(NULL);
+	}
+	PG_END_TRY();
 	if (rc < 0)
 		elog(ERROR, "could not run \"%s\": %s", sql, SPI_result_code_string(rc));
 	return SPI_processed;

@@ -94,17 +94,21 @@ catalog_grants_on(Oid relid)
 void
 catalog_merged_follow_owners(void)
 {
-	/* the view that has <view>_layers beside it: anybody may have others that read the foreign tables */
+	/*
+	 * The view that has <view>_layers beside it: anybody may have others that read the foreign tables. First the pairs, of
+	 * which there are few or none: by its owner, the planner would rather join every relation with every view.
+	 */
 	static Statement s = {
-		"SELECT p.oid, v.relowner FROM (SELECT DISTINCT t.oid AS part, l.oid AS layers, l.relname, l.relnamespace "
+		"WITH m AS MATERIALIZED (SELECT DISTINCT t.oid AS part, l.oid AS layers, l.relname, l.relnamespace "
 		"  FROM pg_catalog.pg_class t, LATERAL (SELECT r.ev_class " READS ") e "
-		"  JOIN pg_catalog.pg_class l ON l.oid = e.ev_class WHERE " PART ") m "
-		"JOIN pg_catalog.pg_class v ON v.relkind = 'v' AND v.oid <> m.layers "
+		"  JOIN pg_catalog.pg_class l ON l.oid = e.ev_class WHERE " PART "), "
+		"o AS MATERIALIZED (SELECT m.part, m.layers, v.relowner FROM m "
+		"  JOIN pg_catalog.pg_class v ON v.relkind = 'v' AND v.oid <> m.layers "
 		"  AND (v.relnamespace = m.relnamespace AND m.relname = v.relname || '_layers' "
 		"    OR EXISTS (SELECT FROM pg_catalog.pg_depend i WHERE i.classid = 'pg_catalog.pg_class'::regclass AND i.objid = m.layers "
-		"      AND i.refclassid = 'pg_catalog.pg_class'::regclass AND i.refobjid = v.oid AND i.deptype = 'i')) "
-		"JOIN pg_catalog.pg_class p ON p.oid IN (m.part, m.layers) AND p.relowner <> v.relowner "
-		"GROUP BY p.oid, v.relowner ORDER BY p.oid"};
+		"      AND i.refclassid = 'pg_catalog.pg_class'::regclass AND i.refobjid = v.oid AND i.deptype = 'i'))) "
+		"SELECT p.oid, o.relowner FROM o JOIN pg_catalog.pg_class p ON p.oid IN (o.part, o.layers) AND p.relowner <> o.relowner "
+		"GROUP BY p.oid, o.relowner ORDER BY p.oid"};
 	StatementCall call;
 	bool isnull;
 

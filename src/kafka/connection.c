@@ -125,7 +125,7 @@ connection_open(Connection *connection, Oid server_id, Oid role, ConnectionKind 
 		}
 		else
 			set_properties(conf, producer_fixed, lengthof(producer_fixed));
-		if (kind == CONNECT_WORKER)
+		if (kind == CONNECT_WORKER || kind == CONNECT_REPLAY)
 			set_worker_properties(conf);
 		if (connection->on_stats != NULL)
 			set_property(conf, "statistics.interval.ms", "1000");
@@ -300,9 +300,9 @@ set_queue(rd_kafka_conf_t *conf, ConnectionKind kind)
 	set_property(conf, "queued.max.messages.kbytes", psprintf("%d", Min(kb, MAX_QUEUE_KB)));
 	if (kb >= 64 * 1024)
 		set_property(conf, "fetch.message.max.bytes", "4194304");
-	if (kind == CONNECT_SCAN)
+	if (kind != CONNECT_WORKER)
 		set_property(conf, "fetch.wait.max.ms",
-					 "100"); /* delay until the end of a log that ends in control records is reported */
+					 "20"); /* delay until the end of a log that ends in control records is reported */
 	return fit_kb > 0;
 }
 

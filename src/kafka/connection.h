@@ -12,6 +12,7 @@ typedef enum ConnectionKind
 {
 	CONNECT_WORKER, /* reads continuously */
 	CONNECT_SCAN,	/* reads once, up to a fixed end */
+	CONNECT_REPLAY, /* the same, but perhaps for hours */
 	CONNECT_PRODUCE
 } ConnectionKind;
 

@@ -43,8 +43,11 @@ static void note_eof(Consumer *consumer, int32 partition, int64 offset);
 static void wait_readable(Consumer *consumer, int timeout_ms);
 
 Consumer *
-consumer_open(Oid server, const char *topic, Oid role, bool prefetch)
+consumer_open(Oid server, const char *topic, Oid role, ConsumerKind kind)
 {
+	static const ConnectionKind kinds[] = {[CONSUMER_WORKER] = CONNECT_WORKER,
+										   [CONSUMER_SCAN] = CONNECT_SCAN,
+										   [CONSUMER_REPLAY] = CONNECT_REPLAY};
 	Consumer *consumer = palloc0(sizeof(Consumer));
 
 	consumer->context = CurrentMemoryContext;
@@ -53,12 +56,12 @@ consumer_open(Oid server, const char *topic, Oid role, bool prefetch)
 	consumer->known_partitions = -1;
 	consumer->connection.arg = consumer;
 	consumer->connection.close = close_callback;
-	consumer->connection.on_stats = prefetch ? consumer_error_on_stats : NULL;
+	consumer->connection.on_stats = kind != CONSUMER_SCAN ? consumer_error_on_stats : NULL;
 	consumer->callback.func = close_callback;
 	consumer->callback.arg = consumer;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &consumer->callback);
 
-	connection_open(&consumer->connection, server, role, prefetch ? CONNECT_WORKER : CONNECT_SCAN);
+	connection_open(&consumer->connection, server, role, kinds[kind]);
 	consumer->queue = rd_kafka_queue_new(consumer->connection.client.rk);
 	consumer->topic = rd_kafka_topic_new(consumer->connection.client.rk, consumer->topic_name, NULL);
 	if (consumer->topic == NULL)
@@ -93,6 +96,8 @@ consumer_close(Consumer *consumer)
 	consumer->topic = NULL;
 	consumer->queue = NULL;
 	connection_close(&consumer->connection);
+	if (consumer->npartitions > 0)
+		queue_memory_release();
 	if (consumer->wakeup_fd >= 0)
 		close(consumer->wakeup_fd);
 	consumer->wakeup_fd = -1;

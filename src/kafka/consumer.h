@@ -46,12 +46,18 @@ typedef struct ConsumerState
 	int64 error_offset;
 } ConsumerState;
 
+typedef enum ConsumerKind
+{
+	CONSUMER_WORKER, /* reads continuously; statistics every second */
+	CONSUMER_SCAN,	 /* reads once, up to a fixed end */
+	CONSUMER_REPLAY	 /* the same, but perhaps for hours: statistics every second */
+} ConsumerKind;
+
 /*
  * Open a consumer for a topic, with the options of the foreign server and the user mapping of the given role.
- * prefetch: true for the worker (statistics every second), false for an ad hoc scan. Does not wait for
- * the broker. Raises an error if librdkafka rejects the options.
+ * Does not wait for the broker. Raises an error if librdkafka rejects the options.
  */
-extern Consumer *consumer_open(Oid server, const char *topic, Oid role, bool prefetch);
+extern Consumer *consumer_open(Oid server, const char *topic, Oid role, ConsumerKind kind);
 
 /* From now on, halve the memory that the queues of this process take so many times: it has not been enough. */
 extern void consumer_halve_queue(int times);

@@ -15,6 +15,9 @@
  */
 extern int queue_memory_fit(int wanted_kb);
 
+/* A queue has been freed: give its memory back to the system, which may lie below other memory of the process. */
+extern void queue_memory_release(void);
+
 /* Raise out_of_memory: nothing fits. */
 pg_noreturn extern void queue_memory_raise(void);
 

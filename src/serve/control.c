@@ -265,7 +265,7 @@ get_log_ends(const Stream *stream, int64 deadline)
 	int nrows;
 	/* first: what was read by then lies before the ends */
 	ProgressRow *rows = catalog_progress(stream->relid, &nrows, NULL);
-	Consumer *consumer = consumer_open(stream->serverid, stream->topic, stream->owner, false);
+	Consumer *consumer = consumer_open(stream->serverid, stream->topic, stream->owner, CONSUMER_SCAN);
 
 	ends.n = consumer_partition_count(consumer, timeout_ms);
 	if (ends.n == 0)

@@ -183,7 +183,7 @@ stream_setup_warn(Oid relid)
 		return;
 	context = AllocSetContextCreate(CurrentMemoryContext, "streambatch broker check", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
-	consumer = consumer_open(stream->serverid, stream->topic, stream->owner, false);
+	consumer = consumer_open(stream->serverid, stream->topic, stream->owner, CONSUMER_SCAN);
 	partitions = consumer_partition_count(consumer, BROKER_TIMEOUT_MS);
 	if (partitions < 0)
 		ereport(WARNING,

@@ -10,7 +10,7 @@
  *
  * The plan contains the expressions that bound the range (fdw_exprs), how to combine them, and the columns to
  * decode (fdw_private). No request is sent to a broker before the first row is fetched, so that EXPLAIN needs no
- * broker; estimates are therefore constants.
+ * broker; estimates are therefore constants, but for a slice, whose offsets are known.
  */
 #include "postgres.h"
 
@@ -35,7 +35,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* Constant estimates: the planner sends no request. */
+/* Constant estimates, but for a slice: the planner sends no request. */
 #define DEFAULT_ROWS 1000
 #define STARTUP_COST 100.0
 #define COST_PER_ROW 0.05
@@ -67,6 +67,7 @@ typedef struct StreamScan
 
 static void get_size(PlannerInfo *root, RelOptInfo *rel, Oid relid);
 static void get_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid);
+static double messages(Oid relid);
 static ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *best, List *tlist,
 							 List *clauses, Plan *outer);
 static List *used_columns(RelOptInfo *rel, const Stream *stream);
@@ -102,7 +103,7 @@ streambatch_fdw_handler(PG_FUNCTION_ARGS)
 static void
 get_size(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 {
-	rel->rows = clamp_row_est(DEFAULT_ROWS *
+	rel->rows = clamp_row_est(messages(relid) *
 							  clauselist_selectivity(root, rel->baserestrictinfo, 0, JOIN_INNER, NULL));
 }
 
@@ -110,7 +111,16 @@ static void
 get_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 {
 	add_path(rel, (Path *) compat_create_foreignscan_path(root, rel, rel->rows, STARTUP_COST,
-														  STARTUP_COST + DEFAULT_ROWS * COST_PER_ROW));
+														  STARTUP_COST + messages(relid) * COST_PER_ROW));
+}
+
+/* An estimate of how many are read. With the constant, a large slice would be sorted instead of hashed. */
+static double
+messages(Oid relid)
+{
+	double of_slice = log_slice_planned_messages(relid);
+
+	return of_slice < 0 ? DEFAULT_ROWS : of_slice;
 }
 
 static ForeignScan *

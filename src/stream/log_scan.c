@@ -92,7 +92,8 @@ log_scan_begin(const Stream *stream, Oid role, const Bitmapset *attnums, const L
 	scan->values = palloc(LAST_BLOCK * natts * sizeof(Datum));
 	scan->nulls = palloc(LAST_BLOCK * natts * sizeof(bool));
 	scan->block = FIRST_BLOCK;
-	scan->consumer = consumer_open(stream->serverid, stream->topic, role, slice != NULL);
+	scan->consumer =
+		consumer_open(stream->serverid, stream->topic, role, slice != NULL ? CONSUMER_REPLAY : CONSUMER_SCAN);
 	plan_pass(scan, range);
 	scan->progress = clock_now();
 	return scan;
@@ -343,7 +344,11 @@ read_block(LogScan *scan)
 		if (clock_passed(scan->progress,
 						 state->error != CONSUMER_OK ? RESPONSE_TIMEOUT_MS : MESSAGE_TIMEOUT_MS))
 			raise_consumer_error(scan);
-		if (n == 0)
+		if (n > 0)
+			continue;
+		/* the end of a partition may have been taken instead */
+		drop_finished(scan);
+		if (scan->nreading > 0)
 			wait_for_messages(scan);
 	}
 }

@@ -7,6 +7,9 @@
 #include "catalog/pg_type.h"
 #include "stream/log_slice.h"
 
+/* For log_slice_plan(): the planner is not told what a scan reads. */
+static const LogSlice *planned = NULL;
+
 typedef struct Position
 {
 	int64 offset;
@@ -42,4 +45,23 @@ log_slice_leaves_out(const LogSlice *slice, int32 partition, int64 offset)
 	Position key = {offset, partition};
 
 	return slice->left_out != NULL && hash_search(slice->left_out, &key, HASH_FIND, NULL) != NULL;
+}
+
+void
+log_slice_plan(const LogSlice *slice)
+{
+	planned = slice;
+}
+
+/* Fewer are read if the log begins after the slice, and where offsets have no message. */
+double
+log_slice_planned_messages(Oid stream)
+{
+	double messages = 0;
+
+	if (planned == NULL || planned->stream != stream || planned->ends == NULL)
+		return -1;
+	for (int p = 0; p < planned->n; p++)
+		messages += Max(0, planned->ends[p] - planned->starts[p]);
+	return messages;
 }

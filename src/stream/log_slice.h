@@ -28,4 +28,10 @@ typedef struct LogSlice
 extern void log_slice_leave_out(LogSlice *slice, ArrayType *partitions, ArrayType *offsets);
 extern bool log_slice_leaves_out(const LogSlice *slice, int32 partition, int64 offset);
 
+/* Until the next call, plan scans of a slice's stream as scans of the slice; NULL: of no slice, also after an error. */
+extern void log_slice_plan(const LogSlice *slice);
+
+/* How many messages a planned scan of a stream reads, at most; -1: not known. */
+extern double log_slice_planned_messages(Oid stream);
+
 #endif /* STREAMBATCH_LOG_SLICE_H */

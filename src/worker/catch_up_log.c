@@ -88,7 +88,7 @@ assign_missing(const Worker *w, CatchUp *c)
 
 		worker_begin_transaction();
 		old = MemoryContextSwitchTo(c->context);
-		c->consumer = consumer_open(c->stream->serverid, c->stream->topic, c->stream->owner, false);
+		c->consumer = consumer_open(c->stream->serverid, c->stream->topic, c->stream->owner, CONSUMER_SCAN);
 		MemoryContextSwitchTo(old);
 		CommitTransactionCommand();
 		MemoryContextSwitchTo(w->context);

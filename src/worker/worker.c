@@ -130,7 +130,8 @@ open_consumer(Worker *w)
 	if (slots_get(MyDatabaseId, w->d.relid, &slot))
 		consumer_halve_queue(slot.memory_failures);
 	MemoryContextSwitchTo(w->context);
-	w->consumer = consumer_open(w->d.stream->serverid, w->d.stream->topic, w->d.stream->owner, true);
+	w->consumer =
+		consumer_open(w->d.stream->serverid, w->d.stream->topic, w->d.stream->owner, CONSUMER_WORKER);
 	consumer_watch_log_ends(w->consumer, w->slot);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(w->context);

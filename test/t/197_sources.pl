@@ -97,6 +97,11 @@ my $sent = $traffic->finish;
 $node->wait_for($_) foreach qw(events bare);
 is(sql('SELECT sum(n) FROM sums'), $sent, 'every event is counted');
 is(sql('SELECT count(*) FROM ((TABLE of_bare EXCEPT ALL TABLE plain) UNION ALL (TABLE plain EXCEPT ALL TABLE of_bare)) d'), '0', 'without an archive, too');
+# the plan knows how much of the log is read: otherwise it would sort all of it
+sql("SELECT streambatch.create_view('totals', 'SELECT user_id, count(*) AS n FROM bare GROUP BY 1', history => false)");
+my (undef, undef, $plans) = $node->psql('postgres', "SET client_min_messages = log; SET debug_print_plan = on; CALL streambatch.rebuild('totals', source => 'log')");
+my ($rows) = $plans =~ /\{FOREIGNSCAN\b.*?plan_rows (\d+)/s;
+is($rows, sql("SELECT sum(next_offset) FROM streambatch.stat_partition WHERE stream = 'bare'::regclass"), 'a rebuild is planned for as many rows as it reads');
 is($failed, 0, 'every read was right');
 cmp_ok($reads, '>', 10, 'there were reads');
 

@@ -1299,7 +1299,7 @@ CREATE FUNCTION streambatch._below_cut(cut bigint[], kafka_partition int, kafka_
 COMMENT ON FUNCTION streambatch._below_cut(bigint[], int, bigint) IS
     'internal: whether an offset is below that of its partition in a cut, whose elements are offsets by partition; NULL if the partition is not in the cut';
 
-CREATE FUNCTION streambatch._blocks(index oid, from_times timestamptz[], to_times timestamptz[], OUT first tid, OUT beyond tid, OUT from_time timestamptz, OUT to_time timestamptz)
-    RETURNS SETOF record AS 'MODULE_PATHNAME', 'streambatch_blocks' LANGUAGE C STABLE STRICT ROWS 100;
-COMMENT ON FUNCTION streambatch._blocks(oid, timestamptz[], timestamptz[]) IS
-    'internal: blocks of a table that may contain times of ranges, and the span of those ranges, by a block range index over the times; for roles that may read all rows of the table';
+CREATE FUNCTION streambatch._in_ranges("time" anyelement, from_times timestamptz[], to_times timestamptz[])
+    RETURNS boolean AS 'MODULE_PATHNAME', 'streambatch_in_ranges' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streambatch._in_ranges(anyelement, timestamptz[], timestamptz[]) IS
+    'internal: whether a timestamptz, or a timestamp or date in UTC, is in one of the ranges, which are in ascending order; a block range index over it finds the rows';

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "batch/archive_scan.h"
 #include "batch/pane_statistics.h"
 #include "common/compat.h"
 #include "common/settings.h"
@@ -25,6 +26,7 @@ _PG_init(void)
 	utility_hook_install();
 	pane_pruning_install();
 	pane_statistics_install();
+	archive_scan_install();
 	/* otherwise there are no workers, but streams can be read, and views created and refreshed */
 	if (!process_shared_preload_libraries_in_progress)
 		return;

@@ -143,23 +143,26 @@ choose_reads(Computation *c)
 {
 	const StreamWindow *window = &c->def->window;
 	BatchSource *source = &c->source;
-	bool is_table = get_rel_relkind(c->archive) == RELKIND_RELATION;
+	char kind = get_rel_relkind(c->archive);
 	AttrNumber column;
 
-	source->index = InvalidOid;
+	source->blocks = false;
 	source->reads = 0;
-	source->scanned = is_table && c->def->has_window && !IsA(window->argument, Var);
-	if (!is_table || !c->def->has_window || source->scanned)
+	source->scanned = kind == RELKIND_RELATION && c->def->has_window && !IsA(window->argument, Var);
+	if ((kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) || !c->def->has_window ||
+		!IsA(window->argument, Var))
 		return;
 	column = get_attnum(c->archive,
 						get_attname(c->def->stream, ((const Var *) window->argument)->varattno, false));
-	source->scanned = !archive_index_exists(c->archive, column);
+	source->scanned = kind == RELKIND_RELATION && !archive_index_exists(c->archive, column);
 	if (window->by_pane)
 		return;
-	/* without the function that reads it */
-	if (!catalog_is_first_version())
-		source->index = archive_index_blocks(c->archive, column);
-	source->reads = OidIsValid(source->index) ? PANE_LIST_MAX : archive_index_reads(c->archive, column);
+	/* version 0.1.0 lacks the function */
+	source->blocks = !catalog_is_first_version() && OidIsValid(archive_index_blocks(c->archive, column));
+	if (source->blocks)
+		source->reads = PANE_LIST_MAX;
+	else if (kind == RELKIND_RELATION)
+		source->reads = archive_index_reads(c->archive, column);
 }
 
 /* The view's owner reads it. */

@@ -8,7 +8,6 @@
 #include "batch/pane_statistics.h"
 #include "executor/tstoreReceiver.h"
 #include "miscadmin.h"
-#include "utils/guc.h"
 #include "utils/queryenvironment.h"
 #include "utils/tuplestore.h"
 
@@ -42,10 +41,6 @@ group_store_compute(const Computation *c, const char *sql, const BatchParameters
 	groups->receiver = CreateDestReceiver(DestTuplestore);
 	/* with whole values: when the query has ended, VACUUM may remove what the archive keeps out of line */
 	SetTuplestoreDestReceiverParams(groups->receiver, groups->rows, groups->context, true, NULL, NULL);
-	/* what is read of a list is estimated to cost so much that sorting it seems to cost nothing beside */
-	if (parameters->panes != NULL)
-		(void) set_config_option("enable_sort", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-								 false);
 	pane_statistics_begin(c, parameters);
 	PG_TRY();
 	{

@@ -63,7 +63,6 @@ static char *epoch_of(const BatchSource *source);
 static char *partition_rank(const BatchSource *source);
 static void append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, const char *cut,
 						  PaneSet panes, SelectOptions options);
-static void append_ranges(StringInfo buf, const BatchSource *source);
 static void pane_conditions(const ViewDef *def, const BatchSource *source, PaneSet panes, const char **first,
 							const char **then);
 static List *column_names(const ViewDef *def);
@@ -383,14 +382,13 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 									", 0::pg_catalog.int8 AS " SOURCE_OFFSET);
 	appendStringInfoString(buf, " FROM ");
 	if (ranges)
-		append_ranges(buf, source);
+		appendStringInfoString(
+			buf, "ROWS FROM (pg_catalog.unnest($13), pg_catalog.unnest($14)) AS _range (a, b), LATERAL ");
 	appendStringInfo(buf, "%s%s event", inner ? "(SELECT * FROM " : "", source->relation);
 	if (options.percent > 0)
 		appendStringInfo(buf, " TABLESAMPLE pg_catalog.system (%f)", options.percent);
 	/* in the order in which they are evaluated */
 	appendStringInfo(buf, " WHERE %s%s(%s)", first != NULL ? first : "", first != NULL ? " AND " : "", cut);
-	if (ranges && OidIsValid(source->index))
-		appendStringInfoString(buf, " AND event.ctid >= _range.first AND event.ctid < _range.beyond");
 	if (source->leave_out)
 		appendStringInfo(
 			buf,
@@ -402,18 +400,6 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	if (inner)
 		appendStringInfo(buf, " OFFSET '0') event WHERE %s", then != NULL ? then : "true");
 	appendStringInfoString(buf, ") ");
-}
-
-/* The ranges of time that contain the listed panes, and with a block range index the blocks for each. */
-static void
-append_ranges(StringInfo buf, const BatchSource *source)
-{
-	if (OidIsValid(source->index))
-		appendStringInfo(buf, "streambatch._blocks(%u, $13, $14) AS _range (first, beyond, a, b), LATERAL ",
-						 source->index);
-	else
-		appendStringInfoString(
-			buf, "ROWS FROM (pg_catalog.unnest($13), pg_catalog.unnest($14)) AS _range (a, b), LATERAL ");
 }
 
 /*
@@ -440,6 +426,11 @@ pane_conditions(const ViewDef *def, const BatchSource *source, PaneSet panes, co
 		if (reads_ranges(def, source, panes))
 			*first = psprintf("%s >= %s AND %s < %s", time, window_from_instant_sql(&def->window, "_range.a"),
 							  time, window_from_instant_sql(&def->window, "_range.b"));
+		else if (source->blocks)
+			/* the limits are for the planner, which leaves out partitions by them */
+			*first = psprintf("%1$s >= %2$s AND %1$s < %3$s AND streambatch._in_ranges(%1$s, $13, $14)", time,
+							  window_from_instant_sql(&def->window, "$2"),
+							  window_from_instant_sql(&def->window, "$3"));
 		else
 			*first = column ? listed_condition(def, time, panes.nreads) : NULL;
 		*then = psprintf("%s = ANY ($12)", pane);
@@ -513,8 +504,7 @@ index_condition(const ViewDef *def, const char *time)
 static bool
 reads_ranges(const ViewDef *def, const BatchSource *source, PaneSet panes)
 {
-	return panes.range == PANES_LISTED && source->reads > 0 && IsA(def->window.argument, Var) &&
-		   !def->window.by_pane;
+	return panes.range == PANES_LISTED && source->reads > 0 && !source->blocks;
 }
 
 /* A condition on the event's time that contains the listed panes, which can use an index. */

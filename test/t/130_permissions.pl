@@ -395,7 +395,7 @@ _sketch_gather 1 all
 _states_definition 1 all
 _reads_partition 1 all
 _below_cut 1 all
-_blocks 1 all
+_in_ranges 1 all
 _exact 1 all
 _partial 2 all
 _merge 1 all

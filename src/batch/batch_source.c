@@ -146,10 +146,11 @@ choose_reads(Computation *c)
 	char kind = get_rel_relkind(c->archive);
 	AttrNumber column;
 
+	source->partitioned = kind == RELKIND_PARTITIONED_TABLE;
 	source->blocks = false;
 	source->reads = 0;
 	source->scanned = kind == RELKIND_RELATION && c->def->has_window && !IsA(window->argument, Var);
-	if ((kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) || !c->def->has_window ||
+	if ((kind != RELKIND_RELATION && !source->partitioned) || !c->def->has_window ||
 		!IsA(window->argument, Var))
 		return;
 	column = get_attnum(c->archive,

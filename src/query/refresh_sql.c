@@ -71,6 +71,7 @@ static char *print(const ViewDef *def, Node *expr);
 static char *range_condition(const ViewDef *def, const char *time);
 static char *index_condition(const ViewDef *def, const char *time);
 static bool reads_ranges(const ViewDef *def, const BatchSource *source, PaneSet panes);
+static char *limits(const ViewDef *def, const char *time);
 static char *listed_condition(const ViewDef *def, const char *time, int nreads);
 static Node *parameter(int number, Oid type);
 static List *group_columns(const ViewDef *def, bool into_stream, StringInfo names);
@@ -427,10 +428,8 @@ pane_conditions(const ViewDef *def, const BatchSource *source, PaneSet panes, co
 			*first = psprintf("%s >= %s AND %s < %s", time, window_from_instant_sql(&def->window, "_range.a"),
 							  time, window_from_instant_sql(&def->window, "_range.b"));
 		else if (source->blocks)
-			/* the limits are for the planner, which leaves out partitions by them */
-			*first = psprintf("%1$s >= %2$s AND %1$s < %3$s AND streambatch._in_ranges(%1$s, $13, $14)", time,
-							  window_from_instant_sql(&def->window, "$2"),
-							  window_from_instant_sql(&def->window, "$3"));
+			*first = psprintf("%sstreambatch._in_ranges(%s, $13, $14)",
+							  source->partitioned ? limits(def, time) : "", time);
 		else
 			*first = column ? listed_condition(def, time, panes.nreads) : NULL;
 		*then = psprintf("%s = ANY ($12)", pane);
@@ -505,6 +504,14 @@ static bool
 reads_ranges(const ViewDef *def, const BatchSource *source, PaneSet panes)
 {
 	return panes.range == PANES_LISTED && source->reads > 0 && !source->blocks;
+}
+
+/* The condition that leaves out partitions. In a table it would only make another scan of the index look cheap. */
+static char *
+limits(const ViewDef *def, const char *time)
+{
+	return psprintf("%s >= %s AND %s < %s AND ", time, window_from_instant_sql(&def->window, "$2"), time,
+					window_from_instant_sql(&def->window, "$3"));
 }
 
 /* A condition on the event's time that contains the listed panes, which can use an index. */

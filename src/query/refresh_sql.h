@@ -23,6 +23,7 @@ typedef struct BatchSource
 	bool log;		   /* the stream: the scan knows the cut and what to leave out */
 	bool leave_out;	   /* exclude rows whose position is in $8 int[], $4 int[] and $5 bigint[] */
 	int reads;		   /* so many ranges of time are worth reading one by one, with an index; 0: none */
+	bool partitioned;  /* it is a partitioned table */
 	bool blocks;	   /* a block range index finds them all at once, by _in_ranges() */
 	bool scanned;	   /* no condition on the time keeps a statement from reading all of it */
 } BatchSource;

@@ -100,7 +100,7 @@ SELECT by_blocks FROM plan(format('SELECT count(*) FROM blocks.event WHERE strea
 SELECT count(*) FROM event WHERE streambatch._in_ranges(ts, :ranges);
 SELECT t, streambatch._in_ranges(t, froms, tos) FROM unnest(ARRAY['2025-01-01Z', '2025-01-01 00:59Z', '2025-01-01 01:00Z', '-infinity', 'infinity', NULL]::timestamptz[]) t,
     (VALUES ('{2025-01-01}'::timestamptz[], '{2025-01-01 01:00}'::timestamptz[])) r (froms, tos);
-SELECT streambatch._in_ranges('2025-01-01'::timestamptz, '{}', '{}'), streambatch._in_ranges('2025-01-01'::timestamptz, NULL, '{}'), streambatch._in_ranges('infinity'::date, '{2025-01-01}', '{infinity}');
+SELECT streambatch._in_ranges('2025-01-01'::timestamptz, '{}', '{}'), streambatch._in_ranges('2025-01-01'::timestamptz, NULL, '{}'), streambatch._in_ranges('infinity'::date, '{2025-01-01}', '{infinity}'), streambatch._in_ranges('5874897-12-31'::date, '{2025-01-01}', '{infinity}');
 SELECT streambatch._in_ranges(1, '{}', '{}');
 SELECT streambatch._in_ranges('2025-01-01'::date, '{2025-01-01}', '{}');
 SELECT streambatch._in_ranges('2025-01-01'::date, '{2025-01-02}', '{2025-01-01}');

@@ -122,8 +122,10 @@ window_pane_end(StreamWindow *window, TimestampTz start)
 TimestampTz
 window_instant(Oid type, Datum value)
 {
+	int overflow;
+
 	if (type == DATEOID)
-		return DatumGetTimestamp(DirectFunctionCall1(date_timestamp, value));
+		return date2timestamp_opt_overflow(DatumGetDateADT(value), &overflow);
 	return DatumGetTimestampTz(value);
 }
 

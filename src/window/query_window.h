@@ -41,7 +41,7 @@ extern bool window_edge(const StreamWindow *window, const Node *node, WindowEdge
 extern TimestampTz window_pane_start(StreamWindow *window, TimestampTz instant);
 extern TimestampTz window_pane_end(StreamWindow *window, TimestampTz start);
 
-/* The instant of a value of the window's type, a time in UTC where it has no time zone. */
+/* The instant of a value of the window's type, in UTC where it has no time zone; infinity for a date that is too late. */
 extern TimestampTz window_instant(Oid type, Datum value);
 
 /* The number of panes between the starts of two; approximately where panes differ in length. */

@@ -60,6 +60,8 @@ my %values = (
     bigint => [qw(0 1 -1 9223372036854775807 (-9223372036854775808))],
     'double precision' => [ qw(0 0.5 -1 1e308 5e-324), map { "float8 '$_'" } qw(NaN infinity -infinity 1) ],
     'double precision[]' => [ map { "'$_'::float8[]" } '{}', '{0.5}', '{NULL}', '{{0,1},{0.5,NULL}}', '{NaN,2,-1}', '[-5:-4]={0,1}' ],
+    'bigint[]' => [ map { "'$_'::bigint[]" } '{}', '{0}', '{NULL,1}', '{{0,1},{1,NULL}}', '[-5:-4]={0,1}', '{9223372036854775807}' ],
+    'timestamp with time zone[]' => [ map { "'$_'::timestamptz[]" } '{}', '{2025-02-14}', '{2025-02-15}', '{NULL}', '{{-infinity},{infinity}}', '[5:6]={-infinity,infinity}', '{epoch,2025-02-14}' ],
     'text[]' => [ map { "'$_'::text[]" } '{}', '{a}', '{a=b}', '{{a,b},{c=d,e=f}}', '{NULL}', '[5:6]={topic=x,=}', '{bootstrap.servers=localhost:1}' ],
     text => \@texts,
     bytea => \@bytes,

@@ -90,6 +90,24 @@ VACUUM ANALYZE parted;
 SELECT by_blocks FROM plan(format('SELECT ts FROM blocks.parted WHERE streambatch._in_ranges(ts, %s)', :'ranges'));
 SELECT count(*) FROM parted WHERE streambatch._in_ranges(ts, :ranges);
 
+-- in a parallel worker alone, and of tables that inherit from another one
+ALTER TABLE january SET (parallel_workers = 0);
+SET parallel_leader_participation = off;
+SELECT count(*) FROM parted WHERE streambatch._in_ranges(ts, :ranges);
+RESET parallel_leader_participation;
+CREATE TABLE parent (ts timestamptz, filler text);
+CREATE INDEX ON parent USING brin (ts);
+ALTER TABLE parted DETACH PARTITION january;
+ALTER TABLE january INHERIT parent;
+SELECT count(*) FROM parent WHERE streambatch._in_ranges(ts, :ranges);
+SELECT count(*) FROM ONLY parent WHERE streambatch._in_ranges(ts, :ranges);
+-- another function of the same name
+CREATE FUNCTION streambatch._in_ranges(timestamptz, bigint, bigint) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN true; END';
+CREATE FUNCTION streambatch._in_ranges(timestamptz, timestamptz[], timestamptz[]) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN true; END';
+SELECT (SELECT count(*) FROM event) = count(*) AS all FROM event WHERE streambatch._in_ranges(ts, 1, 2);
+SELECT (SELECT count(*) FROM event) = count(*) AS all FROM event WHERE streambatch._in_ranges(ts, '{2025-01-02}'::timestamptz[], '{2025-01-03}'::timestamptz[]);
+DROP FUNCTION streambatch._in_ranges(timestamptz, bigint, bigint), streambatch._in_ranges(timestamptz, timestamptz[], timestamptz[]);
+
 -- ---- a condition like any other, where no index helps ----
 CREATE INDEX by_number ON event USING brin (n);
 DROP INDEX by_ts;

@@ -16,7 +16,6 @@
 #include "batch/archive_blocks.h"
 #include "batch/archive_index.h"
 #include "batch/archive_scan.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/explain.h"
 #include "common/compat.h"
@@ -60,6 +59,8 @@ typedef struct ArchiveScan
 
 static void consider_scan(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte);
 static FuncExpr *find_condition(const RelOptInfo *rel);
+static bool is_times(const Node *arg);
+static bool is_condition(Oid function);
 static CustomPath *make_path(PlannerInfo *root, RelOptInfo *rel, List *private, double nranges, int workers);
 static Plan *make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *best, List *tlist, List *clauses,
 					   List *custom_plans);
@@ -111,8 +112,9 @@ consider_scan(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 
 	if (previous_hook)
 		previous_hook(root, rel, rti, rte);
-	if (rte->rtekind != RTE_RELATION || rte->relkind != RELKIND_RELATION || rte->tablesample != NULL ||
-		(condition = find_condition(rel)) == NULL)
+	/* the tables that inherit from it are considered one by one */
+	if (rte->rtekind != RTE_RELATION || rte->relkind != RELKIND_RELATION || rte->inh ||
+		rte->tablesample != NULL || (condition = find_condition(rel)) == NULL)
 		return;
 	index = archive_index_blocks(rte->relid, ((const Var *) linitial(condition->args))->varattno);
 	if (!OidIsValid(index))
@@ -142,19 +144,33 @@ find_condition(const RelOptInfo *rel)
 	foreach (lc, rel->baserestrictinfo)
 	{
 		FuncExpr *call = (FuncExpr *) lfirst_node(RestrictInfo, lc)->clause;
-		const char *name;
 
-		if (!IsA(call, FuncExpr) || list_length(call->args) != 3 || !IsA(linitial(call->args), Var) ||
-			!IsA(lsecond(call->args), Const) || !IsA(lthird(call->args), Const) ||
-			((const Const *) lsecond(call->args))->constisnull ||
-			((const Const *) lthird(call->args))->constisnull)
-			continue;
-		name = get_func_name(call->funcid);
-		if (name != NULL && strcmp(name, CONDITION) == 0 &&
-			get_func_namespace(call->funcid) == get_namespace_oid("streambatch", true))
+		if (IsA(call, FuncExpr) && list_length(call->args) == 3 && IsA(linitial(call->args), Var) &&
+			is_times(lsecond(call->args)) && is_times(lthird(call->args)) && is_condition(call->funcid))
 			return call;
 	}
 	return NULL;
+}
+
+static bool
+is_times(const Node *arg)
+{
+	const Const *times = (const Const *) arg;
+
+	return IsA(times, Const) && times->consttype == TIMESTAMPTZARRAYOID && !times->constisnull;
+}
+
+/* Anybody may own a function, and in another database a schema, of these names. */
+static bool
+is_condition(Oid function)
+{
+	const char *name = get_func_name(function);
+	FmgrInfo info;
+
+	if (name == NULL || strcmp(name, CONDITION) != 0)
+		return false;
+	fmgr_info(function, &info);
+	return info.fn_addr == streambatch_in_ranges;
 }
 
 static CustomPath *
@@ -223,8 +239,8 @@ begin(CustomScanState *node, EState *estate, int eflags)
 	ExecInitScanTupleSlot(estate, &node->ss, RelationGetDescr(table), table_slot_callbacks(table));
 	ExecAssignScanProjectionInfo(&node->ss);
 	node->ss.ps.qual = ExecInitQual(plan->scan.plan.qual, &node->ss.ps);
-	/* a parallel worker is told */
-	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) || IsParallelWorker())
+	/* a parallel worker is told what to share */
+	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) || (IsParallelWorker() && plan->scan.plan.parallel_aware))
 		return;
 	ranges = sorted_ranges_of(DatumGetArrayTypeP(from->constvalue), DatumGetArrayTypeP(to->constvalue));
 	index =

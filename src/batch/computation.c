@@ -150,9 +150,6 @@ compute_chunk_panes(const Computation *c, const Chunk *chunk, const PaneList **l
 {
 	PaneSet panes = {PANES_WITHIN};
 
-	/* no condition is the cheapest one */
-	if (TIMESTAMP_IS_NOBEGIN(chunk->from) && TIMESTAMP_IS_NOEND(chunk->to))
-		panes.range = PANES_ALL;
 	if (chunk->panes == NULL || chunk->contiguous)
 		return panes;
 	*list = pane_list_make(&c->def->window, chunk->panes, chunk->npanes, c->source.reads);

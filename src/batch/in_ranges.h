@@ -6,7 +6,11 @@
 #define STREAMBATCH_IN_RANGES_H
 
 #include "datatype/timestamp.h"
+#include "fmgr.h"
 #include "utils/array.h"
+
+/* The function. */
+extern PGDLLEXPORT Datum streambatch_in_ranges(PG_FUNCTION_ARGS);
 
 /* Half-open, ascending and apart. */
 typedef struct SortedRanges

@@ -17,7 +17,7 @@ typedef struct BlockRun
 } BlockRun;
 
 /*
- * The blocks in which rows may be whose column, the first one of an index for which archive_index_has_blocks() is true, is
+ * The blocks in which rows may be whose column, the first one of an index that archive_index_blocks() returned, is
  * in one of the ranges; of all rows that the active snapshot sees. In runs of limited length, ascending; returns their
  * number. Current context.
  */

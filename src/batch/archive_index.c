@@ -8,7 +8,9 @@
 
 #include "access/brin_internal.h"
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "batch/archive_index.h"
 #include "batch/pane_list.h"
 #include "catalog/pg_am.h"
@@ -22,12 +24,15 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #define MIN_CORRELATION 0.9
 
 static Oid find_index(Oid archive, AttrNumber column, bool (*suits)(Relation index));
+static bool is_usable(Relation index);
 static bool is_any(Relation index);
+static bool has_blocks(Relation index);
 static bool is_btree(Relation index);
 static bool in_order(Oid archive, AttrNumber column);
 
@@ -65,17 +70,7 @@ archive_index_exists(Oid archive, AttrNumber column)
 Oid
 archive_index_blocks(Oid archive, AttrNumber column)
 {
-	return find_index(archive, column, archive_index_has_blocks);
-}
-
-bool
-archive_index_has_blocks(Relation index)
-{
-	Oid type = TupleDescAttr(RelationGetDescr(index), 0)->atttypid;
-
-	return index->rd_rel->relam == BRIN_AM_OID &&
-		   index_getprocid(index, 1, BRIN_PROCNUM_OPCINFO) == F_BRIN_MINMAX_OPCINFO &&
-		   (type == TIMESTAMPTZOID || type == TIMESTAMPOID || type == DATEOID);
+	return find_index(archive, column, has_blocks);
 }
 
 int
@@ -99,7 +94,7 @@ find_index(Oid archive, AttrNumber column, bool (*suits)(Relation index))
 	{
 		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
 
-		if (index->rd_index->indisvalid && index->rd_index->indkey.values[0] == column &&
+		if (index->rd_index->indisvalid && is_usable(index) && index->rd_index->indkey.values[0] == column &&
 			RelationGetIndexPredicate(index) == NIL && suits(index))
 			result = RelationGetRelid(index);
 		index_close(index, AccessShareLock);
@@ -108,10 +103,29 @@ find_index(Oid archive, AttrNumber column, bool (*suits)(Relation index))
 	return result;
 }
 
+/* As the planner asks: an index may lack rows that only older snapshots see. */
+static bool
+is_usable(Relation index)
+{
+	return !index->rd_index->indcheckxmin ||
+		   TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data), TransactionXmin);
+}
+
 static bool
 is_any(Relation index)
 {
 	return true;
+}
+
+/* A block range index of least and greatest times. */
+static bool
+has_blocks(Relation index)
+{
+	Oid type = TupleDescAttr(RelationGetDescr(index), 0)->atttypid;
+
+	return index->rd_rel->relam == BRIN_AM_OID &&
+		   index_getprocid(index, 1, BRIN_PROCNUM_OPCINFO) == F_BRIN_MINMAX_OPCINFO &&
+		   (type == TIMESTAMPTZOID || type == TIMESTAMPOID || type == DATEOID);
 }
 
 static bool

@@ -6,7 +6,6 @@
 #define STREAMBATCH_ARCHIVE_INDEX_H
 
 #include "access/attnum.h"
-#include "utils/relcache.h"
 
 /*
  * Summarize the pages that were filled since the last vacuum, so that a chunk reads only the blocks of its
@@ -18,11 +17,10 @@ extern void archive_index_summarise(Oid archive);
 extern bool archive_index_exists(Oid archive, AttrNumber column);
 
 /*
- * The block range index over a column, the event time, by which streambatch._blocks() finds blocks (archive_blocks.c);
- * InvalidOid if there is none.
+ * The block range index of least and greatest times over a column, by which a scan finds the blocks of many ranges
+ * (archive_scan.c); InvalidOid if there is none.
  */
 extern Oid archive_index_blocks(Oid archive, AttrNumber column);
-extern bool archive_index_has_blocks(Relation index);
 
 /*
  * How many ranges of a column, the event time, are worth reading one by one with a B-tree, which is descended for each; 0 if

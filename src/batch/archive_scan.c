@@ -29,6 +29,7 @@
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
 #include "port/atomics.h"
+#include "storage/predicate.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -37,6 +38,9 @@
 
 /* An estimate of the blocks to be read for a range: known are they only when the scan begins. */
 #define BLOCKS_PER_RANGE 32
+
+/* It reads no block that another scan by the index would not, and hardly more than all: it is not to lose against one. */
+#define PREFERENCE 0.5
 
 /* What parallel workers share. */
 typedef struct SharedRuns
@@ -114,7 +118,8 @@ consider_scan(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 		previous_hook(root, rel, rti, rte);
 	/* the tables that inherit from it are considered one by one */
 	if (rte->rtekind != RTE_RELATION || rte->relkind != RELKIND_RELATION || rte->inh ||
-		rte->tablesample != NULL || (condition = find_condition(rel)) == NULL)
+		rte->tablesample != NULL || (rel->amflags & AMFLAG_HAS_TID_RANGE) == 0 ||
+		(condition = find_condition(rel)) == NULL)
 		return;
 	index = archive_index_blocks(rte->relid, ((const Var *) linitial(condition->args))->varattno);
 	if (!OidIsValid(index))
@@ -191,8 +196,9 @@ make_path(PlannerInfo *root, RelOptInfo *rel, List *private, double nranges, int
 	path->path.rows = clamp_row_est(rel->rows * share / processes);
 	path->path.startup_cost = rel->baserestrictcost.startup;
 	path->path.total_cost =
-		path->path.startup_cost + pages * seq_page_cost +
-		rel->tuples * share * (cpu_tuple_cost + rel->baserestrictcost.per_tuple) / processes;
+		path->path.startup_cost +
+		PREFERENCE * (pages * seq_page_cost +
+					  rel->tuples * share * (cpu_tuple_cost + rel->baserestrictcost.per_tuple) / processes);
 	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	path->custom_private = private;
 	path->methods = &path_methods;
@@ -242,6 +248,8 @@ begin(CustomScanState *node, EState *estate, int eflags)
 	/* a parallel worker is told what to share */
 	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) || (IsParallelWorker() && plan->scan.plan.parallel_aware))
 		return;
+	/* the blocks that are not read matter to a serializable transaction, too */
+	PredicateLockRelation(table, estate->es_snapshot);
 	ranges = sorted_ranges_of(DatumGetArrayTypeP(from->constvalue), DatumGetArrayTypeP(to->constvalue));
 	index =
 		index_open(DatumGetObjectId(linitial_node(Const, plan->custom_private)->constvalue), AccessShareLock);

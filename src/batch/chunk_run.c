@@ -3,10 +3,9 @@
  *		Running the chunks of a refresh (see chunk_run.h).
  *
  * A chunk is one transaction: the deletion of its dirty marks, its batch rows, the deletion of its stream rows, and the
- * coverage. If it raises an error
- * that may be the fault of a group or an event, it is rolled back, and the chunk is halved, until the failing pane is
- * alone: each part is a transaction. The failing pane keeps its batch rows, its stream rows and its coverage, so that
- * the next refresh tries it again.
+ * coverage. If it raises an error that may be the fault of a group or an event, it is rolled back, and the chunk is halved,
+ * until the failing pane is alone: each part is a transaction. The failing pane keeps its batch rows, its stream rows and
+ * its coverage, so that the next refresh tries it again.
  */
 #include "postgres.h"
 

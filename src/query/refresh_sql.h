@@ -22,7 +22,7 @@ typedef struct BatchSource
 	const char *epoch; /* column with the topic epoch; NULL: all rows are of topic epoch 0 */
 	bool log;		   /* the stream: the scan knows the cut and what to leave out */
 	bool leave_out;	   /* exclude rows whose position is in $8 int[], $4 int[] and $5 bigint[] */
-	int reads;		   /* so many ranges of time are worth reading one by one, with an index; 0: none */
+	int reads;		   /* so many ranges of time are worth telling apart, with an index; 0: none */
 	bool partitioned;  /* it is a partitioned table */
 	bool blocks;	   /* a block range index finds them all at once, by _in_ranges() */
 	bool scanned;	   /* no condition on the time keeps a statement from reading all of it */

@@ -14,7 +14,7 @@ int setting_work_mem_kb = 64 * 1024;
 int setting_prefetch_kb = 512 * 1024;
 char *setting_allowed_brokers = NULL;
 bool setting_autostart = true;
-int setting_refresh_chunk_rows = 10000000;
+int setting_refresh_chunk_rows = 25000000;
 int setting_max_dead_letters = 1000000;
 int setting_track_drift = DRIFT_OF_SAMPLE;
 int setting_view_timeout_ms = 5000;
@@ -51,7 +51,7 @@ settings_define(void)
 		"0 means no limit.", &setting_max_dead_letters, 1000000, 0, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("streambatch.refresh_chunk_rows",
 							"Sets the approximate number of events that a refresh reads in one transaction.",
-							NULL, &setting_refresh_chunk_rows, 10000000, 1, INT_MAX, PGC_USERSET, 0, NULL,
+							NULL, &setting_refresh_chunk_rows, 25000000, 1, INT_MAX, PGC_USERSET, 0, NULL,
 							NULL, NULL);
 	DefineCustomEnumVariable(
 		"streambatch.track_drift",

@@ -3,8 +3,8 @@
  *		Dividing ranges of time into chunks (see divide_ranges.h).
  *
  * Events may be anywhere: most in one year, and one in 1970. So the times of a sample of events (event_sample.h), in order,
- * are divided. Ranges that may contain few events of a large archive are counted first, no further than to the size of a
- * chunk: with an index that reads little else.
+ * are divided. Ranges that may contain few events of a large archive are counted first, with an index that reads little
+ * else; no further than to the size of a chunk, nor so far that it would be a pass over the events of its own.
  */
 #include "postgres.h"
 
@@ -13,6 +13,9 @@
 #include "batch/event_sample.h"
 #include "common/settings.h"
 #include "utils/timestamp.h"
+
+/* Events of which a sample tells more cheaply than counting. */
+#define MAX_COUNTED 100000
 
 /* The chunk that is being filled, while the times of events come in ascending order. */
 typedef struct Divider
@@ -83,7 +86,7 @@ is_one_chunk(const Computation *c, const Cut *cut, TimeRanges ranges)
 {
 	const BatchParameters parameters = {
 		.cut = cut, .from = ranges.items[0].from, .to = ranges.items[ranges.n - 1].to};
-	int64 limit = (int64) setting_refresh_chunk_rows + 1;
+	int64 limit = (int64) Min(setting_refresh_chunk_rows, MAX_COUNTED) + 1;
 	int64 count = 0;
 	Guard guard;
 

@@ -53,6 +53,9 @@ TABLE found;
 \set ranges '''{2025-01-02,2025-01-03}'', ''{2025-01-02 01:00,2025-01-03 01:00}'''
 SET max_parallel_workers_per_gather = 0;
 SELECT col, p.* FROM unnest('{ts,local,d}'::text[]) col, plan(format('SELECT FROM blocks.event WHERE streambatch._in_ranges(%I, %s)', col, :'ranges')) p;
+-- many ranges side by side, for which a sequential scan would cost no less
+SELECT array_agg(f ORDER BY f) AS froms, array_agg(f + interval '1 min' ORDER BY f) AS tos FROM generate_series('2025-01-02Z'::timestamptz, '2025-01-02 02:00Z', '2 min') f \gset
+SELECT p.* FROM plan(format('SELECT FROM blocks.event WHERE streambatch._in_ranges(ts, %L, %L)', :'froms', :'tos')) p;
 -- later rows in old pages, and times from long ago
 DELETE FROM event WHERE n % 3 = 0;
 VACUUM event;

@@ -70,7 +70,7 @@ static int ncolumns(const ViewDef *def);
 static char *print(const ViewDef *def, Node *expr);
 static char *range_condition(const ViewDef *def, const char *time);
 static char *index_condition(const ViewDef *def, const char *time);
-static bool reads_ranges(const ViewDef *def, const BatchSource *source, PaneSet panes);
+static bool reads_ranges(const BatchSource *source, PaneSet panes);
 static char *limits(const ViewDef *def, const char *time);
 static char *listed_condition(const ViewDef *def, const char *time, int nreads);
 static Node *parameter(int number, Oid type);
@@ -360,7 +360,7 @@ append_source(StringInfo buf, const ViewDef *def, const BatchSource *source, con
 	const char *then = NULL;
 	List *names = column_names(def);
 	ListCell *lc;
-	bool ranges = reads_ranges(def, source, panes);
+	bool ranges = reads_ranges(source, panes);
 	bool inner;
 
 	pane_conditions(def, source, panes, &first, &then);
@@ -424,7 +424,7 @@ pane_conditions(const ViewDef *def, const BatchSource *source, PaneSet panes, co
 	column = IsA(def->window.argument, Var);
 	if (panes.range == PANES_LISTED)
 	{
-		if (reads_ranges(def, source, panes))
+		if (reads_ranges(source, panes))
 			*first = psprintf("%s >= %s AND %s < %s", time, window_from_instant_sql(&def->window, "_range.a"),
 							  time, window_from_instant_sql(&def->window, "_range.b"));
 		else if (source->blocks)
@@ -501,7 +501,7 @@ index_condition(const ViewDef *def, const char *time)
 
 /* Whether the ranges that contain the listed panes are read one by one. With margins they would overlap. */
 static bool
-reads_ranges(const ViewDef *def, const BatchSource *source, PaneSet panes)
+reads_ranges(const BatchSource *source, PaneSet panes)
 {
 	return panes.range == PANES_LISTED && source->reads > 0 && !source->blocks;
 }
